@@ -1,0 +1,92 @@
+# `make demo` and `make test` need Python 3.10 or newer, a C++17 compiler and make.
+# All else goes into .venv and build/, once: a second run does only what has changed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+STAMPS := $(VENV)/stamps
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-cpp test-python lint types format sanitize bench clean
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(STAMPS)/demo $(STAMPS)/core  ## rank four real networks on real data
+	$(BIN)/zoorank demo
+
+test: $(STAMPS)/test $(STAMPS)/core  ## lint, types, C++ tests, Python tests and doctests
+	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory types
+	$(MAKE) --no-print-directory test-cpp
+	$(MAKE) --no-print-directory test-python
+
+test-cpp: $(STAMPS)/tools  ## the C++ tests alone, with the consumer of an installed library
+	$(call ctest,dev)
+
+test-python: $(STAMPS)/test $(STAMPS)/core  ## the Python tests and doctests alone
+	$(BIN)/pytest
+
+lint: $(STAMPS)/test $(STAMPS)/core  ## style, formatting, and which room may import which
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/clang-format --dry-run --Werror $(CPP_FILES)
+	$(BIN)/lint-imports
+
+types: $(STAMPS)/test $(STAMPS)/core  ## mypy --strict
+	$(BIN)/mypy
+
+format: $(STAMPS)/test  ## rewrite the sources as `make lint` wants them
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/clang-format -i $(CPP_FILES)
+
+sanitize: $(STAMPS)/tools  ## the C++ tests under ASan and UBSan, then under TSan
+	$(call ctest,asan)
+	$(call ctest,tsan)
+
+bench: $(STAMPS)/test $(STAMPS)/core  ## every program in benchmarks/
+	for program in benchmarks/*.py; do $(BIN)/python "$$program"; done
+
+clean:  ## remove .venv and build/
+	rm -rf $(VENV) build
+
+CPP_FILES := $(shell find csrc tests -name '*.cpp' -o -name '*.hpp' -o -name '*.inl' -o -name '*.cu' -o -name '*.cuh')
+
+define ctest
+	$(BIN)/cmake --preset $(1) --log-level=WARNING
+	$(BIN)/cmake --build --preset $(1)
+	$(BIN)/ctest --preset $(1)
+endef
+
+# Directories are listed too: their time changes when a file comes or goes.
+CORE_SOURCES := $(shell find csrc cmake) CMakeLists.txt pyproject.toml
+
+# Each group of extras is installed when it, not the code, has changed; a change
+# of the C++ code reinstalls the package alone, from objects kept in build/.
+$(STAMPS)/demo: EXTRAS := zoo,cli,demo
+$(STAMPS)/test: EXTRAS := zoo,cli,demo,test,dev
+$(STAMPS)/demo $(STAMPS)/test: pyproject.toml constraints.txt | $(STAMPS)/core
+	$(PIP) install --no-build-isolation -c constraints.txt -e '.[$(EXTRAS)]'
+	touch $@
+
+# Warnings stop a build on CI alone: a newer compiler's must not stop a user.
+$(STAMPS)/core: $(CORE_SOURCES) | $(STAMPS)/tools
+	$(PIP) install --no-build-isolation -c constraints.txt \
+	  -C cmake.define.CMAKE_COMPILE_WARNING_AS_ERROR=$(if $(CI),ON,OFF) -e .
+	touch $@
+
+$(STAMPS)/tools: pyproject.toml | $(BIN)/python
+	sed -n '/^requires = /s/[^"]*"\([^"]*\)"[^"]*/\1\n/gp' pyproject.toml | xargs $(PIP) install cmake ninja
+	mkdir -p $(STAMPS)
+	touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "zoorank needs Python 3.10 or newer: make PYTHON=/path/to/python3" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
