@@ -1,6 +1,8 @@
 #include <zoorank/build_info.hpp>
 
+#include "cpu/kernel_table.hpp"
 #include "cuda/backend.hpp"
+#include "thread_pool.hpp"
 
 namespace zoorank {
 namespace {
@@ -17,7 +19,15 @@ constexpr const char* compiler =
 }  // namespace
 
 build_info_t build_info() {
-    return {ZOORANK_VERSION, compiler, cuda::built(), cuda::unavailable_reason()};
+    return {library_version(),
+            compiler,
+            cpu::active_kernels().name,
+            cpu::supported_instruction_sets(),
+            resolve_threads(0),
+            cuda::built(),
+            cuda::unavailable_reason()};
 }
+
+const char* library_version() noexcept { return ZOORANK_VERSION; }
 
 }  // namespace zoorank
