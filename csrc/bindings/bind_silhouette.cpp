@@ -1,0 +1,62 @@
+#include <zoorank/silhouette.hpp>
+
+#include <vector>
+
+#include <pybind11/stl.h>
+
+#include "arrays.hpp"
+#include "interruptible.hpp"
+#include "register.hpp"
+
+namespace zoorank::bindings {
+namespace {
+
+using label_array = py::array_t<std::int64_t, py::array::c_style>;
+
+array_view<const std::int64_t> labels_of(const label_array& labels) { return {labels.data(), labels.size()}; }
+
+py::array_t<double> samples(const py::array& x, const label_array& labels, const std::string& metric_name,
+                            int threads) {
+    const metric how = parse_metric(metric_name);
+    py::array_t<double> out(x.shape(0));
+    for_float_type(x, "X", [&](auto element) {
+        const auto view = borrow_matrix<decltype(element)>(x, "X");
+        const array_view<double> result(out.mutable_data(), out.size());
+        interruptible(threads, [&](const options& opt) {
+            silhouette_samples(view, labels_of(labels), result, how, opt);
+        });
+    });
+    return out;
+}
+
+std::vector<py::array_t<double>> batch(const std::vector<py::array>& xs, const label_array& labels,
+                                       const std::string& metric_name, int threads) {
+    const metric how = parse_metric(metric_name);
+    std::vector<py::array_t<double>> out;
+    if (xs.empty()) return out;
+    for_float_type(xs.front(), "X", [&](auto element) {
+        std::vector<matrix_view<decltype(element)>> views;
+        std::vector<array_view<double>> results;
+        for (const py::array& x : xs) {
+            if (!x.dtype().is(xs.front().dtype())) throw py::type_error("all encodings of a batch must have one dtype");
+            views.push_back(borrow_matrix<decltype(element)>(x, "X"));
+            out.emplace_back(x.shape(0));
+            results.emplace_back(out.back().mutable_data(), out.back().size());
+        }
+        interruptible(threads, [&](const options& opt) {
+            silhouette_batch(views, labels_of(labels), results, how, opt);
+        });
+    });
+    return out;
+}
+
+}  // namespace
+
+void register_silhouette(py::module_& module) {
+    module.def("silhouette_samples", &samples, py::arg("X"), py::arg("labels").noconvert(), py::arg("metric"),
+               py::arg("threads"));
+    module.def("silhouette_batch", &batch, py::arg("Xs"), py::arg("labels").noconvert(), py::arg("metric"),
+               py::arg("threads"));
+}
+
+}  // namespace zoorank::bindings

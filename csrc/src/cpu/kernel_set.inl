@@ -1,0 +1,18 @@
+// Included once per instruction set, inside its unnamed namespace, after `simd<T>` is defined there.
+
+#include "cpu/metrics.inl"
+#include "cpu/pack.inl"
+#include "cpu/product.inl"
+#include "cpu/sums.inl"
+#include "cpu/store.inl"
+
+template <class T>
+constexpr kernel_set<T> make_kernel_set() {
+    return {simd<T>::width,
+            &pack<T>,
+            &sum_block<T, euclidean<T>>,
+            &sum_block<T, manhattan<T>>,
+            &store_block<T, euclidean<T>>,
+            &store_block<T, sqeuclidean<T>>,
+            &store_block<T, manhattan<T>>};
+}

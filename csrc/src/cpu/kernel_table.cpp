@@ -1,0 +1,53 @@
+#include "cpu/kernel_table.hpp"
+
+#include <cstdlib>
+#include <stdexcept>
+
+namespace zoorank::cpu {
+namespace {
+
+struct entry {
+    const kernel_table* kernels;
+    bool (*supported)();
+};
+
+// Every instruction set of this binary, best first. __builtin_cpu_supports asks the processor and whether the operating
+// system saves its registers.
+const entry entries[] = {
+#ifdef ZOORANK_HAS_AVX512
+    {&kernels_avx512,
+     [] {
+         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+     }},
+#endif
+#ifdef ZOORANK_HAS_AVX2
+    {&kernels_avx2, [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }},
+#endif
+    {&kernels_baseline, [] { return true; }},
+};
+
+const kernel_table& choose() {
+    const char* forced = std::getenv("ZOORANK_ISA");
+    for (const entry& e : entries)
+        if (e.supported() && (!forced || !*forced || std::string(forced) == e.kernels->name)) return *e.kernels;
+    std::string valid;
+    for (const std::string& name : supported_instruction_sets()) valid += (valid.empty() ? "" : ", ") + name;
+    throw std::invalid_argument("ZOORANK_ISA is '" + std::string(forced) + "'; this processor and build have " + valid);
+}
+
+}  // namespace
+
+const kernel_table& active_kernels() {
+    static const kernel_table& chosen = choose();
+    return chosen;
+}
+
+std::vector<std::string> supported_instruction_sets() {
+    std::vector<std::string> names;
+    for (const entry& e : entries)
+        if (e.supported()) names.emplace_back(e.kernels->name);
+    return names;
+}
+
+}  // namespace zoorank::cpu

@@ -1,0 +1,94 @@
+#pragma once
+// The table of kernels of one instruction set. Files compiled for different instruction sets share this header, so it
+// knows plain pointers and integers only: an inline function or a std container here could be compiled for AVX-512,
+// picked by the linker for everybody, and crash an older processor.
+#include <cstdint>
+
+namespace zoorank::cpu {
+
+/// Positions [begin, end) of a block that belong to one class.
+struct segment {
+    std::int32_t begin, end;
+};
+
+/// Largest block that a kernel is handed, in rows and in columns; a multiple of every register tile.
+inline constexpr std::int64_t block_side = 240;
+
+/// Room for the products of one block, with slack for whole vectors past the end of a row.
+inline constexpr std::int64_t scratch_stride = block_side + 32;
+inline constexpr std::int64_t scratch_size = (block_side + 2) * scratch_stride;
+
+/// Rows to be packed: row r is x + order[r] * stride (order null: r * stride).
+template <class T>
+struct pack_args {
+    const T* x;
+    std::int64_t stride;
+    const std::int64_t* order;
+    std::int64_t rows, depth;
+    T scale;          ///< a power of two
+    const T* centre;  ///< subtracted from each scaled row; null for none
+    T* packed;        ///< panels of `panel` rows, feature by feature; the last one is filled up with zeros
+    T* norms;         ///< squared length of each packed row, rows rounded up to whole panels
+};
+
+/// One side of a block: packed rows, and where they came from for pairs that need recomputing.
+template <class T>
+struct operand {
+    const T* packed;
+    const T* norms;
+    const T* x;
+    std::int64_t stride;
+    const std::int64_t* order;
+    std::int64_t count;  ///< at most block_side
+};
+
+template <class T>
+struct block_args {
+    operand<T> a, b;
+    std::int64_t depth;
+    T scale;
+    T* scratch;  ///< scratch_size elements, aligned to 64 bytes
+};
+
+/// Sums of distances: row r of a to the columns of each segment of b, and column c of b to the rows of each of a.
+template <class T>
+struct sums_args {
+    block_args<T> block;
+    bool diagonal;  ///< a and b are the same rows: each pair once, none with itself
+    const segment* row_segments;
+    const segment* col_segments;
+    std::int64_t row_segment_count, col_segment_count;
+    double* row_sums;  ///< added to: [col segment * row_sums_stride + row]
+    double* col_sums;  ///< added to: [row segment * col_sums_stride + column]
+    std::int64_t row_sums_stride, col_sums_stride;
+};
+
+template <class T>
+struct store_args {
+    block_args<T> block;
+    T* out;  ///< distance of row r to column c: [r * out_stride + c]
+    std::int64_t out_stride;
+};
+
+template <class T>
+struct kernel_set {
+    std::int64_t panel;  ///< rows of a packed panel; the first row of an operand begins one
+    void (*pack)(const pack_args<T>&);
+    void (*sum_euclidean)(const sums_args<T>&);
+    void (*sum_manhattan)(const sums_args<T>&);
+    void (*store_euclidean)(const store_args<T>&);
+    void (*store_sqeuclidean)(const store_args<T>&);
+    void (*store_manhattan)(const store_args<T>&);
+};
+
+struct kernel_table {
+    const char* name;
+    kernel_set<float> f32;
+    kernel_set<double> f64;
+};
+
+extern const kernel_table kernels_baseline;
+extern const kernel_table kernels_avx2;
+extern const kernel_table kernels_avx512;
+
+}  // namespace zoorank::cpu

@@ -1,0 +1,32 @@
+#pragma once
+// The three ways to exact silhouettes; silhouette.cpp checks the arguments and picks one.
+#include <zoorank/metric.hpp>
+#include <zoorank/options.hpp>
+#include <zoorank/views.hpp>
+
+#include "partition.hpp"
+
+namespace zoorank {
+
+/// Euclidean and Manhattan: every pair of rows once, O(n^2 d) time and O(n) memory beside one packed copy of x.
+template <class T>
+void silhouettes_by_pairs(matrix_view<T> x, const partition& p, metric how, array_view<double> samples, int threads,
+                          const options& opt);
+
+/// Squared Euclidean and cosine: from class means, O(nKd) time.
+template <class T>
+void silhouettes_by_means(matrix_view<T> x, const partition& p, metric how, array_view<double> samples, int threads,
+                          const options& opt);
+
+/// A square matrix of distances, which need not be symmetric: row i decides s_i. O(n^2) time.
+template <class T>
+void silhouettes_of_distances(matrix_view<T> distances, const partition& p, array_view<double> samples, int threads,
+                              const options& opt);
+
+/// s from the mean distance to the own class and to the nearest other one; 0/0 is 0.
+inline double silhouette_of(double own, double nearest) noexcept {
+    const double larger = own > nearest ? own : nearest;
+    return larger > 0 ? (nearest - own) / larger : 0;
+}
+
+}  // namespace zoorank

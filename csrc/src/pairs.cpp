@@ -1,0 +1,200 @@
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <mutex>
+
+#include "aligned_buffer.hpp"
+#include "cpu/kernel_table.hpp"
+#include "methods.hpp"
+#include "scaling.hpp"
+#include "schedule.hpp"
+#include "thread_pool.hpp"
+
+namespace zoorank {
+namespace {
+
+using cpu::block_side;
+
+// What one worker writes to while it computes; made on its first task.
+template <class T>
+struct workspace {
+    aligned_buffer<T> products{cpu::scratch_size};
+    std::vector<double> row_sums;
+    clipped_classes rows, cols;
+    aligned_buffer<T> own_packed[2], own_norms[2];  // blocks of a tight class around its own centre
+};
+
+template <class T>
+class pair_engine {
+public:
+    pair_engine(matrix_view<T> x, const partition& p, metric how, int threads, const options& opt)
+        : x_(x),
+          partition_(p),
+          kernels_(cpu::active_set<T>()),
+          sum_(how == metric::euclidean ? kernels_.sum_euclidean : kernels_.sum_manhattan),
+          threads_(threads),
+          options_(opt),
+          scale_(checked_scale(x, "X")),
+          centre_(how == metric::euclidean ? robust_centre(x, p.order.data(), x.rows, scale_) : std::vector<T>()),
+          list_(make_units(p, kernels_.panel)),
+          own_(static_cast<std::size_t>(x.rows), 0.0),
+          nearest_(static_cast<std::size_t>(x.rows), std::numeric_limits<double>::infinity()),
+          locks_(new std::mutex[list_.units.size()]),
+          packed_(list_.padded_rows * x.cols),
+          norms_(list_.padded_rows),
+          own_centres_(list_.units.size()) {
+        pack_all();
+    }
+
+    void run(array_view<double> samples) {
+        const pair_schedule schedule(list_.units);
+        std::vector<std::unique_ptr<workspace<T>>> workspaces(static_cast<std::size_t>(threads_));
+        parallel_for(schedule.tasks(), threads_, x_.rows * (x_.rows - 1) / 2, options_,
+                     [&](std::int64_t index, int worker, progress_meter& meter) {
+                         auto& space = workspaces[static_cast<std::size_t>(worker)];
+                         if (!space) space = std::make_unique<workspace<T>>();
+                         compute(schedule.task(index), *space, worker, meter);
+                     });
+        for (std::int64_t c = 0; c < partition_.classes(); ++c)
+            for (std::int64_t i = partition_.begin[static_cast<std::size_t>(c)];
+                 i < partition_.begin[static_cast<std::size_t>(c) + 1]; ++i) {
+                const auto at = static_cast<std::size_t>(i);
+                samples[partition_.order[at]] = partition_.size(c) == 1 ? 0 : silhouette_of(own_[at], nearest_[at]);
+            }
+    }
+
+private:
+    const unit& unit_at(std::int64_t u) const { return list_.units[static_cast<std::size_t>(u)]; }
+
+    const std::int64_t* order_of(const unit& u, std::int64_t begin) const {
+        return partition_.order.data() + u.first_row + begin;
+    }
+
+    void pack_all() {
+        parallel_for(static_cast<std::int64_t>(list_.units.size()), threads_, x_.rows, options_without_progress(),
+                     [&](std::int64_t index, int, progress_meter&) {
+                         const unit& u = unit_at(index);
+                         kernels_.pack({x_.data, x_.stride, order_of(u, 0), u.rows, x_.cols, scale_,
+                                        centre_.empty() ? nullptr : centre_.data(),
+                                        packed_.data() + u.packed_row * x_.cols, norms_.data() + u.packed_row});
+                         if (centre_.empty() || u.classes > 1) return;
+                         std::vector<T> own = robust_centre(x_, order_of(u, 0), u.rows, scale_);
+                         if (is_tight(x_, order_of(u, 0), u.rows, scale_, own, centre_))
+                             own_centres_[static_cast<std::size_t>(index)] = std::move(own);
+                     });
+    }
+
+    static const options& options_without_progress() {
+        static const options none;
+        return none;
+    }
+
+    cpu::operand<T> packed_block(const unit& u, std::int64_t begin, std::int64_t count) const {
+        return {packed_.data() + (u.packed_row + begin) * x_.cols, norms_.data() + u.packed_row + begin, x_.data,
+                x_.stride, order_of(u, begin), count};
+    }
+
+    // A block of a tight class, packed around the class's own centre.
+    cpu::operand<T> own_block(const unit& u, const std::vector<T>& centre, std::int64_t begin, std::int64_t count,
+                              int side, workspace<T>& space) const {
+        aligned_buffer<T>& packed = space.own_packed[side];
+        aligned_buffer<T>& norms = space.own_norms[side];
+        if (!packed.data()) {
+            packed = aligned_buffer<T>(block_side * x_.cols);
+            norms = aligned_buffer<T>(block_side);
+        }
+        kernels_.pack({x_.data, x_.stride, order_of(u, begin), count, x_.cols, scale_, centre.data(), packed.data(),
+                       norms.data()});
+        return {packed.data(), norms.data(), x_.data, x_.stride, order_of(u, begin), count};
+    }
+
+    // One stripe of the first unit against all of the second. `sums` collects, for each class of the first unit, the
+    // sums of the second unit's rows to it: [class * rows of second + row]. A unit against itself has no other sums.
+    void compute(const pair_task& task, workspace<T>& space, int worker, progress_meter& meter) {
+        const unit& first = unit_at(task.first);
+        const unit& second = unit_at(task.second);
+        const bool same = task.first == task.second;
+        const std::vector<T>& own_centre = own_centres_[static_cast<std::size_t>(task.first)];
+        const bool around_own = same && !own_centre.empty();
+        double* sums = stripes_.open(task, first.classes * second.rows);
+        for (std::int64_t i = task.begin; i < task.end; i += block_side) {
+            const std::int64_t rows = std::min(block_side, task.end - i);
+            clip_classes(partition_, first, i, rows, space.rows);
+            const cpu::operand<T> a =
+                around_own ? own_block(first, own_centre, i, rows, 0, space) : packed_block(first, i, rows);
+            if (!same) space.row_sums.assign(static_cast<std::size_t>(second.classes * block_side), 0.0);
+            for (std::int64_t j = same ? i : 0; j < second.rows; j += block_side) {
+                const std::int64_t cols = std::min(block_side, second.rows - j);
+                const bool diagonal = same && i == j;
+                clip_classes(partition_, second, j, cols, space.cols);
+                cpu::operand<T> b = packed_block(second, j, cols);
+                if (around_own) b = diagonal ? a : own_block(second, own_centre, j, cols, 1, space);
+                double* row_sums = same ? sums + i : space.row_sums.data();
+                const std::int64_t row_sums_stride = same ? second.rows : block_side;
+                sum_({{a, b, x_.cols, scale_, space.products.data()},
+                      diagonal,
+                      space.rows.segments.data(),
+                      space.cols.segments.data(),
+                      static_cast<std::int64_t>(space.rows.segments.size()),
+                      static_cast<std::int64_t>(space.cols.segments.size()),
+                      row_sums + space.cols.first_class * row_sums_stride,
+                      sums + space.rows.first_class * second.rows + j,
+                      row_sums_stride,
+                      second.rows});
+                meter.advance(diagonal ? rows * (rows - 1) / 2 : rows * cols, worker);
+            }
+            if (!same) fold(task.first, i, rows, second, space.row_sums.data(), block_side);
+        }
+        const std::vector<double> total = stripes_.close(task);
+        if (!total.empty()) fold(task.second, 0, second.rows, first, total.data(), second.rows);
+    }
+
+    // Sums of rows [begin, begin + count) of a unit to each class of `other`: into the own mean or the nearest one.
+    void fold(std::int64_t u, std::int64_t begin, std::int64_t count, const unit& other, const double* sums,
+              std::int64_t stride) {
+        const std::lock_guard<std::mutex> lock(locks_[static_cast<std::size_t>(u)]);
+        for (std::int64_t c = 0; c < other.classes; ++c) {
+            const std::int64_t size = partition_.size(other.first_class + c);
+            const std::int64_t class_begin = partition_.begin[static_cast<std::size_t>(other.first_class + c)];
+            for (std::int64_t r = 0; r < count; ++r) {
+                const std::int64_t position = unit_at(u).first_row + begin + r;
+                const double sum = sums[c * stride + r];
+                const auto at = static_cast<std::size_t>(position);
+                if (position >= class_begin && position < class_begin + size)
+                    own_[at] = size > 1 ? sum / static_cast<double>(size - 1) : 0;
+                else
+                    nearest_[at] = std::min(nearest_[at], sum / static_cast<double>(size));
+            }
+        }
+    }
+
+    const matrix_view<T> x_;
+    const partition& partition_;
+    const cpu::kernel_set<T>& kernels_;
+    void (*const sum_)(const cpu::sums_args<T>&);
+    const int threads_;
+    const options& options_;
+    const T scale_;
+    const std::vector<T> centre_;  // empty for Manhattan: nothing cancels there, and centring would round
+    const unit_list list_;
+    std::vector<double> own_, nearest_;  // by sorted position
+    const std::unique_ptr<std::mutex[]> locks_;  // one a unit, over its rows of nearest_
+    aligned_buffer<T> packed_, norms_;
+    std::vector<std::vector<T>> own_centres_;  // of tight units of one class; others empty
+    stripe_sums stripes_;
+};
+
+}  // namespace
+
+template <class T>
+void silhouettes_by_pairs(matrix_view<T> x, const partition& p, metric how, array_view<double> samples, int threads,
+                          const options& opt) {
+    pair_engine<T>(x, p, how, threads, opt).run(samples);
+}
+
+template void silhouettes_by_pairs(matrix_view<float>, const partition&, metric, array_view<double>, int,
+                                   const options&);
+template void silhouettes_by_pairs(matrix_view<double>, const partition&, metric, array_view<double>, int,
+                                   const options&);
+
+}  // namespace zoorank

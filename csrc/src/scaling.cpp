@@ -1,0 +1,105 @@
+#include "scaling.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+
+namespace zoorank {
+namespace {
+
+constexpr std::int64_t most_samples = 15;
+
+// Rows that stand for all: at most 15, evenly spaced.
+template <class Visit>
+void for_sampled_rows(const std::int64_t* order, std::int64_t count, Visit visit) {
+    const std::int64_t samples = std::min(count, most_samples);
+    for (std::int64_t s = 0; s < samples; ++s) visit(order[(2 * s + 1) * count / (2 * samples)]);
+}
+
+template <class T>
+using bits_of = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+
+template <class T>
+bits_of<T> bits(T value) {
+    bits_of<T> b;
+    std::memcpy(&b, &value, sizeof b);
+    return b;
+}
+
+}  // namespace
+
+template <class T>
+T checked_scale(matrix_view<T> x, const char* name) {
+    // The bits of |x|, taken as an integer, order as |x| does, and above every finite value lie infinity and NaN.
+    constexpr bits_of<T> magnitude = ~bits_of<T>(0) >> 1;
+    const bits_of<T> infinity = bits(static_cast<T>(HUGE_VAL));
+    bits_of<T> largest = 0;
+    for (std::int64_t i = 0; i < x.rows; ++i) {
+        const T* row = x.row(i);
+        bits_of<T> largest_of_row = 0;
+        for (std::int64_t k = 0; k < x.cols; ++k) largest_of_row = std::max(largest_of_row, bits(row[k]) & magnitude);
+        if (largest_of_row >= infinity)
+            throw std::invalid_argument(std::string(name) + " holds NaN or infinity; the first bad row is " +
+                                        std::to_string(i));
+        largest = std::max(largest, largest_of_row);
+    }
+    T value;
+    std::memcpy(&value, &largest, sizeof value);
+    if (value == 0) return 1;
+    const int limit = std::is_same_v<T, float> ? 126 : 1022;  // beyond it the scale itself would not be a normal number
+    return std::ldexp(T(1), std::clamp(-std::ilogb(value), -limit, limit));
+}
+
+template <class T>
+std::vector<T> robust_centre(matrix_view<T> x, const std::int64_t* order, std::int64_t count, T scale) {
+    std::array<const T*, most_samples> rows{};
+    std::size_t samples = 0;
+    for_sampled_rows(order, count, [&](std::int64_t row) { rows[samples++] = x.row(row); });
+    std::vector<T> centre(static_cast<std::size_t>(x.cols));
+    std::array<T, most_samples> values{};
+    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(samples / 2);
+    for (std::size_t k = 0; k < centre.size(); ++k) {
+        for (std::size_t s = 0; s < samples; ++s) values[s] = rows[s][k];
+        std::nth_element(values.begin(), middle, values.begin() + static_cast<std::ptrdiff_t>(samples));
+        centre[k] = *middle * scale;
+    }
+    return centre;
+}
+
+template <class T>
+bool is_tight(matrix_view<T> x, const std::int64_t* order, std::int64_t count, T scale, const std::vector<T>& own,
+              const std::vector<T>& centre) {
+    double offset = 0;
+    for (std::size_t k = 0; k < own.size(); ++k) {
+        const double difference = static_cast<double>(own[k]) - static_cast<double>(centre[k]);
+        offset += difference * difference;
+    }
+    std::vector<double> radii;
+    for_sampled_rows(order, count, [&](std::int64_t row) {
+        double radius = 0;
+        for (std::size_t k = 0; k < own.size(); ++k) {
+            const double difference = static_cast<double>(x.row(row)[k]) * static_cast<double>(scale) -
+                                      static_cast<double>(own[k]);
+            radius += difference * difference;
+        }
+        radii.push_back(radius);
+    });
+    const auto middle = radii.begin() + static_cast<std::ptrdiff_t>(radii.size() / 2);
+    std::nth_element(radii.begin(), middle, radii.end());
+    return 4 * *middle < offset;
+}
+
+template float checked_scale(matrix_view<float>, const char*);
+template double checked_scale(matrix_view<double>, const char*);
+template std::vector<float> robust_centre(matrix_view<float>, const std::int64_t*, std::int64_t, float);
+template std::vector<double> robust_centre(matrix_view<double>, const std::int64_t*, std::int64_t, double);
+template bool is_tight(matrix_view<float>, const std::int64_t*, std::int64_t, float, const std::vector<float>&,
+                       const std::vector<float>&);
+template bool is_tight(matrix_view<double>, const std::int64_t*, std::int64_t, double, const std::vector<double>&,
+                       const std::vector<double>&);
+
+}  // namespace zoorank

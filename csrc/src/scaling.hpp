@@ -1,0 +1,25 @@
+#pragma once
+// Where numbers are moved to before they are multiplied: near 1 in size, and around a centre that outliers do not drag.
+#include <cstdint>
+#include <vector>
+#include <zoorank/views.hpp>
+
+namespace zoorank {
+
+/// Throws std::invalid_argument naming the first row of `x` that holds a NaN or an infinity; otherwise returns the
+/// power of two that brings the largest |x| into [1, 2). Silhouettes do not depend on scale; overflow of squares does.
+template <class T>
+T checked_scale(matrix_view<T> x, const char* name);
+
+/// The median of each feature over at most 15 of the rows x[order[0]], ..., x[order[count - 1]], evenly spaced, times
+/// `scale`. A centre takes the cancellation out of |x|^2 + |y|^2 - 2xy; any point near the bulk of the rows will do.
+template <class T>
+std::vector<T> robust_centre(matrix_view<T> x, const std::int64_t* order, std::int64_t count, T scale);
+
+/// True when the rows lie within less than half their distance from `centre` around `own`: then differences between
+/// them are better taken around `own`.
+template <class T>
+bool is_tight(matrix_view<T> x, const std::int64_t* order, std::int64_t count, T scale, const std::vector<T>& own,
+              const std::vector<T>& centre);
+
+}  // namespace zoorank

@@ -1,0 +1,111 @@
+#include <zoorank/silhouette.hpp>
+
+#include <numeric>
+#include <stdexcept>
+#include <string>
+
+#include "methods.hpp"
+#include "scaling.hpp"
+#include "thread_pool.hpp"
+
+namespace zoorank {
+namespace {
+
+// Below this many multiplications a problem is too small to be shared out; whole problems are, instead.
+constexpr double small_problem = 2e9;
+
+void check_lengths(std::int64_t rows, std::int64_t cols, std::int64_t labels, std::int64_t samples) {
+    if (cols < 1) throw std::invalid_argument("X has no features");
+    if (labels != rows)
+        throw std::invalid_argument("X has " + std::to_string(rows) + " rows and there are " + std::to_string(labels) +
+                                    " labels");
+    if (samples != rows)
+        throw std::invalid_argument("X has " + std::to_string(rows) + " rows and there is room for " +
+                                    std::to_string(samples) + " samples");
+}
+
+template <class T>
+void solve(matrix_view<T> x, const partition& p, array_view<double> samples, metric how, int threads,
+           const options& opt) {
+    switch (how) {
+        case metric::euclidean:
+        case metric::manhattan: return silhouettes_by_pairs(x, p, how, samples, threads, opt);
+        case metric::sqeuclidean:
+        case metric::cosine: return silhouettes_by_means(x, p, how, samples, threads, opt);
+        case metric::precomputed:
+            checked_scale(x, "the distance matrix");
+            return silhouettes_of_distances(x, p, samples, threads, opt);
+    }
+    throw std::invalid_argument("unknown metric number " + std::to_string(static_cast<int>(how)));
+}
+
+template <class T>
+void samples_of(matrix_view<T> x, array_view<const std::int64_t> labels, array_view<double> samples, metric how,
+                const options& opt) {
+    check_lengths(x.rows, x.cols, labels.size, samples.size);
+    solve(x, partition_by_class(labels), samples, how, resolve_threads(opt.threads), opt);
+}
+
+template <class T>
+double score_of(matrix_view<T> x, array_view<const std::int64_t> labels, metric how, const options& opt) {
+    std::vector<double> samples(static_cast<std::size_t>(x.rows));
+    samples_of<T>(x, labels, samples, how, opt);
+    return std::accumulate(samples.begin(), samples.end(), 0.0) / static_cast<double>(samples.size());
+}
+
+template <class T>
+void batch_of(const std::vector<matrix_view<T>>& xs, array_view<const std::int64_t> labels,
+              const std::vector<array_view<double>>& samples, metric how, const options& opt) {
+    if (xs.size() != samples.size())
+        throw std::invalid_argument(std::to_string(xs.size()) + " problems and room for " +
+                                    std::to_string(samples.size()));
+    for (std::size_t i = 0; i < xs.size(); ++i) check_lengths(xs[i].rows, xs[i].cols, labels.size, samples[i].size);
+    const partition p = partition_by_class(labels);
+    const int threads = resolve_threads(opt.threads);
+    std::vector<std::size_t> small;
+    for (std::size_t i = 0; i < xs.size(); ++i) {
+        const double n = static_cast<double>(xs[i].rows);
+        if (n * n * static_cast<double>(xs[i].cols) < small_problem)
+            small.push_back(i);
+        else
+            solve(xs[i], p, samples[i], how, threads, opt);
+    }
+    parallel_for(static_cast<std::int64_t>(small.size()), threads, static_cast<std::int64_t>(small.size()), opt,
+                 [&](std::int64_t index, int worker, progress_meter& meter) {
+                     const std::size_t i = small[static_cast<std::size_t>(index)];
+                     solve(xs[i], p, samples[i], how, 1, {});
+                     meter.advance(1, worker);
+                 });
+}
+
+}  // namespace
+
+void silhouette_samples(matrix_view<float> x, array_view<const std::int64_t> labels, array_view<double> samples,
+                        metric how, const options& opt) {
+    samples_of(x, labels, samples, how, opt);
+}
+
+void silhouette_samples(matrix_view<double> x, array_view<const std::int64_t> labels, array_view<double> samples,
+                        metric how, const options& opt) {
+    samples_of(x, labels, samples, how, opt);
+}
+
+double silhouette_score(matrix_view<float> x, array_view<const std::int64_t> labels, metric how, const options& opt) {
+    return score_of(x, labels, how, opt);
+}
+
+double silhouette_score(matrix_view<double> x, array_view<const std::int64_t> labels, metric how, const options& opt) {
+    return score_of(x, labels, how, opt);
+}
+
+void silhouette_batch(const std::vector<matrix_view<float>>& xs, array_view<const std::int64_t> labels,
+                      const std::vector<array_view<double>>& samples, metric how, const options& opt) {
+    batch_of(xs, labels, samples, how, opt);
+}
+
+void silhouette_batch(const std::vector<matrix_view<double>>& xs, array_view<const std::int64_t> labels,
+                      const std::vector<array_view<double>>& samples, metric how, const options& opt) {
+    batch_of(xs, labels, samples, how, opt);
+}
+
+}  // namespace zoorank
