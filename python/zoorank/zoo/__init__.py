@@ -1,0 +1,28 @@
+"""Models in, encodings out: the only room of zoorank that imports torch."""
+
+from __future__ import annotations
+
+from zoorank.zoo.cuts import Cut, list_cuts, resolve_cuts
+from zoorank.zoo.data import load_target
+from zoorank.zoo.encode import EncodedSource, Encoding, encode_source
+from zoorank.zoo.load import load_model
+from zoorank.zoo.manifest import load_zoo
+from zoorank.zoo.specs import ModelSpec, Zoo
+from zoorank.zoo.store import EncodingStore
+from zoorank.zoo.target import Target
+
+__all__ = [
+    "Cut",
+    "EncodedSource",
+    "Encoding",
+    "EncodingStore",
+    "ModelSpec",
+    "Target",
+    "Zoo",
+    "encode_source",
+    "list_cuts",
+    "load_model",
+    "load_target",
+    "load_zoo",
+    "resolve_cuts",
+]

@@ -1,0 +1,114 @@
+"""Run a whole target through a network, batch by batch, within the memory there is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from zoorank.errors import SourceError
+from zoorank.zoo.cuts import Cut
+from zoorank.zoo.hints import one_line
+from zoorank.zoo.preprocess import AnyPreprocessing, prepare
+from zoorank.zoo.target import Target
+from zoorank.zoo.truncate import Pool, run_to_cuts
+
+Progress = Callable[[int, int], None]
+Encoded = dict[str, NDArray[np.float32]]
+
+_OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+
+
+class Batches:
+    """One pass over a target.
+
+    Attributes
+    ----------
+    seconds : float
+        Spent preparing and running batches so far.
+    batch_size : int
+        Of the last batches, after any halving.
+    note : str
+        What was done about memory; empty when nothing was.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        preprocessing: AnyPreprocessing,
+        target: Target,
+        cuts: Sequence[Cut],
+        pool: Pool,
+    ) -> None:
+        self._model, self._preprocessing, self._target = model, preprocessing, target
+        self._cuts, self._pool = cuts, pool
+        self._device = next(model.parameters(), torch.empty(0)).device
+        self.seconds = 0.0
+        self.batch_size = 0
+        self.note = ""
+
+    def run(self, batch_size: int, on_batch: Progress | None = None) -> Iterator[Encoded]:
+        """Yield the encodings of consecutive batches, by cut.
+
+        Raises
+        ------
+        SourceError
+            For NaN or infinity in an encoding, a batch that fails, or too little memory for
+            a single sample.
+        """
+        self.batch_size = batch_size
+        start, total = 0, self._target.n_samples
+        while start < total:
+            began = time.perf_counter()
+            stop = min(start + self.batch_size, total)
+            encoded = self._encode(start, stop)
+            self.seconds += time.perf_counter() - began
+            if encoded is None:
+                self._halve(stop - start)
+                continue
+            self._check(encoded, start)
+            yield encoded
+            start = stop
+            if on_batch is not None:
+                on_batch(start, total)
+
+    def _encode(self, start: int, stop: int) -> Encoded | None:
+        try:
+            batch = prepare(self._preprocessing, self._target, start, stop).to(self._device)
+            outputs = run_to_cuts(self._model, batch, self._cuts, self._pool)
+            return {name: output.cpu().numpy() for name, output in outputs.items()}
+        except (MemoryError, RuntimeError) as error:
+            if _is_out_of_memory(error):
+                return None
+            raise SourceError(f"failed on rows {start} to {stop - 1}: {one_line(error)}") from error
+        except SourceError:
+            raise
+        except (ValueError, TypeError, IndexError, AssertionError) as error:
+            raise SourceError(f"failed on rows {start} to {stop - 1}: {one_line(error)}") from error
+
+    def _halve(self, tried: int) -> None:
+        if tried <= 1:
+            raise SourceError(f"out of memory on {self._device} even with one sample at a time")
+        self.batch_size = tried // 2
+        self.note = f"batch halved to {self.batch_size} after out of memory"
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _check(self, encoded: Encoded, start: int) -> None:
+        for cut in self._cuts:
+            finite = np.isfinite(encoded[cut.name]).all(axis=1)
+            if not finite.all():
+                row = int(np.argmin(finite))
+                what = "NaN" if np.isnan(encoded[cut.name][row]).any() else "infinity"
+                raise SourceError(f"cut {cut.name!r} gives {what} for row {start + row}")
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return any(sign in text for sign in _OUT_OF_MEMORY)

@@ -1,0 +1,42 @@
+"""One-line hints for a name that does not exist."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+_SHOWN = 24
+
+
+def hint(name: str, allowed: Iterable[str]) -> str:
+    """Say which name was probably meant and which ones exist.
+
+    Examples
+    --------
+    >>> hint("penultimat", ["penultimate", "all"])
+    "did you mean 'penultimate'? allowed: penultimate, all"
+    """
+    names = list(dict.fromkeys(allowed))
+    near = difflib.get_close_matches(name, names, n=1)
+    guess = f"did you mean {near[0]!r}? " if near else ""
+    return f"{guess}allowed: {listing(names)}"
+
+
+def listing(names: Iterable[str], shown: int = _SHOWN) -> str:
+    """Join names, the first few in full and the rest as a count.
+
+    Examples
+    --------
+    >>> listing(["a", "b", "c"], shown=2)
+    'a, b and 1 more'
+    """
+    every = list(names)
+    if len(every) <= shown:
+        return ", ".join(every)
+    return f"{', '.join(every[:shown])} and {len(every) - shown} more"
+
+
+def one_line(error: BaseException, limit: int = 300) -> str:
+    """Flatten an exception's message to one line of bounded length."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."

@@ -1,0 +1,174 @@
+"""Load one model: its network, with its weights, safely and strictly."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zoorank.errors import SourceError
+from zoorank.zoo.factory import build
+from zoorank.zoo.hints import listing, one_line
+from zoorank.zoo.specs import ModelSpec, StateDict
+
+_SHOWN = 3
+
+
+def load_model(spec: ModelSpec) -> nn.Module:
+    """Build the network of ``spec`` and load its weights.
+
+    Weights are read as safetensors, or by ``torch.load(weights_only=True)``; there is no
+    other way in. Every tensor of the network must be in the file and the other way round.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+
+    Returns
+    -------
+    torch.nn.Module
+        In evaluation mode, on the CPU, without gradients.
+
+    Raises
+    ------
+    SourceError
+        When the factory, the file, its digest or a tensor is wrong.
+    """
+    file = spec.weights.locate()
+    check_digest(spec, file)
+    model = build(spec)
+    if file is not None:
+        _fill(model, read_weights(file, spec.state_dict), file)
+    return model.eval().requires_grad_(False)
+
+
+def check_digest(spec: ModelSpec, file: Path | None) -> str | None:
+    """Hash the weights file and compare with the manifest, before anything reads it.
+
+    Returns
+    -------
+    str or None
+        The digest; None where there is no file.
+    """
+    if file is None:
+        if spec.sha256 is not None:
+            raise SourceError("sha256 is given, but random weights have no file")
+        return None
+    try:
+        with file.open("rb") as stream:
+            digest = hashlib.sha256()
+            while block := stream.read(2**20):
+                digest.update(block)
+    except OSError as error:
+        raise SourceError(f"{file}: {error.strerror}") from None
+    if spec.sha256 not in (None, digest.hexdigest()):
+        raise SourceError(
+            f"{file}: sha256 is {digest.hexdigest()}, but the manifest expects {spec.sha256}"
+        )
+    return digest.hexdigest()
+
+
+def read_weights(file: Path, state_dict: StateDict | None = None) -> dict[str, Tensor]:
+    """Read named tensors from ``.safetensors``, ``.pt``, ``.pth`` or ``.bin``.
+
+    Raises
+    ------
+    SourceError
+        When the file cannot be read without running code in it, or holds no tensors.
+    """
+    state_dict = state_dict or StateDict()
+    match file.suffix.lower():
+        case ".safetensors":
+            content = _read_safetensors(file)
+        case ".pt" | ".pth" | ".bin":
+            content = _read_torch(file)
+        case suffix:
+            allowed = ".safetensors, .pt, .pth and .bin"
+            raise SourceError(f"{file}: weights of kind {suffix!r}; {allowed} are read")
+    weights = _unwrap(file, content, state_dict.key)
+    if not state_dict.prefix:
+        return weights
+    prefix = state_dict.prefix
+    taken = {name.removeprefix(prefix): weights[name] for name in weights if name.startswith(prefix)}
+    if not taken:
+        raise SourceError(f"{file}: no tensor begins with {prefix!r}; it holds {listing(weights, _SHOWN)}")
+    return taken
+
+
+def _read_safetensors(file: Path) -> Any:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise SourceError(f"{file}: not a readable safetensors file: {one_line(error)}") from None
+
+
+def _read_torch(file: Path) -> Any:
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        # The advice torch adds is to load it unsafely; the cause stands in one sentence.
+        cause = one_line(error).rpartition("WeightsUnpickler error: ")[2].partition(" Please")[0]
+        raise SourceError(
+            f"{file}: refused, as it holds more than tensors and would run code when loaded "
+            f"({one_line(ValueError(cause), 120)}); save its state_dict alone"
+        ) from None
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise SourceError(f"{file}: not a readable PyTorch file: {one_line(error, 160)}") from None
+
+
+def _unwrap(file: Path, content: Any, key: str | None) -> dict[str, Tensor]:
+    for part in key.split(".") if key else ():
+        if not isinstance(content, Mapping) or part not in content:
+            keys = listing(map(str, content), 8) if isinstance(content, Mapping) else "no keys"
+            raise SourceError(f"{file}: no entry {part!r} for state_dict.key; it holds {keys}")
+        content = content[part]
+    if not isinstance(content, Mapping):
+        raise SourceError(f"{file}: holds a {type(content).__name__}, not named tensors")
+    if all(isinstance(value, Tensor) for value in content.values()):
+        return {str(name): value for name, value in content.items()}
+    holders = [str(name) for name, value in content.items() if _holds_tensors(value)]
+    advice = f"; say state_dict.key = {holders[0]!r}" if holders else ""
+    raise SourceError(f"{file}: holds {listing(map(str, content), 8)}, not only tensors{advice}")
+
+
+def _holds_tensors(value: Any) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and bool(value)
+        and all(isinstance(each, Tensor) for each in value.values())
+    )
+
+
+def _fill(model: nn.Module, weights: dict[str, Tensor], file: Path) -> None:
+    own = model.state_dict()
+    missing = [name for name in own if name not in weights]
+    unexpected = [name for name in weights if name not in own]
+    reshaped = [
+        f"{name} (network {tuple(own[name].shape)}, file {tuple(weights[name].shape)})"
+        for name in own
+        if name in weights and own[name].shape != weights[name].shape
+    ]
+    faults = [
+        f"{what} {listing(names, _SHOWN)}"
+        for what, names in (
+            ("missing", missing),
+            ("unexpected", unexpected),
+            ("of another shape", reshaped),
+        )
+        if names
+    ]
+    if faults:
+        raise SourceError(f"{file.name} does not fit the network: {'; '.join(faults)}")
+    try:
+        model.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        raise SourceError(f"{file.name} does not fit the network: {one_line(error)}") from None

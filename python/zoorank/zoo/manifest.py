@@ -1,0 +1,189 @@
+"""Read a zoo manifest (TOML) into frozen records, or say in one line why not."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+from pydantic import Field, ValidationError
+
+from zoorank.errors import ManifestError
+from zoorank.zoo.frozen import Frozen, explain
+from zoorank.zoo.hints import hint
+from zoorank.zoo.lines import find_line
+from zoorank.zoo.paths import expand
+from zoorank.zoo.specs import Cuts, FamilyEntry, ModelEntry, ModelSpec, Zoo
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+T = TypeVar("T", bound=Frozen)
+
+_INHERITED = ("factory", "preprocessing")
+
+
+class _Manifest(Frozen):
+    """The top level of the file, its entries still unread."""
+
+    data: Annotated[str, Field(min_length=1)] | None = None
+    cuts: Cuts | None = None
+    batch_size: Annotated[int, Field(ge=1)] = 64
+    factory: str | None = None
+    preprocessing: dict[str, Any] | None = None
+    model: list[dict[str, Any]] = []
+    family: list[dict[str, Any]] = []
+
+
+def load_zoo(
+    path: str | os.PathLike[str], *, allow_code: Sequence[str | os.PathLike[str]] = ()
+) -> Zoo:
+    """Read a manifest and check all of it, without importing or loading any model.
+
+    Parameters
+    ----------
+    path : path-like
+        The manifest. Paths in it are relative to its folder and may use ``${NAME}``.
+    allow_code : sequence of path-like
+        Directories that factories may be imported from, besides installed packages.
+
+    Returns
+    -------
+    Zoo
+
+    Raises
+    ------
+    ManifestError
+        Naming the file, the line, the entry and the key.
+    """
+    path = Path(path)
+    text = _read(path)
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ManifestError(f"{path}: not valid TOML: {error}") from None
+    reader = _Reader(path, text)
+    top = reader.check(_Manifest, content, entry=None)
+    code = _directories(allow_code)
+    models = [
+        ModelSpec.model_construct(
+            **{name: getattr(model, name) for name in ModelEntry.model_fields},
+            allow_code=code,
+        )
+        for model in reader.models(top)
+    ]
+    data = top.data
+    if data is not None and not re.match(r"\w{2,}:", data):
+        data = str(reader.absolute(data, None, "data"))
+    if not models:
+        raise ManifestError(f"{path}: names no model; add a [[model]] or a [[family]]")
+    return Zoo(
+        path=path.resolve(),
+        models=tuple(models),
+        data=data,
+        cuts=top.cuts,
+        batch_size=top.batch_size,
+    )
+
+
+def _read(path: Path) -> str:
+    if path.is_dir():
+        raise ManifestError(f"{path} is a directory; name a manifest (.toml) in it")
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        folder = path.parent
+        others = sorted(p.name for p in folder.glob("*.toml")) if folder.is_dir() else []
+        near = f"; {hint(path.name, others)}" if others else ""
+        raise ManifestError(f"manifest {path} does not exist{near}") from None
+    except OSError as error:
+        raise ManifestError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{path}: not UTF-8 text (byte {error.start})") from None
+
+
+def _directories(allow_code: Sequence[str | os.PathLike[str]]) -> tuple[Path, ...]:
+    folders = tuple(Path(folder).expanduser().resolve() for folder in allow_code)
+    for folder in folders:
+        if not folder.is_dir():
+            raise ManifestError(f"--allow-code {folder}: no such directory")
+    return folders
+
+
+class _Entry(NamedTuple):
+    """A place in the manifest that an error can name."""
+
+    table: str
+    index: int
+    name: object
+
+    def __str__(self) -> str:
+        name = f" {self.name!r}" if isinstance(self.name, str) else ""
+        return f"{self.table} {self.index + 1}{name}"
+
+
+class _Reader:
+    """Checks the entries of one file, and knows where in it they are."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        self.text = text
+        self.folder = path.resolve().parent
+
+    def models(self, top: _Manifest) -> Iterator[ModelEntry]:
+        """Read the models, then the families, and refuse a name that is used twice."""
+        defaults = {key: value for key in _INHERITED if (value := getattr(top, key)) is not None}
+        owners: dict[str, _Entry] = {}
+        for table, entries in (("model", top.model), ("family", top.family)):
+            for index, values in enumerate(entries):
+                entry = _Entry(table, index, values.get("name"))
+                for model in self._expand(entry, {**defaults, **values}):
+                    if model.name in owners:
+                        taken = f"{model.name!r} is already the name of {owners[model.name]}"
+                        raise self.error(entry, ("name",), taken)
+                    owners[model.name] = entry
+                    yield model
+
+    def _expand(self, entry: _Entry, values: dict[str, Any]) -> Iterator[ModelEntry]:
+        if entry.table == "model":
+            yield self.check(ModelEntry, values, entry)
+            return
+        family = self.check(FamilyEntry, values, entry)
+        pattern = self.absolute(family.files, entry, "files")
+        files = [Path(file) for file in sorted(glob.glob(str(pattern), recursive=True))]
+        if not files:
+            raise self.error(entry, ("files",), f"no file matches {pattern}")
+        shared = {key: value for key, value in values.items() if key not in ("files", "name")}
+        for file in files:
+            name = family.name.replace("{stem}", file.stem)
+            model = {**shared, "name": name, "weights": {"file": str(file)}}
+            yield self.check(ModelEntry, model, entry)
+
+    def absolute(self, text: str, entry: _Entry | None, key: str) -> Path:
+        try:
+            return expand(text, self.folder)
+        except ValueError as error:
+            raise self.error(entry, (key,), str(error)) from None
+
+    def check(self, record: type[T], values: Any, entry: _Entry | None) -> T:
+        try:
+            return record.model_validate(values, context={"folder": self.folder})
+        except ValidationError as error:
+            key, message = explain(error)
+            raise self.error(entry, key, message) from None
+
+    def error(self, entry: _Entry | None, key: Sequence[str | int], message: str) -> ManifestError:
+        first = str(key[0]) if key else None
+        table, index = (entry.table, entry.index) if entry else (None, 0)
+        line = find_line(self.text, table, index, first)
+        places = [str(self.path)]
+        places += [f"line {line}"] if line else []
+        places += [str(entry)] if entry else []
+        places += [".".join(map(str, key))] if key else []
+        return ManifestError(f"{', '.join(places)}: {message}")
