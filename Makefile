@@ -11,7 +11,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-cpp test-python lint types format sanitize bench clean
+.PHONY: help demo test test-cpp test-python lint types format sanitize bench clean distclean
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 help:  ## list the targets
@@ -53,8 +53,11 @@ sanitize: $(STAMPS)/tools  ## the C++ tests under ASan and UBSan, then under TSa
 bench: $(STAMPS)/test $(STAMPS)/core  ## every program in benchmarks/
 	for program in benchmarks/*.py; do $(BIN)/python "$$program"; done
 
-clean:  ## remove .venv and build/
-	rm -rf $(VENV) build
+clean:  ## remove what was built
+	rm -rf build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+
+distclean: clean  ## remove .venv too
+	rm -rf $(VENV)
 
 CPP_FILES := $(shell find csrc tests -name '*.cpp' -o -name '*.hpp' -o -name '*.inl' -o -name '*.cu' -o -name '*.cuh')
 

@@ -1,0 +1,166 @@
+// Against the definition in double, pair by pair. The Python suite goes wider; this one also runs under sanitizers.
+#include <zoorank/silhouette.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <random>
+#include <stdexcept>
+#include <vector>
+
+#include "check.hpp"
+
+using zoorank::array_view;
+using zoorank::matrix_view;
+using zoorank::metric;
+
+namespace {
+
+template <class T>
+constexpr double tolerance = sizeof(T) == 4 ? 5e-6 : 1e-12;
+
+constexpr metric vector_metrics[] = {metric::euclidean, metric::sqeuclidean, metric::cosine, metric::manhattan};
+
+// Rows around one centre a class, on a stride wider than the row: what lies between is NaN and must not be read.
+template <class T>
+struct problem {
+    std::int64_t rows, cols, stride;
+    std::vector<T> values;
+    std::vector<std::int64_t> labels;
+
+    problem(std::int64_t n, std::int64_t d, std::int64_t classes, unsigned seed, double offset = 0)
+        : rows(n),
+          cols(d),
+          stride(d + 3),
+          values(static_cast<std::size_t>(n * stride), std::numeric_limits<T>::quiet_NaN()),
+          labels(static_cast<std::size_t>(n)) {
+        std::mt19937 generator(seed);
+        const auto uniform = [&] { return static_cast<double>(generator()) / 4294967296.0 - 0.5; };
+        std::vector<double> centres(static_cast<std::size_t>(classes * d));
+        for (double& value : centres) value = uniform();
+        for (std::int64_t i = 0; i < n; ++i) {
+            const std::int64_t c = i < classes ? i : static_cast<std::int64_t>(generator() % classes);
+            labels[static_cast<std::size_t>(i)] = 10 * c - 7;
+            for (std::int64_t f = 0; f < d; ++f)
+                values[static_cast<std::size_t>(i * stride + f)] =
+                    static_cast<T>(centres[static_cast<std::size_t>(c * d + f)] + 0.7 * uniform() + offset);
+        }
+    }
+
+    matrix_view<T> view() const { return {values.data(), rows, cols, stride}; }
+};
+
+template <class T>
+double distance(const T* x, const T* y, std::int64_t d, metric how) {
+    double sum = 0, xx = 0, yy = 0, xy = 0;
+    for (std::int64_t f = 0; f < d; ++f) {
+        const double a = x[f], b = y[f];
+        sum += how == metric::manhattan ? std::abs(a - b) : (a - b) * (a - b);
+        xx += a * a;
+        yy += b * b;
+        xy += a * b;
+    }
+    if (how == metric::cosine) return 1 - xy / std::sqrt(xx * yy);
+    return how == metric::euclidean ? std::sqrt(sum) : sum;
+}
+
+template <class T>
+std::vector<double> by_definition(const problem<T>& p, metric how) {
+    std::map<std::int64_t, double> sizes;
+    for (const std::int64_t label : p.labels) sizes[label] += 1;
+    std::vector<double> samples;
+    for (std::int64_t i = 0; i < p.rows; ++i) {
+        const std::int64_t own = p.labels[static_cast<std::size_t>(i)];
+        std::map<std::int64_t, double> sums;
+        for (std::int64_t j = 0; j < p.rows; ++j)
+            if (j != i)
+                sums[p.labels[static_cast<std::size_t>(j)]] += distance(p.view().row(i), p.view().row(j), p.cols, how);
+        double b = std::numeric_limits<double>::infinity();
+        for (const auto& [label, sum] : sums)
+            if (label != own) b = std::min(b, sum / sizes[label]);
+        const double a = sizes[own] > 1 ? sums[own] / (sizes[own] - 1) : 0;
+        samples.push_back(sizes[own] > 1 && std::max(a, b) > 0 ? (b - a) / std::max(a, b) : 0);
+    }
+    return samples;
+}
+
+template <class T>
+std::vector<double> samples_of(const problem<T>& p, metric how, int threads) {
+    std::vector<double> samples(p.labels.size(), -9);
+    zoorank::options opt;
+    opt.threads = threads;
+    zoorank::silhouette_samples(p.view(), p.labels, samples, how, opt);
+    return samples;
+}
+
+template <class T>
+void check_against_definition(const problem<T>& p) {
+    for (const metric how : vector_metrics) {
+        if (how == metric::cosine && p.cols == 1) continue;  // every distance is 0 or 2: 0/0 up to rounding
+        const std::vector<double> expected = by_definition(p, how);
+        const std::vector<double> one_thread = samples_of(p, how, 1);
+        double worst = 0;
+        for (std::size_t i = 0; i < expected.size(); ++i)
+            worst = std::max(worst, std::abs(one_thread[i] - expected[i]));
+        CHECK_CLOSE(worst, 0, tolerance<T>);
+        CHECK(samples_of(p, how, 2) == one_thread);
+        CHECK(samples_of(p, how, 4) == one_thread);
+    }
+}
+
+template <class T>
+void check_shapes() {
+    for (const std::int64_t d : {1, 7, 8, 15, 16, 17, 31, 33, 100}) check_against_definition(problem<T>(67, d, 3, 1));
+    for (const std::int64_t classes : {2, 5, 40, 66}) check_against_definition(problem<T>(67, 9, classes, 2));
+    check_against_definition(problem<T>(3, 2, 2, 3));
+    check_against_definition(problem<T>(600, 20, 2, 4));  // classes larger than a block
+}
+
+}  // namespace
+
+TEST_CASE("float samples are the definition's, for any number of threads") { check_shapes<float>(); }
+
+TEST_CASE("double samples are the definition's, for any number of threads") { check_shapes<double>(); }
+
+TEST_CASE("an offset of 1e4 costs no accuracy") {
+    const problem<float> p(200, 24, 4, 5, 1e4);
+    const std::vector<double> expected = by_definition(p, metric::euclidean);
+    const std::vector<double> actual = samples_of(p, metric::euclidean, 2);
+    for (std::size_t i = 0; i < expected.size(); ++i) CHECK_CLOSE(actual[i], expected[i], tolerance<float>);
+}
+
+TEST_CASE("the score is the mean of the samples") {
+    const problem<double> p(90, 5, 4, 6);
+    double sum = 0;
+    for (const double s : samples_of(p, metric::euclidean, 1)) sum += s;
+    CHECK_CLOSE(zoorank::silhouette_score(p.view(), p.labels), sum / 90, 1e-14);
+}
+
+TEST_CASE("a batch gives what its problems give one by one") {
+    problem<float> first(120, 17, 5, 7);
+    problem<float> second(120, 40, 5, 8);
+    second.labels = first.labels;
+    std::vector<double> a(120), b(120);
+    zoorank::silhouette_batch(std::vector{first.view(), second.view()}, first.labels,
+                              std::vector{array_view<double>(a), array_view<double>(b)});
+    CHECK(a == samples_of(first, metric::euclidean, 1));
+    CHECK(b == samples_of(second, metric::euclidean, 1));
+}
+
+TEST_CASE("bad input is named") {
+    problem<double> p(20, 3, 2, 9);
+    std::vector<double> samples(20);
+    std::vector<std::int64_t> same(20, 1);
+    std::vector<std::int64_t> all_different(20);
+    for (std::size_t i = 0; i < 20; ++i) all_different[i] = static_cast<std::int64_t>(i);
+    CHECK_THROWS(std::invalid_argument, "", zoorank::silhouette_samples(p.view(), same, samples));
+    CHECK_THROWS(std::invalid_argument, "", zoorank::silhouette_samples(p.view(), all_different, samples));
+    same.pop_back();
+    CHECK_THROWS(std::invalid_argument, "", zoorank::silhouette_samples(p.view(), same, samples));
+    p.values[static_cast<std::size_t>(13 * p.stride)] = std::numeric_limits<double>::infinity();
+    for (const metric how : vector_metrics)
+        CHECK_THROWS(std::invalid_argument, "13", zoorank::silhouette_samples(p.view(), p.labels, samples, how));
+    CHECK_THROWS(std::invalid_argument, "cosine", zoorank::parse_metric("cosin"));
+}
