@@ -1,0 +1,27 @@
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+__version__: str
+
+class _BuildInfo(TypedDict):
+    version: str
+    compiler: str
+    instruction_set: str
+    supported_instruction_sets: list[str]
+    threads: int
+    cuda_built: bool
+    cuda_unavailable_reason: str
+
+def build_info() -> _BuildInfo: ...
+def silhouette_samples(
+    X: npt.NDArray[Any], labels: npt.NDArray[np.int64], metric: str, threads: int
+) -> npt.NDArray[np.float64]: ...
+def silhouette_batch(
+    Xs: Sequence[npt.NDArray[Any]], labels: npt.NDArray[np.int64], metric: str, threads: int
+) -> list[npt.NDArray[np.float64]]: ...
+def pairwise_distances(
+    X: npt.NDArray[Any], Y: npt.NDArray[Any], metric: str, threads: int
+) -> npt.NDArray[Any]: ...

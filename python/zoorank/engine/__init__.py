@@ -1,0 +1,24 @@
+"""Numbers in, numbers out: silhouettes and distances, computed by the C++ library."""
+
+from zoorank.engine.distances import pairwise_distances
+from zoorank.engine.info import BuildInfo, build_info
+from zoorank.engine.silhouette import (
+    METRICS,
+    SilhouetteResult,
+    silhouette,
+    silhouette_batch,
+    silhouette_samples,
+    silhouette_score,
+)
+
+__all__ = [
+    "METRICS",
+    "BuildInfo",
+    "SilhouetteResult",
+    "build_info",
+    "pairwise_distances",
+    "silhouette",
+    "silhouette_batch",
+    "silhouette_samples",
+    "silhouette_score",
+]

@@ -1,0 +1,73 @@
+"""Distances between rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from zoorank import _core
+from zoorank.engine.arrays import Matrix, as_matrix, as_pair
+from zoorank.engine.options import METRICS, check_choice, check_threads
+
+
+def pairwise_distances(
+    X: npt.ArrayLike,
+    Y: npt.ArrayLike | None = None,
+    *,
+    metric: str = "euclidean",
+    n_threads: int | None = None,
+) -> Matrix:
+    """Distance of each row of `X` to each row of `Y`.
+
+    Rows are centred before they are multiplied, and pairs that still lose too
+    many digits to cancellation are computed from differences, so that near rows
+    far from the origin come out right.
+
+    Parameters
+    ----------
+    X : array_like of shape (n, d)
+        Any input that :func:`silhouette_samples` takes.
+    Y : array_like of shape (m, d), optional
+        `X` itself by default; the diagonal is then exactly 0.
+    metric : {"euclidean", "sqeuclidean", "cosine", "manhattan", "precomputed"}
+        The cosine distance to a row of zeros is 1. ``precomputed`` hands `X` back.
+    n_threads : int, optional
+        As for :func:`silhouette_samples`.
+
+    Returns
+    -------
+    ndarray of shape (n, m)
+        float32 when both inputs are, float64 otherwise.
+
+    Raises
+    ------
+    ValueError
+        For NaN or infinity (naming the first bad row), widths that differ, an
+        unknown metric, or ``precomputed`` with a matrix of another shape.
+    TypeError
+        As for :func:`silhouette_samples`.
+
+    Examples
+    --------
+    >>> import zoorank
+    >>> zoorank.pairwise_distances([[0.0, 0.0], [3.0, 4.0]])
+    array([[0., 5.],
+           [5., 0.]])
+    """
+    check_choice(metric, METRICS, "metric")
+    if metric == "precomputed":
+        matrix = as_matrix(X)
+        columns = len(matrix) if Y is None else len(as_matrix(Y, "Y"))
+        if matrix.shape[1] != columns:
+            raise ValueError(
+                f"precomputed distances must have {columns} columns, got {matrix.shape}"
+            )
+        return matrix
+    threads = check_threads(n_threads)
+    if Y is not None:
+        x, y = as_pair(X, Y)
+        return _core.pairwise_distances(x, y, metric, threads)
+    x = as_matrix(X)
+    distances = _core.pairwise_distances(x, x, metric, threads)
+    np.fill_diagonal(distances, 0)  # a row of zeros is at cosine distance 1 even from its like
+    return distances
