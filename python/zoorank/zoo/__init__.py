@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from zoorank.zoo.cuts import Cut, list_cuts, resolve_cuts
 from zoorank.zoo.data import load_target
 from zoorank.zoo.encode import EncodedSource, Encoding, encode_source
@@ -11,7 +13,10 @@ from zoorank.zoo.specs import ModelSpec, Zoo
 from zoorank.zoo.store import EncodingStore
 from zoorank.zoo.target import Target
 
+DEMO_MANIFEST = Path(__file__).with_name("demo.toml")
+
 __all__ = [
+    "DEMO_MANIFEST",
     "Cut",
     "EncodedSource",
     "Encoding",

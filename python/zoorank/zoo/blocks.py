@@ -9,6 +9,7 @@ are cut before each layer that has weights.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 from torch import nn
@@ -24,8 +25,11 @@ def find_blocks(model: nn.Module, record: Trace) -> tuple[str, ...]:
     linear = [name for name in record.calls if isinstance(model.get_submodule(name), nn.Linear)]
     outside = [name for name in linear if not is_inside_block(model, name)]
     last = max((record.calls[name].start for name in outside), default=2**62)
-    names = [*_composite(model)]
-    names = [name for name in names if _runs_once(record, name) and record.calls[name].end < last]
+    names = [
+        name
+        for name in _composite(model)
+        if _runs_once(record, name) and record.calls[name].end < last
+    ]
     names = names or [name for name in _flat(model, record) if record.calls[name].end < last]
     return tuple(sorted(names, key=lambda name: record.calls[name].end))
 
@@ -46,9 +50,7 @@ def _composite(module: nn.Module, prefix: str = "") -> Iterator[str]:
     """Yield composite parts, looking into lists and into a wrapper around the blocks."""
     for child_name, child in module.named_children():
         name = f"{prefix}{child_name}"
-        if _is_list(child):
-            yield from _composite(child, f"{name}.")
-        elif _is_wrapper(child, module):
+        if _is_list(child) or _is_wrapper(child, module):
             yield from _composite(child, f"{name}.")
         elif _is_composite(child):
             yield name
@@ -58,7 +60,7 @@ def _flat(model: nn.Module, record: Trace) -> Iterator[str]:
     """Yield the last layer that runs before each layer with weights."""
     leaves = [name for name in record.calls if name and _is_leaf(model.get_submodule(name))]
     leaves = [name for name in leaves if _runs_once(record, name)]
-    for name, following in zip(leaves, leaves[1:], strict=False):
+    for name, following in itertools.pairwise(leaves):
         if _has_weights(model.get_submodule(following)):
             yield name
 

@@ -130,7 +130,9 @@ def _cut(model: nn.Module, record: Trace, name: str) -> tuple[int, Cut]:
     if call is None:
         raise SourceError(f"cut {name!r} does not run in a forward pass; choose another module")
     if call.calls > 1:
-        raise SourceError(f"cut {name!r} runs {call.calls} times in one pass; choose a module that runs once")
+        raise SourceError(
+            f"cut {name!r} runs {call.calls} times in one pass; choose a module that runs once"
+        )
     shape = call.input_shape if side == "input" else call.output_shape
     if shape is None:
         raise SourceError(f"cut {name!r}: its {side} is not a tensor; choose a module within it")

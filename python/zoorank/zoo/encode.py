@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from zoorank.errors import SourceError, UsageError
 from zoorank.zoo.batches import Batches, Progress
+from zoorank.zoo.calibrate import calibrate
 from zoorank.zoo.cuts import ALL, Cut, resolve_cuts
 from zoorank.zoo.factory import code_fingerprint
 from zoorank.zoo.hints import hint
@@ -27,8 +27,14 @@ from zoorank.zoo.store import EncodingStore, key_of
 from zoorank.zoo.target import Target
 from zoorank.zoo.truncate import Pool, pooler, run_to_cuts
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 _FORMAT = 1  # raise it when the same inputs give other encodings than before
 _BATCH_SIZE = 64
+_CALIBRATION_ROWS = 64
+
+Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -134,86 +140,139 @@ def encode_source(
     """
     wanted = tuple(cuts or spec.cuts or ("penultimate",))
     where = _device(device)
-    digest = check_digest(spec, spec.weights.locate())
-    identity = _identity(spec, target, digest)
+    plan = _Plan.of(spec, target, store)
     if ALL not in wanted:
-        known = _recall(store, identity, wanted)
-        if all(record is not None for record in known.values()):
-            return _encoded(spec, store, identity, known, {}, "")
+        known = plan.known(wanted)
+        if len(known) == len(set(wanted)):
+            return plan.result(known)
 
     model = load_model(spec).to(where)
+    if spec.weights.calibrates:
+        calibrate(model, prepare(spec.preprocessing, target, 0, _CALIBRATION_ROWS).to(where))
     pool = pooler(spec.preprocessing.pooling, spec.preprocessing.input)
-    resolved, dims = _first_batch(model, spec, target, wanted, pool)
-    known = _recall(store, identity, [cut.name for cut in resolved])
-    missing = [cut for cut in resolved if known[cut.name] is None]
+    resolved, dims = _first_batch(model, plan, wanted, pool)
+    known = plan.known([cut.name for cut in resolved])
+    missing = [cut for cut in resolved if cut.name not in known]
     if not missing:
-        return _encoded(spec, store, identity, known, {}, "")
+        return plan.result(known)
     batches = Batches(model, spec.preprocessing, target, missing, pool)
-    fresh: dict[str, dict[str, Any]] = {}
+    fresh: dict[str, Record] = {}
     with contextlib.ExitStack() as stack:
         writers = {
             cut.name: stack.enter_context(
-                store.writer(_key(identity, cut.name), target.n_samples, dims[cut.name])
+                store.writer(plan.key(cut.name), target.n_samples, dims[cut.name])
             )
             for cut in missing
         }
         for encoded in batches.run(batch_size or _BATCH_SIZE, on_batch):
             for name, writer in writers.items():
                 writer.write(encoded[name])
+        deepest = missing[-1].flops_share or 1.0
         for cut in missing:
-            share = cut.flops_share / missing[-1].flops_share if missing[-1].flops_share else 1.0
-            facts = {
-                **_facts(spec, target, model, cut, identity),
-                "seconds": batches.seconds * share,
+            run = {
+                "seconds": batches.seconds * (cut.flops_share / deepest),
                 "device": str(where),
                 "batch_size": batches.batch_size,
             }
-            fresh[cut.name] = writers[cut.name].commit(facts)
+            fresh[cut.name] = writers[cut.name].commit({**plan.facts(model, cut), **run})
     store.save_labels(target.fingerprint, target.labels)
-    return _encoded(spec, store, identity, {**known, **fresh}, fresh, batches.note)
+    return plan.result({**known, **fresh}, fresh, batches.note)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """One source, one target and one store: what is there, and under which keys."""
+
+    spec: ModelSpec
+    target: Target
+    store: EncodingStore
+    weights_sha256: str | None
+    identity: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, spec: ModelSpec, target: Target, store: EncodingStore) -> _Plan:
+        digest = check_digest(spec, spec.weights.locate())
+        identity = {
+            "format": _FORMAT,
+            "factory": spec.factory,
+            "arguments": {**spec.arguments, "from weights": spec.arguments_from_weights},
+            "code": code_fingerprint(spec),
+            "weights": digest or spec.weights.model_dump(mode="json"),
+            "state_dict": spec.state_dict.model_dump(mode="json"),
+            "preprocessing": spec.preprocessing.model_dump(mode="json"),
+            "data": target.fingerprint,
+        }
+        return cls(spec, target, store, digest, identity)
+
+    def key(self, cut: str) -> str:
+        return key_of({**self.identity, "cut": cut})
+
+    def known(self, cuts: Iterable[str]) -> dict[str, Record]:
+        records = {cut: self.store.metadata(self.key(cut)) for cut in cuts}
+        return {cut: record for cut, record in records.items() if record is not None}
+
+    def facts(self, model: nn.Module, cut: Cut) -> Record:
+        return {
+            "identity": self.identity,
+            "model": self.spec.name,
+            "cut": cut.name,
+            "target": self.target.name,
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "parameters_kept": cut.parameters_kept,
+            "flops_share": cut.flops_share,
+            "versions": {
+                "zoorank": _version(),
+                "torch": torch.__version__,
+                "numpy": np.__version__,
+            },
+        }
+
+    def result(
+        self, records: Mapping[str, Record], fresh: Container[str] = (), note: str = ""
+    ) -> EncodedSource:
+        ordered = sorted(
+            records.items(), key=lambda item: (item[1]["flops_share"], item[1]["parameters_kept"])
+        )
+        encodings = (
+            Encoding(
+                cut=cut,
+                dim=record["dim"],
+                path=self.store.path(self.key(cut)),
+                parameters_kept=record["parameters_kept"],
+                flops_share=record["flops_share"],
+                seconds=record["seconds"],
+                reused=cut not in fresh,
+            )
+            for cut, record in ordered
+        )
+        return EncodedSource(
+            model=self.spec.name,
+            encodings=tuple(encodings),
+            weights_sha256=self.weights_sha256,
+            parameters=ordered[0][1]["parameters"],
+            note=note,
+        )
 
 
 def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        raise UsageError(f"unknown device {name!r}; {hint(name, ['auto', 'cpu', 'cuda', 'cuda:N'])}")
+        raise UsageError(
+            f"unknown device {name!r}; {hint(name, ['auto', 'cpu', 'cuda', 'cuda:N'])}"
+        )
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UsageError(f"device {name!r}: torch sees {torch.cuda.device_count()} CUDA devices")
     return device
 
 
-def _identity(spec: ModelSpec, target: Target, digest: str | None) -> dict[str, Any]:
-    """Everything that the encodings depend on, apart from the cut."""
-    return {
-        "format": _FORMAT,
-        "factory": spec.factory,
-        "arguments": spec.arguments,
-        "code": code_fingerprint(spec),
-        "weights": digest or f"random {spec.weights.init_seed}",
-        "state_dict": spec.state_dict.model_dump(mode="json"),
-        "preprocessing": spec.preprocessing.model_dump(mode="json"),
-        "data": target.fingerprint,
-    }
-
-
-def _key(identity: Mapping[str, Any], cut: str) -> str:
-    return key_of({**identity, "cut": cut})
-
-
-def _recall(
-    store: EncodingStore, identity: Mapping[str, Any], cuts: Iterable[str]
-) -> dict[str, dict[str, Any] | None]:
-    return {cut: store.metadata(_key(identity, cut)) for cut in cuts}
-
-
 def _first_batch(
-    model: nn.Module, spec: ModelSpec, target: Target, wanted: Sequence[str], pool: Pool
+    model: nn.Module, plan: _Plan, wanted: Sequence[str], pool: Pool
 ) -> tuple[tuple[Cut, ...], dict[str, int]]:
-    """Ask the method's first question, on two samples: can this source be fed this target?"""
+    """Try two samples, for the first question of the method is whether this source fits."""
     device = next(model.parameters(), torch.empty(0)).device
-    example = prepare(spec.preprocessing, target, 0, 2).to(device)
+    example = prepare(plan.spec.preprocessing, plan.target, 0, 2).to(device)
     cuts = resolve_cuts(model, example, wanted)
     dims = {}
     for name, encoded in run_to_cuts(model, example, cuts, pool).items():
@@ -223,54 +282,8 @@ def _first_batch(
     return cuts, dims
 
 
-def _facts(
-    spec: ModelSpec, target: Target, model: nn.Module, cut: Cut, identity: Mapping[str, Any]
-) -> dict[str, Any]:
-    return {
-        "identity": identity,
-        "model": spec.name,
-        "cut": cut.name,
-        "target": target.name,
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "parameters_kept": cut.parameters_kept,
-        "flops_share": cut.flops_share,
-        "versions": {"zoorank": _version(), "torch": torch.__version__, "numpy": np.__version__},
-    }
-
-
 def _version() -> str:
     try:
         return metadata.version("zoorank")
     except metadata.PackageNotFoundError:
         return "unknown"
-
-
-def _encoded(
-    spec: ModelSpec,
-    store: EncodingStore,
-    identity: Mapping[str, Any],
-    records: Mapping[str, dict[str, Any] | None],
-    fresh: Mapping[str, Any],
-    note: str,
-) -> EncodedSource:
-    whole = {cut: record for cut, record in records.items() if record is not None}
-    ordered = sorted(whole, key=lambda cut: (whole[cut]["flops_share"], whole[cut]["parameters_kept"]))
-    weights = identity["weights"]
-    return EncodedSource(
-        model=spec.name,
-        encodings=tuple(
-            Encoding(
-                cut=cut,
-                dim=whole[cut]["dim"],
-                path=store.path(_key(identity, cut)),
-                parameters_kept=whole[cut]["parameters_kept"],
-                flops_share=whole[cut]["flops_share"],
-                seconds=whole[cut]["seconds"],
-                reused=cut not in fresh,
-            )
-            for cut in ordered
-        ),
-        weights_sha256=None if weights.startswith("random") else weights,
-        parameters=next(iter(whole.values()))["parameters"],
-        note=note,
-    )

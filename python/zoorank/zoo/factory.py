@@ -10,7 +10,7 @@ import io
 import os
 import sys
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -26,7 +26,7 @@ from zoorank.zoo.specs import ModelSpec
 Factory = Callable[..., Any]
 
 
-def build(spec: ModelSpec) -> nn.Module:
+def build(spec: ModelSpec, arguments: Mapping[str, Any]) -> nn.Module:
     """Call the factory of ``spec`` under its seed, with no weights loaded yet.
 
     Raises
@@ -41,7 +41,7 @@ def build(spec: ModelSpec) -> nn.Module:
             try:
                 # Some model packages print while they build; standard output is for results.
                 with contextlib.redirect_stdout(io.StringIO()):
-                    model = factory(**spec.arguments)
+                    model = factory(**arguments)
             except Exception as error:
                 reason = f"{type(error).__name__}: {one_line(error)}"
                 raise SourceError(f"factory {spec.factory} failed: {reason}") from error
@@ -79,7 +79,9 @@ def find_factory(spec: ModelSpec) -> Factory:
         parent, owner = owner, getattr(owner, name, None)
         if owner is None or isinstance(owner, ModuleType):
             public = [each for each in vars(parent) if each[0] != "_"]
-            raise SourceError(f"{module_name} has no class or function {name!r}; {hint(name, public)}")
+            raise SourceError(
+                f"{module_name} has no class or function {name!r}; {hint(name, public)}"
+            )
     if not callable(owner):
         raise SourceError(f"factory {spec.factory} is not callable")
     if not found.trusted_by_flag and not _builds_modules(owner):
@@ -88,7 +90,7 @@ def find_factory(spec: ModelSpec) -> Factory:
             "one, nor a function annotated to return one; wrap it in a file of your own and "
             "say --allow-code DIR"
         )
-    return cast(Factory, owner)
+    return cast("Factory", owner)
 
 
 def _builds_modules(factory: Any) -> bool:
@@ -99,7 +101,7 @@ def _builds_modules(factory: Any) -> bool:
         return False
     try:
         return _is_module_class(typing.get_type_hints(factory).get("return"))
-    except Exception:  # annotations are code of that package and may fail in any way
+    except Exception:  # noqa: BLE001 - annotations are that package's code and may raise anything
         return False
 
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from zoorank.zoo.toml import SyntaxFault, parse
 
 
-def find_line(text: str, table: str | None, index: int, key: str | None) -> int | None:
-    """Find the line of a key in the ``index``-th ``[[table]]``, or of that entry's header.
+def find_line(text: str, table: str | None, number: int, key: str | None) -> int | None:
+    r"""Find the line of a key in the ``number``-th ``[[table]]``, or of that entry's header.
 
     Parameters
     ----------
@@ -21,8 +17,8 @@ def find_line(text: str, table: str | None, index: int, key: str | None) -> int 
         Valid TOML.
     table : str or None
         Name of an array of tables; None for the keys above the first table.
-    index : int
-        Which entry, from 0.
+    number : int
+        Which entry, from 1.
     key : str or None
         First part of the key; None for the header.
 
@@ -33,7 +29,7 @@ def find_line(text: str, table: str | None, index: int, key: str | None) -> int 
 
     Examples
     --------
-    >>> find_line('data = "d"\\n[[model]]\\nname = "a"\\n[[model]]\\nname = 1', "model", 1, "name")
+    >>> find_line('data = "d"\n[[model]]\nname = "a"\n[[model]]\nname = 1', "model", 2, "name")
     5
     """
     lines = text.splitlines()
@@ -41,9 +37,9 @@ def find_line(text: str, table: str | None, index: int, key: str | None) -> int 
     if table is not None:
         header = re.compile(rf"\s*\[\[\s*{re.escape(table)}\s*\]\]")
         found = [i for i, line in enumerate(lines) if header.match(line) and _is_code(lines, i)]
-        if index >= len(found):
+        if number > len(found):
             return None
-        start = found[index] + 1
+        start = found[number - 1] + 1
     if key is not None:
         named = re.compile(rf"\s*(\[\s*{table}\s*\.\s*)?[\"']?{re.escape(key)}[\"']?\s*[.=\]]")
         inner = re.compile(rf"\s*\[\s*{table}\s*\.")
@@ -58,7 +54,7 @@ def find_line(text: str, table: str | None, index: int, key: str | None) -> int 
 def _is_code(lines: Sequence[str], i: int) -> bool:
     # Within a string or an array over several lines, what comes before is not valid TOML.
     try:
-        tomllib.loads("\n".join(lines[:i]))
-    except tomllib.TOMLDecodeError:
+        parse("\n".join(lines[:i]))
+    except SyntaxFault:
         return False
     return True

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from zoorank.errors import SourceError
 from zoorank.zoo.factory import build
-from zoorank.zoo.hints import listing, one_line
+from zoorank.zoo.hints import hint, listing, one_line
 from zoorank.zoo.specs import ModelSpec, StateDict
 
 _SHOWN = 3
@@ -42,9 +42,10 @@ def load_model(spec: ModelSpec) -> nn.Module:
     """
     file = spec.weights.locate()
     check_digest(spec, file)
-    model = build(spec)
-    if file is not None:
-        _fill(model, read_weights(file, spec.state_dict), file)
+    weights = read_weights(file, spec.state_dict) if file is not None else None
+    model = build(spec, {**spec.arguments, **_lengths(spec, weights or {})})
+    if file is not None and weights is not None:
+        _fill(model, weights, file)
     return model.eval().requires_grad_(False)
 
 
@@ -95,9 +96,13 @@ def read_weights(file: Path, state_dict: StateDict | None = None) -> dict[str, T
     if not state_dict.prefix:
         return weights
     prefix = state_dict.prefix
-    taken = {name.removeprefix(prefix): weights[name] for name in weights if name.startswith(prefix)}
+    taken = {
+        name.removeprefix(prefix): weights[name] for name in weights if name.startswith(prefix)
+    }
     if not taken:
-        raise SourceError(f"{file}: no tensor begins with {prefix!r}; it holds {listing(weights, _SHOWN)}")
+        raise SourceError(
+            f"{file}: no tensor begins with {prefix!r}; it holds {listing(weights, _SHOWN)}"
+        )
     return taken
 
 
@@ -146,6 +151,16 @@ def _holds_tensors(value: Any) -> bool:
         and bool(value)
         and all(isinstance(each, Tensor) for each in value.values())
     )
+
+
+def _lengths(spec: ModelSpec, weights: Mapping[str, Tensor]) -> dict[str, int]:
+    lengths = {}
+    for argument, name in spec.arguments_from_weights.items():
+        if name not in weights or not weights[name].ndim:
+            near = hint(name, weights) if weights else "random weights have no file"
+            raise SourceError(f"argument {argument!r} needs the tensor {name!r}; {near}")
+        lengths[argument] = len(weights[name])
+    return lengths
 
 
 def _fill(model: nn.Module, weights: dict[str, Tensor], file: Path) -> None:

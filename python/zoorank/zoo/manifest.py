@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar
@@ -18,11 +16,7 @@ from zoorank.zoo.hints import hint
 from zoorank.zoo.lines import find_line
 from zoorank.zoo.paths import expand
 from zoorank.zoo.specs import Cuts, FamilyEntry, ModelEntry, ModelSpec, Zoo
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from zoorank.zoo.toml import SyntaxFault, parse
 
 T = TypeVar("T", bound=Frozen)
 
@@ -37,8 +31,8 @@ class _Manifest(Frozen):
     batch_size: Annotated[int, Field(ge=1)] = 64
     factory: str | None = None
     preprocessing: dict[str, Any] | None = None
-    model: list[dict[str, Any]] = []
-    family: list[dict[str, Any]] = []
+    model: tuple[dict[str, Any], ...] = ()
+    family: tuple[dict[str, Any], ...] = ()
 
 
 def load_zoo(
@@ -65,8 +59,8 @@ def load_zoo(
     path = Path(path)
     text = _read(path)
     try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        content = parse(text)
+    except SyntaxFault as error:
         raise ManifestError(f"{path}: not valid TOML: {error}") from None
     reader = _Reader(path, text)
     top = reader.check(_Manifest, content, entry=None)
@@ -120,12 +114,12 @@ class _Entry(NamedTuple):
     """A place in the manifest that an error can name."""
 
     table: str
-    index: int
+    number: int
     name: object
 
     def __str__(self) -> str:
         name = f" {self.name!r}" if isinstance(self.name, str) else ""
-        return f"{self.table} {self.index + 1}{name}"
+        return f"{self.table} {self.number}{name}"
 
 
 class _Reader:
@@ -141,8 +135,8 @@ class _Reader:
         defaults = {key: value for key in _INHERITED if (value := getattr(top, key)) is not None}
         owners: dict[str, _Entry] = {}
         for table, entries in (("model", top.model), ("family", top.family)):
-            for index, values in enumerate(entries):
-                entry = _Entry(table, index, values.get("name"))
+            for number, values in enumerate(entries, start=1):
+                entry = _Entry(table, number, values.get("name"))
                 for model in self._expand(entry, {**defaults, **values}):
                     if model.name in owners:
                         taken = f"{model.name!r} is already the name of {owners[model.name]}"
@@ -156,7 +150,8 @@ class _Reader:
             return
         family = self.check(FamilyEntry, values, entry)
         pattern = self.absolute(family.files, entry, "files")
-        files = [Path(file) for file in sorted(glob.glob(str(pattern), recursive=True))]
+        root = Path(pattern.anchor)
+        files = sorted(root.glob(str(pattern.relative_to(root))))
         if not files:
             raise self.error(entry, ("files",), f"no file matches {pattern}")
         shared = {key: value for key, value in values.items() if key not in ("files", "name")}
@@ -180,8 +175,8 @@ class _Reader:
 
     def error(self, entry: _Entry | None, key: Sequence[str | int], message: str) -> ManifestError:
         first = str(key[0]) if key else None
-        table, index = (entry.table, entry.index) if entry else (None, 0)
-        line = find_line(self.text, table, index, first)
+        table, number = (entry.table, entry.number) if entry else (None, 1)
+        line = find_line(self.text, table, number, first)
         places = [str(self.path)]
         places += [f"line {line}"] if line else []
         places += [str(entry)] if entry else []

@@ -21,4 +21,5 @@ def expand(text: str, folder: Path) -> Path:
         if name not in os.environ:
             raise ValueError(f"{text!r} needs the environment variable {name}, which is not set")
     path = Path(_VARIABLE.sub(lambda match: os.environ[match[1]], text)).expanduser()
-    return Path(os.path.abspath(folder / path))
+    # Not resolve(): links often lead to files whose names tell nothing.
+    return Path(os.path.abspath(folder / path))  # noqa: PTH100

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from functools import singledispatch
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn.functional import interpolate
 
 from zoorank.errors import SourceError
 from zoorank.zoo.image_files import ImageFiles
 from zoorank.zoo.specs import ImagePreprocessing, SeriesPreprocessing, TablePreprocessing
 from zoorank.zoo.target import Target
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 _LUMA = (0.299, 0.587, 0.114)
 AnyPreprocessing = ImagePreprocessing | SeriesPreprocessing | TablePreprocessing
 
 
-@singledispatch
 def prepare(preprocessing: AnyPreprocessing, target: Target, start: int, stop: int) -> Tensor:
     """Prepare samples ``start`` to ``stop`` of a target.
 
@@ -41,10 +41,15 @@ def prepare(preprocessing: AnyPreprocessing, target: Target, start: int, stop: i
     SourceError
         When this kind of network cannot be fed this target.
     """
-    raise TypeError(f"no preprocessing for {type(preprocessing).__name__}")
+    match preprocessing:
+        case ImagePreprocessing():
+            return _images(preprocessing, target, start, stop)
+        case SeriesPreprocessing():
+            return _series(preprocessing, target, start, stop)
+        case TablePreprocessing():
+            return _table(preprocessing, target, start, stop)
 
 
-@prepare.register
 def _images(spec: ImagePreprocessing, target: Target, start: int, stop: int) -> Tensor:
     if isinstance(target.X, ImageFiles):
         images = [_to_nchw(target.X[row][None], target) for row in range(start, stop)]
@@ -108,7 +113,7 @@ def _resize(batch: Tensor, spec: ImagePreprocessing) -> Tensor:
         new_width = max(new_width, round(width * ratio))
     if (new_height, new_width) != (height, width):
         smooth = spec.interpolation in ("bilinear", "bicubic")
-        batch = F.interpolate(
+        batch = interpolate(
             batch,
             size=(new_height, new_width),
             mode=spec.interpolation,
@@ -119,14 +124,15 @@ def _resize(batch: Tensor, spec: ImagePreprocessing) -> Tensor:
     return batch[:, :, top : top + spec.size[0], left : left + spec.size[1]].contiguous()
 
 
-@prepare.register
 def _series(spec: SeriesPreprocessing, target: Target, start: int, stop: int) -> Tensor:
     if isinstance(target.X, ImageFiles) or target.X.ndim not in (2, 3):
         raise SourceError(f"needs series; the target's samples have shape {target.shape}")
     batch = torch.from_numpy(target.X[start:stop].astype(np.float64))
     batch = batch[:, None] if batch.ndim == 2 else batch
     if batch.shape[1] != spec.channels:
-        raise SourceError(f"needs {spec.channels} variables a step; the target has {batch.shape[1]}")
+        raise SourceError(
+            f"needs {spec.channels} variables a step; the target has {batch.shape[1]}"
+        )
     if spec.scaling == "standardize":
         batch = (batch - target.statistics.mean) / (target.statistics.std or 1.0)
     elif spec.scaling == "standardize_each":
@@ -134,7 +140,7 @@ def _series(spec: SeriesPreprocessing, target: Target, start: int, stop: int) ->
         batch = (batch - mean) / torch.where(std > 0, std, 1.0)
     batch = batch.float()
     if spec.length is not None and spec.length != batch.shape[2]:
-        batch = F.interpolate(batch, size=spec.length, mode="linear", align_corners=True)
+        batch = interpolate(batch, size=spec.length, mode="linear", align_corners=True)
     if spec.layout == "nl":
         if spec.channels != 1:
             raise SourceError("layout 'nl' holds one variable a step; say 'ncl' or 'nlc'")
@@ -142,7 +148,6 @@ def _series(spec: SeriesPreprocessing, target: Target, start: int, stop: int) ->
     return batch.transpose(1, 2).contiguous() if spec.layout == "nlc" else batch
 
 
-@prepare.register
 def _table(spec: TablePreprocessing, target: Target, start: int, stop: int) -> Tensor:
     if isinstance(target.X, ImageFiles) or target.X.ndim != 2:
         raise SourceError(f"needs a table; the target's samples have shape {target.shape}")

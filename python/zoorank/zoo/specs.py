@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -74,7 +74,9 @@ class ImagePreprocessing(Frozen):
         if isinstance(scaling, bool) or not isinstance(scaling, int | float | str):
             raise ValueError(f"must be a positive number or one of {', '.join(names)}")
         if isinstance(scaling, str) and scaling not in names:
-            raise ValueError(f"unknown scaling {scaling!r}; a positive number or {hint(scaling, names)}")
+            raise ValueError(
+                f"unknown scaling {scaling!r}; a positive number or {hint(scaling, names)}"
+            )
         if not isinstance(scaling, str) and not 0 < scaling < float("inf"):
             raise ValueError(f"must be a positive number, not {scaling}")
         return scaling
@@ -165,7 +167,6 @@ class StateDict(Frozen):
     prefix: str = ""
 
 
-
 def _one_or_more(cuts: Any) -> Any:
     return (cuts,) if isinstance(cuts, str) else cuts
 
@@ -181,7 +182,8 @@ class _Shared(Frozen):
     """Keys that a model and a family of models have in common."""
 
     factory: str
-    arguments: dict[str, Any] = {}
+    arguments: Mapping[str, Any] = Field(default_factory=dict)
+    arguments_from_weights: Mapping[str, str] = Field(default_factory=dict)
     state_dict: StateDict = StateDict()
     preprocessing: Preprocessing
     cuts: Cuts | None = None
@@ -205,6 +207,9 @@ class ModelEntry(_Shared):
         ``module:function`` or ``module.Class`` that builds the network.
     arguments : dict
         Keyword arguments of the factory.
+    arguments_from_weights : dict of str to str
+        More of them, each the length of a tensor in the weights file: where the files of
+        a family differ in their number of classes, ``{n_classes = "head.bias"}``.
     weights : WeightsSource
         Exactly one of ``file``, ``package`` and ``random``.
     sha256 : str or None

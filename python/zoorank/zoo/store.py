@@ -10,22 +10,24 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import importlib.util
 import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zoorank.errors import StoreError
 
-try:
-    import fcntl
-except ImportError:  # Windows: leftovers of killed runs stay, and do no harm
-    fcntl = None  # type: ignore[assignment]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+# Without file locks (Windows) the leftovers of killed runs stay, and do no harm.
+_CAN_LOCK = importlib.util.find_spec("fcntl") is not None
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PARTIAL = ".partial"
@@ -90,8 +92,10 @@ class EncodingStore:
         return path
 
     def _remove_leftovers(self) -> None:
-        if fcntl is None:
+        if not _CAN_LOCK:
             return
+        import fcntl
+
         for path in self.directory.glob(f".*{_PARTIAL}"):
             with contextlib.suppress(OSError), path.open("rb") as stream:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -162,7 +166,7 @@ class EncodingWriter:
     def _reported(self) -> contextlib.AbstractContextManager[None]:
         return self.store.reported(4 * self.shape[0] * self.shape[1])
 
-    def __enter__(self) -> EncodingWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -182,11 +186,13 @@ class Partial:
             name = f".{path.name}.{secrets.token_hex(8)}{_PARTIAL}"
             self.temporary = path.with_name(name)
             self.stream = self.temporary.open("xb")
-            if fcntl is None or self._lock():
+            if not _CAN_LOCK or self._lock():
                 break
             self.stream.close()
 
     def _lock(self) -> bool:
+        import fcntl
+
         fcntl.flock(self.stream, fcntl.LOCK_EX)
         # Somebody may have taken it for a leftover between its creation and its lock.
         return self.temporary.exists()
@@ -195,7 +201,7 @@ class Partial:
         """Let the file appear, once it is on the disk."""
         self.stream.flush()
         os.fsync(self.stream.fileno())
-        os.replace(self.temporary, self.path)
+        self.temporary.replace(self.path)
         self.stream.close()
         with contextlib.suppress(OSError):  # not every file system can open a directory
             folder = os.open(self.path.parent, os.O_RDONLY)
@@ -212,7 +218,7 @@ class Partial:
         with contextlib.suppress(OSError):  # the disk may be full for what is still buffered
             self.stream.close()
 
-    def __enter__(self) -> Partial:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zoorank.zoo.image_files import ImageFiles
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Kind = Literal["image", "series", "table"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 Pool = Callable[[Tensor], Tensor]
 
+_MEANT = ("last_hidden_state", "logits")
+
 
 class _Stop(BaseException):
     """Ends a forward pass; no ``except Exception`` in a model's code may catch it."""
 
 
-def run_to_cuts(
-    model: nn.Module, batch: Any, cuts: Sequence[Cut], pool: Pool
-) -> dict[str, Tensor]:
+def run_to_cuts(model: nn.Module, batch: Any, cuts: Sequence[Cut], pool: Pool) -> dict[str, Tensor]:
     """Encode one batch at several cuts in one pass that ends at the deepest.
 
     Parameters
@@ -61,10 +61,11 @@ def run_to_cuts(
     with contextlib.ExitStack() as hooks:
         for cut in cuts:
             hooks.callback(_attach(model, cut, collect).remove)
+        hooks.enter_context(torch.inference_mode())
         # A model that prints while it runs must not spoil results on standard output.
-        with torch.inference_mode(), contextlib.redirect_stdout(io.StringIO()):
-            with contextlib.suppress(_Stop):
-                model(batch)
+        hooks.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        with contextlib.suppress(_Stop):
+            model(batch)
     missed = [cut.name for cut in cuts if cut.name not in found]
     if missed:
         raise SourceError(f"the forward pass does not reach cut {listing(missed)}")
@@ -94,13 +95,11 @@ def output_tensor(value: Any) -> Tensor:
     if isinstance(value, Tensor):
         return value
     if isinstance(value, Mapping):
-        for key in ("last_hidden_state", "logits"):
-            if isinstance(value.get(key), Tensor):
-                return value[key]
         tensors = {key: each for key, each in value.items() if isinstance(each, Tensor)}
-        if len(tensors) == 1:
-            return next(iter(tensors.values()))
-        raise ValueError(f"its output holds {listing(map(str, value)) or 'nothing'}, not one tensor")
+        meant = [key for key in _MEANT if key in tensors] or list(tensors)
+        if meant and (meant[0] in _MEANT or len(meant) == 1):
+            return tensors[meant[0]]
+        raise ValueError(f"its output holds {listing(map(str, value)) or 'nothing'}")
     if isinstance(value, tuple | list) and value:
         return output_tensor(value[0])
     raise ValueError(f"its output is a {type(value).__name__}, not a tensor")
@@ -123,18 +122,15 @@ def pooler(pooling: str, input_kind: str) -> Pool:
     """
 
     def pool(output: Tensor) -> Tensor:
-        if output.ndim < 2 or not (output.is_floating_point()):
+        if output.ndim < 2 or not output.is_floating_point():
             raise ValueError(f"its output is {output.dtype} of shape {tuple(output.shape)}")
         if output.ndim == 2 or pooling == "flatten":
             return output.flatten(1).to(torch.float32, copy=True)
         # Half precision would lose digits in the sum.
         output = output.float()
-        inner = tuple(range(1, output.ndim - 1))
-        match pooling:
-            case "first_token":
-                return output[(slice(None), *(0 for _ in inner))].clone()
-            case "token_mean":
-                return output.mean(dim=inner)
+        if pooling in ("first_token", "token_mean"):
+            tokens = output.flatten(1, -2)
+            return tokens[:, 0].clone() if pooling == "first_token" else tokens.mean(dim=1)
         if input_kind == "image" and output.ndim == 3:
             raise ValueError(
                 f"its output {tuple(output.shape)} looks like tokens, which pooling "

@@ -14,7 +14,7 @@ import numpy as np
 from zoorank.errors import DataError, UsageError
 from zoorank.zoo.data.arrays import SPLITS, from_mapping, from_pair, read_npy, read_npz
 from zoorank.zoo.data.folder import read_folder
-from zoorank.zoo.data.labelled import Labelled, check
+from zoorank.zoo.data.labelled import Labelled, check, kind_of
 from zoorank.zoo.data.named import read_named
 from zoorank.zoo.data.series import read_ts, read_tsv
 from zoorank.zoo.hints import hint
@@ -73,15 +73,14 @@ def load_target(
     if limit is not None and limit < 2:
         raise UsageError(f"limit is {limit}; at least 2 samples are needed")
     found, source = _read(data, split)
-    found = check(replace(found, kind=kind or found.kind, name=name or found.name))
+    found = check(replace(found, name=name or found.name))
     if limit is not None and limit < len(found.X):
         found = check(_subset(found, _stratified(found.labels, limit)))
-    assert found.kind is not None
     return Target(
         name=found.name,
         X=found.X,
         labels=found.labels,
-        kind=found.kind,
+        kind=kind or kind_of(found),
         fingerprint=fingerprint(found.X, found.labels, found.names),
         source=source if limit is None else f"{source} (limit {limit})",
     )

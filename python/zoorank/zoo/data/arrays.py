@@ -5,14 +5,16 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from zoorank.errors import DataError
 from zoorank.zoo.data.labelled import Labelled
 from zoorank.zoo.hints import hint, listing, one_line
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 SPLITS = ("train", "test", "all")
 _LABEL_FILES = ("labels.npy", "y.npy", "{stem}_labels.npy", "{stem}.labels.npy")
@@ -59,7 +61,9 @@ def from_mapping(content: Mapping[str, Any], name: str, split: str, where: str) 
     wanted = [key for key in parts if split == "all" or key.endswith(split)]
     missing = [key for key in wanted if key not in keys]
     if whole or missing:
-        needs = "X and y" if not halves else f"{' and '.join(missing or ['only one of X, X_train'])}"
+        needs = (
+            "X and y" if not halves else f"{' and '.join(missing or ['only one of X, X_train'])}"
+        )
         raise DataError(f"{where}: needs {needs}; it holds {listing(keys) or 'nothing'}")
     X = [_array(content[key]) for key in wanted if key.startswith("X")]
     y = [np.asarray(content[key]) for key in wanted if key.startswith("y")]

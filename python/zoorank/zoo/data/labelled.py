@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zoorank.errors import DataError
 from zoorank.zoo.image_files import ImageFiles
 from zoorank.zoo.target import Kind, blocks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,14 +54,28 @@ def check(data: Labelled) -> Labelled:
         raise DataError(f"{data.name}: {n} sample{'s' * (n != 1)}; a ranking needs at least 3")
     n_classes = len(np.unique(labels))
     if n_classes < 2:
-        raise DataError(f"{data.name}: all {n} samples have the label {labels[0]!s}; "
-                        "a ranking needs at least 2 classes")
+        raise DataError(
+            f"{data.name}: all {n} samples have the label {labels[0]!s}; "
+            "a ranking needs at least 2 classes"
+        )
     if n_classes == n:
-        raise DataError(f"{data.name}: each of the {n} samples is a class of its own; "
-                        f"a ranking needs at most {n - 1} classes")
+        raise DataError(
+            f"{data.name}: each of the {n} samples is a class of its own; "
+            f"a ranking needs at most {n - 1} classes"
+        )
     if not isinstance(data.X, ImageFiles):
         _check_numbers(data.name, data.X)
-    return Labelled(data.X, labels, data.name, data.kind or _kind(data), data.names)
+    return Labelled(data.X, labels, data.name, data.kind, data.names)
+
+
+def kind_of(data: Labelled) -> Kind:
+    """Tell what the samples are, by their reader or else by their shape."""
+    if data.kind is not None:
+        return data.kind
+    if isinstance(data.X, ImageFiles) or data.X.ndim >= 4:
+        return "image"
+    # (n, height, width) is far more common than (n, variables, length) in array files.
+    return "image" if data.X.ndim == 3 else "table"
 
 
 def _check_labels(name: str, labels: NDArray[Any]) -> NDArray[Any]:
@@ -68,8 +84,9 @@ def _check_labels(name: str, labels: NDArray[Any]) -> NDArray[Any]:
     if labels.dtype.kind == "f":
         bad = np.flatnonzero(labels != np.round(labels))
         if bad.size:
-            raise DataError(f"{name}: label {labels[bad[0]]} of row {bad[0]} is neither an "
-                            "integer nor a string")
+            raise DataError(
+                f"{name}: label {labels[bad[0]]} of row {bad[0]} is neither an integer nor a string"
+            )
         return labels.astype(np.int64)
     if labels.dtype.kind in "OT" and all(isinstance(label, str) for label in labels.tolist()):
         return labels.astype(np.str_)
@@ -95,10 +112,3 @@ def _check_numbers(name: str, X: NDArray[Any]) -> None:
             what = "NaN" if np.isnan(block[row]).any() else "infinity"
             raise DataError(f"{name}: row {start + row} holds {what}")
         start += len(block)
-
-
-def _kind(data: Labelled) -> Kind:
-    if isinstance(data.X, ImageFiles) or data.X.ndim >= 4:
-        return "image"
-    # (n, height, width) is far more common than (n, variables, length) in array files.
-    return "image" if data.X.ndim == 3 else "table"

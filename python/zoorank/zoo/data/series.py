@@ -14,7 +14,8 @@ from zoorank.zoo.data.labelled import Labelled
 def read_tsv(path: Path) -> Labelled:
     """Read UCR ``.tsv``: a label, then the values, one series a line."""
     lines = [line for line in _lines(path) if line.strip()]
-    rows, labels = [], []
+    rows: list[list[list[float]]] = []
+    labels: list[str] = []
     for row, line in enumerate(lines):
         label, *values = line.rstrip("\n").split("\t")
         rows.append([_numbers(path, row, values)])
@@ -25,7 +26,9 @@ def read_tsv(path: Path) -> Labelled:
 def read_ts(path: Path) -> Labelled:
     """Read sktime's ``.ts``: ``@`` tags, then ``values:...:label`` lines, all of one length."""
     header: dict[str, str] = {}
-    rows, labels, in_data = [], [], False
+    rows: list[list[list[float]]] = []
+    labels: list[str] = []
+    in_data = False
     for line in map(str.strip, _lines(path)):
         if not line or line.startswith("#"):
             continue

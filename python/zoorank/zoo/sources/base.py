@@ -30,3 +30,8 @@ class WeightsSource(Frozen):
     def init_seed(self) -> int:
         """Seed under which the factory runs, so that it builds the same network each time."""
         return 0
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether statistics of batch normalization come from the target, not the file."""
+        return False
