@@ -22,9 +22,8 @@ py::array_t<double> samples(const py::array& x, const label_array& labels, const
     for_float_type(x, "X", [&](auto element) {
         const auto view = borrow_matrix<decltype(element)>(x, "X");
         const array_view<double> result(out.mutable_data(), out.size());
-        interruptible(threads, [&](const options& opt) {
-            silhouette_samples(view, labels_of(labels), result, how, opt);
-        });
+        interruptible(threads,
+                      [&](const options& opt) { silhouette_samples(view, labels_of(labels), result, how, opt); });
     });
     return out;
 }
@@ -43,9 +42,8 @@ std::vector<py::array_t<double>> batch(const std::vector<py::array>& xs, const l
             out.emplace_back(x.shape(0));
             results.emplace_back(out.back().mutable_data(), out.back().size());
         }
-        interruptible(threads, [&](const options& opt) {
-            silhouette_batch(views, labels_of(labels), results, how, opt);
-        });
+        interruptible(threads,
+                      [&](const options& opt) { silhouette_batch(views, labels_of(labels), results, how, opt); });
     });
     return out;
 }

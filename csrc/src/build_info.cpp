@@ -19,13 +19,8 @@ constexpr const char* compiler =
 }  // namespace
 
 build_info_t build_info() {
-    return {library_version(),
-            compiler,
-            cpu::active_kernels().name,
-            cpu::supported_instruction_sets(),
-            resolve_threads(0),
-            cuda::built(),
-            cuda::unavailable_reason()};
+    return {library_version(),  compiler,      cpu::active_kernels().name, cpu::supported_instruction_sets(),
+            resolve_threads(0), cuda::built(), cuda::unavailable_reason()};
 }
 
 const char* library_version() noexcept { return ZOORANK_VERSION; }

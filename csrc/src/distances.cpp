@@ -4,12 +4,15 @@
 #include <cmath>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "aligned_buffer.hpp"
 #include "cpu/kernel_table.hpp"
+#include "lanes.hpp"
+#include "packed_rows.hpp"
 #include "scaling.hpp"
 #include "thread_pool.hpp"
 
@@ -18,50 +21,37 @@ namespace {
 
 using cpu::block_side;
 
-// One side of the matrix: rows as they came or, for cosine, brought to length 1; and their panels.
+// The rows of a matrix brought to length 1; rows of zeros stay, and are remembered.
 template <class T>
-struct side {
-    matrix_view<T> rows;
-    std::vector<T> directions;
-    std::vector<bool> is_zero;
-    aligned_buffer<T> packed, norms;
+struct directions {
+    explicit directions(matrix_view<T> x) : values(static_cast<std::size_t>(x.rows * x.cols)) {
+        for (std::int64_t i = 0; i < x.rows; ++i) {
+            const T* row = x.row(i);
+            double largest = 0;
+            for (std::int64_t k = 0; k < x.cols; ++k)
+                largest = std::max(largest, std::abs(static_cast<double>(row[k])));
+            if (largest == 0) {
+                zero_rows.push_back(i);
+                continue;
+            }
+            const auto relative = [&](std::int64_t k) { return static_cast<double>(row[k]) / largest; };
+            const double length =
+                std::sqrt(sum_in_lanes(x.cols, [&](std::int64_t k) { return relative(k) * relative(k); }));
+            T* z = values.data() + i * x.cols;
+            for (std::int64_t k = 0; k < x.cols; ++k) z[k] = static_cast<T>(relative(k) / length);
+        }
+    }
+
+    std::vector<T> values;
+    std::vector<std::int64_t> zero_rows;
 };
 
+// A row of zeros has no direction; scikit-learn puts it at cosine distance 1 from everything.
 template <class T>
-void normalise(side<T>& s) {
-    const matrix_view<T> x = s.rows;
-    s.directions.resize(static_cast<std::size_t>(x.rows * x.cols));
-    s.is_zero.resize(static_cast<std::size_t>(x.rows));
-    for (std::int64_t i = 0; i < x.rows; ++i) {
-        T* z = s.directions.data() + i * x.cols;
-        double largest = 0, square = 0;
-        for (std::int64_t k = 0; k < x.cols; ++k) largest = std::max(largest, std::abs(static_cast<double>(x.row(i)[k])));
-        s.is_zero[static_cast<std::size_t>(i)] = largest == 0;
-        if (largest == 0) continue;
-        for (std::int64_t k = 0; k < x.cols; ++k) {
-            const double value = static_cast<double>(x.row(i)[k]) / largest;
-            square += value * value;
-        }
-        const double length = std::sqrt(square);
-        for (std::int64_t k = 0; k < x.cols; ++k)
-            z[k] = static_cast<T>(static_cast<double>(x.row(i)[k]) / largest / length);
-    }
-    s.rows = {s.directions.data(), x.rows, x.cols};
-}
-
-template <class T>
-void pack(side<T>& s, T scale, const T* centre, const cpu::kernel_set<T>& kernels) {
-    const std::int64_t padded = (s.rows.rows + kernels.panel - 1) / kernels.panel * kernels.panel;
-    s.packed = aligned_buffer<T>(padded * s.rows.cols);
-    s.norms = aligned_buffer<T>(padded);
-    kernels.pack({s.rows.data, s.rows.stride, nullptr, s.rows.rows, s.rows.cols, scale, centre, s.packed.data(),
-                  s.norms.data()});
-}
-
-template <class T>
-cpu::operand<T> block_of(const side<T>& s, std::int64_t begin, std::int64_t count) {
-    return {s.packed.data() + begin * s.rows.cols, s.norms.data() + begin, s.rows.row(begin), s.rows.stride, nullptr,
-            count};
+void set_zero_rows_apart(const directions<T>& x, const directions<T>& y, std::int64_t rows, std::int64_t cols, T* out) {
+    for (const std::int64_t i : x.zero_rows) std::fill(out + i * cols, out + (i + 1) * cols, T(1));
+    for (const std::int64_t j : y.zero_rows)
+        for (std::int64_t i = 0; i < rows; ++i) out[i * cols + j] = 1;
 }
 
 // What a stored value has to be multiplied by: the scale of the rows taken out again, and halved for cosine.
@@ -75,30 +65,33 @@ template <class T>
 void distances_between(matrix_view<T> x, matrix_view<T> y, array_view<T> out, metric how, const options& opt) {
     if (how == metric::precomputed) throw std::invalid_argument("metric 'precomputed' has no rows to compare");
     if (x.cols != y.cols)
-        throw std::invalid_argument("X has " + std::to_string(x.cols) + " features and Y has " + std::to_string(y.cols));
+        throw std::invalid_argument("X has " + std::to_string(x.cols) + " features and Y has " +
+                                    std::to_string(y.cols));
     if (x.cols < 1) throw std::invalid_argument("X has no features");
     if (out.size != x.rows * y.rows)
         throw std::invalid_argument("room for " + std::to_string(out.size) + " distances, need " +
                                     std::to_string(x.rows * y.rows));
     T scale = std::min(checked_scale(x, "X"), checked_scale(y, "Y"));
+    const T factor = factor_of(how, scale);
     if (out.size == 0) return;
 
-    const cpu::kernel_set<T>& kernels = cpu::active_set<T>();
-    side<T> left{x, {}, {}, {}, {}}, right{y, {}, {}, {}, {}};
-    const T factor = factor_of(how, scale);
+    std::optional<directions<T>> left, right;
     if (how == metric::cosine) {
-        normalise(left);
-        normalise(right);
+        x = matrix_view<T>(left.emplace(x).values.data(), x.rows, x.cols);
+        y = matrix_view<T>(right.emplace(y).values.data(), y.rows, y.cols);
         scale = 1;
     }
     std::vector<T> centre;
     if (how != metric::manhattan) {
-        std::vector<std::int64_t> order(static_cast<std::size_t>(right.rows.rows));
+        std::vector<std::int64_t> order(static_cast<std::size_t>(y.rows));
         std::iota(order.begin(), order.end(), 0);
-        centre = robust_centre(right.rows, order.data(), right.rows.rows, scale);
+        centre = robust_centre(y, order.data(), y.rows, scale);
     }
-    pack(left, scale, centre.empty() ? nullptr : centre.data(), kernels);
-    pack(right, scale, centre.empty() ? nullptr : centre.data(), kernels);
+    const T* const origin = centre.empty() ? nullptr : centre.data();
+    const cpu::kernel_set<T>& kernels = cpu::active_set<T>();
+    packed_rows<T> rows_of_x(kernels, x.rows, x.cols), rows_of_y(kernels, y.rows, y.cols);
+    rows_of_x.pack(x.data, x.stride, nullptr, x.rows, scale, origin);
+    rows_of_y.pack(y.data, y.stride, nullptr, y.rows, scale, origin);
     const auto store = how == metric::manhattan   ? kernels.store_manhattan
                        : how == metric::euclidean ? kernels.store_euclidean
                                                   : kernels.store_sqeuclidean;
@@ -107,25 +100,21 @@ void distances_between(matrix_view<T> x, matrix_view<T> y, array_view<T> out, me
     std::vector<std::unique_ptr<aligned_buffer<T>>> scratch(static_cast<std::size_t>(threads));
     parallel_for((x.rows + block_side - 1) / block_side, threads, out.size, opt,
                  [&](std::int64_t index, int worker, progress_meter& meter) {
-        auto& products = scratch[static_cast<std::size_t>(worker)];
-        if (!products) products = std::make_unique<aligned_buffer<T>>(cpu::scratch_size);
-        const std::int64_t i = index * block_side, rows = std::min(block_side, x.rows - i);
-        for (std::int64_t j = 0; j < y.rows; j += block_side) {
-            const std::int64_t cols = std::min(block_side, y.rows - j);
-            T* block = out.data + i * y.rows + j;
-            store({{block_of(left, i, rows), block_of(right, j, cols), x.cols, scale, products->data()}, block, y.rows});
-            for (std::int64_t r = 0; r < rows; ++r)
-                for (std::int64_t c = 0; c < cols; ++c) {
-                    T& value = block[r * y.rows + c];
-                    value *= factor;
-                    // A row of zeros has no direction; scikit-learn puts it at distance 1 from everything.
-                    if (how == metric::cosine && (left.is_zero[static_cast<std::size_t>(i + r)] ||
-                                                  right.is_zero[static_cast<std::size_t>(j + c)]))
-                        value = 1;
-                }
-            meter.advance(rows * cols, worker);
-        }
-    });
+                     auto& products = scratch[static_cast<std::size_t>(worker)];
+                     if (!products) products = std::make_unique<aligned_buffer<T>>(cpu::scratch_size);
+                     const std::int64_t i = index * block_side, rows = std::min(block_side, x.rows - i);
+                     for (std::int64_t j = 0; j < y.rows; j += block_side) {
+                         const std::int64_t cols = std::min(block_side, y.rows - j);
+                         T* block = out.data + i * y.rows + j;
+                         store({{rows_of_x.block(i, rows), rows_of_y.block(j, cols), x.cols, scale, products->data()},
+                                block,
+                                y.rows});
+                         for (std::int64_t r = 0; r < rows; ++r)
+                             for (std::int64_t c = 0; c < cols; ++c) block[r * y.rows + c] *= factor;
+                         meter.advance(rows * cols, worker);
+                     }
+                 });
+    if (left) set_zero_rows_apart(*left, *right, x.rows, y.rows, out.data);
 }
 
 }  // namespace

@@ -11,14 +11,17 @@
 // All of it is computed in double, also for float input: a difference of means does not average rounding errors away
 // as a mean of n distances does, and K columns cost little.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <numeric>
 
 #include "aligned_buffer.hpp"
 #include "cpu/kernel_table.hpp"
 #include "lanes.hpp"
 #include "methods.hpp"
+#include "packed_rows.hpp"
 #include "scaling.hpp"
 #include "thread_pool.hpp"
 
@@ -50,6 +53,7 @@ public:
         : x_(x),
           partition_(p),
           directions_(how == metric::cosine),
+          kernels_(cpu::active_set<double>()),
           threads_(threads),
           options_(opt),
           scale_(checked_scale(x, "X")),
@@ -160,68 +164,85 @@ private:
 
     double excess_of(std::size_t i) const { return directions_ ? excess_[i] : 0; }
 
+    // What one worker writes to while it compares a block of rows with the means.
+    struct workspace {
+        workspace(const cpu::kernel_set<double>& kernels, std::int64_t depth)
+            : rows(block_side * depth),
+              packed(kernels, block_side, depth),
+              products(cpu::scratch_size),
+              distances(block_side * block_side) {}
+        aligned_buffer<double> rows;
+        packed_rows<double> packed;
+        aligned_buffer<double> products, distances;
+        std::array<double, block_side> nearest;
+    };
+
     void compare_with_means(array_view<double> samples) {
-        const cpu::kernel_set<double>& kernels = cpu::active_set<double>();
         const std::int64_t classes = partition_.classes(), depth = x_.cols;
         std::vector<std::int64_t> every_class(static_cast<std::size_t>(classes));
-        for (std::size_t c = 0; c < every_class.size(); ++c) every_class[c] = static_cast<std::int64_t>(c);
+        std::iota(every_class.begin(), every_class.end(), 0);
         const std::vector<double> centre =
             robust_centre(matrix_view<double>(means_.data(), classes, depth), every_class.data(), classes, 1.0);
-        const std::int64_t padded = (classes + kernels.panel - 1) / kernels.panel * kernels.panel;
-        aligned_buffer<double> packed(padded * depth), norms(padded);
-        kernels.pack({means_.data(), depth, nullptr, classes, depth, 1.0, centre.data(), packed.data(), norms.data()});
+        packed_rows<double> means(kernels_, classes, depth);
+        means.pack(means_.data(), depth, nullptr, classes, 1.0, centre.data());
 
         const std::vector<std::int64_t> class_at = class_of_position(partition_);
         std::vector<std::unique_ptr<workspace>> spaces(static_cast<std::size_t>(threads_));
         parallel_for((x_.rows + block_side - 1) / block_side, threads_, x_.rows * classes, options_,
                      [&](std::int64_t index, int worker, progress_meter& meter) {
-            auto& space = spaces[static_cast<std::size_t>(worker)];
-            if (!space) space = std::make_unique<workspace>(depth);
-            const std::int64_t begin = index * block_side, rows = std::min(block_side, x_.rows - begin);
-            for (std::int64_t r = 0; r < rows; ++r) load(begin + r, space->rows.data() + r * depth);
-            kernels.pack({space->rows.data(), depth, nullptr, rows, depth, 1.0, centre.data(), space->packed.data(),
-                          space->norms.data()});
-            std::vector<double> nearest(static_cast<std::size_t>(rows), std::numeric_limits<double>::infinity());
-            for (std::int64_t c = 0; c < classes; c += block_side) {
-                const std::int64_t cols = std::min(block_side, classes - c);
-                kernels.store_sqeuclidean({{{space->packed.data(), space->norms.data(), space->rows.data(), depth, nullptr, rows},
-                                            {packed.data() + c * depth, norms.data() + c, means_.data() + c * depth, depth, nullptr, cols},
-                                            depth, 1.0, space->products.data()},
-                                           space->distances.data(), block_side});
-                for (std::int64_t r = 0; r < rows; ++r) {
-                    double* distances = space->distances.data() + r * block_side;
-                    const std::int64_t own = class_at[static_cast<std::size_t>(begin + r)] - c;
-                    if (own >= 0 && own < cols) distances[own] = std::numeric_limits<double>::infinity();
-                    double best = nearest[static_cast<std::size_t>(r)];
-                    const double* bias = bias_.data() + c;
-                    for (std::int64_t j = 0; j < cols; ++j) best = std::min(best, distances[j] + bias[j]);
-                    nearest[static_cast<std::size_t>(r)] = best;
-                }
-                meter.advance(rows * cols, worker);
-            }
-            for (std::int64_t r = 0; r < rows; ++r) {
-                const auto at = static_cast<std::size_t>(begin + r);
-                samples[partition_.order[at]] =
-                    partition_.size(class_at[at]) == 1
-                        ? 0
-                        : silhouette_of(own_[at], nearest[static_cast<std::size_t>(r)] + excess_of(at));
-            }
-        });
+                         auto& space = spaces[static_cast<std::size_t>(worker)];
+                         if (!space) space = std::make_unique<workspace>(kernels_, depth);
+                         const std::int64_t begin = index * block_side, rows = std::min(block_side, x_.rows - begin);
+                         for (std::int64_t r = 0; r < rows; ++r) load(begin + r, space->rows.data() + r * depth);
+                         space->packed.pack(space->rows.data(), depth, nullptr, rows, 1.0, centre.data());
+                         space->nearest.fill(std::numeric_limits<double>::infinity());
+                         for (std::int64_t c = 0; c < classes; c += block_side) {
+                             const std::int64_t cols = std::min(block_side, classes - c);
+                             kernels_.store_sqeuclidean({{space->packed.block(0, rows), means.block(c, cols), depth,
+                                                          1.0, space->products.data()},
+                                                         space->distances.data(),
+                                                         block_side});
+                             fold(class_at.data() + begin, rows, c, cols, *space);
+                             meter.advance(rows * cols, worker);
+                         }
+                         for (std::int64_t r = 0; r < rows; ++r)
+                             samples[partition_.order[static_cast<std::size_t>(begin + r)]] =
+                                 silhouette_at(begin + r, class_at[static_cast<std::size_t>(begin + r)],
+                                               space->nearest[static_cast<std::size_t>(r)]);
+                     });
     }
 
-    struct workspace {
-        explicit workspace(std::int64_t depth)
-            : rows(block_side * depth),
-              packed(block_side * depth),
-              norms(block_side),
-              products(cpu::scratch_size),
-              distances(block_side * block_side) {}
-        aligned_buffer<double> rows, packed, norms, products, distances;
-    };
+    // Distances of a block of rows to means [c, c + cols): the nearest that is not the row's own.
+    void fold(const std::int64_t* class_at, std::int64_t rows, std::int64_t c, std::int64_t cols,
+              workspace& space) const {
+        const double* bias = bias_.data() + c;
+        for (std::int64_t r = 0; r < rows; ++r) {
+            double* distances = space.distances.data() + r * block_side;
+            const std::int64_t own = class_at[r] - c;
+            if (own >= 0 && own < cols) distances[own] = std::numeric_limits<double>::infinity();
+            double& nearest = space.nearest[static_cast<std::size_t>(r)];
+            double best = nearest;
+            for (std::int64_t j = 0; j < cols; ++j) best = std::min(best, distances[j] + bias[j]);
+            nearest = best;
+        }
+    }
+
+    double silhouette_at(std::int64_t position, std::int64_t own_class, double nearest) const {
+        if (partition_.size(own_class) == 1) return 0;
+        const auto at = static_cast<std::size_t>(position);
+        return silhouette_of(without_rounding(own_[at]), without_rounding(nearest + excess_of(at)));
+    }
+
+    // Parallel rows are at cosine distance 0, but rounding leaves their unit rows some 1e-16 apart.
+    double without_rounding(double mean_distance) const {
+        constexpr double rounding = 1e-30;
+        return directions_ && mean_distance < rounding ? 0 : mean_distance;
+    }
 
     const matrix_view<T> x_;
     const partition& partition_;
     const bool directions_;
+    const cpu::kernel_set<double>& kernels_;
     const int threads_;
     const options& options_;
     const T scale_;

@@ -6,6 +6,7 @@
 #include "aligned_buffer.hpp"
 #include "cpu/kernel_table.hpp"
 #include "methods.hpp"
+#include "packed_rows.hpp"
 #include "scaling.hpp"
 #include "schedule.hpp"
 #include "thread_pool.hpp"
@@ -21,7 +22,7 @@ struct workspace {
     aligned_buffer<T> products{cpu::scratch_size};
     std::vector<double> row_sums;
     clipped_classes rows, cols;
-    aligned_buffer<T> own_packed[2], own_norms[2];  // blocks of a tight class around its own centre
+    packed_rows<T> own[2];  // blocks of a tight class around its own centre
 };
 
 template <class T>
@@ -90,22 +91,21 @@ private:
     }
 
     cpu::operand<T> packed_block(const unit& u, std::int64_t begin, std::int64_t count) const {
-        return {packed_.data() + (u.packed_row + begin) * x_.cols, norms_.data() + u.packed_row + begin, x_.data,
-                x_.stride, order_of(u, begin), count};
+        return {packed_.data() + (u.packed_row + begin) * x_.cols,
+                norms_.data() + u.packed_row + begin,
+                x_.data,
+                x_.stride,
+                order_of(u, begin),
+                count};
     }
 
     // A block of a tight class, packed around the class's own centre.
     cpu::operand<T> own_block(const unit& u, const std::vector<T>& centre, std::int64_t begin, std::int64_t count,
                               int side, workspace<T>& space) const {
-        aligned_buffer<T>& packed = space.own_packed[side];
-        aligned_buffer<T>& norms = space.own_norms[side];
-        if (!packed.data()) {
-            packed = aligned_buffer<T>(block_side * x_.cols);
-            norms = aligned_buffer<T>(block_side);
-        }
-        kernels_.pack({x_.data, x_.stride, order_of(u, begin), count, x_.cols, scale_, centre.data(), packed.data(),
-                       norms.data()});
-        return {packed.data(), norms.data(), x_.data, x_.stride, order_of(u, begin), count};
+        packed_rows<T>& own = space.own[side];
+        if (own.empty()) own = packed_rows<T>(kernels_, block_side, x_.cols);
+        own.pack(x_.data, x_.stride, order_of(u, begin), count, scale_, centre.data());
+        return own.block(0, count);
     }
 
     // One stripe of the first unit against all of the second. `sums` collects, for each class of the first unit, the
@@ -177,7 +177,7 @@ private:
     const T scale_;
     const std::vector<T> centre_;  // empty for Manhattan: nothing cancels there, and centring would round
     const unit_list list_;
-    std::vector<double> own_, nearest_;  // by sorted position
+    std::vector<double> own_, nearest_;          // by sorted position
     const std::unique_ptr<std::mutex[]> locks_;  // one a unit, over its rows of nearest_
     aligned_buffer<T> packed_, norms_;
     std::vector<std::vector<T>> own_centres_;  // of tight units of one class; others empty

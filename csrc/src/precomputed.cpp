@@ -22,7 +22,8 @@ template <class T>
 double silhouette_of_row(const T* row, std::int64_t i, const partition& p, const std::vector<std::int64_t>& class_of,
                          std::vector<double>& sums) {
     std::fill(sums.begin(), sums.end(), 0.0);
-    for (std::size_t j = 0; j < class_of.size(); ++j) sums[static_cast<std::size_t>(class_of[j])] += static_cast<double>(row[j]);
+    for (std::size_t j = 0; j < class_of.size(); ++j)
+        sums[static_cast<std::size_t>(class_of[j])] += static_cast<double>(row[j]);
     const std::int64_t own = class_of[static_cast<std::size_t>(i)];
     if (p.size(own) == 1) return 0;
     double nearest = std::numeric_limits<double>::infinity();

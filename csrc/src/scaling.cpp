@@ -82,8 +82,8 @@ bool is_tight(matrix_view<T> x, const std::int64_t* order, std::int64_t count, T
     for_sampled_rows(order, count, [&](std::int64_t row) {
         double radius = 0;
         for (std::size_t k = 0; k < own.size(); ++k) {
-            const double difference = static_cast<double>(x.row(row)[k]) * static_cast<double>(scale) -
-                                      static_cast<double>(own[k]);
+            const double difference =
+                static_cast<double>(x.row(row)[k]) * static_cast<double>(scale) - static_cast<double>(own[k]);
             radius += difference * difference;
         }
         radii.push_back(radius);

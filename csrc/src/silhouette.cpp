@@ -29,9 +29,11 @@ void solve(matrix_view<T> x, const partition& p, array_view<double> samples, met
            const options& opt) {
     switch (how) {
         case metric::euclidean:
-        case metric::manhattan: return silhouettes_by_pairs(x, p, how, samples, threads, opt);
+        case metric::manhattan:
+            return silhouettes_by_pairs(x, p, how, samples, threads, opt);
         case metric::sqeuclidean:
-        case metric::cosine: return silhouettes_by_means(x, p, how, samples, threads, opt);
+        case metric::cosine:
+            return silhouettes_by_means(x, p, how, samples, threads, opt);
         case metric::precomputed:
             checked_scale(x, "the distance matrix");
             return silhouettes_of_distances(x, p, samples, threads, opt);

@@ -23,7 +23,8 @@ namespace {
 constexpr int most_threads = 1024;
 constexpr std::chrono::milliseconds report_interval{50};
 
-// Threads that wait for a job and run it: job(worker) for worker in [1, helpers]. Grows to the largest number asked for.
+// Threads that wait for a job and run it: job(worker) for worker in [1, helpers]. Grows to the largest number asked
+// for.
 class thread_pool {
 public:
     // Runs `job` on up to `helpers` threads beside the calling one, which runs job(0) and then wait(idle).
@@ -170,7 +171,8 @@ int hardware_threads() {
 }
 
 int resolve_threads(int requested) {
-    if (requested < 0) throw std::invalid_argument("threads must be 0 (automatic) or more, got " + std::to_string(requested));
+    if (requested < 0)
+        throw std::invalid_argument("threads must be 0 (automatic) or more, got " + std::to_string(requested));
     if (requested > 0) return std::min(requested, most_threads);
     if (const char* text = std::getenv("ZOORANK_NUM_THREADS"); text && *text) {
         char* end = nullptr;

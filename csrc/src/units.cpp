@@ -22,7 +22,8 @@ unit_list make_units(const partition& p, std::int64_t panel) {
         list.units.back().rows += p.size(c);
         ++list.units.back().classes;
     }
-    std::stable_sort(list.units.begin(), list.units.end(), [](const unit& a, const unit& b) { return a.rows > b.rows; });
+    std::stable_sort(list.units.begin(), list.units.end(),
+                     [](const unit& a, const unit& b) { return a.rows > b.rows; });
     for (unit& u : list.units) {
         u.packed_row = list.padded_rows;
         list.padded_rows += (u.rows + panel - 1) / panel * panel;
@@ -33,8 +34,8 @@ unit_list make_units(const partition& p, std::int64_t panel) {
 void clip_classes(const partition& p, const unit& u, std::int64_t begin, std::int64_t count, clipped_classes& out) {
     const std::int64_t first = u.first_row + begin, last = first + count;
     const auto classes_begin = p.begin.begin() + u.first_class;
-    std::int64_t c = u.first_class +
-                     (std::upper_bound(classes_begin, classes_begin + u.classes, first) - classes_begin) - 1;
+    std::int64_t c =
+        u.first_class + (std::upper_bound(classes_begin, classes_begin + u.classes, first) - classes_begin) - 1;
     out.first_class = c - u.first_class;
     out.segments.clear();
     for (; c < u.first_class + u.classes && begin_of(p, c) < last; ++c)

@@ -9,9 +9,9 @@
 namespace zoorank {
 
 struct unit {
-    std::int64_t first_row, rows;       ///< sorted positions
+    std::int64_t first_row, rows;  ///< sorted positions
     std::int64_t first_class, classes;
-    std::int64_t packed_row;            ///< where its panels begin, in rows of padded storage
+    std::int64_t packed_row;  ///< where its panels begin, in rows of padded storage
 };
 
 struct unit_list {

@@ -10,7 +10,7 @@ namespace zoorank {
 struct build_info_t {
     std::string version;
     std::string compiler;
-    std::string instruction_set;  ///< in use, chosen at the first call or by ZOORANK_ISA
+    std::string instruction_set;                          ///< in use, chosen at the first call or by ZOORANK_ISA
     std::vector<std::string> supported_instruction_sets;  ///< of this binary on this processor, best first
     int threads;                                          ///< what options.threads = 0 means
     bool cuda_built;

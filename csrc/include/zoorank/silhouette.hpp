@@ -17,24 +17,26 @@ namespace zoorank {
 /// 5e-6, double input in double. For metric::precomputed, `x` is the square matrix of distances.
 /// Throws std::invalid_argument for lengths that differ, values that are not finite (the first bad row is named), and
 /// fewer than 2 or more than n - 1 classes.
-ZOORANK_API void silhouette_samples(matrix_view<float> x, array_view<const std::int64_t> labels, array_view<double> samples,
-                        metric how = metric::euclidean, const options& opt = {});
-ZOORANK_API void silhouette_samples(matrix_view<double> x, array_view<const std::int64_t> labels, array_view<double> samples,
-                        metric how = metric::euclidean, const options& opt = {});
+ZOORANK_API void silhouette_samples(matrix_view<float> x, array_view<const std::int64_t> labels,
+                                    array_view<double> samples, metric how = metric::euclidean,
+                                    const options& opt = {});
+ZOORANK_API void silhouette_samples(matrix_view<double> x, array_view<const std::int64_t> labels,
+                                    array_view<double> samples, metric how = metric::euclidean,
+                                    const options& opt = {});
 
 /// The mean of silhouette_samples over all rows.
-ZOORANK_API double silhouette_score(matrix_view<float> x, array_view<const std::int64_t> labels, metric how = metric::euclidean,
-                        const options& opt = {});
-ZOORANK_API double silhouette_score(matrix_view<double> x, array_view<const std::int64_t> labels, metric how = metric::euclidean,
-                        const options& opt = {});
+ZOORANK_API double silhouette_score(matrix_view<float> x, array_view<const std::int64_t> labels,
+                                    metric how = metric::euclidean, const options& opt = {});
+ZOORANK_API double silhouette_score(matrix_view<double> x, array_view<const std::int64_t> labels,
+                                    metric how = metric::euclidean, const options& opt = {});
 
-/// silhouette_samples for several encodings of the same rows; threads are spread over the problems when these are small.
-/// `samples[p]` has room for one value a row of `xs[p]`.
+/// silhouette_samples for several encodings of the same rows; threads are spread over the problems when these are
+/// small. `samples[p]` has room for one value a row of `xs[p]`.
 ZOORANK_API void silhouette_batch(const std::vector<matrix_view<float>>& xs, array_view<const std::int64_t> labels,
-                      const std::vector<array_view<double>>& samples, metric how = metric::euclidean,
-                      const options& opt = {});
+                                  const std::vector<array_view<double>>& samples, metric how = metric::euclidean,
+                                  const options& opt = {});
 ZOORANK_API void silhouette_batch(const std::vector<matrix_view<double>>& xs, array_view<const std::int64_t> labels,
-                      const std::vector<array_view<double>>& samples, metric how = metric::euclidean,
-                      const options& opt = {});
+                                  const std::vector<array_view<double>>& samples, metric how = metric::euclidean,
+                                  const options& opt = {});
 
 }  // namespace zoorank

@@ -3,8 +3,8 @@
 #include "cpu/metrics.inl"
 #include "cpu/pack.inl"
 #include "cpu/product.inl"
-#include "cpu/sums.inl"
 #include "cpu/store.inl"
+#include "cpu/sums.inl"
 
 template <class T>
 constexpr kernel_set<T> make_kernel_set() {

@@ -105,8 +105,8 @@ private:
                     const std::int64_t count = cols.end - c < width ? cols.end - c : width;
                     for (std::int64_t lane = 0; lane < count; ++lane) {
                         if (!(spoilt[lane] < 0)) continue;
-                        const T exact = direct_squared_distance(block_.a, r, block_.b, c + lane, block_.depth,
-                                                                block_.scale);
+                        const T exact =
+                            direct_squared_distance(block_.a, r, block_.b, c + lane, block_.depth, block_.scale);
                         const double change = static_cast<double>(scalar_value<Metric>(exact)) -
                                               static_cast<double>(scalar_value<Metric>(T(t[lane])));
                         args_.row_sums[s * args_.row_sums_stride + r] += change;

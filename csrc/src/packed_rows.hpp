@@ -1,0 +1,46 @@
+#pragma once
+#include <cstdint>
+
+#include "aligned_buffer.hpp"
+#include "cpu/kernels.hpp"
+
+namespace zoorank {
+
+/// Rows in panels, ready to be one side of a block, with the way back to where they came from.
+template <class T>
+class packed_rows {
+public:
+    packed_rows() = default;
+    packed_rows(const cpu::kernel_set<T>& kernels, std::int64_t capacity, std::int64_t depth)
+        : kernels_(&kernels),
+          depth_(depth),
+          packed_((capacity + kernels.panel - 1) / kernels.panel * kernels.panel * depth),
+          norms_(capacity + kernels.panel) {}
+
+    bool empty() const noexcept { return packed_.data() == nullptr; }
+
+    /// Rows x[order[0]], ..., x[order[rows - 1]] (order null: the first ones), scaled and less `centre` (null: none).
+    void pack(const T* x, std::int64_t stride, const std::int64_t* order, std::int64_t rows, T scale, const T* centre) {
+        kernels_->pack({x, stride, order, rows, depth_, scale, centre, packed_.data(), norms_.data()});
+        x_ = x;
+        stride_ = stride;
+        order_ = order;
+    }
+
+    /// Rows [begin, begin + count); begin is a multiple of the panel, count at most cpu::block_side.
+    cpu::operand<T> block(std::int64_t begin, std::int64_t count) const {
+        return {packed_.data() + begin * depth_,    norms_.data() + begin,
+                order_ ? x_ : x_ + begin * stride_, stride_,
+                order_ ? order_ + begin : nullptr,  count};
+    }
+
+private:
+    const cpu::kernel_set<T>* kernels_ = nullptr;
+    std::int64_t depth_ = 0;
+    aligned_buffer<T> packed_, norms_;
+    const T* x_ = nullptr;
+    std::int64_t stride_ = 0;
+    const std::int64_t* order_ = nullptr;
+};
+
+}  // namespace zoorank
