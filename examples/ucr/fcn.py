@@ -38,4 +38,5 @@ class FCN(nn.Module):
         """Map series ``(n, n_variables, length)`` to logits ``(n, n_classes)``."""
         for block in self.layers:
             x = block(x)
-        return self.final(x.mean(dim=-1))
+        logits: Tensor = self.final(x.mean(dim=-1))
+        return logits

@@ -9,6 +9,7 @@ data are looked for in ZOORANK_DATA, else in shared/data beside the project.
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def main(arguments: list[str]) -> int:
         *("--allow-code", str(HERE)),
         *options,
     ]
-    os.execv(sys.executable, command)  # noqa: S606 - the same interpreter, no shell
+    return subprocess.run(command, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -165,25 +165,24 @@ def _lengths(spec: ModelSpec, weights: Mapping[str, Tensor]) -> dict[str, int]:
 
 def _fill(model: nn.Module, weights: dict[str, Tensor], file: Path) -> None:
     own = model.state_dict()
-    missing = [name for name in own if name not in weights]
     unexpected = [name for name in weights if name not in own]
-    reshaped = [
-        f"{name} (network {tuple(own[name].shape)}, file {tuple(weights[name].shape)})"
-        for name in own
-        if name in weights and own[name].shape != weights[name].shape
-    ]
-    faults = [
-        f"{what} {listing(names, _SHOWN)}"
-        for what, names in (
-            ("missing", missing),
-            ("unexpected", unexpected),
-            ("of another shape", reshaped),
-        )
-        if names
-    ]
-    if faults:
-        raise SourceError(f"{file.name} does not fit the network: {'; '.join(faults)}")
+    reshaped = {
+        name: f"{name} (network {tuple(own[name].shape)}, file {tuple(value.shape)})"
+        for name, value in weights.items()
+        if name in own and own[name].shape != value.shape
+    }
+    fitting = {name: weights[name] for name in own if name in weights and name not in reshaped}
     try:
-        model.load_state_dict(weights, strict=True)
+        # torch knows what an older file may lack: the counters of batch normalization.
+        loaded = model.load_state_dict(fitting, strict=False)
     except RuntimeError as error:
         raise SourceError(f"{file.name} does not fit the network: {one_line(error)}") from None
+    missing = [name for name in loaded.missing_keys if name not in reshaped]
+    groups = (
+        ("missing", missing),
+        ("unexpected", unexpected),
+        ("of another shape", reshaped.values()),
+    )
+    faults = [f"{what} {listing(names, _SHOWN)}" for what, names in groups if names]
+    if faults:
+        raise SourceError(f"{file.name} does not fit the network: {'; '.join(faults)}")
