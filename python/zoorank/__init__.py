@@ -1,5 +1,81 @@
-"""Rank a zoo of pre-trained models by how well each would transfer."""
+"""Rank a zoo of pre-trained models by how well each would transfer.
+
+>>> import numpy as np
+>>> import zoorank
+>>> X = np.array([[0.0, 1.0], [0.0, 2.0], [1.0, 0.0], [3.0, 0.0]])
+>>> zoorank.silhouette_score(X, ["a", "a", "b", "b"], metric="cosine")
+1.0
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from zoorank._core import __version__
+from zoorank.engine import (
+    SilhouetteResult,
+    build_info,
+    pairwise_distances,
+    silhouette,
+    silhouette_batch,
+    silhouette_samples,
+    silhouette_score,
+)
+from zoorank.errors import (
+    DataError,
+    ManifestError,
+    SourceError,
+    StoreError,
+    UsageError,
+    ZoorankError,
+)
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from zoorank.selection import Ranking, RankRow, rank
+    from zoorank.zoo import Zoo, load_target, load_zoo
+
+__all__ = [
+    "DataError",
+    "ManifestError",
+    "RankRow",
+    "Ranking",
+    "SilhouetteResult",
+    "SourceError",
+    "StoreError",
+    "UsageError",
+    "Zoo",
+    "ZoorankError",
+    "__version__",
+    "build_info",
+    "load_target",
+    "load_zoo",
+    "pairwise_distances",
+    "rank",
+    "silhouette",
+    "silhouette_batch",
+    "silhouette_samples",
+    "silhouette_score",
+]
+
+# Loaded when first used: these rooms may need torch, pydantic or rich.
+_LAZY = {
+    "RankRow": "zoorank.selection",
+    "Ranking": "zoorank.selection",
+    "rank": "zoorank.selection",
+    "Zoo": "zoorank.zoo",
+    "load_target": "zoorank.zoo",
+    "load_zoo": "zoorank.zoo",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'zoorank' has no attribute {name!r}")
+    value = getattr(import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

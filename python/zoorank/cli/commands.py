@@ -1,0 +1,313 @@
+"""The commands of ``zoorank``: each turns arguments into one function call.
+
+What is heavy is imported inside a command, so that ``--help`` is instant.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zoorank.cli import FAILED, INTERRUPTED
+from zoorank.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from zoorank.selection import Ranking
+
+FILE_WIDTH = 160
+
+app = typer.Typer(
+    name="zoorank",
+    help="Which pre-trained model, cut at which layer, should I transfer from?",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Zoo = Annotated[Path, typer.Argument(metavar="ZOO.toml", help="Manifest of the zoo.")]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH|NAME",
+        help="Labelled target: .npz, .npy, .tsv, .ts, a folder of images by class, or "
+        "sklearn:NAME. Default: the manifest's.",
+    ),
+]
+Cuts = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CUT,...",
+        help="Where to cut: penultimate, all, or module names. May be repeated. "
+        "Default: the manifest's, else penultimate.",
+    ),
+]
+Metric = Annotated[
+    str, typer.Option(help="Distance: cosine, euclidean, sqeuclidean or manhattan.")
+]
+ScoreName = Annotated[str, typer.Option(help="Score that decides the rank.")]
+Out = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Write ranking.json and ranking.csv there.")
+]
+Store = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Keep the encodings there; a run that was stopped goes on from it. "
+        "Default: encodings in --out, else the user's cache.",
+    ),
+]
+BatchSize = Annotated[
+    int | None, typer.Option(min=1, help="Samples in a forward pass. Default: the manifest's.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Limit = Annotated[
+    int | None, typer.Option(min=2, help="Use at most this many samples of the target.")
+]
+AllowCode = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="DIR",
+        help="Let the manifest name factories in modules of this directory. "
+        "Their code is run. May be repeated.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; errors leave as exceptions."""
+    command = shlex.join(["zoorank", *arguments])
+    code = app(list(arguments), prog_name="zoorank", standalone_mode=False, obj=command)
+    return code if isinstance(code, int) else 0
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from zoorank import __version__
+
+        typer.echo(f"zoorank {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[  # noqa: ARG001  its callback does the work
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+    debug: Annotated[  # noqa: ARG001  main takes it out of the arguments
+        bool, typer.Option("--debug", help="Show the traceback of an error; any place will do.")
+    ] = False,
+) -> None:
+    """Which pre-trained model, cut at which layer, should I transfer from?"""
+
+
+@app.command()
+def rank(
+    context: typer.Context,
+    zoo: Zoo,
+    data: Data = None,
+    cuts: Cuts = None,
+    metric: Metric = "cosine",
+    score: ScoreName = "silhouette",
+    out: Out = None,
+    store: Store = None,
+    batch_size: BatchSize = None,
+    device: Device = "auto",
+    limit: Limit = None,
+    allow_code: AllowCode = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Rank the models of a zoo, cut at each layer, for a labelled target.
+
+    Example: `zoorank rank zoo.toml --data digits.npz --cuts all --out results`
+    """
+    return _rank(
+        zoo,
+        data,
+        command=context.obj,
+        cuts=cuts,
+        metric=metric,
+        score=score,
+        out=out,
+        store=store,
+        batch_size=batch_size,
+        device=device,
+        limit=limit,
+        allow_code=allow_code or (),
+        as_json=as_json,
+        quiet=quiet,
+    )
+
+
+@app.command()
+def demo(
+    context: typer.Context,
+    out: Out = None,
+    store: Store = None,
+    limit: Limit = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Rank EfficientNet-lite 0, 1, 2 and a random control on handwritten digits.
+
+    Example: `zoorank demo --limit 300`
+    """
+    manifest = Path(__file__).with_name("demo.toml")
+    return _rank(
+        manifest,
+        None,
+        command=context.obj,
+        out=out,
+        store=store,
+        limit=limit,
+        as_json=as_json,
+        quiet=quiet,
+    )
+
+
+@app.command()
+def cuts(
+    models: Annotated[
+        str, typer.Argument(metavar="ZOO.toml[:MODEL]", help="A manifest, or MODULE:FACTORY.")
+    ],
+    data: Data = None,
+    shape: Annotated[
+        str | None,
+        typer.Option(
+            metavar="C,H,W|C,L|D",
+            help="Feed samples of this shape instead of the target's. "
+            "3,224,224 for a factory.",
+        ),
+    ] = None,
+    allow_code: AllowCode = None,
+    as_json: Json = False,
+) -> int:
+    """List where models can be cut: output shape, share of FLOPs and parameters.
+
+    Example: `zoorank cuts zoo.toml:resnet18 --shape 3,224,224`
+    """
+    from zoorank.selection.cuts import cut_points
+
+    sizes = None if shape is None else _sizes(shape)
+    found = cut_points(models, data=data, shape=sizes, allow_code=allow_code or ())
+    if as_json:
+        _print_json([asdict(source) for source in found])
+    else:
+        from zoorank.report.cuts import cuts_tables
+
+        _stdout().print(*cuts_tables(found), sep="\n")
+    return 0 if any(source.cuts for source in found) else FAILED
+
+
+@app.command()
+def score(
+    x: Annotated[
+        Path, typer.Argument(metavar="X.npy", help="Encoding; or a .npz that holds X and y.")
+    ],
+    labels: Annotated[
+        Path | None, typer.Argument(metavar="[labels.npy]", help="Class of each row.")
+    ] = None,
+    metric: Metric = "cosine",
+    score: ScoreName = "silhouette",
+    as_json: Json = False,
+) -> int:
+    """Score an encoding that lies in a file.
+
+    Example: `zoorank score X.npy labels.npy --metric euclidean`
+    """
+    from zoorank.scores import find_score
+    from zoorank.scores.files import score_file
+
+    chosen = find_score(score, metric)
+    result = score_file(x, labels, chosen)
+    if as_json:
+        _print_json(asdict(result))
+    else:
+        from zoorank.report.score import score_table
+
+        _stdout().print(score_table(result, chosen))
+    return 0
+
+
+@app.command()
+def info(as_json: Json = False) -> int:
+    """Show versions, the engine's instruction set, and what is not installed.
+
+    Example: `zoorank info --json`
+    """
+    from zoorank.selection.provenance import environment
+
+    found = environment()
+    if as_json:
+        _print_json(found)
+    else:
+        from zoorank.report.info import info_table
+
+        _stdout().print(info_table(found))
+    return 0
+
+
+def _rank(zoo: Path, data: str | None, *, as_json: bool, quiet: bool, **settings: Any) -> int:
+    from zoorank.report.progress import progress
+    from zoorank.selection import rank, store_directory
+
+    place = store_directory(settings["out"], settings["store"])
+    try:
+        with progress(quiet=quiet) as watcher:
+            ranking = rank(zoo, data, **settings, progress=watcher)
+    except KeyboardInterrupt:
+        typer.echo(
+            f"zoorank: interrupted; encodings made so far are in {place}, "
+            "and the same command goes on from there",
+            err=True,
+        )
+        return INTERRUPTED
+    if as_json:
+        typer.echo(ranking.to_json(), nl=False)
+    else:
+        _print_ranking(ranking, settings["out"])
+    return 0 if ranking.best else FAILED
+
+
+def _print_ranking(ranking: Ranking, out: Path | None) -> None:
+    from zoorank.report.table import RankingTable
+
+    console = _stdout()
+    console.print(RankingTable(ranking))
+    if out is not None:
+        console.print(f"Written: {out / 'ranking.json'}, {out / 'ranking.csv'}", style="dim")
+
+
+def _stdout() -> Console:
+    """A console that does not fold for a terminal that is not there."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = FILE_WIDTH
+    return console
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"shape {text!r} is not whole numbers such as 3,224,224") from None

@@ -1,0 +1,1 @@
+"""Rankings for people: tables and progress on a terminal."""

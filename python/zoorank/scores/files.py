@@ -1,0 +1,122 @@
+"""Score an encoding that lies in a file, whoever made it."""
+
+from __future__ import annotations
+
+import os
+import time
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from zoorank.errors import DataError, UsageError
+from zoorank.scores.base import Array, Score
+
+X_NAMES = ("X", "encodings", "features", "X_train")
+LABEL_NAMES = ("y", "labels", "y_train")
+
+
+@dataclass(frozen=True)
+class FileScore:
+    """The score of an encoding in a file.
+
+    Attributes
+    ----------
+    score : str
+        Its name.
+    metric : str or None
+    value, half_width : float
+        The score, and half its confidence interval, 0.0 when exact.
+    per_class : dict of str to float
+        The score of each class.
+    n_samples, n_features : int
+    seconds : float
+        Without reading the file.
+    """
+
+    score: str
+    metric: str | None
+    value: float
+    half_width: float
+    per_class: dict[str, float]
+    n_samples: int
+    n_features: int
+    seconds: float
+
+
+def score_file(
+    X: str | os.PathLike[str], labels: str | os.PathLike[str] | None, score: Score
+) -> FileScore:
+    """Score an encoding and labels from ``.npy`` files, or both from one ``.npz``.
+
+    Parameters
+    ----------
+    X : path
+        ``.npy`` of shape ``(n_samples, n_features)``; or ``.npz`` with X and y.
+    labels : path or None
+        ``.npy`` of shape ``(n_samples,)``; None where X is a ``.npz``.
+    score : Score
+
+    Returns
+    -------
+    FileScore
+
+    Raises
+    ------
+    DataError
+        If a file cannot be read or the score is undefined on it.
+    UsageError
+        If labels are missing, or given twice.
+    """
+    if (Path(X).suffix == ".npz") == (labels is not None):
+        raise UsageError("give X.npy and labels.npy, or one .npz that holds X and y")
+    if labels is None:
+        matrix, classes = _npz(Path(X))
+    else:
+        matrix, classes = _npy(Path(X)), _npy(Path(labels))
+    start = time.perf_counter()
+    try:
+        value = score.compute(matrix, classes)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{os.fspath(X)}: {error}") from error
+    return FileScore(
+        score=score.name,
+        metric=score.metric,
+        value=value.value,
+        half_width=value.half_width,
+        per_class=dict(zip(map(str, np.unique(classes)), value.per_class, strict=False)),
+        n_samples=matrix.shape[0],
+        n_features=matrix.shape[1],
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _npy(path: Path) -> Array:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{path} is not a .npy file of numbers or strings: {error}") from error
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{path} holds several arrays; name it with the ending .npz")
+    return array
+
+
+def _npz(path: Path) -> tuple[Array, Array]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return _entry(path, archive, X_NAMES), _entry(path, archive, LABEL_NAMES)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        raise DataError(f"{path} is not a .npz file of numbers or strings: {error}") from error
+
+
+def _entry(path: Path, archive: np.lib.npyio.NpzFile, names: tuple[str, ...]) -> Array:
+    for name in names:
+        if name in archive:
+            return np.asarray(archive[name])
+    held = ", ".join(archive) or "nothing"
+    raise DataError(f"{path} holds {held}; it needs one of {', '.join(names)}")

@@ -1,0 +1,62 @@
+"""Mean silhouette coefficient (MSC), the score of Meiseles and Rokach (2020)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from zoorank import engine
+from zoorank.scores.base import Array, Score, ScoreValue, as_floats
+
+COST = {
+    "cosine": "O(nKd)",
+    "euclidean": "O(n²d)",
+    "sqeuclidean": "O(nKd)",
+    "manhattan": "O(n²d)",
+}
+
+
+def mean_silhouette(X: Array, labels: Array, *, metric: str) -> ScoreValue:
+    """Mean silhouette of an encoding by class, with the mean of each class.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        The encoding.
+    labels : ndarray of shape (n_samples,)
+        Class of each sample.
+    metric : {"cosine", "euclidean", "sqeuclidean", "manhattan"}
+        Distance between samples.
+
+    Returns
+    -------
+    ScoreValue
+        Between -1 and 1; above 0 when samples lie nearer to their own class
+        than to the next one.
+
+    Raises
+    ------
+    ValueError
+        If X holds NaN or infinity, or there are fewer than 2 or more than
+        ``n_samples - 1`` classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[0.0, 1.0], [0.0, 2.0], [1.0, 0.0], [3.0, 0.0]])
+    >>> mean_silhouette(X, np.array(["a", "a", "b", "b"]), metric="cosine").value
+    1.0
+    """
+    result = engine.silhouette(X, labels, metric=metric)
+    return ScoreValue(float(result.score), float(result.half_width), as_floats(result.per_class))
+
+
+SCORES = tuple(
+    Score(
+        name="silhouette",
+        metric=metric,
+        label=f"MSC {metric}",
+        compute=partial(mean_silhouette, metric=metric),
+        cost=cost,
+    )
+    for metric, cost in COST.items()
+)

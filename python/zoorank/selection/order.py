@@ -1,0 +1,78 @@
+"""From scored rows to ranked rows, and to the sentence that sums them up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
+from zoorank.scores import Score
+from zoorank.selection.ranking import RankRow
+
+
+def ranked(rows: Iterable[RankRow], score: Score) -> tuple[RankRow, ...]:
+    """Put rows in order and number the sources.
+
+    Best score first. Equal scores share the smaller rank, as in sport (1, 1, 3),
+    and the encoding that keeps fewer parameters comes first among them, because
+    it costs less to run. The baseline stands where its score puts it, before
+    sources that only equal it. What has no finite score comes last, in the order
+    of the zoo.
+
+    Examples
+    --------
+    >>> from zoorank.scores import find_score
+    >>> rows = [RankRow(None, "a", "fc", 0.1), RankRow(None, "b", "fc", 0.3)]
+    >>> [(row.rank, row.model) for row in ranked(rows, find_score())]
+    [(1, 'b'), (2, 'a')]
+    """
+    sign = -1.0 if score.higher_is_better else 1.0
+
+    def place(row: RankRow) -> tuple[bool, float, bool, float]:
+        if row.score is None:
+            return (True, 0.0, False, 0.0)
+        kept = math.inf if row.parameters_kept is None else row.parameters_kept
+        return (False, sign * row.score, row.status != "baseline", kept)
+
+    numbered: list[RankRow] = []
+    sources = 0
+    last: RankRow | None = None
+    for row in sorted(rows, key=place):
+        if row.status == "ok" and row.score is not None:
+            sources += 1
+            tied = last is not None and last.score == row.score
+            row = replace(row, rank=last.rank if tied and last else sources)
+            last = row
+        numbered.append(row)
+    return tuple(numbered)
+
+
+def verdict(rows: Iterable[RankRow], score: Score) -> str:
+    """Say in a sentence whether the zoo helps, given rows in ranked order."""
+    rows = tuple(rows)
+    sources = [row for row in rows if row.status == "ok"]
+    raw = next((row.score for row in rows if row.status == "baseline"), None)
+    if not sources:
+        return "No source could be scored; the notes give the reasons."
+    best = sources[0]
+    place = f"{best.model} cut at {best.cut}"
+    if raw is None:
+        return f"Try {place} first: {score.label} {best.score:.4f}."
+    behind = [row for row in sources if not _better(row.score, raw, score)]
+    if len(behind) == len(sources):
+        return (
+            "On this target the raw input already separates the classes at least as well as "
+            f"any network: {score.label} {raw:.4f} against {best.score:.4f} for the best, "
+            f"{place}. By this score the zoo does not help."
+        )
+    note = f", no worse than {len(behind)} of {len(sources)} encodings" if behind else ""
+    return (
+        f"Try {place} first: {score.label} {best.score:.4f}. "
+        f"The raw input without a network has {raw:.4f}{note}."
+    )
+
+
+def _better(value: float | None, other: float, score: Score) -> bool:
+    if value is None:
+        return False
+    return value > other if score.higher_is_better else value < other

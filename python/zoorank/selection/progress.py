@@ -1,0 +1,33 @@
+"""What a ranking tells whoever watches it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from zoorank.selection.ranking import RankRow, TargetFacts
+
+
+class Progress(Protocol):
+    """Receives the events of a run, in this order, from the thread that ranks."""
+
+    def started(self, target: TargetFacts, models: Sequence[str]) -> None:
+        """The target is loaded and these sources will be tried."""
+
+    def encoding(self, model: str, done: int, total: int) -> None:
+        """So many of the target's samples went through the model."""
+
+    def scoring(self, model: str, cut: str) -> None:
+        """The encoding at this cut is about to be scored."""
+
+    def finished(self, model: str, rows: Sequence[RankRow]) -> None:
+        """The source is done; its rows carry no rank yet."""
+
+
+class Silent:
+    """Progress that shows nothing."""
+
+    def started(self, target: TargetFacts, models: Sequence[str]) -> None: ...
+    def encoding(self, model: str, done: int, total: int) -> None: ...
+    def scoring(self, model: str, cut: str) -> None: ...
+    def finished(self, model: str, rows: Sequence[RankRow]) -> None: ...

@@ -1,0 +1,194 @@
+"""Rank the sources of a zoo for a target: encode, score, put in order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoorank.errors import UsageError
+from zoorank.scores import Score, find_score
+from zoorank.selection.files import prepare, write_results
+from zoorank.selection.order import ranked, verdict
+from zoorank.selection.progress import Progress, Silent
+from zoorank.selection.provenance import call_text, collect
+from zoorank.selection.ranking import Ranking, TargetFacts
+from zoorank.selection.run import Run
+
+if TYPE_CHECKING:
+    from zoorank.zoo import Target, Zoo
+
+COMPANIONS = (find_score("silhouette", "cosine"), find_score("silhouette", "euclidean"))
+
+
+def rank(
+    zoo: str | os.PathLike[str] | Zoo,
+    data: Any = None,
+    *,
+    cuts: str | Sequence[str] | None = None,
+    score: str = "silhouette",
+    metric: str = "cosine",
+    out: str | os.PathLike[str] | None = None,
+    store: str | os.PathLike[str] | None = None,
+    batch_size: int | None = None,
+    device: str = "auto",
+    limit: int | None = None,
+    allow_code: Sequence[str | os.PathLike[str]] = (),
+    progress: Progress | None = None,
+    command: str | None = None,
+) -> Ranking:
+    """Rank the sources of a zoo, cut at each layer, for a labelled target.
+
+    Every source encodes the target once for all its cuts; each encoding is
+    scored by how well it separates the classes. Encodings are kept in a store,
+    so a run that was stopped goes on where it was. A source that cannot be used
+    becomes a row with the reason.
+
+    Parameters
+    ----------
+    zoo : path or Zoo
+        The manifest, or what :func:`zoorank.zoo.load_zoo` made of one.
+    data : path, str, (X, y) or dict, optional
+        The target; None takes the manifest's ``data``. See
+        :func:`zoorank.zoo.load_target`.
+    cuts : str or sequence of str, optional
+        Where to cut every source: ``"penultimate"``, ``"all"``, module names,
+        or several, also comma separated. None takes the manifest's cuts.
+    score : str
+        Score that decides the rank.
+    metric : {"cosine", "euclidean", "sqeuclidean", "manhattan"}
+        Its distance. The cosine and Euclidean scores are always shown too.
+    out : path, optional
+        Directory for ``ranking.json`` and ``ranking.csv``.
+    store : path, optional
+        Directory of the encodings; see :func:`store_directory` for the default.
+    batch_size : int, optional
+        Samples in a forward pass.
+    device : {"auto", "cpu", "cuda"}
+        Where the networks run.
+    limit : int, optional
+        Use at most this many samples of the target.
+    allow_code : sequence of path
+        Directories whose modules the manifest may name as factories. Their code
+        is run.
+    progress : Progress, optional
+        Told of every step.
+    command : str, optional
+        The command to record; by default this call.
+
+    Returns
+    -------
+    Ranking
+        Rows from best to worst, with one for the raw input without a network.
+
+    Raises
+    ------
+    UsageError
+        If an argument or the manifest is wrong, or a cut exists in no source.
+    DataError
+        If the target cannot be read, or no score is defined on it.
+    StoreError
+        If the disk is full or not writable.
+    """
+    arguments = locals()
+    started = datetime.now(timezone.utc)
+    scores = _scores(find_score(score, metric))
+    for name in ("batch_size", "limit"):
+        if arguments[name] is not None and arguments[name] < 1:
+            raise UsageError(f"{name} must be at least 1, not {arguments[name]}")
+    wanted = _names(cuts)
+
+    from zoorank.zoo import EncodingStore, load_target, load_zoo
+
+    if isinstance(zoo, str | os.PathLike):
+        zoo = load_zoo(zoo, allow_code=allow_code)
+    if data is None and zoo.data is None:
+        raise UsageError(f"no target: give data, or a `data` entry in {zoo.path or 'the zoo'}")
+    target = load_target(zoo.data if data is None else data, limit=limit)
+    if out is not None:
+        prepare(out)
+    place = store_directory(out, store)
+    run = Run(target, scores, EncodingStore(place), batch_size or zoo.batch_size, device)
+
+    watcher = progress or Silent()
+    facts = _facts(target)
+    watcher.started(facts, [spec.name for spec in zoo.models])
+    sources = []
+    for spec in zoo.models:
+        sources.append(run.source(spec, wanted or zoo.cuts_of(spec), watcher))
+        watcher.finished(spec.name, sources[-1].rows)
+    mistake = sources[0].mistake
+    if mistake is not None and all(source.mistake is not None for source in sources):
+        raise mistake
+
+    rows = ranked([run.baseline(), *(row for source in sources for row in source.rows)], scores[0])
+    ranking = Ranking(
+        rows=rows,
+        target=facts,
+        score=scores[0].name,
+        key=scores[0].key,
+        labels={each.key: each.label for each in scores},
+        higher_is_better=scores[0].higher_is_better,
+        verdict=verdict(rows, scores[0]),
+        provenance=collect(
+            command=command or f"zoorank.{call_text(rank, arguments)}",
+            started=started,
+            manifest=zoo.path,
+            weights={source.model: source.weights_sha256 for source in sources},
+            settings={
+                "data": target.source,
+                "cuts": wanted,
+                "score": score,
+                "metric": metric,
+                "batch_size": batch_size,
+                "device": device,
+                "limit": limit,
+                "allow_code": [os.fspath(path) for path in allow_code],
+                "store": place,
+            },
+        ),
+    )
+    if out is not None:
+        write_results(ranking, out)
+    return ranking
+
+
+def store_directory(
+    out: str | os.PathLike[str] | None = None, store: str | os.PathLike[str] | None = None
+) -> Path:
+    """Where a run keeps its encodings.
+
+    ``store`` if given, else ``encodings`` beside the results in ``out``, else
+    ``zoorank/encodings`` in the user's cache. Encodings are keyed by content, so
+    several zoos and targets share a store safely.
+    """
+    if store is not None:
+        return Path(store)
+    if out is not None:
+        return Path(out) / "encodings"
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "zoorank" / "encodings"
+
+
+def _names(cuts: str | Sequence[str] | None) -> tuple[str, ...]:
+    given = (cuts,) if isinstance(cuts, str) else cuts or ()
+    return tuple(name.strip() for text in given for name in text.split(",") if name.strip())
+
+
+def _scores(deciding: Score) -> tuple[Score, ...]:
+    """The score that decides, then those that are always shown beside it."""
+    return (deciding, *(score for score in COMPANIONS if score.key != deciding.key))
+
+
+def _facts(target: Target) -> TargetFacts:
+    return TargetFacts(
+        name=target.name,
+        source=target.source,
+        kind=target.kind,
+        n_samples=target.n_samples,
+        shape=target.shape,
+        classes=tuple(str(label) for label in target.classes),
+        fingerprint=target.fingerprint,
+    )
