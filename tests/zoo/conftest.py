@@ -1,0 +1,77 @@
+"""What the tests of the zoo share: tiny manifests, and where the real data are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the zoo needs torch: pip install 'zoorank[zoo]'")
+
+from zoorank.zoo import ModelSpec, Target, load_target, load_zoo  # noqa: E402
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _two_threads() -> None:
+    torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The real data, which are no part of the project."""
+    folder = Path(os.environ.get("ZOORANK_DATA", ROOT.parent / "shared" / "data"))
+    if not (folder / "fcn-zoo").is_dir():
+        pytest.skip(f"no real data in {folder} (set ZOORANK_DATA)")
+    return folder
+
+
+@pytest.fixture
+def table() -> Target:
+    """Sixty rows, three classes, the fourth column of no use."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(["a", "b", "c"], 20)
+    X = rng.normal(size=(60, 4))
+    X[:, 0] += np.repeat([0.0, 3.0, 6.0], 20)
+    return load_target((X, labels))
+
+
+@pytest.fixture
+def images() -> Target:
+    """Twenty colour images of 16 by 16 pixels."""
+    rng = np.random.default_rng(0)
+    return load_target((rng.integers(0, 256, (20, 16, 16, 3), np.uint8), np.arange(20) % 2))
+
+
+SpecMaker = Callable[..., ModelSpec]
+
+
+@pytest.fixture
+def make_spec(tmp_path: Path) -> SpecMaker:
+    """Write a manifest of one model with a network of tiny_nets, and load it."""
+
+    def make(network: str, weights: str = "random = { seed = 0 }", **keys: Any) -> ModelSpec:
+        keys = {"preprocessing": {"input": "table"}, **keys}
+        rest = "".join(f"{key} = {_toml(value)}\n" for key, value in keys.items())
+        manifest = tmp_path / "one.toml"
+        manifest.write_text(
+            f'[[model]]\nname = "one"\nfactory = "tiny_nets:{network}"\n'
+            f"weights = {{ {weights} }}\n{rest}"
+        )
+        return load_zoo(manifest, allow_code=[HERE]).models[0]
+
+    return make
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value).lower()
