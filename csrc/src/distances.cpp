@@ -71,7 +71,8 @@ void distances_between(matrix_view<T> x, matrix_view<T> y, array_view<T> out, me
     if (out.size != x.rows * y.rows)
         throw std::invalid_argument("room for " + std::to_string(out.size) + " distances, need " +
                                     std::to_string(x.rows * y.rows));
-    T scale = std::min(checked_scale(x, "X"), checked_scale(y, "Y"));
+    T scale = checked_scale(x, "X");
+    scale = std::min(scale, checked_scale(y, "Y"));
     const T factor = factor_of(how, scale);
     if (out.size == 0) return;
 

@@ -19,11 +19,10 @@ struct simd<float> {
     using vec = float __attribute__((vector_size(64)));
     using index = std::int32_t __attribute__((vector_size(64)));
     static constexpr int width = 16, tile_rows = 8, tile_vectors = 3;
-    // vrsqrt14ps and one Newton step: 1.6 times as fast as vsqrtps on Intel, and within an ulp of it.
-    // The floor keeps 0 * inf out of it; its root, 1e-15, is far below any distance that the guard lets through.
+    // vrsqrt14ps and one Newton step: 1.6 times as fast as vsqrtps on Intel, and within an ulp of it. The mask keeps
+    // the root of 0 at 0.
     static vec sqrt(vec x) {
-        x = _mm512_max_ps(x, _mm512_set1_ps(1e-30F));
-        const vec r = _mm512_rsqrt14_ps(x);
+        const vec r = _mm512_maskz_rsqrt14_ps(_mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GT_OQ), x);
         const vec s = x * r;
         const vec h = r * 0.5F;
         return s + s * (0.5F - s * h);

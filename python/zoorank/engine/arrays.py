@@ -85,9 +85,9 @@ def _as_ndarray(X: Any, name: str) -> npt.NDArray[Any]:
 
 
 def _convert_dtype(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
-    dtype = array.dtype
+    dtype = array.dtype.newbyteorder("=")
     if dtype in (np.float32, np.float64):
-        return array if dtype.isnative else array.astype(dtype.newbyteorder("="))
+        return array.astype(dtype, copy=False)
     if dtype == np.float16:
         return array.astype(np.float32)
     if dtype.kind in "iub":

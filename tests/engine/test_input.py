@@ -1,0 +1,233 @@
+"""What users bring: types, layouts, labels, mistakes."""
+
+import array
+import re
+
+import numpy as np
+import pytest
+
+import zoorank
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((40, 6))
+Y = np.repeat([0, 1, 2, 3], 10)
+EXPECTED = zoorank.silhouette_samples(X, Y)
+
+
+class OnlyDLPack:
+    """An array of some other library, which speaks DLPack and nothing else."""
+
+    def __init__(self, values, device=(1, 0)):
+        self._values, self._device = values, device
+
+    def __dlpack__(self, **kwargs):
+        return self._values.__dlpack__(**kwargs)
+
+    def __dlpack_device__(self):
+        return self._device
+
+
+def with_gaps(values):
+    wide = np.full((len(values), values.shape[1] + 3), np.nan)
+    wide[:, : values.shape[1]] = values
+    return wide[:, : values.shape[1]]
+
+
+def unaligned(values):
+    raw = np.empty(values.nbytes + 1, np.uint8)[1:]
+    view = raw.view(values.dtype).reshape(values.shape)
+    view[...] = values
+    return view
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        np.asfortranarray,
+        lambda v: np.repeat(v, 2, axis=0)[::2],
+        lambda v: np.repeat(v, 2, axis=1)[:, ::2],
+        lambda v: v[::-1].copy()[::-1],
+        with_gaps,
+        unaligned,
+        lambda v: v.astype(">f8"),
+        lambda v: v.tolist(),
+        lambda v: v.astype(object),
+        OnlyDLPack,
+        np.matrix,
+        np.ma.MaskedArray,
+    ],
+)
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_layout_does_not_matter(view):
+    np.testing.assert_array_equal(zoorank.silhouette_samples(view(X), Y), EXPECTED)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "computed_as"),
+    [
+        (np.float16, np.float32),
+        (np.int8, np.float64),
+        (np.int64, np.float64),
+        (np.uint32, np.float64),
+        (bool, np.float64),
+    ],
+)
+def test_conversions_are_the_written_ones(dtype, computed_as):
+    values = (3 * X).astype(dtype)
+    np.testing.assert_array_equal(
+        zoorank.silhouette_samples(values, Y),
+        zoorank.silhouette_samples(values.astype(computed_as), Y),
+    )
+    assert zoorank.pairwise_distances(values).dtype == computed_as
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda t: t, lambda t: t.requires_grad_(), lambda t: t.T.clone().T]
+)
+def test_torch_tensors_are_taken(wrap):
+    torch = pytest.importorskip("torch")
+    tensor = wrap(torch.tensor(X))
+    np.testing.assert_array_equal(zoorank.silhouette_samples(tensor, torch.tensor(Y)), EXPECTED)
+
+
+def test_torch_bfloat16_is_computed_in_float32():
+    torch = pytest.importorskip("torch")
+    tensor = torch.tensor(X).bfloat16()
+    np.testing.assert_array_equal(
+        zoorank.silhouette_samples(tensor, Y), zoorank.silhouette_samples(tensor.float(), Y)
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_contiguous_floats_and_row_slices_are_not_copied(dtype):
+    from zoorank.engine.arrays import as_matrix
+
+    values = X.astype(dtype)
+    for view in (values, values[3:], values[::2], values[:, 1:4]):
+        assert np.shares_memory(as_matrix(view), values)
+    torch = pytest.importorskip("torch")
+    assert as_matrix(torch.from_numpy(values)).ctypes.data == values.ctypes.data
+
+
+def test_read_only_input_is_taken_and_left_alone():
+    values = X.copy()
+    values.flags.writeable = False
+    np.testing.assert_array_equal(zoorank.silhouette_samples(values, Y), EXPECTED)
+    np.testing.assert_array_equal(values, X)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        Y.tolist(),
+        tuple(Y),
+        array.array("l", Y.tolist()),
+        np.array(["cat", "dog", "eel", "fox"])[Y],
+        [("cat", "dog", "eel", "fox")[c] for c in Y],
+        (Y - 2**62).astype(np.int64),
+        Y.astype(np.float32),
+        Y[:, None],
+    ],
+)
+def test_labels_of_any_kind(labels):
+    np.testing.assert_array_equal(zoorank.silhouette_samples(X, labels), EXPECTED)
+
+
+def test_boolean_labels():
+    np.testing.assert_array_equal(
+        zoorank.silhouette_samples(X, Y > 1), zoorank.silhouette_samples(X, (Y > 1).astype(int))
+    )
+
+
+def bad_rows(row, value):
+    values = X.copy()
+    values[row:, 2] = value
+    return values
+
+
+@pytest.mark.parametrize(
+    ("values", "labels", "error", "message"),
+    [
+        (bad_rows(7, np.nan), Y, ValueError, "X holds NaN or infinity; the first bad row is 7"),
+        (bad_rows(39, -np.inf), Y, ValueError, "the first bad row is 39"),
+        (bad_rows(7, np.nan).astype("f4"), Y, ValueError, "the first bad row is 7"),
+        (X, Y[:-1], ValueError, "X has 40 rows and there are 39 labels"),
+        (X, np.zeros(40, int), ValueError, "2 to n_samples - 1 classes, got 1 class in 40 samples"),
+        (X, np.arange(40), ValueError, "got 40 classes in 40 samples"),
+        (X[:1], Y[:1], ValueError, "got 1 class in 1 sample"),
+        (X[:0], Y[:0], ValueError, "X has no samples"),
+        (X[:, :0], Y, ValueError, "X has no features"),
+        (X[0], Y, ValueError, "X must have 2 dimensions, got shape (6,); a single feature is"),
+        (X[None], Y, ValueError, "X must have 2 dimensions, got shape (1, 40, 6)"),
+        ([[1, 2], [3]], [0, 1], ValueError, "X is not a matrix of numbers"),
+        (X.astype(complex), Y, TypeError, "X has dtype complex128; use float32 or float64"),
+        (X.astype(np.longdouble), Y, TypeError, "use float32 or float64"),
+        (X.astype(str), Y, TypeError, "use float32 or float64"),
+        ([["a", None]] * 40, Y, TypeError, "X is not a matrix of numbers"),
+        (OnlyDLPack(X, device=(2, 0)), Y, TypeError, "X is on another device"),
+        (np.ma.masked_greater(X, 1), Y, TypeError, "X has masked values"),
+        (X, [None, *Y[1:]], ValueError, "labels are missing, the first one in row 0"),
+        (X, [*Y[:-1], float("nan")], ValueError, "the first bad one is nan in row 39"),
+        (X, np.where(Y == 3, 0.5, Y), ValueError, "the first bad one is 0.5 in row 30"),
+        (X, np.array([1, "a", *Y[2:]], dtype=object), TypeError, "labels mix kinds"),
+        (X, Y.astype(complex), TypeError, "labels must be integers or strings, not complex128"),
+        (X, X, ValueError, "labels must have 1 dimension"),
+    ],
+)
+def test_mistakes_are_named(values, labels, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        zoorank.silhouette_samples(values, labels)
+
+
+def test_sparse_input_is_refused_with_the_way_out():
+    sparse = pytest.importorskip("scipy.sparse")
+    with pytest.raises(TypeError, match=re.escape("X is sparse; pass X.toarray()")):
+        zoorank.silhouette_samples(sparse.csr_matrix(X), Y)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (
+            {"metric": "euclidian"},
+            ValueError,
+            "unknown metric 'euclidian'; did you mean 'euclidean'?",
+        ),
+        (
+            {"metric": None},
+            ValueError,
+            "Valid: euclidean, sqeuclidean, cosine, manhattan, precomputed",
+        ),
+        ({"method": "guess"}, ValueError, "unknown method 'guess'"),
+        ({"precision": "half"}, ValueError, "unknown precision 'half'"),
+        ({"device": "tpu"}, ValueError, "unknown device 'tpu'"),
+        ({"tol": 0}, ValueError, "tol must be positive"),
+        ({"confidence": 1}, ValueError, "confidence must lie between 0 and 1"),
+        ({"n_threads": 0}, ValueError, "n_threads must be at least 1"),
+        ({"n_threads": 1.5}, TypeError, "integer"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_named(arguments, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        zoorank.silhouette(X, Y, **arguments)
+
+
+def test_cuda_is_refused_with_the_reason():
+    info = zoorank.build_info()
+    if info["cuda_available"]:
+        pytest.skip("this machine has a usable CUDA device")
+    with pytest.raises(RuntimeError, match=re.escape(info["cuda_unavailable_reason"])):
+        zoorank.silhouette(X, Y, device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("D", "message"),
+    [
+        (np.ones((40, 39)), "must be square, got 40 x 39"),
+        (np.ones((40, 40)), "non-zero on its diagonal, in row 0"),
+        (np.where(np.eye(40) == 1, 0, np.nan), "the first bad row is 0"),
+    ],
+)
+def test_bad_distance_matrices_are_named(D, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        zoorank.silhouette_samples(D, Y, metric="precomputed")

@@ -1,0 +1,139 @@
+"""The engine in a process: interruption, forks, threads of the caller, imports."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import zoorank
+
+
+def run_python(program, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "manhattan"])
+def test_ctrl_c_ends_a_long_call_within_a_second(metric):
+    # Minutes of work on any machine, in one class pair out of three.
+    program = f"""
+        import os, signal, threading, time
+        import numpy as np, zoorank
+        n, d = (400_000, 64) if {metric!r} != "cosine" else (400_000, 8)
+        X = np.ones((n, d), np.float32); X[::2] = 2
+        y = np.arange(n) % (2 if {metric!r} != "cosine" else n // 2)
+        sent = []
+        def interrupt():
+            sent.append(time.perf_counter())
+            os.kill(os.getpid(), signal.SIGINT)
+        threading.Timer(1.5, interrupt).start()
+        try:
+            zoorank.silhouette_samples(X, y, metric={metric!r})
+        except KeyboardInterrupt:
+            print("interrupted after", time.perf_counter() - sent[0])
+    """
+    run = run_python(program)
+    assert run.stdout.startswith("interrupted after"), run.stderr
+    assert float(run.stdout.split()[-1]) < 1
+
+
+def test_the_engine_works_after_an_interrupt():
+    X, y = np.ones((200_000, 64), np.float32), np.arange(200_000) % 2
+    timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        zoorank.silhouette_samples(X, y)
+    timer.join()
+    assert zoorank.silhouette_score([[0.0], [1.0], [5.0]], [0, 0, 1]) > 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_computes():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((2000, 30)), rng.integers(0, 3, 2000)
+    expected = zoorank.silhouette_score(X, y, n_threads=2)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        os._exit(0 if zoorank.silhouette_score(X, y, n_threads=2) == expected else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_callers_may_have_threads_of_their_own():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((1500, 20)), rng.integers(0, 4, 1500)
+    expected = zoorank.silhouette_samples(X, y)
+    results = [None] * 6
+
+    def call(i):
+        results[i] = zoorank.silhouette_samples(X, y, n_threads=2)
+
+    callers = [threading.Thread(target=call, args=(i,)) for i in range(len(results))]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    for result in results:
+        np.testing.assert_array_equal(result, expected)
+
+
+def test_the_gil_is_free_while_the_engine_works():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((6000, 300)), rng.integers(0, 4, 6000)
+    longest_pause = 0.0
+    done = threading.Event()
+
+    def tick():
+        nonlocal longest_pause
+        last = time.perf_counter()
+        while not done.is_set():
+            time.sleep(0.001)
+            now = time.perf_counter()
+            longest_pause, last = max(longest_pause, now - last), now
+
+    ticker = threading.Thread(target=tick)
+    ticker.start()
+    begin = time.perf_counter()
+    zoorank.silhouette_samples(X, y, n_threads=1)
+    seconds = time.perf_counter() - begin
+    done.set()
+    ticker.join()
+    assert longest_pause < max(0.5 * seconds, 0.1)
+
+
+def test_number_of_threads_from_the_environment():
+    assert run_python(
+        "import zoorank; print(zoorank.build_info()['threads'])", ZOORANK_NUM_THREADS="3"
+    ).stdout.split() == ["3"]
+    run = run_python("import zoorank; zoorank.build_info()", ZOORANK_NUM_THREADS="many")
+    assert "ZOORANK_NUM_THREADS must be a number of at least 1, got 'many'" in run.stderr
+
+
+def test_memory_grows_with_rows_not_with_pairs():
+    # A matrix of all distances would take 3.6 GB; 30 000 x 16 floats take 2 MB.
+    run = run_python(
+        """
+        import resource
+        import numpy as np, zoorank
+        X = np.random.default_rng(0).standard_normal((30_000, 16), dtype=np.float32)
+        y = np.arange(30_000) % 300
+        zoorank.silhouette_samples(X[:300], y[:300] % 7)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        zoorank.silhouette_samples(X, y)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+        """
+    )
+    assert int(run.stdout) < 50_000, "kilobytes more than before the call"

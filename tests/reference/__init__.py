@@ -1,0 +1,1 @@
+"""Slow, plain float64 definitions that every backend is compared with."""
