@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.zoo import tiny_nets
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from tests.zoo import tiny_nets
 from zoorank.errors import SourceError
 from zoorank.zoo import DEMO_MANIFEST, list_cuts, load_model, load_target, load_zoo, resolve_cuts
 from zoorank.zoo.preprocess import prepare

@@ -1,6 +1,16 @@
 """How fast the engine is on this machine, beside what the machine could do."""
 
-from zoorank.engine.throughput.limits import GEMM_ROWS, gemm, gemm_flops
+from zoorank.engine.throughput.kernels import (
+    OPERATIONS,
+    Case,
+    Measurement,
+    Work,
+    grid,
+    measure,
+    measure_case,
+    work,
+)
+from zoorank.engine.throughput.limits import GEMM_ROWS, Limits, gemm, gemm_flops, measure_limits
 from zoorank.engine.throughput.machine import Machine, machine, slugify
 from zoorank.engine.throughput.problems import (
     METRICS,
@@ -16,18 +26,28 @@ from zoorank.engine.throughput.timing import blas_threads, medians, steady_secon
 __all__ = [
     "GEMM_ROWS",
     "METRICS",
+    "OPERATIONS",
     "TOLERANCE",
+    "Case",
+    "Limits",
     "Machine",
+    "Measurement",
     "Problem",
+    "Work",
     "blas_threads",
     "definition",
     "gemm",
     "gemm_flops",
+    "grid",
     "largest_error",
     "machine",
     "make_problem",
+    "measure",
+    "measure_case",
+    "measure_limits",
     "medians",
     "sample_rows",
     "slugify",
     "steady_seconds",
+    "work",
 ]

@@ -88,13 +88,11 @@ def definition(
     >>> definition(problem, np.arange(4)).round(3)
     array([0.909, 0.9  , 0.789, 0.826])
     """
-    X: npt.NDArray[np.float64] = problem.X.astype(np.float64)
-    if metric == "cosine":
-        X /= np.linalg.norm(X, axis=1, keepdims=True)
+    X = in_float64(problem.X, metric)
     size = np.bincount(problem.labels)
     samples = np.zeros(len(rows))
     for at, row in enumerate(rows):
-        sums = np.bincount(problem.labels, weights=_distances(X, X[row], metric))
+        sums = np.bincount(problem.labels, weights=distances_to_row(X, X[row], metric))
         own = problem.labels[row]
         if size[own] == 1:
             continue
@@ -115,9 +113,18 @@ def largest_error(samples: Any, rows: npt.NDArray[np.int64], expected: Any) -> f
     return float(np.abs(np.asarray(samples)[rows] - expected).max())
 
 
-def _distances(
+def in_float64(X: Matrix, metric: str) -> npt.NDArray[np.float64]:
+    """A copy in float64, its rows brought to length 1 for cosine."""
+    copy: npt.NDArray[np.float64] = X.astype(np.float64)
+    if metric == "cosine":
+        copy /= np.linalg.norm(copy, axis=1, keepdims=True)
+    return copy
+
+
+def distances_to_row(
     X: npt.NDArray[np.float64], row: npt.NDArray[np.float64], metric: str
 ) -> npt.NDArray[np.float64]:
+    """Distance of each row of `X` to one row, from differences; for cosine, of unit rows."""
     out = np.empty(len(X))
     step = max(1, _BLOCK_VALUES // X.shape[1])
     for begin in range(0, len(X), step):
