@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-
 from tests.zoo import tiny_nets
+
 from zoorank.errors import SourceError
 from zoorank.zoo import ModelSpec, load_model
 from zoorank.zoo.factory import build

@@ -220,6 +220,7 @@ class _Plan:
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "parameters_kept": cut.parameters_kept,
             "flops_share": cut.flops_share,
+            "tick": cut.tick,
             "versions": {
                 "zoorank": _version(),
                 "torch": torch.__version__,
@@ -230,9 +231,7 @@ class _Plan:
     def result(
         self, records: Mapping[str, Record], fresh: Container[str] = (), note: str = ""
     ) -> EncodedSource:
-        ordered = sorted(
-            records.items(), key=lambda item: (item[1]["flops_share"], item[1]["parameters_kept"])
-        )
+        ordered = sorted(records.items(), key=lambda item: item[1]["tick"])
         encodings = (
             Encoding(
                 cut=cut,
