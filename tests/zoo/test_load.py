@@ -135,6 +135,13 @@ def test_a_pickle_that_runs_code_is_refused_and_does_not_run(make_spec, tmp_path
     assert not Path(__file__).with_name("attacked").exists()
 
 
+def test_an_old_torch_reads_no_pickles(make_spec, state, tmp_path: Path, monkeypatch) -> None:
+    torch.save(state, tmp_path / "w.pt")
+    monkeypatch.setattr(torch, "__version__", "2.9.1+cpu")
+    text = _message(make_spec("TinyMLP", 'file = "w.pt"'))
+    assert "torch 2.9.1+cpu does not load pickles safely; install torch 2.10" in text
+
+
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
