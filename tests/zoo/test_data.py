@@ -89,11 +89,13 @@ def test_npy_pairs(tmp_path: Path) -> None:
 
 
 def test_series(tmp_path: Path) -> None:
-    lines = [f"{float(label):e}\t" + "\t".join(map(str, row)) for label, row in zip(Y, X)]
+    lines = [
+        f"{float(label):e}\t" + "\t".join(map(str, row)) for label, row in zip(Y, X, strict=True)
+    ]
     (tmp_path / "Toy_TRAIN.tsv").write_text("\n".join(lines))
     (tmp_path / "Toy_TEST.tsv").write_text("\n".join(lines[:4]) + "\n")
     ts = "@problemName Toy\n# note\n@univariate true\n@classLabel true 0 1 2\n@data\n" + "\n".join(
-        f"{','.join(map(str, row))}:{label}" for label, row in zip(Y, X)
+        f"{','.join(map(str, row))}:{label}" for label, row in zip(Y, X, strict=True)
     )
     (tmp_path / "toy.ts").write_text(ts)
     tsv = load_target(tmp_path / "Toy_TRAIN.tsv")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-
 from tests.zoo import tiny_nets
+
 from zoorank.errors import SourceError
 from zoorank.zoo import ModelSpec, load_model
 from zoorank.zoo.factory import build
@@ -133,6 +133,13 @@ def test_a_pickle_that_runs_code_is_refused_and_does_not_run(make_spec, tmp_path
     (tmp_path / "w.pt").write_bytes(pickle.dumps(_Attack()))
     _message(make_spec("TinyMLP", 'file = "w.pt"'))
     assert not Path(__file__).with_name("attacked").exists()
+
+
+def test_an_old_torch_reads_no_pickles(make_spec, state, tmp_path: Path, monkeypatch) -> None:
+    torch.save(state, tmp_path / "w.pt")
+    monkeypatch.setattr(torch, "__version__", "2.9.1+cpu")
+    text = _message(make_spec("TinyMLP", 'file = "w.pt"'))
+    assert "torch 2.9.1+cpu does not load pickles safely; install torch 2.10" in text
 
 
 @pytest.mark.parametrize(

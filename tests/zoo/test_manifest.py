@@ -126,8 +126,7 @@ def test_a_manifest_cannot_allow_code(tmp_path: Path) -> None:
         (
             "weights.random = { seed = 7 }",
             "weights.fil = 'a'",
-            "zoo.toml, line 6, model 1 'one', weights: unknown source of weights 'fil'; "
-            "did you mean 'file'? allowed: file, package, random",
+            "line 6, model 1 'one', weights: unknown source of weights 'fil'; did you mean 'file'?",
         ),
         (
             "weights.random = { seed = 7 }",
@@ -219,5 +218,5 @@ def test_a_missing_manifest_names_its_neighbours(tmp_path: Path) -> None:
 
 def test_allowed_code_must_be_a_directory(tmp_path: Path) -> None:
     (tmp_path / "zoo.toml").write_text(MODEL)
-    with pytest.raises(ManifestError, match="--allow-code .*: no such directory"):
+    with pytest.raises(ManifestError, match=r"--allow-code .*: no such directory"):
         load_zoo(tmp_path / "zoo.toml", allow_code=[tmp_path / "none"])

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from tests.zoo import tiny_nets
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from tests.zoo import tiny_nets
 from zoorank.errors import SourceError
 from zoorank.zoo import DEMO_MANIFEST, list_cuts, load_model, load_target, load_zoo, resolve_cuts
 from zoorank.zoo.preprocess import prepare
@@ -114,21 +116,26 @@ def test_every_cut_equals_the_full_model_bit_for_bit(subject) -> None:
         assert torch.equal(together[cut.name], full[cut.name]), cut.name
 
 
+@contextlib.contextmanager
+def _starts(model: nn.Module) -> Iterator[list[str]]:
+    started: list[str] = []
+    handles = [
+        module.register_forward_pre_hook(lambda *_, name=name: started.append(name))
+        for name, module in model.named_modules()
+    ]
+    yield started
+    for handle in handles:
+        handle.remove()
+
+
 def test_nothing_runs_after_the_deepest_cut(subject) -> None:
     model, batch, pooling, kind = subject
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         model(batch)
     total = counter.get_total_flops()
     for cut in list_cuts(model, batch):
-        started: list[str] = []
-        handles = [
-            module.register_forward_pre_hook(lambda *_, name=name: started.append(name))
-            for name, module in model.named_modules()
-        ]
-        with FlopCounterMode(display=False) as counter:
+        with FlopCounterMode(display=False) as counter, _starts(model) as started:
             run_to_cuts(model, batch, [cut], pooler(pooling, kind))
-        for handle in handles:
-            handle.remove()
         assert counter.get_total_flops() == round(cut.flops_share * total), cut.name
         assert started[-1] == cut.module or started[-1].startswith(f"{cut.module}."), cut.name
 
@@ -175,7 +182,7 @@ def test_a_model_that_catches_everything_cannot_catch_the_stop() -> None:
         def forward(self, x: Tensor) -> Tensor:
             try:
                 return super().forward(x)
-            except Exception:
+            except Exception:  # noqa: BLE001 - as published models do
                 raise AssertionError("caught") from None
 
     model, batch = Stubborn().eval(), torch.randn(2, 4)
@@ -205,7 +212,7 @@ def test_pooling(pooling: str, shape: tuple[int, ...], expected: tuple[int, int]
 
 
 def test_tokens_are_not_mixed_up() -> None:
-    with pytest.raises(ValueError, match="looks like tokens.*'token_mean' or 'first_token'"):
+    with pytest.raises(ValueError, match=r"looks like tokens.*'token_mean' or 'first_token'"):
         pooler("mean", "image")(torch.zeros(2, 7, 3))
 
 

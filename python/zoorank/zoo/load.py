@@ -19,6 +19,7 @@ from zoorank.zoo.hints import hint, listing, one_line
 from zoorank.zoo.specs import ModelSpec, StateDict
 
 _SHOWN = 3
+_SAFE_TORCH = (2, 10)  # before, weights_only let some crafted files run code
 
 
 def load_model(spec: ModelSpec) -> nn.Module:
@@ -118,6 +119,12 @@ def _read_safetensors(file: Path) -> Any:
 
 
 def _read_torch(file: Path) -> Any:
+    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
+    if version < _SAFE_TORCH:
+        raise SourceError(
+            f"{file}: torch {torch.__version__} does not load pickles safely; "
+            f"install torch {'.'.join(map(str, _SAFE_TORCH))} or use safetensors"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about old formats; whether it loads is what counts
