@@ -22,7 +22,8 @@ void register_limits(pybind11::module_& module) {
             return result;
         },
         py::arg("threads"));
-    module.def("read_rate", &read_rate, py::arg("threads"), py::arg("bytes"), py::call_guard<py::gil_scoped_release>());
+    module.def("read_rate", &read_rate, py::arg("threads"), py::arg("n_bytes"),
+               py::call_guard<py::gil_scoped_release>());
 }
 
 }  // namespace zoorank::bindings

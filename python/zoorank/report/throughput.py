@@ -53,9 +53,7 @@ def throughput_tables(
     )
 
 
-def throughput_json(
-    machine: Machine, limits: Limits, measurements: Sequence[Measurement]
-) -> str:
+def throughput_json(machine: Machine, limits: Limits, measurements: Sequence[Measurement]) -> str:
     """All of it as one JSON object: ``machine``, ``limits`` and ``kernels``."""
     return measurements_json(
         machine,

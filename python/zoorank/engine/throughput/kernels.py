@@ -76,7 +76,9 @@ class Work:
         peak = limits.flops(self.dtype)
         if peak is None:
             return None
-        return max(self.flops / (peak if self.multiply_adds else peak / 2), self.bytes / limits.read)
+        return max(
+            self.flops / (peak if self.multiply_adds else peak / 2), self.bytes / limits.read
+        )
 
 
 @dataclass(frozen=True)
