@@ -17,20 +17,21 @@ from zoorank.engine.throughput import (
 )
 from zoorank.errors import UsageError
 
-QUICK = {"n": [500], "d": [64], "classes": [10]}
+QUICK_SIZES = "500", "64", "10"
 
 
 def cases(*, metrics: str, dtypes: str, n: str, d: str, classes: str, quick: bool) -> list[Case]:
     """The grid that the options ask for."""
-    shapes = {"n": n, "d": d, "classes": classes}
-    sizes = QUICK if quick else {name: _numbers(text, name) for name, text in shapes.items()}
-    for count in sizes["classes"]:
-        if not 2 <= count < min(sizes["n"]):
-            raise UsageError(
-                f"classes {count} is not from 2 to {min(sizes['n']) - 1}, one less than n"
-            )
+    if quick:
+        n, d, classes = QUICK_SIZES
+    samples, counts = _numbers(n, "n"), _numbers(classes, "classes")
+    for count in counts:
+        if not 2 <= count < min(samples):
+            raise UsageError(f"classes {count} is not from 2 to n - 1 = {min(samples) - 1}")
     return grid(
-        **sizes,
+        n=samples,
+        d=_numbers(d, "d"),
+        classes=counts,
         metrics=_names(metrics, METRICS, "metric"),
         dtypes=_names(dtypes, ("float32", "float64"), "dtype"),
     )

@@ -21,7 +21,7 @@ HEADS = (
     "time\nms",
     "bound\nms",
     "of limit\n%",
-    "GFLOP/s\nn²d",
+    "\nGFLOP/s",
     "gemm\nGFLOP/s",
     "Gpairs/s",
     "error",
@@ -47,8 +47,9 @@ def throughput_tables(
     yield Text()
     yield Text(
         "Checked against the definition before it was timed. The bound is the arithmetic at its "
-        "peak or the memory at its peak, whichever is longer. For euclidean and manhattan "
-        "silhouettes, flops are n²d: each pair once; for the others, 2ndK.",
+        "peak or the memory at its peak, whichever is longer. Flops are n²d for euclidean and "
+        "manhattan silhouettes, each pair once; 2ndK for the others, which need the means of "
+        "classes only; 2n²d for distances.",
         style="dim",
     )
 

@@ -76,9 +76,8 @@ class Work:
         peak = limits.flops(self.dtype)
         if peak is None:
             return None
-        return max(
-            self.flops / (peak if self.multiply_adds else peak / 2), self.bytes / limits.read
-        )
+        rate = peak if self.multiply_adds else peak / 2
+        return max(self.flops / rate, self.bytes / limits.read)
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,8 @@ class Measurement:
     pairs : float
         Of samples, each once.
     bound_seconds, gemm_flops : float or None
-        The napkin's time, and the rate of NumPy's product; None where not known.
+        The napkin's time, and the rate of NumPy's product of as many features; None where not
+        known, or no measure of what is done.
     """
 
     case: Case
@@ -202,7 +202,7 @@ def measure_case(case: Case, limits: Limits) -> Measurement:
         flops=done.flops,
         pairs=_pairs(case),
         bound_seconds=done.seconds(limits),
-        gemm_flops=limits.gemm_flops(case.d, done.dtype),
+        gemm_flops=limits.gemm_flops(case.d, done.dtype) if done.multiply_adds else None,
     )
 
 
