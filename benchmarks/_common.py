@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from zoorank.engine.throughput import machine
+from zoorank.engine.throughput import this_machine
 from zoorank.report.measurements import shown, write_measurements
 
 RESULTS = Path(__file__).with_name("results")
@@ -26,7 +26,7 @@ def finish(rows, name, out):
     """Print the rows and write them where they belong."""
     print_table(rows)
     if out is not None:
-        print(f"\nWritten: {write_measurements(rows, machine(), out, name)}")
+        print(f"\nWritten: {write_measurements(rows, this_machine(), out, name)}")
 
 
 def print_table(rows):

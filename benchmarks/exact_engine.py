@@ -25,10 +25,10 @@ from zoorank.engine.throughput import (
     definition,
     gemm,
     largest_error,
-    machine,
     make_problem,
     medians,
     sample_rows,
+    this_machine,
 )
 
 SHAPES = ((512, 100), (128, 10))  # features, classes
@@ -39,7 +39,7 @@ CHECKED_ROWS = 32
 def main(argv=None):
     chosen = arguments(__doc__, argv)
     n = 600 if chosen.quick else 20_000
-    print(f"{machine().cpu}, {machine().instruction_set}, one thread, n = {n}, float32\n")
+    print(f"{this_machine().cpu}, {this_machine().instruction_set}, one thread, n = {n}, float32\n")
     with blas_threads(1), config_context(working_memory=256):
         rows = [
             compare(n, d, classes, metric, chosen.rounds)

@@ -21,10 +21,10 @@ from zoorank.engine.throughput import (
     blas_threads,
     definition,
     largest_error,
-    machine,
     make_problem,
     medians,
     sample_rows,
+    this_machine,
 )
 
 SHAPES = ((512, 100), (128, 10))  # features, classes
@@ -123,7 +123,7 @@ def from_sums(sums, labels, size):
 def main(argv=None):
     chosen = arguments(__doc__, argv)
     n = 400 if chosen.quick else 5000
-    print(f"{machine().cpu}, {machine().instruction_set}, one thread, n = {n}, float32")
+    print(f"{this_machine().cpu}, {this_machine().instruction_set}, one thread, n = {n}, float32")
     present = {name: call for name, (needs, call) in PEERS.items() if available(name, needs)}
     print()
     with single_threaded():

@@ -279,13 +279,13 @@ def bench(
     Example: `zoorank bench --metric euclidean --n 20000 --d 128,512 --classes 10,100`
     """
     from zoorank.cli.bench import cases, run
-    from zoorank.engine.throughput import machine
+    from zoorank.engine.throughput import this_machine
     from zoorank.report.throughput import throughput_json, throughput_tables, write_throughput
 
     wanted = cases(metrics=metric, dtypes=dtype, n=n, d=d, classes=classes, quick=quick)
     limits, measuring = run(wanted, threads=threads, quick=quick)
     found = list(measuring)
-    here = machine()
+    here = this_machine()
     if as_json:
         typer.echo(throughput_json(here, limits, found), nl=False)
     else:

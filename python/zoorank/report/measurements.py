@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -51,8 +52,9 @@ def measurements_csv(rows: Sequence[Row], machine: Machine) -> str:
 
 
 def measurements_json(machine: Machine, **tables: Sequence[Row] | Row) -> str:
-    """The machine and named tables of rows as one JSON object."""
-    return json.dumps({"machine": asdict(machine), **tables}, indent=2, allow_nan=False) + "\n"
+    """The machine and named tables of rows as one JSON object; NaN, which JSON lacks, is null."""
+    found = _without_nan({"machine": asdict(machine), **tables})
+    return json.dumps(found, indent=2, allow_nan=False) + "\n"
 
 
 def write_measurements(rows: Sequence[Row], machine: Machine, directory: Path, name: str) -> Path:
@@ -74,3 +76,13 @@ def shown(value: object) -> str:
     if value is None:
         return ""
     return f"{value:.{DIGITS}g}" if isinstance(value, float) else str(value)
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _without_nan(member) for name, member in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_without_nan(member) for member in value]
+    return value

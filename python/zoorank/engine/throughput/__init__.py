@@ -11,7 +11,7 @@ from zoorank.engine.throughput.kernels import (
     work,
 )
 from zoorank.engine.throughput.limits import GEMM_ROWS, Limits, gemm, gemm_flops, measure_limits
-from zoorank.engine.throughput.machine import Machine, machine, slugify
+from zoorank.engine.throughput.machine import Machine, slugify, this_machine
 from zoorank.engine.throughput.problems import (
     METRICS,
     TOLERANCE,
@@ -40,7 +40,6 @@ __all__ = [
     "gemm_flops",
     "grid",
     "largest_error",
-    "machine",
     "make_problem",
     "measure",
     "measure_case",
@@ -49,5 +48,6 @@ __all__ = [
     "sample_rows",
     "slugify",
     "steady_seconds",
+    "this_machine",
     "work",
 ]

@@ -46,7 +46,7 @@ class Machine:
         return slugify(f"{self.cpu} {self.instruction_set}")
 
 
-def machine() -> Machine:
+def this_machine() -> Machine:
     """Describe this machine.
 
     Returns
@@ -55,8 +55,8 @@ def machine() -> Machine:
 
     Examples
     --------
-    >>> from zoorank.engine.throughput import machine
-    >>> machine().slug == machine().slug.lower()
+    >>> from zoorank.engine.throughput import this_machine
+    >>> this_machine().slug == this_machine().slug.lower()
     True
     """
     build = build_info()
@@ -64,7 +64,7 @@ def machine() -> Machine:
         cpu=_cpu_name(),
         instruction_set=build["instruction_set"],
         processors=_available_processors(),
-        system=f"{platform.system()} {platform.release()} {platform.machine()}",
+        system=f"{platform.system()} {platform.release()} {platform.this_machine()}",
         python=platform.python_version(),
         numpy=np.__version__,
         blas=_blas_name(),
@@ -96,7 +96,7 @@ def _cpu_name() -> str:
     except OSError:
         facts = ""
     found = re.search(r"^model name\s*:\s*(.+)$", facts, re.MULTILINE)
-    return found[1].strip() if found else platform.processor() or platform.machine()
+    return found[1].strip() if found else platform.processor() or platform.this_machine()
 
 
 def _available_processors() -> int:
