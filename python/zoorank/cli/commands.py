@@ -280,11 +280,16 @@ def bench(
     """
     from zoorank.cli.bench import cases, run
     from zoorank.engine.throughput import this_machine
-    from zoorank.report.throughput import throughput_json, throughput_tables, write_throughput
+    from zoorank.report.throughput import (
+        throughput_json,
+        throughput_tables,
+        watched,
+        write_throughput,
+    )
 
     wanted = cases(metrics=metric, dtypes=dtype, n=n, d=d, classes=classes, quick=quick)
     limits, measuring = run(wanted, threads=threads, quick=quick)
-    found = list(measuring)
+    found = watched(measuring, len(wanted))
     here = this_machine()
     if as_json:
         typer.echo(throughput_json(here, limits, found), nl=False)

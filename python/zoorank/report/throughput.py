@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rich import box
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -26,6 +26,19 @@ HEADS = (
     "Gpairs/s",
     "error",
 )
+
+
+def watched(
+    measuring: Iterable[Measurement], total: int, *, console: Console | None = None
+) -> list[Measurement]:
+    """All measurements, counted on a terminal's standard error as they come."""
+    console = console or Console(stderr=True)
+    found: list[Measurement] = []
+    with console.status(f"measuring 1 of {total}") as status:
+        for measured in measuring:
+            found.append(measured)
+            status.update(f"measuring {len(found) + 1} of {total}")
+    return found
 
 
 def throughput_tables(

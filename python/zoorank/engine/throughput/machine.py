@@ -64,7 +64,7 @@ def this_machine() -> Machine:
         cpu=_cpu_name(),
         instruction_set=build["instruction_set"],
         processors=_available_processors(),
-        system=f"{platform.system()} {platform.release()} {platform.this_machine()}",
+        system=f"{platform.system()} {platform.release()} {platform.machine()}",
         python=platform.python_version(),
         numpy=np.__version__,
         blas=_blas_name(),
@@ -96,7 +96,7 @@ def _cpu_name() -> str:
     except OSError:
         facts = ""
     found = re.search(r"^model name\s*:\s*(.+)$", facts, re.MULTILINE)
-    return found[1].strip() if found else platform.processor() or platform.this_machine()
+    return found[1].strip() if found else platform.processor() or platform.machine()
 
 
 def _available_processors() -> int:
