@@ -13,8 +13,9 @@ import pytest
 pytest.importorskip("torch", reason="the zoo needs torch: pip install 'zoorank[zoo]'")
 pytest.importorskip("typer", reason="the command line needs typer: pip install 'zoorank[cli]'")
 
-from tests.selection.tiny_zoo import tiny_zoo  # noqa: E402
-from zoorank.selection import Ranking  # noqa: E402
+from tests.selection.tiny_zoo import tiny_zoo
+
+from zoorank.selection import Ranking
 
 
 def start(zoo, out):
