@@ -75,7 +75,7 @@ def test_sample_rows_are_distinct_and_never_more_than_there_are():
     ],
 )
 def test_work_counts_each_pair_once(operation, metric, dtype, flops, of_dtype, fused):
-    done = throughput.work(Case(operation, metric, dtype, 100, 8, 5))
+    done = throughput.ways(Case(operation, metric, dtype, 100, 8, 5))[0]
     assert (done.flops, done.dtype, done.multiply_adds) == (flops, of_dtype, fused)
     size = np.dtype(dtype).itemsize
     assert done.bytes == (100 * 8 + (100 * 100 if operation == "distances" else 0)) * size
@@ -88,6 +88,13 @@ def test_the_bound_is_the_longer_of_arithmetic_and_memory():
     assert Work(8e9, 3e9, "float32").seconds(LIMITS) == 3  # 3 GB at 1 GB/s
     unknown = dataclasses.replace(LIMITS, instruction_set="new")
     assert Work(8e9, 1e9, "float32").seconds(unknown) is None
+
+
+def test_the_bound_of_manhattan_is_that_of_its_quicker_way():
+    few, many = (Case("silhouette", "manhattan", "float32", 1000, 8, k) for k in (2, 900))
+    assert throughput.bound_seconds(few, LIMITS) == 4 * 1000 * 2 * 8 / 2e9  # sorted
+    assert throughput.bound_seconds(many, LIMITS) == 1000**2 * 8 / 2e9  # pairs
+    assert throughput.bound_seconds(few, dataclasses.replace(LIMITS, multiply_add={})) is None
 
 
 def test_a_row_holds_rates_of_the_time(monkeypatch):

@@ -60,7 +60,8 @@ def throughput_tables(
     yield Text()
     yield Text(
         "Checked against the definition before it was timed. The bound is the arithmetic at its "
-        "peak or the memory at its peak, whichever is longer. Flops are n²d for euclidean and "
+        "peak or the memory at its peak, whichever is longer, by the quickest way. Flops are "
+        "n²d for euclidean and "
         "manhattan silhouettes, each pair once; 2ndK for the others, which need the means of "
         "classes only; 2n²d for distances.",
         style="dim",

@@ -5,10 +5,11 @@ from zoorank.engine.throughput.kernels import (
     Case,
     Measurement,
     Work,
+    bound_seconds,
     grid,
     measure,
     measure_case,
-    work,
+    ways,
 )
 from zoorank.engine.throughput.limits import GEMM_ROWS, Limits, gemm, gemm_flops, measure_limits
 from zoorank.engine.throughput.machine import Machine, slugify, this_machine
@@ -35,6 +36,7 @@ __all__ = [
     "Problem",
     "Work",
     "blas_threads",
+    "bound_seconds",
     "definition",
     "gemm",
     "gemm_flops",
@@ -49,5 +51,5 @@ __all__ = [
     "slugify",
     "steady_seconds",
     "this_machine",
-    "work",
+    "ways",
 ]

@@ -52,7 +52,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Work:
-    """What a case cannot do without, however it is written.
+    """What one way to do a case cannot do without, however it is written.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class Measurement:
     seconds : float or None
         Median wall time; None for a kernel that is wrong, whose time means nothing.
     flops : float
-        Of :class:`Work`; for pairwise kernels n²·d, each pair once.
+        By which the rate is reckoned; for pairwise kernels n²·d, each pair once.
     pairs : float
         Of samples, each once.
     bound_seconds, gemm_flops : float or None
@@ -190,7 +190,7 @@ def measure_case(case: Case, limits: Limits) -> Measurement:
     table = TOLERANCE if case.operation == "silhouette" else DISTANCE_TOLERANCE
     tolerance = table[np.dtype(case.dtype)]
     error = _error(case, problem, rows, limits.threads)
-    done = work(case)
+    done = ways(case)[0]
     seconds = None
     if error <= tolerance:
         seconds = steady_seconds(lambda: _run(case, problem, limits.threads))
@@ -201,28 +201,39 @@ def measure_case(case: Case, limits: Limits) -> Measurement:
         seconds=seconds,
         flops=done.flops,
         pairs=_pairs(case),
-        bound_seconds=done.seconds(limits),
+        bound_seconds=bound_seconds(case, limits),
         gemm_flops=limits.gemm_flops(case.d, done.dtype) if done.multiply_adds else None,
     )
 
 
-def work(case: Case) -> Work:
-    """The least work of a case, by the method that the engine uses for it.
+def ways(case: Case) -> tuple[Work, ...]:
+    """The least work of a case in every way to do it; the first one's flops name its rate.
 
     Examples
     --------
-    >>> work(Case("silhouette", "euclidean", "float32", 1000, 64, 10)).flops
+    >>> ways(Case("silhouette", "euclidean", "float32", 1000, 64, 10))[0].flops
     64000000.0
-    >>> work(Case("silhouette", "cosine", "float32", 1000, 64, 10)).flops
+    >>> ways(Case("silhouette", "cosine", "float32", 1000, 64, 10))[0].flops
     1280000.0
     """
     n, d, size = float(case.n), float(case.d), np.dtype(case.dtype).itemsize
     fused = case.metric != "manhattan"
     if case.operation == "distances":
-        return Work(2 * n * n * d, (n * d + n * n) * size, case.dtype, fused)
+        return (Work(2 * n * n * d, (n * d + n * n) * size, case.dtype, fused),)
+    read = n * d * size
     if case.metric in ("cosine", "sqeuclidean"):  # every sample with every class's mean, in double
-        return Work(2 * n * case.classes * d, n * d * size, "float64")
-    return Work(n * n * d, n * d * size, case.dtype, fused)
+        return (Work(2 * n * case.classes * d, read, "float64"),)
+    pairs = Work(n * n * d, read, case.dtype, fused)
+    if fused:
+        return (pairs,)
+    # Along sorted features: a multiply-add and an addition, which takes as long, for each class.
+    return pairs, Work(4 * n * case.classes * d, read, "float64")
+
+
+def bound_seconds(case: Case, limits: Limits) -> float | None:
+    """The napkin's time of the quickest way; None where the peak is not known."""
+    times = [way.seconds(limits) for way in ways(case)]
+    return min((time for time in times if time is not None), default=None)
 
 
 def _pairs(case: Case) -> float:
