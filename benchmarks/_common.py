@@ -1,6 +1,7 @@
 """What the programs of this directory share: arguments, a plain table, a CSV named by machine."""
 
 import argparse
+import multiprocessing
 from pathlib import Path
 
 from zoorank.engine.throughput import this_machine
@@ -34,3 +35,28 @@ def print_table(rows):
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for line in cells:
         print("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
+
+
+def in_own_process(work, *args):
+    # Spawned: a fork would inherit memory, and thread pools without their threads.
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(work, args)
+
+
+def peak_extra_mb(call):
+    """Most memory that a call holds beyond what this process held before; None if unknown."""
+    before = resident("VmRSS")
+    if before is None:
+        return None
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins here
+    call()
+    return (resident("VmHWM") - before) / 1e6
+
+
+def resident(field):
+    """A line of what Linux knows about this process's memory, in bytes."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(field)), None)

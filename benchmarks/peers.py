@@ -9,12 +9,10 @@ process of its own: the peak of a call beyond what was there before it.
 """
 
 import importlib
-import multiprocessing
 import sys
-from pathlib import Path
 
 import numpy as np
-from _common import arguments, finish
+from _common import arguments, finish, in_own_process, peak_extra_mb
 
 import zoorank
 from zoorank.engine.throughput import (
@@ -122,7 +120,7 @@ def from_sums(sums, labels, size):
 
 def main(argv=None):
     chosen = arguments(__doc__, argv)
-    n = 400 if chosen.quick else 5000
+    n = 400 if chosen.quick else 4000
     print(f"{this_machine().cpu}, {this_machine().instruction_set}, one thread, n = {n}, float32")
     present = {name: call for name, (needs, call) in PEERS.items() if available(name, needs)}
     print()
@@ -174,14 +172,8 @@ def compare(present, n, d, classes, rounds):
         }
 
 
-def in_own_process(work, *args):
-    # Spawned: a fork would inherit memory, and thread pools without their threads.
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(work, args)
-
-
 def peak_memory(name, n, d, classes):
-    """Most memory that one call held beyond what was there before it, in MB; None if unknown."""
+    """In MB, of a peer that is warm."""
     needs, call = PEERS[name]
     for module in needs:
         importlib.import_module(module)
@@ -189,21 +181,7 @@ def peak_memory(name, n, d, classes):
         small = make_problem(100, d, 2)
         call(small.X, small.labels)
         problem = make_problem(n, d, classes)
-        before = resident("VmRSS")
-        if before is None:
-            return None
-        Path("/proc/self/clear_refs").write_text("5")  # the peak begins here
-        call(problem.X, problem.labels)
-        return (resident("VmHWM") - before) / 1e6
-
-
-def resident(field):
-    """A line of what Linux knows about this process's memory, in bytes."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return None
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(field)), None)
+        return peak_extra_mb(lambda: call(problem.X, problem.labels))
 
 
 if __name__ == "__main__":

@@ -45,6 +45,18 @@ def test_exact_engine_says_what_is_wrong(monkeypatch):
     assert verdict == "4 of 4 are wrong: no time of them counts"
 
 
+def test_memory_is_held_against_what_is_allowed(tmp_path, monkeypatch):
+    import memory
+
+    monkeypatch.setattr(memory, "METRICS", ("cosine",))
+    assert memory.main(["--quick", "--out", str(tmp_path)]) == 0
+    monkeypatch.setattr(memory, "in_own_process", lambda *_: 1e9)
+    assert memory.main(["--quick"]) == "too much memory: cosine"
+    (table,) = tmp_path.glob("*/memory.csv")
+    (row,) = csv.DictReader(table.read_text().splitlines())
+    assert row["holds"] in ("True", "")
+
+
 def peers():
     import peers
 
