@@ -19,6 +19,7 @@ INTERRUPTED = 130
 EXTRAS = {
     "typer": "cli",
     "rich": "cli",
+    "threadpoolctl": "cli",
     "torch": "zoo",
     "safetensors": "zoo",
     "pydantic": "zoo",
