@@ -153,7 +153,7 @@ def demo(
     context: typer.Context,
     out: Out = None,
     store: Store = None,
-    limit: Limit = 500,
+    limit: Limit = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -161,9 +161,10 @@ def demo(
 
     Example: `zoorank demo --out results`
     """
-    manifest = Path(__file__).with_name("demo.toml")
+    from zoorank.zoo import DEMO_MANIFEST
+
     return _rank(
-        manifest,
+        DEMO_MANIFEST,
         None,
         command=context.obj,
         out=out,
