@@ -13,11 +13,9 @@ namespace {
 
 constexpr std::int64_t most_samples = 15;
 
-// Rows that stand for all: at most 15, evenly spaced.
 template <class Visit>
 void for_sampled_rows(const std::int64_t* order, std::int64_t count, Visit visit) {
-    const std::int64_t samples = std::min(count, most_samples);
-    for (std::int64_t s = 0; s < samples; ++s) visit(order[(2 * s + 1) * count / (2 * samples)]);
+    for (const std::int64_t position : centre_rows(count)) visit(order[position]);
 }
 
 template <class T>
@@ -31,6 +29,13 @@ bits_of<T> bits(T value) {
 }
 
 }  // namespace
+
+std::vector<std::int64_t> centre_rows(std::int64_t count) {
+    const std::int64_t samples = std::min(count, most_samples);
+    std::vector<std::int64_t> rows;
+    for (std::int64_t s = 0; s < samples; ++s) rows.push_back((2 * s + 1) * count / (2 * samples));
+    return rows;
+}
 
 template <class T>
 T checked_largest(matrix_view<T> x, const char* name, std::int64_t first_row) {
