@@ -2,9 +2,9 @@
 
 from zoorank.engine.distances import pairwise_distances
 from zoorank.engine.info import BuildInfo, build_info
+from zoorank.engine.result import SilhouetteResult
 from zoorank.engine.silhouette import (
     METRICS,
-    SilhouetteResult,
     silhouette,
     silhouette_batch,
     silhouette_samples,
