@@ -21,14 +21,42 @@ WORTHWHILE = 5e10
 TYPICAL_DEVIATION = 0.01
 
 
+# Of more classes than this, a row is compared with those nearest to its own only: finding
+# them for every class then costs less than comparing (benchmarks/estimator_index.py).
+MOST_CLASSES = 2000
+_CANDIDATES = 128
+
+
+def classes_compared(classes: int) -> int:
+    """With how many classes the surrogate of a row is computed."""
+    return classes if classes <= MOST_CLASSES else _CANDIDATES
+
+
 def exact_cost(n: int, d: int) -> float:
     """Every pair of rows once."""
     return n * (n - 1) / 2 * (d + _PER_DISTANCE) + n * d * _PER_VALUE
 
 
+def moments_cost(n: int, d: int) -> float:
+    """Check the rows and sum up their classes."""
+    return n * d * 3 * _PER_VALUE
+
+
+def search_cost(d: int, classes: int) -> float:
+    """Find the nearest classes of every class."""
+    return float(classes) ** 2 * (d + _PER_DISTANCE)
+
+
+def comparison_cost(n: int, d: int, compared: int) -> float:
+    """Every row against the means of some classes."""
+    return n * compared * _PER_MEAN * (d + 4)
+
+
 def surrogate_cost(n: int, d: int, classes: int) -> float:
-    """Moments, and every row against `classes` means."""
-    return n * d * 3 * _PER_VALUE + n * classes * _PER_MEAN * (d + 4)
+    """All three."""
+    compared = classes_compared(classes)
+    search = search_cost(d, classes) if compared < classes else 0.0
+    return moments_cost(n, d) + search + comparison_cost(n, d, compared)
 
 
 def rows_cost(n: int, d: int, drawn: int) -> float:

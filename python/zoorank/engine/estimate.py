@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from zoorank import _core
 from zoorank.engine import cost, intervals
+from zoorank.engine.neighbors import class_candidates
 from zoorank.engine.rows import MemoryRows, Rows
 
 Progress = Callable[[float], object]
@@ -79,7 +80,7 @@ def estimate_mean(
     expected = predicted_rows(n, tol, confidence)
     report = _Report(progress, cost.surrogate_cost(n, d, classes) + cost.rows_cost(n, d, expected))
     statistics = _statistics(rows, codes, "euclidean")
-    surrogate = _surrogate(rows, statistics, classes, threads, report)
+    surrogate = _surrogate(rows, statistics, "euclidean", classes, threads, report)
     order = np.random.default_rng(random_state).permutation(n)
     sampler = _Sampler(rows, statistics, classes, threads, report)
     residuals = np.empty(0)
@@ -112,7 +113,7 @@ def silhouettes_by_means(
     n, d = rows.shape
     classes = int(codes.max()) + 1
     report = _Report(progress, cost.surrogate_cost(n, d, classes))
-    return _surrogate(rows, _statistics(rows, codes, metric), classes, threads, report)
+    return _surrogate(rows, _statistics(rows, codes, metric), metric, classes, threads, report)
 
 
 def _statistics(rows: Rows, codes: Integers, metric: str) -> Any:
@@ -123,14 +124,25 @@ def _statistics(rows: Rows, codes: Integers, metric: str) -> Any:
     return statistics
 
 
-def _surrogate(rows: Rows, statistics: Any, classes: int, threads: int, report: _Report) -> Floats:
+def _surrogate(
+    rows: Rows, statistics: Any, metric: str, classes: int, threads: int, report: _Report
+) -> Floats:
+    """Silhouettes from class means.
+
+    Of thousands of classes, euclidean rows are compared with those near their own only.
+    A nearest class that is missed costs the estimate variance, and no bias.
+    """
     n, d = rows.shape
     for first, block in rows.blocks():
-        work = cost.surrogate_cost(len(block), d, 0)
+        work = cost.moments_cost(len(block), d)
         statistics.add_moments(block, first, threads, report.of(work))
+    compared = cost.classes_compared(classes) if metric == "euclidean" else classes
+    if compared < classes:
+        statistics.restrict_to(class_candidates(statistics.class_points(), compared, threads))
+        report.of(cost.search_cost(d, classes))
     surrogate = np.empty(n)
     for first, block in rows.blocks():
-        work = cost.surrogate_cost(len(block), d, classes) - cost.surrogate_cost(len(block), d, 0)
+        work = cost.comparison_cost(len(block), d, compared)
         surrogate[first : first + len(block)] = statistics.surrogate(
             block, first, threads, report.of(work)
         )

@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
+_PRIOR_ROWS = 8
+
 
 def student_t(confidence: float, degrees: int) -> float:
     """Two-sided quantile of Student's t, from the normal one (Abramowitz and Stegun 26.7.5).
@@ -91,12 +93,15 @@ def residuals_by_class(
     spread = float((count * (mean - overall) ** 2).sum()) - (groups - 1) * within
     balance = len(residuals) - float((count**2).sum()) / len(residuals)
     between = max(spread / balance, 0.0) if balance > 0 else 0.0
-    noise = within / seen * np.maximum(1 - count / sizes, 0)
+    # Classes differ in variance too; that of a few rows is held near the pooled one.
+    squares = np.bincount(drawn, weights=(residuals - mean[drawn]) ** 2, minlength=len(sizes))
+    variance = (squares + _PRIOR_ROWS * within) / (np.maximum(count - 1, 0) + _PRIOR_ROWS)
+    noise = variance / seen * np.maximum(1 - count / sizes, 0)
     total = between + noise
     weight = np.where(
         count == 0, 0.0, np.divide(between, total, where=total > 0, out=np.ones(len(sizes)))
     )
-    error = np.where(count == 0, between + within / sizes, weight * noise)
+    error = np.where(count == 0, between + variance / sizes, weight * noise)
     error = error + (1 - weight) ** 2 * (between / groups + within / len(residuals))
     quantile = student_t(confidence, freedom)
     return ClassMeans(
