@@ -10,6 +10,7 @@ in no more time: exact where that is affordable, else estimated from as many row
 """
 
 import argparse
+import functools
 import time
 import warnings
 
@@ -59,6 +60,19 @@ def timed(call, repeats=3):
     return float(np.median(seconds))
 
 
+def largest_draw(X, y, allowed):
+    """The smallest tolerance whose estimate takes no longer than allowed."""
+    best, seconds, tol = 2.0, float("inf"), 2.0
+    while True:
+        call = functools.partial(
+            zoorank.silhouette, X, y, method="estimate", tol=tol, random_state=0
+        )
+        taken = timed(call)
+        if taken > allowed:
+            return "estimate", best, seconds
+        best, seconds, tol = tol, taken, tol / (2 if tol > 1e-2 else 1.2)
+
+
 def per_cost(name, X, y, seeds):
     """Errors of both in the time that scikit-learn takes; None where it has too few rows."""
     import sklearn.metrics
@@ -69,22 +83,18 @@ def per_cost(name, X, y, seeds):
     def sampled(seed):
         return sklearn.metrics.silhouette_score(X, y, sample_size=SAMPLE, random_state=seed)
 
-    exact = zoorank.silhouette(X, y, method="exact").score
+    truth = zoorank.silhouette_score(X.astype(np.float64), y)
     allowed = timed(lambda: sampled(0))
     exact_seconds = timed(lambda: zoorank.silhouette(X, y, method="exact"))
-    theirs = np.array([sampled(seed) for seed in range(seeds)]) - exact
-    method, tol, seconds = "exact", 1.0, exact_seconds
-    ours = np.full(seeds, 1e-6)  # what float32 may be off by
+    theirs = np.array([sampled(seed) for seed in range(seeds)]) - truth
+    method, seconds = "exact", exact_seconds
+    ours = np.array([zoorank.silhouette_score(X, y) - truth])  # what float32 is off by
     if exact_seconds > allowed:
-        method, seconds = "estimate", float("inf")
-        while (
-            taken := timed(lambda: zoorank.silhouette(X, y, method=method, tol=tol, random_state=0))
-        ) <= allowed:
-            best, seconds, tol = tol, taken, tol / (2 if tol > 1e-2 else 1.2)
+        method, tol, seconds = largest_draw(X, y, allowed)
         runs = [
-            zoorank.silhouette(X, y, method=method, tol=best, random_state=s) for s in range(seeds)
+            zoorank.silhouette(X, y, method=method, tol=tol, random_state=s) for s in range(seeds)
         ]
-        ours = np.array([r.score for r in runs]) - exact
+        ours = np.array([r.score for r in runs]) - truth
     return {
         "set": name,
         "sklearn seconds": allowed,
@@ -110,8 +120,8 @@ def main():
         X, y = load()
         # The widest interval, from the first draw alone; and one that the draw has to grow for.
         first = zoorank.silhouette(X, y, method="estimate", tol=2.0, random_state=0)
-        for tol in (2.0, first.half_width / 1.4):
-            covered.append(coverage(name, X, y, tol, arguments.seeds))
+        tolerances = (2.0, first.half_width / 1.4)
+        covered += [coverage(name, X, y, tol, arguments.seeds) for tol in tolerances]
         costs.append(per_cost(name, X, y, max(20, arguments.seeds // 5)))
     print(f"Intervals; the first draw is {FIRST_DRAW} rows\n")
     finish(covered, "estimator_coverage")

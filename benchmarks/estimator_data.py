@@ -83,6 +83,35 @@ def anisotropic(n: int = 20_000, d: int = 128, classes: int = 100, seed: int = 0
     return X.astype(np.float32), y
 
 
+def many(n: int, d: int, classes: int, noise: float = 1.0, seed: int = 0) -> Data:
+    """`n` float32 rows, made block by block: classes in correlated features of uneven scale."""
+    rng = np.random.default_rng(seed)
+    scales = np.exp(rng.normal(0, 0.7, d)).astype(np.float32)
+    centres = 0.7 * rng.standard_normal((classes, d), np.float32) * scales
+    spread = noise * np.exp(rng.normal(0, 0.3, classes)).astype(np.float32)
+    y = rng.permutation(np.resize(np.arange(classes), n))
+    X = np.empty((n, d), np.float32)
+    for i in range(0, n, 50_000):
+        own = y[i : i + 50_000]
+        X[i : i + 50_000] = rng.standard_normal((len(own), d), np.float32) * scales
+        X[i : i + 50_000] *= spread[own, None]
+        X[i : i + 50_000] += centres[own]
+    return X, y
+
+
+def peak_of(call: Callable[[], object]) -> tuple[object, float]:
+    """What a call returns, and by how many bytes it raised the memory of this process."""
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
+    before = _status("VmRSS")
+    result = call()
+    return result, float(_status("VmHWM") - before)
+
+
+def _status(field: str) -> int:
+    words = Path("/proc/self/status").read_text().split()
+    return 1024 * int(words[words.index(f"{field}:") + 1])
+
+
 def _images(name: str, images: np.ndarray, labels: np.ndarray) -> Data:
     from zoorank.zoo import EncodingStore, encode_source, load_target, load_zoo
 
@@ -117,7 +146,7 @@ def finish(rows: list[dict], name: str) -> None:
     path = HERE / "results" / f"{name}-{machine}.csv"
     path.parent.mkdir(exist_ok=True)
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     print(f"\nWritten: {path}")

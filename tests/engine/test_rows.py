@@ -120,7 +120,7 @@ def test_rows_are_taken_across_shards(tmp_path):
         (lambda p: p / "none.npy", FileNotFoundError, "none.npy"),
         (lambda p: npy(p / "x.npy", np.asfortranarray(X)), ValueError, "is in Fortran order"),
         (lambda p: npy(p / "x.npy", X[0]), ValueError, "must have 2 dimensions, its shape is"),
-        (lambda p: npy(p / "x.npy", X.astype(complex)), TypeError, "has dtype complex64"),
+        (lambda p: npy(p / "x.npy", X.astype(complex)), TypeError, "has dtype complex128"),
         (lambda p: npy(p / "x.npy", X[:0]), ValueError, "X has no samples"),
         (
             lambda p: [npy(p / "a.npy", X), X[:, :3]],
