@@ -15,7 +15,8 @@ import time
 import warnings
 
 import numpy as np
-from estimator_data import SETS, finish
+from _common import RESULTS, finish
+from _estimator_data import SETS
 
 import zoorank
 from zoorank.engine.estimate import FIRST_DRAW
@@ -124,9 +125,9 @@ def main():
         covered += [coverage(name, X, y, tol, arguments.seeds) for tol in tolerances]
         costs.append(per_cost(name, X, y, max(20, arguments.seeds // 5)))
     print(f"Intervals; the first draw is {FIRST_DRAW} rows\n")
-    finish(covered, "estimator_coverage")
+    finish(covered, "estimator_coverage", RESULTS)
     print(f"\nErrors in the time of scikit-learn's sample_size={SAMPLE}\n")
-    finish([row for row in costs if row], "estimator_per_cost")
+    finish([row for row in costs if row], "estimator_per_cost", RESULTS)
 
 
 if __name__ == "__main__":

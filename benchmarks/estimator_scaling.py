@@ -11,7 +11,8 @@ import math
 import multiprocessing
 from pathlib import Path
 
-from estimator_data import finish, many, peak_of
+from _common import RESULTS, finish, peak_extra_mb
+from _estimator_data import many
 
 import zoorank
 
@@ -22,7 +23,11 @@ BUDGET = {(128, 1000): 30, (512, 100): 60}  # seconds that a million rows may ta
 
 def measure(n, d, classes):
     X, y = many(n, d, classes)
-    first, peak = peak_of(lambda: zoorank.silhouette(X, y, method="estimate", random_state=0))
+    results = []
+    peak = peak_extra_mb(
+        lambda: results.append(zoorank.silhouette(X, y, method="estimate", random_state=0))
+    )
+    (first,) = results
     second = zoorank.silhouette(X, y, method="estimate", random_state=1)
     assert first.method == "estimate"
     assert abs(first.score - second.score) <= first.half_width + second.half_width
@@ -36,7 +41,7 @@ def measure(n, d, classes):
         "rows": first.rows_evaluated,
         "seconds": seconds,
         "us per row": 1e6 * seconds / n,
-        "MB over input": peak / 1e6,
+        "MB over input": peak,
     }
 
 
@@ -48,7 +53,7 @@ def main():
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         shapes = [(n, d, classes) for d, classes in SHAPES for n in arguments.sizes]
         rows = pool.starmap(measure, shapes, chunksize=1)
-    finish(rows, "estimator_scaling")
+    finish(rows, "estimator_scaling", RESULTS)
     for row in rows:
         allowed = BUDGET.get((row["d"], row["K"])) if row["n"] == 1_000_000 else None
         if allowed:

@@ -6,4 +6,5 @@ PYBIND11_MODULE(_core, module) {
     register_silhouette(module);
     register_distances(module);
     register_estimate(module);
+    register_limits(module);
 }

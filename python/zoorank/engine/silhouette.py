@@ -220,7 +220,7 @@ def silhouette(
     begin = time.perf_counter()
     estimated = metric == "euclidean" and 2 <= len(classes) < n
     if method == "auto":
-        drawn = predicted_rows(n, tol, confidence)
+        drawn = predicted_rows(n, len(classes), tol, confidence)
         estimated = estimated and not cost.prefers_exact(n, d, len(classes), drawn)
     estimated = estimated and method != "exact"
     found = None

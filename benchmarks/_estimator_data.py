@@ -4,9 +4,7 @@ Encodings are made once, by zoorank.zoo at small image sizes, and kept in the te
 directory of the system (or in ZOORANK_BENCH_CACHE).
 """
 
-import csv
 import os
-import platform
 import tempfile
 from collections.abc import Callable
 from importlib.resources import files
@@ -99,19 +97,6 @@ def many(n: int, d: int, classes: int, noise: float = 1.0, seed: int = 0) -> Dat
     return X, y
 
 
-def peak_of(call: Callable[[], object]) -> tuple[object, float]:
-    """What a call returns, and by how many bytes it raised the memory of this process."""
-    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
-    before = _status("VmRSS")
-    result = call()
-    return result, float(_status("VmHWM") - before)
-
-
-def _status(field: str) -> int:
-    words = Path("/proc/self/status").read_text().split()
-    return 1024 * int(words[words.index(f"{field}:") + 1])
-
-
 def _images(name: str, images: np.ndarray, labels: np.ndarray) -> Data:
     from zoorank.zoo import EncodingStore, encode_source, load_target, load_zoo
 
@@ -134,27 +119,3 @@ SETS: dict[str, Callable[[], Data]] = {
     "FacesUCR, fcn SwedishLeaf": lambda: ucr("FacesUCR", "SwedishLeaf"),
     "anisotropic, 100 classes": anisotropic,
 }
-
-
-def finish(rows: list[dict], name: str) -> None:
-    """Print a table and write it to results/NAME-MACHINE.csv."""
-    shown = [[f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()] for row in rows]
-    widths = [max(map(len, column)) for column in zip(rows[0], *shown, strict=True)]
-    for line in [list(rows[0]), *shown]:
-        print("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
-    machine = f"{platform.machine()}-{os.cpu_count()}cpu-{processor()}"
-    path = HERE / "results" / f"{name}-{machine}.csv"
-    path.parent.mkdir(exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    print(f"\nWritten: {path}")
-
-
-def processor() -> str:
-    """Name of the processor, fit for a file name."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2] for line in lines if line.startswith("model name")]
-    return "-".join((names or [platform.processor() or "unknown"])[0].split())
