@@ -57,8 +57,9 @@ def _parse(lines: Sequence[str]) -> dict[str, Any] | None:
 
 def _depth(content: Any, path: Sequence[str | int]) -> int:
     for depth, part in enumerate(path):
-        keys = range(len(content)) if isinstance(content, list) else content
-        if not isinstance(content, list | Mapping) or part not in keys:
+        if isinstance(content, list):
+            content = dict(enumerate(content))
+        if not isinstance(content, Mapping) or part not in content:
             return depth
         content = content[part]
     return len(path)
