@@ -32,7 +32,8 @@ from zoorank.errors import (
 )
 
 if TYPE_CHECKING:
-    from zoorank.selection import Ranking, RankRow, rank
+    from zoorank.selection.rank import rank
+    from zoorank.selection.ranking import Ranking, RankRow
     from zoorank.zoo import Zoo, load_target, load_zoo
 
 __all__ = [

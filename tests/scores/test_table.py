@@ -1,89 +1,72 @@
-"""Names of scores, and scores of other packages."""
-
-import sys
+from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.metrics import silhouette_samples
 
 from zoorank.errors import UsageError
-from zoorank.scores import TABLE, Score, ScoreValue, find_score, find_scores, score_names
+from zoorank.scores import TABLE, find_score
+
+rng = np.random.default_rng(0)
+LABELS = np.array(["b", "a", "c"] * 10)
+X = rng.normal(size=(30, 5)) + np.array([[0.0], [1.0], [3.0]] * 10)
+FIRST = {
+    "encoding": X,
+    "source_probabilities": rng.dirichlet(np.ones(4), 30),
+    "source_labels": rng.integers(0, 4, 30),
+}
 
 
-def test_every_score_says_what_a_caller_must_know():
+def test_names_and_metrics_are_unique():
+    assert len({(score.name, score.metric) for score in TABLE}) == len(TABLE)
     assert len({score.key for score in TABLE}) == len(TABLE)
     assert len({score.label for score in TABLE}) == len(TABLE)
-    for score in TABLE:
-        assert score.cost.startswith("O(")
-        assert score.needs[-1] == "labels"
-        assert isinstance(score.higher_is_better, bool)
 
 
-def test_several_scores_in_the_order_given_each_once():
-    found = find_scores(["knn,silhouette:euclidean", "logme,knn"])
-    assert [score.key for score in found] == ["knn", "euclidean", "logme"]
-    assert find_scores("silhouette", "manhattan")[0].key == "manhattan"
+@pytest.mark.parametrize("score", TABLE, ids=lambda score: score.label)
+def test_every_score_says_what_it_is(score):
+    assert score.needs[-1] == "labels"
+    assert score.cost.startswith("O(")
+    value = score.compute(FIRST[score.needs[0]], LABELS)
+    assert np.isfinite(value.value)
+    assert value.half_width == 0.0
 
 
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [
-        ("logm", "unknown score 'logm'; did you mean 'logme'?"),
-        ("knn:cosine", "score 'knn' has no metric"),
-        (" , ", "no score is named"),
-        ("silhouette:l2", "unknown metric 'l2'"),
-    ],
-)
-def test_a_wrong_name_gets_the_right_ones(names, message):
-    with pytest.raises(UsageError, match=r"Allowed|no metric") as error:
-        find_scores(names)
-    assert message in str(error.value)
+@pytest.mark.parametrize("metric", ["cosine", "euclidean", "sqeuclidean", "manhattan"])
+def test_silhouette_agrees_with_scikit_learn(metric):
+    value = find_score("silhouette", metric).compute(X, LABELS)
+    samples = silhouette_samples(X, LABELS, metric=metric)
+    assert value.value == pytest.approx(samples.mean(), abs=1e-12)
+    expected = [samples[LABELS == name].mean() for name in ("a", "b", "c")]
+    assert value.per_class == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.fixture
-def install(tmp_path, monkeypatch):
-    """Installs a package that offers a score, as pip would lay it out."""
-
-    def make(code, value="other_scores:SCORE", name="width"):
-        (tmp_path / "other_scores.py").write_text(code)
-        info = tmp_path / "other_scores-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other-scores\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[zoorank.scores]\n{name} = {value}\n")
-        monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.delitem(sys.modules, "other_scores", raising=False)
-
-    yield make
-    sys.modules.pop("other_scores", None)
+def test_values_are_plain_numbers():
+    value = find_score().compute(X.astype(np.float32), LABELS)
+    assert type(value.value) is float
+    assert {type(each) for each in value.per_class} == {float}
 
 
-WIDTH = """
-from zoorank.scores import Score, ScoreValue
-SCORE = Score("width", None, "width", lambda X, labels: ScoreValue(float(X.shape[1])))
-"""
+def test_the_default_is_the_authors_own():
+    assert find_score().metric == "cosine"
 
 
-def test_a_package_adds_a_score_by_an_entry_point(install):
-    install(WIDTH)
-    assert "width" in score_names()
-    assert "other_scores" not in sys.modules
-    assert find_score("width").compute(np.ones((4, 7)), np.array([0, 0, 1, 1])) == ScoreValue(7.0)
-    assert isinstance(find_scores("knn,width")[1], Score)
+def test_undefined_scores_raise():
+    with pytest.raises(ValueError, match="first bad row is 3"):
+        find_score().compute(np.where(np.arange(30)[:, None] == 3, np.nan, X), LABELS)
+    with pytest.raises(ValueError, match="class"):
+        find_score().compute(X, np.zeros(30))
 
 
 @pytest.mark.parametrize(
-    ("code", "message"),
+    ("name", "metric", "message"),
     [
-        ("import nothing_like_this", "cannot be loaded: ModuleNotFoundError"),
-        ("SCORE = 3", "is of type int; a zoorank.scores.Score or a sequence of them is allowed"),
-        (
-            WIDTH.replace('"width", None', '"depth", None'),
-            "is named 'depth'; both must be the same",
-        ),
+        ("silhouete", None, "unknown score 'silhouete'; did you mean 'silhouette'?"),
+        ("silhouette", "cosin", "unknown metric 'cosin'; did you mean 'cosine'? Allowed: cosine, "),
+        ("silhouette", "zzz", "unknown metric 'zzz'. Allowed: cosine, euclidean, sqeuclidean, man"),
     ],
 )
-def test_a_broken_package_is_named(install, code, message):
-    install(code)
-    with pytest.raises(UsageError) as error:
-        find_score("width")
-    assert message in str(error.value)
-    assert find_score("knn").name == "knn"
+def test_unknown_names_are_met_with_what_is_allowed(name, metric, message):
+    with pytest.raises(UsageError) as caught:
+        find_score(name, metric)
+    assert str(caught.value).startswith(message)

@@ -19,8 +19,9 @@ ROOT = HERE.parents[1]
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _two_threads() -> None:
-    torch.set_num_threads(2)
+def _one_thread() -> None:
+    # Networks this small gain nothing from more, and suffer on a busy machine.
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

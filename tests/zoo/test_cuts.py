@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.zoo import tiny_nets
 from torch import nn
 
-from tests.zoo import tiny_nets
 from zoorank.errors import SourceError, UsageError
 from zoorank.zoo import list_cuts, resolve_cuts
 

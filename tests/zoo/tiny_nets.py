@@ -32,7 +32,9 @@ class TinyResNet(nn.Module):
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.layer1 = nn.Sequential(BasicBlock(width, width, 1), BasicBlock(width, width, 1))
-        self.layer2 = nn.Sequential(BasicBlock(width, 2 * width, 2), BasicBlock(2 * width, 2 * width, 1))
+        self.layer2 = nn.Sequential(
+            BasicBlock(width, 2 * width, 2), BasicBlock(2 * width, 2 * width, 1)
+        )
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(2 * width, n_classes)
 
@@ -99,7 +101,10 @@ class TinyMLP(nn.Sequential):
 
     def __init__(self, n_features: int = 4, width: int = 6, n_classes: int = 3) -> None:
         super().__init__(
-            nn.Linear(n_features, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(),
+            nn.Linear(n_features, width),
+            nn.ReLU(),
+            nn.Linear(width, width),
+            nn.ReLU(),
             nn.Linear(width, n_classes),
         )
 

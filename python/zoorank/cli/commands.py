@@ -27,7 +27,6 @@ FILE_WIDTH = 160
 
 app = typer.Typer(
     name="zoorank",
-    help="Which pre-trained model, cut at which layer, should I transfer from?",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
@@ -52,9 +51,7 @@ Cuts = Annotated[
         "Default: the manifest's, else penultimate.",
     ),
 ]
-Metric = Annotated[
-    str, typer.Option(help="Distance: cosine, euclidean, sqeuclidean or manhattan.")
-]
+Metric = Annotated[str, typer.Option(help="Distance: cosine, euclidean, sqeuclidean or manhattan.")]
 ScoreName = Annotated[str, typer.Option(help="Score that decides the rank.")]
 Out = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Write ranking.json and ranking.csv there.")
@@ -103,15 +100,13 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[  # noqa: ARG001  its callback does the work
+    version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
-    debug: Annotated[  # noqa: ARG001  main takes it out of the arguments
-        bool, typer.Option("--debug", help="Show the traceback of an error; any place will do.")
-    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Which pre-trained model, cut at which layer, should I transfer from?"""
+    """Say which pre-trained model, cut at which layer, to transfer from."""
 
 
 @app.command()
@@ -189,8 +184,7 @@ def cuts(
         str | None,
         typer.Option(
             metavar="C,H,W|C,L|D",
-            help="Feed samples of this shape instead of the target's. "
-            "3,224,224 for a factory.",
+            help="Feed samples of this shape instead of the target's. 3,224,224 for a factory.",
         ),
     ] = None,
     allow_code: AllowCode = None,

@@ -194,10 +194,10 @@ def silhouette(
     --------
     >>> import zoorank
     >>> result = zoorank.silhouette([[0.0], [1.0], [10.0], [12.0]], ["a", "a", "b", "b"])
-    >>> round(result.score, 4), result.half_width, result.method
-    (0.8561, 0.0, 'exact')
-    >>> dict(zip(result.classes.tolist(), result.per_class.round(4).tolist()))
-    {'a': 0.9045, 'b': 0.8077}
+    >>> round(result.score, 3), result.half_width, result.method
+    (0.856, 0.0, 'exact')
+    >>> dict(zip(result.classes.tolist(), result.per_class.round(3).tolist()))
+    {'a': 0.905, 'b': 0.808}
     """
     check_choice(metric, METRICS, "metric")
     check_choice(method, ("auto", "exact"), "method")

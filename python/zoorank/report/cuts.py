@@ -25,7 +25,7 @@ def cuts_tables(sources: tuple[SourceCuts, ...]) -> Iterator[RenderableType]:
             table.add_column(head, justify="right", no_wrap=True, header_style="dim")
         for cut in source.cuts:
             table.add_row(
-                cut.name,
+                Text(cut.name),
                 " × ".join(map(str, cut.shape)),
                 f"{cut.flops_share:.1%}",
                 count(cut.parameters_kept),

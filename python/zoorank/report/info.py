@@ -17,7 +17,7 @@ def info_table(found: Mapping[str, Mapping[str, Any]]) -> Table:
     for group, facts in found.items():
         table.add_row(Text(group, "bold not dim"), "")
         for name, value in facts.items():
-            table.add_row(f"  {name.replace('_', ' ')}", _shown(value))
+            table.add_row(f"  {name.replace('_', ' ')}", Text(_shown(value)))
     return table
 
 

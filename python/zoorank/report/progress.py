@@ -82,7 +82,7 @@ class LiveProgress:
         self._model = ""
         self._done = 0
 
-    def __enter__(self) -> LiveProgress:
+    def __enter__(self) -> Progress:
         self._bars.start()
         return self
 
@@ -178,4 +178,5 @@ def outcome(model: str, rows: Sequence[RankRow]) -> Text:
 
 
 def _opening(target: TargetFacts, models: Sequence[str]) -> Text:
-    return Text(f"{len(models)} sources for {target.n_samples} samples of {target.name}")
+    sources = "1 source" if len(models) == 1 else f"{len(models)} sources"
+    return Text(f"{sources} for {target.n_samples} samples of {target.name}")

@@ -27,5 +27,5 @@ def score_table(result: FileScore, score: Score) -> RenderableType:
     table.add_column("class", overflow="fold")
     table.add_column(score.label, justify="right", no_wrap=True)
     for name, value in sorted(result.per_class.items(), key=lambda item: item[1]):
-        table.add_row(name, f"{value:.4f}")
+        table.add_row(Text(name), f"{value:.4f}")
     return Group(line, Text(), table)

@@ -87,7 +87,8 @@ class RankingTable:
         best = self.ranking.best
         for row in self.ranking:
             style = BEST if row is best else _style(row)
-            table.add_row(*self._cells(row, layout, signs), style=style)
+            # As Text, because a name in brackets is no markup.
+            table.add_row(*map(Text, self._cells(row, layout, signs)), style=style)
         return table
 
     def _cells(self, row: RankRow, layout: _Layout, signs: _Signs) -> Iterator[str]:
@@ -139,7 +140,7 @@ def seconds(duration: float) -> str:
     """
     if duration < 0.01:
         return "<0.01"
-    digits = 2 if duration < 1 else 1 if duration < 100 else 0
+    digits = 2 if duration < 1 else 1 if duration < 99.95 else 0
     return f"{duration:.{digits}f}"
 
 

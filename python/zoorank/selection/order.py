@@ -41,9 +41,10 @@ def ranked(rows: Iterable[RankRow], score: Score) -> tuple[RankRow, ...]:
         if row.status == "ok" and row.score is not None:
             sources += 1
             tied = last is not None and last.score == row.score
-            row = replace(row, rank=last.rank if tied and last else sources)
-            last = row
-        numbered.append(row)
+            last = replace(row, rank=last.rank if tied and last else sources)
+            numbered.append(last)
+        else:
+            numbered.append(row)
     return tuple(numbered)
 
 

@@ -27,7 +27,14 @@ class Progress(Protocol):
 class Silent:
     """Progress that shows nothing."""
 
-    def started(self, target: TargetFacts, models: Sequence[str]) -> None: ...
-    def encoding(self, model: str, done: int, total: int) -> None: ...
-    def scoring(self, model: str, cut: str) -> None: ...
-    def finished(self, model: str, rows: Sequence[RankRow]) -> None: ...
+    def started(self, target: TargetFacts, models: Sequence[str]) -> None:
+        """Show nothing."""
+
+    def encoding(self, model: str, done: int, total: int) -> None:
+        """Show nothing."""
+
+    def scoring(self, model: str, cut: str) -> None:
+        """Show nothing."""
+
+    def finished(self, model: str, rows: Sequence[RankRow]) -> None:
+        """Show nothing."""

@@ -41,7 +41,7 @@ def collect(
     """Everything about this run but its result."""
     return Provenance(
         command=command,
-        directory=os.getcwd(),
+        directory=str(Path.cwd()),
         started=started.astimezone(timezone.utc).isoformat(timespec="seconds"),
         manifest=None if manifest is None else str(manifest),
         manifest_sha256=None if manifest is None else _sha256(manifest),

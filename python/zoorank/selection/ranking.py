@@ -239,7 +239,7 @@ class Ranking:
 
         frame = pd.DataFrame(self.records())
         whole = ["rank", "dim", "parameters_kept"]
-        return frame.astype({name: "Int64" for name in whole})
+        return frame.astype(dict.fromkeys(whole, "Int64"))
 
     def to_csv(self) -> str:
         """The rows as CSV text with a header line."""
@@ -272,10 +272,11 @@ class Ranking:
         DataError
             If the file cannot be read or holds something else.
         """
-        is_text = isinstance(source, str) and source.lstrip().startswith("{")
-        name = "the text" if is_text else os.fspath(source)
+        text, name = None, os.fspath(source)
+        if isinstance(source, str) and source.lstrip().startswith("{"):
+            text, name = source, "the text"
         try:
-            values = json.loads(source if is_text else Path(source).read_text("utf-8"))
+            values = json.loads(Path(name).read_text("utf-8") if text is None else text)
             if values.pop("format") != FORMAT:
                 raise ValueError(f"its format is not {FORMAT}")
             rows = tuple(

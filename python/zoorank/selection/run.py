@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from zoorank.errors import SourceError, UsageError
 from zoorank.scores import Score, ScoreValue
 from zoorank.scores.base import Array
 from zoorank.selection.progress import Progress
-from zoorank.selection.ranking import RankRow
+from zoorank.selection.ranking import RankRow, Status
 
 if TYPE_CHECKING:
     from zoorank.zoo import Encoding, EncodingStore, ModelSpec, Target
@@ -77,9 +78,7 @@ class Run:
     def baseline(self) -> RankRow:
         """Score the raw input like an encoding, without any network."""
         raw = self.target.raw()
-        row = RankRow(
-            None, BASELINE, None, dim=raw.shape[1], parameters_kept=0, status="baseline"
-        )
+        row = RankRow(None, BASELINE, None, dim=raw.shape[1], parameters_kept=0, status="baseline")
         return self._scored(row, raw)
 
     def _scored_cut(self, model: str, encoding: Encoding, note: str) -> RankRow:
@@ -98,12 +97,13 @@ class Run:
     def _scored(self, row: RankRow, X: Array) -> RankRow:
         start = time.perf_counter()
         try:
-            values = {score.key: score.compute(X, self.target.labels) for score in self.scores}
+            values = {score.key: self._value(score, X) for score in self.scores}
         except (ValueError, ArithmeticError, MemoryError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
-            status = "baseline" if row.status == "baseline" else "failed"
-            return replace(row, status=status, note="; ".join(filter(None, (row.note, reason))))
-        deciding: ScoreValue = values[self.scores[0].key]
+            note = "; ".join(filter(None, (row.note, reason)))
+            status: Status = "baseline" if row.status == "baseline" else "failed"
+            return replace(row, status=status, note=note)
+        deciding = values[self.scores[0].key]
         return replace(
             row,
             score=deciding.value,
@@ -112,3 +112,9 @@ class Run:
             per_class=deciding.per_class,
             score_seconds=time.perf_counter() - start,
         )
+
+    def _value(self, score: Score, X: Array) -> ScoreValue:
+        value = score.compute(X, self.target.labels)
+        if not math.isfinite(value.value):
+            raise ValueError(f"{score.label} is {value.value}")
+        return value

@@ -37,6 +37,8 @@ class Cut:
         Parameters of what runs up to here.
     parameters_share : float
         The same over those of the whole network, 0 to 1.
+    tick : int
+        When it runs: cuts of one network compare by it.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Cut:
     flops_share: float
     parameters_kept: int
     parameters_share: float
+    tick: int
 
 
 def list_cuts(model: nn.Module, example: Any) -> tuple[Cut, ...]:
@@ -99,11 +102,11 @@ def resolve_cuts(model: nn.Module, example: Any, wanted: Sequence[str]) -> tuple
         For a module whose output cannot serve, or a network that cannot be fed.
     """
     record = trace(model, example)
-    found: dict[str, tuple[int, Cut]] = {}
+    found: dict[str, Cut] = {}
     for name in wanted:
         for each in _names(model, record) if name == ALL else (name,):
             found[each] = _cut(model, record, each)
-    return tuple(cut for _, cut in sorted(found.values(), key=lambda place: place[0]))
+    return tuple(sorted(found.values(), key=lambda cut: cut.tick))
 
 
 def _names(model: nn.Module, record: Trace) -> list[str]:
@@ -117,7 +120,7 @@ def _names(model: nn.Module, record: Trace) -> list[str]:
     return [*names, PENULTIMATE]
 
 
-def _cut(model: nn.Module, record: Trace, name: str) -> tuple[int, Cut]:
+def _cut(model: nn.Module, record: Trace, name: str) -> Cut:
     side: Literal["input", "output"] = "output"
     module = name
     if name == PENULTIMATE:
@@ -140,7 +143,7 @@ def _cut(model: nn.Module, record: Trace, name: str) -> tuple[int, Cut]:
     tick = call.start if side == "input" else call.end
     flops = call.flops_before if side == "input" else call.flops_after
     kept, total = _parameters(model, record, tick)
-    return tick, Cut(
+    return Cut(
         name=name,
         module=module,
         side=side,
@@ -148,6 +151,7 @@ def _cut(model: nn.Module, record: Trace, name: str) -> tuple[int, Cut]:
         flops_share=flops / record.flops if record.flops else 1.0,
         parameters_kept=kept,
         parameters_share=kept / total if total else 1.0,
+        tick=tick,
     )
 
 

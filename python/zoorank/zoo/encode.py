@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FORMAT = 1  # raise it when the same inputs give other encodings than before
-_BATCH_SIZE = 64
+_BATCH_SIZE = 32
 _CALIBRATION_ROWS = 64
 
 Record = dict[str, Any]
@@ -117,7 +117,7 @@ def encode_source(
         "penultimate", "all", or modules; None for the spec's own, else the penultimate.
     store : EncodingStore
     batch_size : int or None
-        Samples a batch, 64 by default; halved for as long as memory runs out.
+        Samples a batch, 32 by default; halved for as long as memory runs out.
     device : {"auto", "cpu", "cuda"}
         "auto" takes a GPU where there is one; "cuda:1" and the like are allowed too.
     on_batch : callable or None
@@ -148,7 +148,8 @@ def encode_source(
 
     model = load_model(spec).to(where)
     if spec.weights.calibrates:
-        calibrate(model, prepare(spec.preprocessing, target, 0, _CALIBRATION_ROWS).to(where))
+        rows = min(_CALIBRATION_ROWS, target.n_samples)
+        calibrate(model, prepare(spec.preprocessing, target, 0, rows).to(where))
     pool = pooler(spec.preprocessing.pooling, spec.preprocessing.input)
     resolved, dims = _first_batch(model, plan, wanted, pool)
     known = plan.known([cut.name for cut in resolved])
@@ -220,6 +221,7 @@ class _Plan:
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "parameters_kept": cut.parameters_kept,
             "flops_share": cut.flops_share,
+            "tick": cut.tick,
             "versions": {
                 "zoorank": _version(),
                 "torch": torch.__version__,
@@ -230,9 +232,7 @@ class _Plan:
     def result(
         self, records: Mapping[str, Record], fresh: Container[str] = (), note: str = ""
     ) -> EncodedSource:
-        ordered = sorted(
-            records.items(), key=lambda item: (item[1]["flops_share"], item[1]["parameters_kept"])
-        )
+        ordered = sorted(records.items(), key=lambda item: item[1]["tick"])
         encodings = (
             Encoding(
                 cut=cut,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from zoorank.zoo.hints import hint, listing, one_line
 from zoorank.zoo.specs import ModelSpec, StateDict
 
 _SHOWN = 3
+_SAFE_TORCH = (2, 10)  # before, weights_only let some crafted files run code
 
 
 def load_model(spec: ModelSpec) -> nn.Module:
@@ -117,8 +119,16 @@ def _read_safetensors(file: Path) -> Any:
 
 
 def _read_torch(file: Path) -> Any:
+    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
+    if version < _SAFE_TORCH:
+        raise SourceError(
+            f"{file}: torch {torch.__version__} does not load pickles safely; "
+            f"install torch {'.'.join(map(str, _SAFE_TORCH))} or use safetensors"
+        )
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about old formats; whether it loads is what counts
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # The advice torch adds is to load it unsafely; the cause stands in one sentence.
         cause = one_line(error).rpartition("WeightsUnpickler error: ")[2].partition(" Please")[0]

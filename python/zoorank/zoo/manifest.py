@@ -28,7 +28,7 @@ class _Manifest(Frozen):
 
     data: Annotated[str, Field(min_length=1)] | None = None
     cuts: Cuts | None = None
-    batch_size: Annotated[int, Field(ge=1)] = 64
+    batch_size: Annotated[int, Field(ge=1)] = 32
     factory: str | None = None
     preprocessing: dict[str, Any] | None = None
     model: tuple[dict[str, Any], ...] = ()

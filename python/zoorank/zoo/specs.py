@@ -291,7 +291,7 @@ class Zoo(Frozen):
     models: Annotated[tuple[ModelSpec, ...], Field(min_length=1)]
     data: str | None = None
     cuts: Cuts | None = None
-    batch_size: Annotated[int, Field(ge=1)] = 64
+    batch_size: Annotated[int, Field(ge=1)] = 32
 
     def cuts_of(self, spec: ModelSpec) -> Sequence[str]:
         """Cuts to rank ``spec`` at: its own, else the zoo's, else the penultimate one."""

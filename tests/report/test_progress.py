@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from tests.selection.rankings import RANKING
+from zoorank.report.progress import LiveProgress, PlainProgress, outcome, progress
+
+ROWS = [RANKING.rows[0], RANKING.rows[2]]
+
+
+def console(*, terminal):
+    return Console(file=io.StringIO(), width=100, force_terminal=terminal, legacy_windows=False)
+
+
+def run(watcher):
+    watcher.started(RANKING.target, ["lite2", "broken"])
+    for done in (600, 1200, 1797):
+        watcher.encoding("lite2", done, 1797)
+    watcher.scoring("lite2", "_blocks.10")
+    watcher.finished("lite2", ROWS)
+    watcher.finished("broken", RANKING.failures)
+
+
+def test_plain_lines_say_what_is_done_and_how_far_it_is():
+    where = console(terminal=False)
+    run(PlainProgress(where, interval=0.0))
+    lines = where.file.getvalue().splitlines()
+    assert lines[0] == "2 sources for 1797 samples of digits"
+    assert "[1/2] lite2: 600 of 1797 samples encoded" in lines
+    assert "[1/2] lite2: scoring _blocks.10" in lines
+    assert lines[-2] == "[1/2] lite2: 2 cuts, 1 from the store, encoded in 31.2 s"
+    assert lines[-1] == '[2/2] broken: failed: no weights, "a.pt" is absent'
+
+
+def test_plain_lines_are_few_and_carry_no_escapes():
+    where = console(terminal=False)
+    run(PlainProgress(where))
+    assert len(where.file.getvalue().splitlines()) == 3
+    assert "\x1b" not in where.file.getvalue()
+
+
+def test_live_display_leaves_one_line_for_each_source():
+    where = console(terminal=True)
+    with LiveProgress(where) as watcher:
+        watcher.started(RANKING.target, ["lite2"])
+        watcher.encoding("lite2", 600, 1797)
+        watcher._bars.refresh()
+        run(watcher)
+    text = where.file.getvalue()
+    assert "all sources" in text
+    assert " 600/1797" in text
+    assert "from the store" in text
+    assert text.count("failed: no weights") == 1
+
+
+@pytest.mark.parametrize(("terminal", "kind"), [(True, LiveProgress), (False, PlainProgress)])
+def test_the_display_suits_the_console(terminal, kind):
+    with progress(console=console(terminal=terminal)) as watcher:
+        assert isinstance(watcher, kind)
+
+
+def test_quiet_is_silent():
+    where = console(terminal=True)
+    with progress(quiet=True, console=where) as watcher:
+        run(watcher)
+    assert where.file.getvalue() == ""
+
+
+def test_outcome_counts_cuts_that_could_not_be_scored():
+    rows = [RANKING.rows[0], RANKING.failures[0]]
+    assert str(outcome("lite2", rows)) == "lite2: 1 cut, encoded in 31.2 s, 1 failed"

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import zoorank
+from zoorank.errors import DataError, UsageError
+from zoorank.scores import find_score
+from zoorank.scores.files import score_file
+
+SCORE = find_score("silhouette", "euclidean")
+
+
+@pytest.fixture
+def arrays():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(12, 3)), np.repeat(["u", "v", "w"], 4)
+
+
+def test_two_npy_files_or_one_npz_give_the_same(tmp_path, arrays):
+    X, y = arrays
+    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "y.npy", y)
+    np.savez(tmp_path / "both.npz", encodings=X, labels=y)
+    pair = score_file(tmp_path / "X.npy", tmp_path / "y.npy", SCORE)
+    both = score_file(tmp_path / "both.npz", None, SCORE)
+    assert pair.value == both.value == zoorank.silhouette_score(X, y)
+    assert list(pair.per_class) == ["u", "v", "w"]
+    assert (pair.n_samples, pair.n_features) == X.shape
+
+
+def test_labels_must_come_from_somewhere_and_once(tmp_path, arrays):
+    X, y = arrays
+    np.save(tmp_path / "X.npy", X)
+    np.savez(tmp_path / "both.npz", X=X, y=y)
+    with pytest.raises(UsageError, match=r"labels\.npy"):
+        score_file(tmp_path / "X.npy", None, SCORE)
+    with pytest.raises(UsageError, match=r"one \.npz"):
+        score_file(tmp_path / "both.npz", tmp_path / "X.npy", SCORE)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"hello", "is not a .npy file"),
+        (b"", "is not a .npy file"),
+    ],
+)
+def test_a_bad_npy_file_is_named(tmp_path, arrays, content, message):
+    np.save(tmp_path / "y.npy", arrays[1])
+    if content is not None:
+        (tmp_path / "X.npy").write_bytes(content)
+    with pytest.raises(DataError, match=message) as caught:
+        score_file(tmp_path / "X.npy", tmp_path / "y.npy", SCORE)
+    assert str(caught.value).startswith(str(tmp_path / "X.npy"))
+
+
+def test_a_bad_npz_file_is_named(tmp_path):
+    (tmp_path / "text.npz").write_text("hello")
+    with pytest.raises(DataError, match=r"is not a \.npz file"):
+        score_file(tmp_path / "text.npz", None, SCORE)
+    np.savez(tmp_path / "other.npz", a=np.ones(3))
+    with pytest.raises(DataError, match="holds a; it needs one of X, "):
+        score_file(tmp_path / "other.npz", None, SCORE)
+
+
+def test_pickled_labels_are_refused(tmp_path, arrays):
+    np.save(tmp_path / "X.npy", arrays[0])
+    np.save(tmp_path / "y.npy", np.array([print] * 12, dtype=object), allow_pickle=True)
+    with pytest.raises(DataError, match="numbers or strings"):
+        score_file(tmp_path / "X.npy", tmp_path / "y.npy", SCORE)
+
+
+@pytest.mark.parametrize("labels", [np.zeros(12), np.arange(12), np.arange(5)])
+def test_what_the_engine_refuses_names_the_file(tmp_path, arrays, labels):
+    np.save(tmp_path / "X.npy", arrays[0])
+    np.save(tmp_path / "y.npy", labels)
+    with pytest.raises(DataError, match=r"X\.npy: "):
+        score_file(tmp_path / "X.npy", tmp_path / "y.npy", SCORE)

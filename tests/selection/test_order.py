@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from zoorank.scores import find_score
+from zoorank.selection.order import ranked, verdict
+from zoorank.selection.ranking import RankRow
+
+SCORE = find_score()
+LOWER = replace(SCORE, higher_is_better=False)
+
+
+def source(model, score, kept=10):
+    return RankRow(None, model, "fc", score, parameters_kept=kept)
+
+
+def raw(score):
+    return RankRow(None, "raw input", None, score, parameters_kept=0, status="baseline")
+
+
+FAILED = RankRow(None, "bad", None, status="failed", note="no weights")
+
+
+def names(rows):
+    return [(row.rank, row.model) for row in rows]
+
+
+def test_best_first_and_failures_last_in_the_order_of_the_zoo():
+    other = replace(FAILED, model="worse")
+    rows = ranked([FAILED, source("a", 0.1), other, source("b", 0.3)], SCORE)
+    assert names(rows) == [(1, "b"), (2, "a"), (None, "bad"), (None, "worse")]
+
+
+def test_lower_is_better_turns_the_order():
+    assert names(ranked([source("a", 0.1), source("b", 0.3)], LOWER)) == [(1, "a"), (2, "b")]
+
+
+def test_equal_scores_share_a_rank_and_the_smaller_network_leads():
+    rows = [source("a", 0.2), source("big", 0.5, 9), source("small", 0.5, 2), source("c", 0.1)]
+    assert names(ranked(rows, SCORE)) == [(1, "small"), (1, "big"), (3, "a"), (4, "c")]
+
+
+def test_full_ties_keep_the_order_of_the_zoo():
+    assert names(ranked([source("z", 0.2), source("a", 0.2)], SCORE)) == [(1, "z"), (1, "a")]
+
+
+@pytest.mark.parametrize(("score", "place"), [(0.5, 0), (0.3, 0), (0.2, 1), (-1.0, 2), (None, 2)])
+def test_the_baseline_stands_where_its_score_puts_it_without_a_number(score, place):
+    rows = ranked([source("a", 0.1), source("b", 0.3), raw(score)], SCORE)
+    assert rows[place].status == "baseline"
+    assert rows[place].rank is None
+    assert [row.rank for row in rows if row.status == "ok"] == [1, 2]
+
+
+def test_ranking_is_idempotent_and_loses_nothing():
+    rows = ranked([source("a", 0.1), raw(0.2), FAILED, source("b", 0.3)], SCORE)
+    assert ranked(rows, SCORE) == rows
+    assert len(rows) == 4
+
+
+def sentence(*rows, score=SCORE):
+    return verdict(ranked(rows, score), score)
+
+
+def test_verdict_names_the_best_source():
+    text = sentence(source("a", 0.1), source("b", 0.3), raw(0.05))
+    assert text.startswith("Try b cut at fc first: MSC cosine 0.3000.")
+    assert text.endswith("The raw input without a network has 0.0500.")
+
+
+def test_verdict_counts_what_the_raw_input_beats():
+    assert "no worse than 1 of 2" in sentence(source("a", 0.1), source("b", 0.3), raw(0.2))
+
+
+@pytest.mark.parametrize("baseline", [0.3, 0.4])
+def test_verdict_says_so_when_the_zoo_does_not_help(baseline):
+    text = sentence(source("a", 0.1), source("b", 0.3), raw(baseline))
+    assert text.startswith("On this target the raw input already separates the classes")
+    assert "the zoo does not help" in text
+
+
+def test_verdict_follows_the_direction_of_the_score():
+    assert "Try a " in sentence(source("a", 0.1), raw(0.2), score=LOWER)
+    assert "does not help" in sentence(source("a", 0.3), raw(0.2), score=LOWER)
+
+
+def test_verdict_without_a_baseline_or_without_sources():
+    assert sentence(source("a", 0.1), raw(None)) == "Try a cut at fc first: MSC cosine 0.1000."
+    assert sentence(FAILED, raw(0.1)).startswith("No source could be scored")

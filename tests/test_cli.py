@@ -1,0 +1,311 @@
+"""The command line: what it prints where, its exit codes, and one line for every mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the zoo needs torch: pip install 'zoorank[zoo]'")
+pytest.importorskip("typer", reason="the command line needs typer: pip install 'zoorank[cli]'")
+
+from tests.selection.tiny_zoo import tiny_zoo  # noqa: E402
+from zoorank.cli import main  # noqa: E402
+from zoorank.selection import Ranking  # noqa: E402
+
+COMMANDS = ("rank", "demo", "cuts", "score", "info")
+
+
+@pytest.fixture
+def zoo(tmp_path, monkeypatch):
+    torch.set_num_threads(1)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "140")
+    made = tiny_zoo(tmp_path / "zoo")
+    monkeypatch.chdir(made.folder)
+    return made
+
+
+@pytest.fixture
+def call(capsys):
+    """Run a command line: (exit code, standard output, standard error)."""
+
+    def called(line, *more):
+        code = main([*shlex.split(line), *map(str, more)])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return called
+
+
+def one_line(error):
+    """The error without its prefix, if it is a single line."""
+    assert error.endswith("\n")
+    assert error.count("\n") == 1, error
+    assert error.startswith("zoorank: ")
+    return error.removeprefix("zoorank: ").strip()
+
+
+def test_rank_prints_the_table_and_writes_the_results(zoo, call):
+    code, out, error = call("rank zoo.toml --allow-code code --out results")
+    assert code == 0
+    assert "★ 1" in out
+    assert "raw input" in out
+    assert "2 sources for 60 samples" in error
+    ranking = Ranking.from_json(zoo.folder / "results" / "ranking.json")
+    assert ranking.provenance.command == "zoorank rank zoo.toml --allow-code code --out results"
+    assert len(ranking) == 5
+
+
+def test_rank_with_every_option(zoo, call):
+    line = (
+        "rank zoo.toml --data target.npz --cuts 1 --cuts 3,penultimate --metric euclidean "
+        "--score silhouette --out o --store s --batch-size 7 --device cpu --limit 30 "
+        "--allow-code code --json --quiet"
+    )
+    code, out, error = call(line)
+    assert (code, error) == (0, "")
+    ranking = Ranking.from_json(out)
+    assert {row.cut for row in ranking} == {"1", "3", "penultimate", None}
+    assert (ranking.key, ranking.target.n_samples) == ("euclidean", 30)
+    assert list(zoo.folder.joinpath("s").glob("*.npy"))
+    assert max(size for _, size in zoo.passes()) == 7
+
+
+def test_rank_goes_on_when_a_source_fails_and_fails_when_all_do(tmp_path, zoo, call):
+    tiny_zoo(tmp_path / "mixed", broken=True)
+    code, out, _ = call("rank", tmp_path / "mixed" / "zoo.toml", "--allow-code", zoo.code)
+    assert code == 0
+    assert "absent.safetensors" in out
+    tiny_zoo(tmp_path / "bad", models=0, broken=True)
+    code, out, _ = call("rank", tmp_path / "bad" / "zoo.toml", "--allow-code", zoo.code)
+    assert code == 1
+    assert "No source could be scored" in out
+
+
+def test_code_is_not_run_unless_allowed(zoo, call):
+    code, out, _ = call("rank zoo.toml")
+    assert code == 1
+    assert "--allow-code DIR" in " ".join(out.split())
+    assert zoo.passes() == []
+
+
+def test_cuts_lists_shapes_and_shares(zoo, call):
+    code, out, error = call("cuts zoo.toml --allow-code code")
+    assert (code, error) == (0, "")
+    for shown in ("net0", "net1", "penultimate", "output", "FLOPs", "up to here"):
+        assert shown in out
+    code, out, _ = call("cuts zoo.toml:net1 --allow-code code --shape 6 --json")
+    (source,) = json.loads(out)
+    assert code == 0
+    assert source["model"] == "net1"
+    assert source["cuts"][-1]["shape"] == [9]
+
+
+def test_score_reads_files(zoo, call):
+    with np.load(zoo.data) as data:
+        np.save("X.npy", data["X"])
+        np.save("labels.npy", data["y"])
+    code, out, _ = call("score X.npy labels.npy --metric euclidean --json")
+    assert code == 0
+    pair = json.loads(out)
+    assert list(pair["per_class"]) == ["cat", "dog", "eel"]
+    code, out, _ = call("score target.npz --metric euclidean")
+    assert code == 0
+    assert f"MSC euclidean {pair['value']:.4f}" in out
+    assert out.index("60 samples") < out.index("cat")
+
+
+def test_info_lists_the_engine_and_optional_packages(call):
+    code, out, error = call("info --json")
+    assert (code, error) == (0, "")
+    found = json.loads(out)
+    assert found["engine"]["instruction_set"]
+    assert found["versions"]["torch"].startswith(torch.__version__.partition("+")[0])
+    assert "rich" in found["optional"]
+    code, out, _ = call("info")
+    assert "instruction set" in out
+
+
+def test_version(call):
+    from zoorank import __version__
+
+    assert call("--version") == (0, f"zoorank {__version__}\n", "")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example_whose_command_and_options_exist(command, call):
+    code, out, _ = call(f"{command} --help")
+    assert code == 0
+    (example,) = re.findall(r"Example: zoorank (.*)", out)
+    words = shlex.split(example)
+    assert words[0] == command
+    for option in (word for word in words if word.startswith("--")):
+        assert re.search(rf"{option}\b", out.replace(example, ""))
+
+
+@pytest.mark.parametrize("command", ["rank", "cuts", "score", "info"])
+def test_examples_run(command, zoo, call, monkeypatch):
+    _, out, _ = call(f"{command} --help")
+    (example,) = re.findall(r"Example: zoorank (.*)", out)
+    # What the examples name: a data set, a model and an encoding of the reader's own.
+    (zoo.folder / "digits.npz").write_bytes(zoo.data.read_bytes())
+    zoo.manifest.write_text(zoo.manifest.read_text().replace("net1", "resnet18"))
+    with np.load(zoo.data) as data:
+        np.save("X.npy", data["X"])
+        np.save("labels.npy", data["y"])
+    example = example.replace("--shape 3,224,224", "--shape 6").strip()
+    allowed = " --allow-code code" if command in ("rank", "cuts") else ""
+    code, out, _ = call(example + allowed)
+    assert code == 0, out
+
+
+def _weights(zoo, state):
+    torch.save(state, zoo.folder / "weights.pt")
+    text = zoo.manifest.read_text().replace(
+        "weights = { random = { seed = 0 } }", 'weights = { file = "weights.pt" }'
+    )
+    zoo.manifest.write_text(text)
+
+
+class TestMistakes:
+    """One line on standard error, nothing on standard output, and the right exit code."""
+
+    @pytest.mark.parametrize(
+        ("line", "code", "message"),
+        [
+            ("rank", 2, "Missing argument"),
+            ("rnk zoo.toml", 2, "No such command 'rnk'"),
+            ("rank zoo.toml --metrik cosine", 2, "No such option: --metrik"),
+            ("rank zoo.toml --batch-size many", 2, "--batch-size"),
+            ("rank zoo.toml --batch-size 0", 2, "--batch-size"),
+            ("rank zoo.toml --metric cosin", 2, "did you mean 'cosine'? Allowed: cosine, eucl"),
+            ("rank zoo.toml --score msc", 2, "unknown score 'msc'. Allowed: silhouette"),
+            ("rank zoo.toml --cuts penultimat", 2, "did you mean 'penultimate'"),
+            ("rank zoo.toml --device cpi", 2, "unknown device 'cpi'; did you mean 'cpu'"),
+            ("rank absent.toml", 2, "absent.toml"),
+            ("rank zoo.toml --data absent.npz", 1, "absent.npz"),
+            ("rank zoo.toml --data sklearn:digit", 1, "did you mean"),
+            ("rank zoo.toml --data empty", 1, "empty"),
+            ("rank zoo.toml --data broken-images", 1, "broken-images/a/1.png: not a readable im"),
+            ("rank zoo.toml --data one-class.npz", 1, "class"),
+            ("rank zoo.toml --data one-sample.npz", 1, "sample"),
+            ("rank zoo.toml --data nan.npz", 1, "NaN"),
+            ("rank zoo.toml --data short-labels.npz", 1, "label"),
+            ("rank zoo.toml --out zoo.toml", 1, "cannot write results to zoo.toml"),
+            ("rank zoo.toml --store zoo.toml", 1, "zoo.toml"),
+            ("rank malformed.toml", 2, "malformed.toml: not valid TOML"),
+            ("rank unknown-key.toml", 2, "unknown-key.toml, line "),
+            ("cuts zoo.toml:nett0", 2, "has no model 'nett0'; did you mean 'net0'?"),
+            ("cuts zoo.toml --shape a,b", 2, "shape 'a,b' is not whole numbers"),
+            ("score absent.npy y.npy", 1, "absent.npy cannot be read: No such file"),
+            ("score zoo.toml y.npy", 1, "zoo.toml is not a .npy file"),
+            ("score X.npy", 2, "give X.npy and labels.npy"),
+            ("score target.npz --metric euclidian", 2, "did you mean 'euclidean'?"),
+        ],
+    )
+    def test_is_one_line(self, zoo, call, line, code, message):
+        folder = zoo.folder
+        (folder / "empty").mkdir()
+        (folder / "broken-images" / "a").mkdir(parents=True)
+        (folder / "broken-images" / "a" / "1.png").write_bytes(b"\x89PNG not an image")
+        (folder / "malformed.toml").write_text("model = [")
+        (folder / "unknown-key.toml").write_text('[[model]]\nname = "a"\nweigths = 1\n')
+        X, y = np.ones((9, 6)), np.arange(9) % 3
+        X[:, 0] = np.arange(9)
+        np.savez(folder / "one-class.npz", X=X, y=np.zeros(9, int))
+        np.savez(folder / "one-sample.npz", X=X[:1], y=y[:1])
+        np.savez(folder / "short-labels.npz", X=X, y=y[:5])
+        X[4] = np.nan
+        np.savez(folder / "nan.npz", X=X, y=y)
+        allowed = ["--allow-code", "code"] if "zoo.toml" in line and "score" != line[:5] else []
+        found, out, error = call(f"{line} --json" if line != "rank" else line, *allowed)
+        text = one_line(error.splitlines()[-1] + "\n")
+        assert (found, out) == (code, ""), error
+        assert message in text
+        assert "Traceback" not in error
+
+    def test_weights_of_another_digest(self, zoo, call):
+        _weights(zoo, {})
+        text = zoo.manifest.read_text().replace(
+            'weights = { file = "weights.pt" }',
+            f'weights = {{ file = "weights.pt" }}\nsha256 = "{"0" * 64}"',
+        )
+        zoo.manifest.write_text(text)
+        code, out, _ = call("rank zoo.toml --allow-code code")
+        assert code == 0
+        assert "sha256" in out
+
+    def test_weights_of_another_shape(self, zoo, call):
+        _weights(zoo, {"0.weight": torch.ones(3, 6)})
+        code, out, _ = call("rank zoo.toml --allow-code code")
+        assert code == 0
+        assert "0.weight" in out
+
+    def test_weights_that_would_run_code(self, zoo, call):
+        class Evil:
+            def __reduce__(self):
+                return os.mkdir, (str(zoo.folder / "pwned"),)
+
+        _weights(zoo, Evil())
+        code, _, _ = call("rank zoo.toml --allow-code code --json")
+        assert code == 0
+        assert not (zoo.folder / "pwned").exists()
+
+
+def test_a_full_disk_is_one_line(zoo):
+    script = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "from zoorank.cli import main; from zoorank.zoo import encode_source;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600)); sys.exit(main(sys.argv[1:]))"
+    )
+    line = ["rank", "zoo.toml", "--allow-code", "code", "--out", "results", "--quiet"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *line], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "nothing was left half-written" in one_line(done.stderr)
+    assert [path for path in zoo.folder.glob("results/**/*") if path.is_file()] == []
+
+
+def test_an_internal_error_is_one_line_unless_debugging(zoo, call, monkeypatch):
+    from zoorank.selection import cuts
+
+    def fails(*_args, **_settings):
+        raise KeyError("lost")
+
+    monkeypatch.setattr(cuts, "cut_points", fails)
+    code, out, error = call("cuts zoo.toml")
+    assert (code, out) == (1, "")
+    assert "internal error, KeyError: 'lost'; run it again with --debug" in one_line(error)
+    code, _, error = call("cuts zoo.toml --debug")
+    assert code == 1
+    assert "Traceback" in error
+    monkeypatch.setenv("ZOORANK_DEBUG", "1")
+    assert "Traceback" in call("cuts zoo.toml")[2]
+
+
+def test_ctrl_c_says_how_to_go_on(zoo, call, monkeypatch):
+    from zoorank.selection.run import Run
+
+    def interrupted(*_args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "source", interrupted)
+    code, out, error = call("rank zoo.toml --allow-code code --store kept --quiet")
+    assert (code, out) == (130, "")
+    assert one_line(error).startswith("interrupted; encodings made so far are in kept, ")
+
+
+def test_a_reader_that_goes_away_is_no_error(zoo):
+    line = f"{shlex.quote(sys.executable)} -m zoorank.cli info --json | head -c 1 >/dev/null"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""

@@ -1,0 +1,222 @@
+"""A manifest is read whole, or refused in one line that says where and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from zoorank.errors import ManifestError
+from zoorank.zoo import DEMO_MANIFEST, load_zoo
+from zoorank.zoo.sources import FileWeights, PackageWeights, RandomWeights
+
+MODEL = """
+[[model]]
+name = "one"
+factory = "package:build"
+arguments = { depth = 3 }
+weights.random = { seed = 7 }
+preprocessing = { input = "image", size = 32, scaling = 255 }
+cuts = "penultimate"
+"""
+
+
+def _load(tmp_path: Path, text: str):
+    manifest = tmp_path / "zoo.toml"
+    manifest.write_text(text)
+    return load_zoo(manifest)
+
+
+def _error(tmp_path: Path, text: str) -> str:
+    with pytest.raises(ManifestError) as caught:
+        _load(tmp_path, text)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith(f"{tmp_path}/zoo.toml")
+    return message.removeprefix(f"{tmp_path}/")
+
+
+def test_everything_a_model_can_say(tmp_path: Path) -> None:
+    (spec,) = _load(tmp_path, MODEL).models
+    assert spec.name == "one"
+    assert spec.arguments == {"depth": 3}
+    assert spec.weights == RandomWeights(seed=7)
+    assert spec.preprocessing.size == (32, 32)
+    assert spec.preprocessing.scaling == 255
+    assert spec.cuts == ("penultimate",)
+    assert spec.allow_code == ()
+
+
+def test_the_demonstration() -> None:
+    zoo = load_zoo(DEMO_MANIFEST)
+    assert [spec.name for spec in zoo.models] == ["lite0", "lite1", "lite2", "lite0-random"]
+    assert zoo.data == "sklearn:digits"
+    assert isinstance(zoo.models[0].weights, PackageWeights)
+    assert all(len(zoo.cuts_of(spec)) == 4 for spec in zoo.models)
+
+
+def test_paths_are_relative_to_the_manifest(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("ZOO_TEST_DIR", "/elsewhere")
+    text = 'data = "data/d.npz"\n' + MODEL.replace("random = { seed = 7 }", 'file = "w/a.pt"')
+    zoo = _load(tmp_path, text)
+    assert zoo.data == str(tmp_path / "data" / "d.npz")
+    assert zoo.models[0].weights == FileWeights(path=tmp_path / "w" / "a.pt")
+    zoo = _load(tmp_path, 'data = "${ZOO_TEST_DIR}/d.npz"\n' + MODEL)
+    assert zoo.data == "/elsewhere/d.npz"
+
+
+def test_defaults_are_inherited_and_overruled(tmp_path: Path) -> None:
+    zoo = _load(
+        tmp_path,
+        """
+        cuts = ["a", "b"]
+        batch_size = 5
+        factory = "package:build"
+        preprocessing = { input = "table" }
+        [[model]]
+        name = "one"
+        weights.random = {}
+        [[model]]
+        name = "two"
+        factory = "package:other"
+        weights.random = {}
+        preprocessing = { input = "series" }
+        cuts = ["c"]
+        """,
+    )
+    one, two = zoo.models
+    assert (one.factory, two.factory) == ("package:build", "package:other")
+    assert (one.preprocessing.input, two.preprocessing.input) == ("table", "series")
+    assert (zoo.cuts_of(one), zoo.cuts_of(two)) == (("a", "b"), ("c",))
+    assert zoo.batch_size == 5
+
+
+FAMILY = """
+[[family]]
+files = "w/*.safetensors"
+factory = "package:build"
+preprocessing = { input = "series" }
+"""
+
+
+def test_a_family_is_a_model_for_each_file(tmp_path: Path) -> None:
+    (tmp_path / "w").mkdir()
+    for name in ("b.safetensors", "a.safetensors", "c.txt"):
+        (tmp_path / "w" / name).touch()
+    zoo = _load(tmp_path, FAMILY)
+    assert [spec.name for spec in zoo.models] == ["a", "b"]
+    assert zoo.models[0].weights.locate() == tmp_path / "w" / "a.safetensors"
+    zoo = _load(tmp_path, FAMILY + 'name = "fcn-{stem}"\n')
+    assert [spec.name for spec in zoo.models] == ["fcn-a", "fcn-b"]
+
+
+def test_a_manifest_cannot_allow_code(tmp_path: Path) -> None:
+    assert "unknown key 'allow_code'" in _error(tmp_path, MODEL + 'allow_code = ["."]\n')
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('name = "one"', "", "zoo.toml, line 2, model 1, name: is missing"),
+        (
+            "weights.random",
+            "wieghts.random",
+            "zoo.toml, line 2, model 1 'one': unknown key 'wieghts'; did you mean 'weights'?",
+        ),
+        (
+            "weights.random = { seed = 7 }",
+            "weights.fil = 'a'",
+            "line 6, model 1 'one', weights: unknown source of weights 'fil'; did you mean 'file'?",
+        ),
+        (
+            "weights.random = { seed = 7 }",
+            "weights = { random = {}, file = 'a' }",
+            "line 6, model 1 'one', weights: needs exactly one of file, package, random",
+        ),
+        (
+            "weights.random = { seed = 7 }",
+            "weights.package = { package = 'p', file = '../../x.pt' }",
+            "line 6, model 1 'one', weights: package.file: must be a path inside the package",
+        ),
+        (
+            "weights.random = { seed = 7 }",
+            "weights.file = '${ZOO_NOT_SET}/a.pt'",
+            "needs the environment variable ZOO_NOT_SET, which is not set",
+        ),
+        (
+            "seed = 7",
+            "seed = 'x'",
+            "line 6, model 1 'one', weights: random.seed: input should be a",
+        ),
+        (
+            '"package:build"',
+            '"build"',
+            "line 4, model 1 'one', factory: must read 'module:function'",
+        ),
+        ("size = 32", "size = 0", "line 7, model 1 'one', preprocessing.size: must be at least 1"),
+        (
+            "size = 32",
+            "siz = 32",
+            "line 7, model 1 'one', preprocessing: unknown key 'siz'; did you",
+        ),
+        ("scaling = 255", "scaling = 'minmx'", "unknown scaling 'minmx'; a positive number or did"),
+        ("scaling = 255", "scaling = -1", "preprocessing.scaling: must be a positive number"),
+        ("scaling = 255", "mean = [0.1, 0.2]", "mean has 2 numbers for 3 channels"),
+        ("scaling = 255", "interpolation = 'cubic'", "'cubic' is not one of 'bilinear', 'bicubic'"),
+        ('"image"', '"picture"', "'picture' is not one of 'image', 'series', 'table'"),
+        ('input = "image", ', "", "needs input = 'image', 'series' or 'table'"),
+        ('"penultimate"', "[]", "line 8, model 1 'one', cuts:"),
+        (
+            "arguments =",
+            "sha256 = 'ab'\narguments =",
+            "line 5, model 1 'one', sha256: string should",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(
+    tmp_path: Path, old: str, new: str, expected: str
+) -> None:
+    assert old in MODEL
+    assert expected in _error(tmp_path, MODEL.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "zoo.toml: names no model; add a [[model]] or a [[family]]"),
+        ("a = = 1", "zoo.toml: not valid TOML: Invalid value (at line 1, column 5)"),
+        ("[[modle]]\n", "zoo.toml: unknown key 'modle'; did you mean 'model'?"),
+        ("batch_size = 0\n" + MODEL, "zoo.toml, line 1, batch_size: input should be greater"),
+        (MODEL + MODEL, "line 11, model 2 'one', name: 'one' is already the name of model 1 'one'"),
+        (FAMILY, "zoo.toml, line 3, family 1, files: no file matches"),
+        (FAMILY + "name = 'x'", "zoo.toml, line 6, family 1 'x', name:"),
+        ('data = "${ZOO_NOT_SET}"\n' + MODEL, "zoo.toml, line 1, data: '${ZOO_NOT_SET}' needs the"),
+    ],
+)
+def test_what_is_wrong_with_the_whole(tmp_path: Path, text: str, expected: str) -> None:
+    assert expected in _error(tmp_path, text)
+
+
+def test_lines_inside_strings_are_not_taken_for_entries(tmp_path: Path) -> None:
+    text = MODEL.replace("{ depth = 3 }", "{ text = '''\n[[model]]\nname = 1\n''' }")
+    second = MODEL.replace('"one"', "2")
+    assert "zoo.toml, line 14, model 2, name: " in _error(tmp_path, text + second)
+
+
+def test_a_missing_manifest_names_its_neighbours(tmp_path: Path) -> None:
+    (tmp_path / "zoo.toml").touch()
+    with pytest.raises(ManifestError, match=r"does not exist; did you mean 'zoo.toml'\?"):
+        load_zoo(tmp_path / "zo.toml")
+    with pytest.raises(ManifestError, match="does not exist"):
+        load_zoo(tmp_path / "nowhere" / "zoo.toml")
+    with pytest.raises(ManifestError, match="is a directory"):
+        load_zoo(tmp_path)
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ManifestError, match="not UTF-8"):
+        load_zoo(tmp_path / "binary.toml")
+
+
+def test_allowed_code_must_be_a_directory(tmp_path: Path) -> None:
+    (tmp_path / "zoo.toml").write_text(MODEL)
+    with pytest.raises(ManifestError, match=r"--allow-code .*: no such directory"):
+        load_zoo(tmp_path / "zoo.toml", allow_code=[tmp_path / "none"])
