@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
         print(f"skipped: no fcn-zoo in {data}; set ZOORANK_DATA to the folder that holds it")
         return 0
     command = [
-        *(sys.executable, "-m", "zoorank", "rank", str(HERE / "zoo.toml")),
+        *(str(Path(sys.executable).with_name("zoorank")), "rank", str(HERE / "zoo.toml")),
         *("--data", str(data / "ucr" / f"{target}.npz")),
         *("--allow-code", str(HERE)),
         *options,

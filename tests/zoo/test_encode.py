@@ -164,7 +164,7 @@ def test_a_batch_that_fails_later_names_its_rows(make_spec, table: Target, store
         raise RuntimeError("kernel\nfailed")
 
     monkeypatch.setattr("zoorank.zoo.batches.run_to_cuts", broken)
-    with pytest.raises(SourceError, match="failed on rows 0 to 59: kernel failed"):
+    with pytest.raises(SourceError, match="failed on rows 0 to 31: kernel failed"):
         encode_source(make_spec("TinyMLP"), table, store=store)
 
 
