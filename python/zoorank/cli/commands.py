@@ -238,6 +238,63 @@ def score(
 
 
 @app.command()
+def evaluate(
+    scores: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SCORES",
+            help="CSV: columns target, source and scores; or a matrix of sources by targets; "
+            "or the sources of each target from best to worst.",
+        ),
+    ],
+    truth: Annotated[
+        Path, typer.Argument(metavar="TRUTH", help="CSV of true accuracies; may be the same file.")
+    ],
+    columns: Annotated[
+        list[str] | None,
+        typer.Option("--score", metavar="NAME,...", help="Scores to take. Default: all."),
+    ] = None,
+    lower: Annotated[
+        list[str] | None, typer.Option(metavar="NAME,...", help="Scores of which less is better.")
+    ] = None,
+    truth_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Column of the true accuracy.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="Write the figures there.")
+    ] = None,
+    figure: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Draw the regret of each score.")
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Say how well picks by scores did, beside random, static and parameter count.
+
+    Example: `zoorank evaluate scores.csv accuracies.csv --figure regret.png`
+    """
+    from zoorank.report.evaluation import evaluation_heading, evaluation_table, regret_figure
+    from zoorank.selection.evaluate import evaluate
+    from zoorank.selection.files import write_text
+
+    found = evaluate(
+        scores,
+        truth,
+        columns=_split(columns),
+        lower_is_better=_split(lower),
+        truth_column=truth_column,
+    )
+    if out is not None:
+        write_text(out, found.to_csv())
+    if figure is not None:
+        regret_figure(found, figure)
+    if as_json:
+        typer.echo(found.to_json(), nl=False)
+    else:
+        _stdout().print(evaluation_heading(found), "", evaluation_table(found), sep="\n")
+    return 0
+
+
+@app.command()
 def info(as_json: Json = False) -> int:
     """Show versions, the engine's instruction set, and what is not installed.
 
@@ -298,6 +355,10 @@ def _stdout() -> Console:
 
 def _print_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+def _split(texts: Sequence[str] | None) -> tuple[str, ...]:
+    return tuple(name.strip() for text in texts or () for name in text.split(",") if name.strip())
 
 
 def _sizes(text: str) -> tuple[int, ...]:
