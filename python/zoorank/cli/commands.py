@@ -51,8 +51,20 @@ Cuts = Annotated[
         "Default: the manifest's, else penultimate.",
     ),
 ]
-Metric = Annotated[str, typer.Option(help="Distance: cosine, euclidean, sqeuclidean or manhattan.")]
-ScoreName = Annotated[str, typer.Option(help="Score that decides the rank.")]
+Metric = Annotated[
+    str | None,
+    typer.Option(help="Distance of the silhouette: cosine, euclidean, sqeuclidean or manhattan."),
+]
+ScoreName = Annotated[str, typer.Option(metavar="NAME", help="Score to compute.")]
+ScoreNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--score",
+        metavar="NAME,...",
+        help="Scores, NAME or NAME:METRIC; the first decides the rank. Default: consensus, the "
+        "mean rank by MSC, LogME, H-score and nearest neighbour; silhouette with --metric.",
+    ),
+]
 Out = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Write ranking.json and ranking.csv there.")
 ]
@@ -115,8 +127,8 @@ def rank(
     zoo: Zoo,
     data: Data = None,
     cuts: Cuts = None,
-    metric: Metric = "cosine",
-    score: ScoreName = "silhouette",
+    metric: Metric = None,
+    score: ScoreNames = None,
     out: Out = None,
     store: Store = None,
     batch_size: BatchSize = None,
@@ -215,7 +227,7 @@ def score(
     labels: Annotated[
         Path | None, typer.Argument(metavar="[labels.npy]", help="Class of each row.")
     ] = None,
-    metric: Metric = "cosine",
+    metric: Metric = None,
     score: ScoreName = "silhouette",
     as_json: Json = False,
 ) -> int:
