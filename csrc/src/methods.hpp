@@ -1,5 +1,5 @@
 #pragma once
-// The three ways to exact silhouettes; silhouette.cpp checks the arguments and picks one.
+// The ways to exact silhouettes; silhouette.cpp checks the arguments and picks one.
 #include <zoorank/metric.hpp>
 #include <zoorank/options.hpp>
 #include <zoorank/views.hpp>
@@ -17,6 +17,11 @@ void silhouettes_by_pairs(matrix_view<T> x, const partition& p, metric how, arra
 template <class T>
 void silhouettes_by_means(matrix_view<T> x, const partition& p, metric how, array_view<double> samples, int threads,
                           const options& opt);
+
+/// Manhattan, from sorted features: O(nd(log n + K)) time, memory for another two copies of x.
+template <class T>
+void silhouettes_by_sorting(matrix_view<T> x, const partition& p, array_view<double> samples, int threads,
+                            const options& opt);
 
 /// A square matrix of distances, which need not be symmetric: row i decides s_i. O(n^2) time.
 template <class T>

@@ -14,6 +14,15 @@ namespace {
 // Below this many multiplications a problem is too small to be shared out; whole problems are, instead.
 constexpr double small_problem = 2e9;
 
+// Whether Manhattan distances are better added up along sorted features than pair by pair. Measured with AVX-512: a
+// pair and feature takes 0.014 ns in float and twice that in double; a row and feature takes 80 ns to sort and walk,
+// and 1.1 ns a class.
+template <class T>
+bool sorting_pays(std::int64_t rows, std::int64_t classes) {
+    const double pair_ns = 0.0035 * sizeof(T);
+    return pair_ns * static_cast<double>(rows) > 80 + 1.1 * static_cast<double>(classes);
+}
+
 void check_lengths(std::int64_t rows, std::int64_t cols, std::int64_t labels, std::int64_t samples) {
     if (cols < 1) throw std::invalid_argument("X has no features");
     if (labels != rows)
@@ -28,8 +37,10 @@ template <class T>
 void solve(matrix_view<T> x, const partition& p, array_view<double> samples, metric how, int threads,
            const options& opt) {
     switch (how) {
-        case metric::euclidean:
         case metric::manhattan:
+            if (sorting_pays<T>(x.rows, p.classes())) return silhouettes_by_sorting(x, p, samples, threads, opt);
+            [[fallthrough]];
+        case metric::euclidean:
             return silhouettes_by_pairs(x, p, how, samples, threads, opt);
         case metric::sqeuclidean:
         case metric::cosine:

@@ -65,6 +65,21 @@ def test_agrees_when_classes_are_cut_into_stripes(dtype):
     )
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", ["plain", "offset", "tight far apart", "integers", "outliers"])
+def test_manhattan_agrees_where_features_are_sorted(kind, dtype):
+    # Large enough for the sorted way; 33 classes are swept in two parts.
+    problem = make(kind, 8500, 3, 33, dtype, seed=7)
+    s = zoorank.silhouette_samples(problem.X, problem.labels, metric="manhattan")
+    rows = np.random.default_rng(0).choice(8500, 200, replace=False)
+    D = reference.distances(problem.X[rows], problem.X, "manhattan")
+    expected = reference.silhouette_of_rows(D, rows, problem.labels)
+    tolerance = reference.TOLERANCE[problem.X.dtype]
+    np.testing.assert_allclose(s[rows], expected, rtol=0, atol=tolerance)
+    many = zoorank.silhouette_samples(problem.X, problem.labels, metric="manhattan", n_threads=3)
+    np.testing.assert_array_equal(s, many)
+
+
 @several_examples
 @given(problem=problems(kinds=CALM, dtypes=(np.float64,)), metric=METRICS)
 def test_agrees_with_scikit_learn(problem, metric):

@@ -51,14 +51,19 @@ def silhouette_samples(X, labels, metric):
     """Silhouette coefficient of each row."""
     D = np.array(X, dtype=np.float64) if metric == "precomputed" else distances(X, X, metric)
     np.fill_diagonal(D, 0)
+    return silhouette_of_rows(D, np.arange(len(D)), labels)
+
+
+def silhouette_of_rows(D, rows, labels):
+    """Silhouette coefficients of some rows, given their distances to all."""
     _, codes = np.unique(labels, return_inverse=True)
     size = np.bincount(codes)
-    sums = np.array([np.bincount(codes, weights=row) for row in D])
-    rows = np.arange(len(D))
-    own = sums[rows, codes] / np.maximum(size[codes] - 1, 1)
-    means = sums / size
-    means[rows, codes] = np.inf
+    means = np.array([np.bincount(codes, weights=distances) for distances in D]) / size
+    own_class = codes[rows]
+    at = (np.arange(len(rows)), own_class)
+    own = means[at] * size[own_class] / np.maximum(size[own_class] - 1, 1)
+    means[at] = np.inf
     nearest = means.min(axis=1)
     larger = np.maximum(own, nearest)
     s = np.where(larger > 0, (nearest - own) / np.where(larger > 0, larger, 1), 0)
-    return np.where(size[codes] == 1, 0, s)
+    return np.where(size[own_class] == 1, 0, s)

@@ -4,8 +4,8 @@ import io
 
 import pytest
 from rich.console import Console
-
 from tests.selection.rankings import RANKING
+
 from zoorank.report.progress import LiveProgress, PlainProgress, outcome, progress
 
 ROWS = [RANKING.rows[0], RANKING.rows[2]]

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
-
 from tests.selection.rankings import RANKING
+
 from zoorank.report.table import RankingTable, count, seconds
 
 

@@ -37,7 +37,7 @@ def test_silhouette_agrees_with_scikit_learn(metric):
     value = find_score("silhouette", metric).compute(X, LABELS)
     samples = silhouette_samples(X, LABELS, metric=metric)
     assert value.value == pytest.approx(samples.mean(), abs=1e-12)
-    expected = [samples[LABELS == name].mean() for name in ("a", "b", "c")]
+    expected = [samples[name == LABELS].mean() for name in ("a", "b", "c")]
     assert value.per_class == pytest.approx(expected, abs=1e-12)
 
 

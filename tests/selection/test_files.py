@@ -7,8 +7,8 @@ import signal
 import stat
 
 import pytest
-
 from tests.selection.rankings import RANKING
+
 from zoorank.errors import StoreError
 from zoorank.selection import Ranking
 from zoorank.selection.files import prepare, write_results, write_text
@@ -61,7 +61,7 @@ def test_a_file_size_limit_leaves_the_earlier_file_and_no_other(tmp_path):
 
 def test_a_directory_that_cannot_be_is_an_error_in_one_line(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="cannot write results to .*file"):
+    with pytest.raises(StoreError, match=r"cannot write results to .*file"):
         prepare(tmp_path / "file")
     with pytest.raises(StoreError, match="cannot write results to "):
         prepare(tmp_path / "file" / "below")

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.selection.tiny_zoo import tiny_zoo
 
 import zoorank
-from tests.selection.tiny_zoo import tiny_zoo
 from zoorank.errors import DataError, ManifestError, StoreError, UsageError
 from zoorank.selection import Ranking, rank, run, store_directory
 

@@ -6,8 +6,8 @@ import json
 
 import pandas as pd
 import pytest
-
 from tests.selection.rankings import RANKING
+
 from zoorank.errors import DataError
 from zoorank.selection import Ranking
 

@@ -5,6 +5,7 @@
 #include "cpu/product.inl"
 #include "cpu/store.inl"
 #include "cpu/sums.inl"
+#include "cpu/sweep.inl"
 
 template <class T>
 constexpr kernel_set<T> make_kernel_set() {
@@ -14,5 +15,6 @@ constexpr kernel_set<T> make_kernel_set() {
             &sum_block<T, manhattan<T>>,
             &store_block<T, euclidean<T>>,
             &store_block<T, sqeuclidean<T>>,
-            &store_block<T, manhattan<T>>};
+            &store_block<T, manhattan<T>>,
+            &sweep<T>};
 }

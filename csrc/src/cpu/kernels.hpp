@@ -70,6 +70,20 @@ struct store_args {
     std::int64_t out_stride;
 };
 
+/// A walk along one sorted feature; see sweep.inl.
+template <class T>
+struct sweep_args {
+    const T* values;                ///< ascending
+    const std::int64_t* positions;  ///< of the row that each value belongs to
+    std::int64_t count;
+    const std::int64_t* class_of;  ///< of each position
+    std::int64_t first_class;
+    std::int64_t classes;  ///< from first_class on; slope and offset have room for whole vectors
+    T *slope, *offset;     ///< of each class below the first value; of each class above the last when done
+    T* sums;               ///< added to: [position * sums_stride + class]
+    std::int64_t sums_stride;
+};
+
 template <class T>
 struct kernel_set {
     std::int64_t panel;  ///< rows of a packed panel; the first row of an operand begins one
@@ -79,6 +93,7 @@ struct kernel_set {
     void (*store_euclidean)(const store_args<T>&);
     void (*store_sqeuclidean)(const store_args<T>&);
     void (*store_manhattan)(const store_args<T>&);
+    void (*sweep)(const sweep_args<T>&);
 };
 
 struct kernel_table {

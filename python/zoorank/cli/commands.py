@@ -165,13 +165,13 @@ def demo(
     context: typer.Context,
     out: Out = None,
     store: Store = None,
-    limit: Limit = None,
+    limit: Limit = 500,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
     """Rank EfficientNet-lite 0, 1, 2 and a random control on handwritten digits.
 
-    Example: `zoorank demo --limit 300`
+    Example: `zoorank demo --out results`
     """
     manifest = Path(__file__).with_name("demo.toml")
     return _rank(
