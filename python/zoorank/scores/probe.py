@@ -44,17 +44,40 @@ def linear_probe(X: Array, labels: Array) -> ScoreValue:
     >>> linear_probe(X, np.repeat(["a", "b"], 5)).value
     1.0
     """
+    F, codes, _ = checked(X, labels)
+    return ScoreValue(cross_validated(F, codes, seed=0))
+
+
+def cross_validated(F: Array, codes: Array, *, seed: int) -> float:
+    """Share of samples that a head not trained on them gets right; needs scikit-learn.
+
+    Parameters
+    ----------
+    F : ndarray of shape (n_samples, n_features)
+    codes : ndarray of shape (n_samples,)
+        Classes numbered from 0.
+    seed : int
+        Of the draw of the folds.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If no class has 2 samples.
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    F, codes, _ = checked(X, labels)
     sizes = np.bincount(codes)
     if sizes.max() < 2:
         raise ValueError("no class has 2 samples; a linear probe has nothing to test on")
-    folds = StratifiedKFold(int(np.clip(sizes.min(), 2, FOLDS)), shuffle=True, random_state=0)
+    folds = StratifiedKFold(int(np.clip(sizes.min(), 2, FOLDS)), shuffle=True, random_state=seed)
     head = make_pipeline(StandardScaler(), LogisticRegression(max_iter=STEPS))
     right = np.zeros(len(F), dtype=bool)
     with warnings.catch_warnings():
@@ -67,7 +90,7 @@ def linear_probe(X: Array, labels: Array) -> ScoreValue:
                 right[test] = codes[test] == codes[train[0]]
                 continue
             right[test] = head.fit(F[train], codes[train]).predict(F[test]) == codes[test]
-    return ScoreValue(float(right.mean()))
+    return float(right.mean())
 
 
 SCORES = (Score("probe", None, "linear probe", linear_probe, cost="O(200 ndK) for each fold"),)
