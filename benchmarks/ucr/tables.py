@@ -19,7 +19,7 @@ from zoorank.selection.guidance import EVIDENCE, regime
 
 LABELS = {score.key: score.label for score in TABLE}
 PARTS = [part.key for part in Consensus.default().parts]
-PILOT = ["euclidean", "logme", "hscore", "knn"]
+SHRUNK = ["euclidean", "logme", "regularised_hscore", "knn"]
 # What a consensus may be made of: cheap, and of different kinds.
 CHEAP = ["cosine", "euclidean", "logme", "regularised_hscore", "hscore", "knn", "transrate", "parc"]
 VERIFIED = 5
@@ -184,14 +184,14 @@ class Study:
 
 
 VERIFY = f"consensus, then a head on the first {VERIFIED}"
-PILOT_NAME = "rank average of the pilot"
+SHRUNK_NAME = "consensus with the regularised H-score"
 
 
 def selected(target: Candidates) -> Candidates:
     """The candidates of a target with the selectors beside the single scores."""
     scores = dict(target.scores)
     scores["consensus"] = rank_average(PARTS)(target)
-    scores[PILOT_NAME] = rank_average(PILOT)(target)
+    scores[SHRUNK_NAME] = rank_average(SHRUNK)(target)
     scores[VERIFY] = verified(target, scores["consensus"])
     scores[PROBE_ALL] = scores.pop(PROBE)
     return replace(target, scores=scores)
@@ -218,14 +218,14 @@ def verified(target: Candidates, order: np.ndarray) -> np.ndarray:
 def tuned(tuning: Sequence[Candidates], reporting: Sequence[Candidates]) -> str:
     """The best rank average on one half, and what it is worth on the other."""
     subsets = [keys for size in (2, 3, 4, 5) for keys in itertools.combinations(CHEAP, size)]
-    fixed = [tuple(PARTS), tuple(PILOT)]
+    fixed = [tuple(PARTS), tuple(SHRUNK)]
     on_tuning = {keys: regret(tuning, rank_average(keys)) for keys in {*subsets, *fixed}}
     best = sorted(subsets, key=lambda keys: on_tuning[keys])[:5]
     lines = ["## Tuned on one half, reported on the other", ""]
     lines += ["| rank average of | regret, tuning half | regret, reporting half |", "|---|---|---|"]
     for keys in [*best, *fixed]:
         name = " + ".join(label(key) for key in keys)
-        name += {tuple(PARTS): " (**consensus**)", tuple(PILOT): " (the pilot's)"}.get(keys, "")
+        name += " (**consensus**)" if keys == tuple(PARTS) else ""
         there = regret(reporting, rank_average(keys))
         lines.append(f"| {name} | {on_tuning[keys]:.2f} | {there:.2f} |")
     both = [list(tuning), list(reporting)]

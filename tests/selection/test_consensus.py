@@ -102,9 +102,9 @@ def test_guidance_quotes_the_study(n, classes):
     assert f"{own['top1']:.0%} of them and the first three held one for {own['top3']:.0%}" in text
     assert f"{own['regret']:.1f} points" in text
     assert f"{found['targets']} time-series targets" in text
-    assert "H-score alone" not in text
+    assert "plain H-score" not in text
     wide = [RankRow(1, "a", "x", 0.5, dim=n)]
-    assert "leave the plain H-score alone" in guidance(NAME, wide, facts(n, classes))
+    assert "plain H-score cannot tell these apart" in guidance(NAME, wide, facts(n, classes))
 
 
 def test_no_guidance_without_evidence():

@@ -250,6 +250,75 @@ def score(
 
 
 @app.command()
+def verify(
+    zoo: Zoo,
+    data: Data = None,
+    cuts: Cuts = None,
+    score: ScoreNames = None,
+    metric: Metric = None,
+    top: Annotated[int, typer.Option(min=1, help="Train so many of the ranking.")] = 5,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[:CUT]", help="Train this one too. May be repeated."),
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Of every training that counts.")] = 3,
+    epochs: Annotated[
+        int, typer.Option(min=0, help="Of fine-tuning, at most; 0 trains heads alone.")
+    ] = 10,
+    budget: Annotated[float, typer.Option(min=0, help="Seconds for fine-tuning.")] = 120.0,
+    samples: Annotated[int, typer.Option(min=10, help="Train on at most so many samples.")] = 500,
+    figure: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Draw the learning curves.")
+    ] = None,
+    out: Out = None,
+    store: Store = None,
+    batch_size: BatchSize = None,
+    device: Device = "auto",
+    limit: Limit = None,
+    allow_code: AllowCode = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Train the first picks of a ranking and say whether its order held.
+
+    Example: `zoorank verify zoo.toml --top 3 --figure curves.png`
+    """
+    from zoorank.report.progress import progress
+    from zoorank.report.verification import curves_figure, verification_table
+    from zoorank.selection.verify import verify
+
+    with progress(quiet=quiet) as watcher:
+        found = verify(
+            zoo,
+            data,
+            cuts=cuts,
+            score=score,
+            metric=metric,
+            top=top,
+            models=model or (),
+            repeats=repeats,
+            epochs=epochs,
+            budget=budget,
+            samples=samples,
+            out=out,
+            store=store,
+            batch_size=batch_size,
+            device=device,
+            limit=limit,
+            allow_code=allow_code or (),
+            progress=watcher,
+            on_step=None if quiet else lambda text: typer.echo(text, err=True),
+        )
+    if figure is not None:
+        curves_figure(found, figure)
+    if as_json:
+        typer.echo(found.to_json(), nl=False)
+    else:
+        _stdout().print(verification_table(found), "", found.verdict, sep="\n")
+    return 0 if any(row.head for row in found.rows) else FAILED
+
+
+@app.command()
 def evaluate(
     scores: Annotated[
         Path,

@@ -48,7 +48,9 @@ def hscore(X: Array, labels: Array) -> ScoreValue:
     """
     F, codes, n_classes = checked(X, labels)
     U = Spectrum.of(F - F.mean(axis=0)).U
-    return ScoreValue(float((_class_sums(U, codes, n_classes) ** 2).sum()))
+    value = float((_class_sums(U, codes, n_classes) ** 2).sum())
+    # Encodings that attain K - 1 are equal, and their rounding must not put them in order.
+    return ScoreValue(round(value, 9))
 
 
 def regularised_hscore(X: Array, labels: Array) -> ScoreValue:

@@ -16,7 +16,7 @@ from zoorank.scores.base import Array
 from zoorank.selection.ranking import RankRow
 
 NAME = "consensus"
-PARTS = "silhouette:euclidean,logme,regularised_hscore,knn"
+PARTS = "silhouette:euclidean,logme,hscore,knn"
 
 
 @dataclass(frozen=True)

@@ -65,8 +65,8 @@ def guidance(key: str, rows: Sequence[RankRow], target: TargetFacts) -> str:
         text += f" The best single score there was {best['label']} ({best['regret']:.1f} points)."
     if max(dims) >= target.n_samples:
         text += (
-            " Some encodings have as many numbers as there are samples: leave the plain H-score "
-            "alone there, which then calls all of them perfect."
+            " Some encodings have as many numbers as there are samples: the plain H-score cannot "
+            "tell these apart."
         )
     return text
 

@@ -61,10 +61,10 @@ def rank(
         or several, also comma separated. None takes the manifest's cuts.
     score : str or sequence of str, optional
         Scores to compute, also comma separated and as ``NAME:METRIC``; the first
-        decides the rank. ``"consensus"`` asks Euclidean MSC, LogME, the regularised
-        H-score and the nearest neighbour for one vote each; it is the default
-        unless a metric is given, which means ``"silhouette"``. Cosine and Euclidean
-        MSC are always shown too.
+        decides the rank. ``"consensus"`` asks Euclidean MSC, LogME, the H-score and
+        the nearest neighbour for one vote each; it is the default unless a metric is
+        given, which means ``"silhouette"``. Cosine and Euclidean MSC are always
+        shown too.
     metric : {"cosine", "euclidean", "sqeuclidean", "manhattan"}, optional
         Distance of the scores that have one and do not say which.
     out : path, optional
