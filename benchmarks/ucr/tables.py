@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from findings import INTRO, findings
 
 from zoorank.scores import TABLE
 from zoorank.selection.board import Candidates, read_board
@@ -31,18 +32,21 @@ def write_tables(measurements: Path, page: Path) -> Path:
     """Write the page and the evidence; return the page."""
     study = Study.read(measurements)
     tuning, reporting = study.halves()
+    names = {"probe": PROBE_ALL, "verify": VERIFY, "shrunk": SHRUNK_NAME, "best": label}
+    whole, other = evaluate_board(study.board), evaluate_board(reporting)
     sections = [
+        INTRO,
         study.facts(),
-        section("All targets", study, study.board),
+        findings(whole, other, names, study.cost_of_verifying()),
+        section("All targets", whole),
         tuned(tuning, reporting),
-        section("The reporting half", study, reporting),
+        section("The reporting half", other),
         study.by_cut(),
         study.by_regime(),
         study.costs(),
     ]
     page.parent.mkdir(exist_ok=True)
-    head = (Path(__file__).with_name("intro.md")).read_text(encoding="utf-8")
-    page.write_text(head + "\n" + "\n\n".join(sections) + "\n", encoding="utf-8")
+    page.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
     EVIDENCE.write_text(json.dumps(study.evidence(), indent=2) + "\n", encoding="utf-8")
     return page
 
@@ -137,16 +141,21 @@ class Study:
             if f"{key}_seconds" in self.rows[0]
         }
         whole = spent[PROBE]
-        heads = sum(self.head_cost(target) for target in self.board)
         selector = sum(spent[key] for key in PARTS)
         lines = ["## What it costs, without encoding", "", "| selector | seconds | share |"]
         lines.append("|---|---|---|")
         for key, seconds in sorted(spent.items(), key=lambda item: item[1]):
             lines.append(f"| {label(key)} | {seconds:.1f} | {seconds / whole:.1%} |")
         lines.append(f"| consensus | {selector:.1f} | {selector / whole:.1%} |")
-        both = selector + heads
-        lines.append(f"| {VERIFY} | {both:.1f} | {both / whole:.1%} |")
+        share = self.cost_of_verifying()
+        lines.append(f"| {VERIFY} | {share * whole:.1f} | {share:.1%} |")
         return "\n".join([*lines, "", "Share: of the linear probe of every candidate."])
+
+    def cost_of_verifying(self) -> float:
+        """Seconds of consensus and then of a few heads over those of all heads."""
+        selector = sum(float(row[f"{key}_seconds"]) for row in self.rows for key in PARTS)
+        heads = sum(self.head_cost(target) for target in self.board)
+        return (selector + heads) / sum(float(row[f"{PROBE}_seconds"]) for row in self.rows)
 
     def head_cost(self, target: Candidates) -> float:
         """Seconds that heads on the first few candidates took."""
@@ -246,15 +255,14 @@ def points(found: Evaluation, name: str) -> float:
     return 100 * found[name].measures["regret@1"].mean
 
 
-def section(title: str, study: Study, board: Sequence[Candidates]) -> str:
+def section(title: str, found: Evaluation) -> str:
     """A table of every selector on some targets."""
-    found = evaluate_board(board)
     said = (
         f"The best candidate has a mean accuracy of {found.oracle:.4f}. Regret in points with its "
         "95 % bootstrap interval over targets; p of a paired test against the best static source."
     )
     lines = [
-        f"## {title}: {len(board)} targets, {found.n_candidates[0]} candidates each",
+        f"## {title}: {len(found.targets)} targets, {found.n_candidates[0]} candidates each",
         "",
         said,
         "",

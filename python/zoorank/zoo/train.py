@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 from zoorank.errors import SourceError
 from zoorank.zoo.calibrate import calibrate
 from zoorank.zoo.cuts import Cut, resolve_cuts
+from zoorank.zoo.encode import torch_device
 from zoorank.zoo.hints import one_line
 from zoorank.zoo.load import load_model
 from zoorank.zoo.preprocess import prepare
@@ -77,7 +78,7 @@ def fine_tune(
     epochs: int,
     patience: int = 3,
     batch_size: int = 32,
-    device: str = "cpu",
+    device: str = "auto",
     deadline: float = math.inf,
     on_epoch: Callable[[int, float], None] | None = None,
 ) -> Training:
@@ -100,8 +101,7 @@ def fine_tune(
     patience : int
         Epochs without a smaller loss on the stopping rows after which to stop.
     batch_size : int
-    device : str
-        A device of torch.
+    device : {"auto", "cpu", "cuda"}
     deadline : float
         Time of ``time.monotonic`` after which no further batch is begun.
     on_epoch : callable, optional
@@ -121,7 +121,7 @@ def fine_tune(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         try:
-            learner = _Learner.of(spec, target, cut, codes, device)
+            learner = _Learner.of(spec, target, cut, codes, torch_device(device))
             learner.fit_head(split)
             frozen = learner.accuracy(split.test)
             curve, complete = learner.fit(
@@ -154,7 +154,7 @@ class _Learner:
 
     @classmethod
     def of(
-        cls, spec: ModelSpec, target: Target, cut: str, codes: NDArray[Any], device: str
+        cls, spec: ModelSpec, target: Target, cut: str, codes: NDArray[Any], device: torch.device
     ) -> _Learner:
         model = load_model(spec).to(device)
         if spec.weights.calibrates:
