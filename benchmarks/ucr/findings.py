@@ -59,25 +59,25 @@ def findings(whole: Evaluation, reporting: Evaluation, names: dict[str, str], sh
         + f" Without encoding it costs {share:.0%} of the probe of every candidate.",
         (
             f"- MSC alone lacks {regret(whole, 'euclidean'):.1f} points (Euclidean) and "
-            f"{regret(whole, 'cosine'):.1f} (cosine), against {regret(whole, RANDOM):.1f} for a random "
-            f"pick and {regret(whole, STATIC):.1f} for the best static source "
+            f"{regret(whole, 'cosine'):.1f} (cosine), against {regret(whole, RANDOM):.1f} for a "
+            f"random pick and {regret(whole, STATIC):.1f} for the best static source "
             f"(p = {whole['euclidean'].p_static:.3f} for Euclidean MSC against static)."
         ),
         (
-            f"- The best single score is {names['best'](best)} with {regret(whole, best):.1f} points; "
-            f"consensus differs from the best static source with p = "
+            f"- The best single score is {names['best'](best)} with {regret(whole, best):.1f} "
+            f"points; consensus differs from the best static source with p = "
             f"{whole['consensus'].p_static:.3f} and from a random pick with p = "
             f"{whole['consensus'].p_random:.4f}."
         ),
         (
-            f"- The first pick by consensus is a best candidate for {held['held@1'].mean:.0%} of the "
-            f"targets, the first three hold one for {held['held@3'].mean:.0%}; the best of the first "
-            f"three lacks {100 * held['regret@3'].mean:.1f} points, of the first five "
+            f"- The first pick by consensus is a best candidate for {held['held@1'].mean:.0%} of "
+            f"the targets, the first three hold one for {held['held@3'].mean:.0%}; the best of "
+            f"the first three lacks {100 * held['regret@3'].mean:.1f} points, of the first five "
             f"{100 * held['regret@5'].mean:.1f}: trying a few for real closes much of the gap."
         ),
         (
-            f"- Intervals are wide: with {len(whole.targets)} targets, differences of a point between "
-            "selectors are within chance."
+            f"- Intervals are wide: with {len(whole.targets)} targets, differences of a point "
+            "between selectors are within chance."
         ),
     ]
     return "\n".join(lines)

@@ -5,8 +5,6 @@ What is heavy is imported inside a command, so that ``--help`` is instant.
 
 from __future__ import annotations
 
-import json
-import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,84 +13,30 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoorank.cli import FAILED, INTERRUPTED
+from zoorank.cli import FAILED, INTERRUPTED, trust
+from zoorank.cli.options import (
+    AllowCode,
+    BatchSize,
+    Cuts,
+    Data,
+    Device,
+    Json,
+    Limit,
+    Metric,
+    Out,
+    Quiet,
+    ScoreName,
+    ScoreNames,
+    Store,
+    Zoo,
+    app,
+    print_json,
+    stdout,
+)
 from zoorank.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from zoorank.selection import Ranking
-
-FILE_WIDTH = 160
-
-app = typer.Typer(
-    name="zoorank",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-Zoo = Annotated[Path, typer.Argument(metavar="ZOO.toml", help="Manifest of the zoo.")]
-Data = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PATH|NAME",
-        help="Labelled target: .npz, .npy, .tsv, .ts, a folder of images by class, or "
-        "sklearn:NAME. Default: the manifest's.",
-    ),
-]
-Cuts = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="CUT,...",
-        help="Where to cut: penultimate, all, or module names. May be repeated. "
-        "Default: the manifest's, else penultimate.",
-    ),
-]
-Metric = Annotated[
-    str | None,
-    typer.Option(help="Distance of the silhouette: cosine, euclidean, sqeuclidean or manhattan."),
-]
-ScoreName = Annotated[str, typer.Option(metavar="NAME", help="Score to compute.")]
-ScoreNames = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--score",
-        metavar="NAME,...",
-        help="Scores, NAME or NAME:METRIC; the first decides the rank. Default: consensus, the "
-        "mean rank by MSC, LogME, H-score and nearest neighbour; silhouette with --metric.",
-    ),
-]
-Out = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Write ranking.json and ranking.csv there.")
-]
-Store = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="DIR",
-        help="Keep the encodings there; a run that was stopped goes on from it. "
-        "Default: encodings in --out, else the user's cache.",
-    ),
-]
-BatchSize = Annotated[
-    int | None, typer.Option(min=1, help="Samples in a forward pass. Default: the manifest's.")
-]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Limit = Annotated[
-    int | None, typer.Option(min=2, help="Use at most this many samples of the target.")
-]
-AllowCode = Annotated[
-    list[Path] | None,
-    typer.Option(
-        metavar="DIR",
-        help="Let the manifest name factories in modules of this directory. "
-        "Their code is run. May be repeated.",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -211,11 +155,11 @@ def cuts(
     sizes = None if shape is None else _sizes(shape)
     found = cut_points(models, data=data, shape=sizes, allow_code=allow_code or ())
     if as_json:
-        _print_json([asdict(source) for source in found])
+        print_json([asdict(source) for source in found])
     else:
         from zoorank.report.cuts import cuts_tables
 
-        _stdout().print(*cuts_tables(found), sep="\n")
+        stdout().print(*cuts_tables(found), sep="\n")
     return 0 if any(source.cuts for source in found) else FAILED
 
 
@@ -241,138 +185,16 @@ def score(
     chosen = find_score(score, metric)
     result = score_file(x, labels, chosen)
     if as_json:
-        _print_json(asdict(result))
+        print_json(asdict(result))
     else:
         from zoorank.report.score import score_table
 
-        _stdout().print(score_table(result, chosen))
+        stdout().print(score_table(result, chosen))
     return 0
 
 
-@app.command()
-def verify(
-    zoo: Zoo,
-    data: Data = None,
-    cuts: Cuts = None,
-    score: ScoreNames = None,
-    metric: Metric = None,
-    top: Annotated[int, typer.Option(min=1, help="Train so many of the ranking.")] = 5,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME[:CUT]", help="Train this one too. May be repeated."),
-    ] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Of every training that counts.")] = 3,
-    epochs: Annotated[
-        int, typer.Option(min=0, help="Of fine-tuning, at most; 0 trains heads alone.")
-    ] = 10,
-    budget: Annotated[float, typer.Option(min=0, help="Seconds for fine-tuning.")] = 120.0,
-    samples: Annotated[int, typer.Option(min=10, help="Train on at most so many samples.")] = 500,
-    figure: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="Draw the learning curves.")
-    ] = None,
-    out: Out = None,
-    store: Store = None,
-    batch_size: BatchSize = None,
-    device: Device = "auto",
-    limit: Limit = None,
-    allow_code: AllowCode = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> int:
-    """Train the first picks of a ranking and say whether its order held.
-
-    Example: `zoorank verify zoo.toml --top 3 --figure curves.png`
-    """
-    from zoorank.report.progress import progress
-    from zoorank.report.verification import curves_figure, verification_table
-    from zoorank.selection.verify import verify
-
-    with progress(quiet=quiet) as watcher:
-        found = verify(
-            zoo,
-            data,
-            cuts=cuts,
-            score=score,
-            metric=metric,
-            top=top,
-            models=model or (),
-            repeats=repeats,
-            epochs=epochs,
-            budget=budget,
-            samples=samples,
-            out=out,
-            store=store,
-            batch_size=batch_size,
-            device=device,
-            limit=limit,
-            allow_code=allow_code or (),
-            progress=watcher,
-            on_step=None if quiet else lambda text: typer.echo(text, err=True),
-        )
-    if figure is not None:
-        curves_figure(found, figure)
-    if as_json:
-        typer.echo(found.to_json(), nl=False)
-    else:
-        _stdout().print(verification_table(found), "", found.verdict, sep="\n")
-    return 0 if any(row.head for row in found.rows) else FAILED
-
-
-@app.command()
-def evaluate(
-    scores: Annotated[
-        Path,
-        typer.Argument(
-            metavar="SCORES",
-            help="CSV: columns target, source and scores; or a matrix of sources by targets; "
-            "or the sources of each target from best to worst.",
-        ),
-    ],
-    truth: Annotated[
-        Path, typer.Argument(metavar="TRUTH", help="CSV of true accuracies; may be the same file.")
-    ],
-    columns: Annotated[
-        list[str] | None,
-        typer.Option("--score", metavar="NAME,...", help="Scores to take. Default: all."),
-    ] = None,
-    lower: Annotated[
-        list[str] | None, typer.Option(metavar="NAME,...", help="Scores of which less is better.")
-    ] = None,
-    truth_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Column of the true accuracy.")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE.csv", help="Write the figures there.")
-    ] = None,
-    figure: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="Draw the regret of each score.")
-    ] = None,
-    as_json: Json = False,
-) -> int:
-    """Say how well picks by scores did, beside random, static and parameter count.
-
-    Example: `zoorank evaluate scores.csv accuracies.csv --figure regret.png`
-    """
-    from zoorank.report.evaluation import evaluation_heading, evaluation_table, regret_figure
-    from zoorank.selection.evaluate import evaluate
-    from zoorank.selection.files import write_text
-
-    found = evaluate(
-        scores,
-        truth,
-        columns=_split(columns),
-        lower_is_better=_split(lower),
-        truth_column=truth_column,
-    )
-    if out is not None:
-        write_text(out, found.to_csv())
-    if figure is not None:
-        regret_figure(found, figure)
-    if as_json:
-        typer.echo(found.to_json(), nl=False)
-    else:
-        _stdout().print(evaluation_heading(found), "", evaluation_table(found), sep="\n")
-    return 0
+app.command()(trust.verify)
+app.command()(trust.evaluate)
 
 
 @app.command()
@@ -385,11 +207,11 @@ def info(as_json: Json = False) -> int:
 
     found = environment()
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         from zoorank.report.info import info_table
 
-        _stdout().print(info_table(found))
+        stdout().print(info_table(found))
     return 0
 
 
@@ -418,28 +240,10 @@ def _rank(zoo: Path, data: str | None, *, as_json: bool, quiet: bool, **settings
 def _print_ranking(ranking: Ranking, out: Path | None) -> None:
     from zoorank.report.table import RankingTable
 
-    console = _stdout()
+    console = stdout()
     console.print(RankingTable(ranking))
     if out is not None:
         console.print(f"Written: {out / 'ranking.json'}, {out / 'ranking.csv'}", style="dim")
-
-
-def _stdout() -> Console:
-    """A console that does not fold for a terminal that is not there."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = FILE_WIDTH
-    return console
-
-
-def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, indent=2, allow_nan=False))
-
-
-def _split(texts: Sequence[str] | None) -> tuple[str, ...]:
-    return tuple(name.strip() for text in texts or () for name in text.split(",") if name.strip())
 
 
 def _sizes(text: str) -> tuple[int, ...]:
