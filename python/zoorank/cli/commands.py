@@ -255,7 +255,7 @@ def bench(
     if as_json:
         typer.echo(throughput_json(here, limits, found), nl=False)
     else:
-        _stdout().print(*throughput_tables(here, limits, found), sep="\n")
+        stdout().print(*throughput_tables(here, limits, found), sep="\n")
     if out is not None:
         written = ", ".join(map(str, write_throughput(out, here, limits, found)))
         typer.echo(f"zoorank: written: {written}", err=True)
