@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from zoorank.selection.evaluate import RANDOM, STATIC, Evaluation
 
 INTRO = """# Does the choice hold up? The UCR study
@@ -25,7 +27,7 @@ Made by `python benchmarks/ucr/study.py` (`--tables-only` for this page alone, f
 What is not here: the truth by fine-tuning, which was not measured on this zoo."""
 
 
-def findings(whole: Evaluation, reporting: Evaluation, names: dict[str, str], share: float) -> str:
+def findings(whole: Evaluation, reporting: Evaluation, names: dict[str, Any], share: float) -> str:
     """The outcome, whatever it is.
 
     Parameters
@@ -33,7 +35,7 @@ def findings(whole: Evaluation, reporting: Evaluation, names: dict[str, str], sh
     whole, reporting : Evaluation
         Of all targets, and of the half that nothing was tuned on.
     names : dict
-        Of the selectors: "probe", "verify", "tuned".
+        Of the selectors: "probe", "verify" and "others"; "best" names a score for people.
     share : float
         Cost of consensus and heads over that of a probe of every candidate.
     """
@@ -41,7 +43,7 @@ def findings(whole: Evaluation, reporting: Evaluation, names: dict[str, str], sh
     singles = [
         score.name
         for score in whole.scores
-        if not score.is_baseline and score.name not in (probe, verify, "consensus", names["shrunk"])
+        if not score.is_baseline and score.name not in (probe, "consensus", *names["others"])
     ]
     best = min(singles, key=lambda name: regret(whole, name))
     held = whole["consensus"].measures
@@ -50,7 +52,8 @@ def findings(whole: Evaluation, reporting: Evaluation, names: dict[str, str], sh
         "",
         compare("The default selector, consensus,", "consensus", probe, whole, reporting),
         compare(
-            "Ranking by consensus, then choosing among its first five by a cross-validated head,",
+            "Ranking by consensus, then taking its first unless another of the first five has a "
+            "head two standard errors better, as `zoorank verify` does,",
             verify,
             probe,
             whole,
@@ -90,7 +93,7 @@ def compare(subject: str, name: str, other: str, whole: Evaluation, reporting: E
         mine, theirs = regret(found, name), regret(found, other)
         how = "better than" if mine < theirs - 0.005 else "worse than"
         how = "equal to" if abs(mine - theirs) <= 0.005 else how
-        parts.append(f"{where} {mine:.2f} points, {how} the {theirs:.2f} of {other}")
+        parts.append(f"{mine:.2f} points {where}, {how} the {theirs:.2f} of the {other}")
     return f"- {subject} lacks {'; '.join(parts)}."
 
 

@@ -86,11 +86,13 @@ def write_rows(path: Path, rows: list[dict]) -> None:
         writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         for row in rows:
-            writer.writerow({key: short(value) for key, value in row.items()})
+            writer.writerow({key: short(key, value) for key, value in row.items()})
 
 
-def short(value: object) -> object:
-    """Six digits of a float: more than any table shows, in a file half as long."""
+def short(key: str, value: object) -> object:
+    """Six digits of a float, three of a time: more than any table shows, in a smaller file."""
+    if key.endswith("_seconds"):
+        return f"{float(str(value)):.3g}"
     return f"{value:.6g}" if isinstance(value, float) else value
 
 

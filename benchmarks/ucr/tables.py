@@ -17,6 +17,7 @@ from zoorank.selection.board import Candidates, read_board
 from zoorank.selection.consensus import Consensus, shares_beaten
 from zoorank.selection.evaluate import Evaluation, evaluate_board
 from zoorank.selection.guidance import EVIDENCE, regime
+from zoorank.selection.verify import MARGIN, first_within_noise
 
 LABELS = {score.key: score.label for score in TABLE}
 PARTS = [part.key for part in Consensus.default().parts]
@@ -32,7 +33,12 @@ def write_tables(measurements: Path, page: Path) -> Path:
     """Write the page and the evidence; return the page."""
     study = Study.read(measurements)
     tuning, reporting = study.halves()
-    names = {"probe": PROBE_ALL, "verify": VERIFY, "shrunk": SHRUNK_NAME, "best": label}
+    names = {
+        "probe": PROBE_ALL,
+        "verify": VERIFY,
+        "others": [SHRUNK_NAME, *MARGINS.values()],
+        "best": label,
+    }
     whole, other = evaluate_board(study.board), evaluate_board(reporting)
     sections = [
         INTRO,
@@ -65,7 +71,8 @@ class Study:
             rows = list(csv.DictReader(stream))
         keys = [key for key in LABELS if key in rows[0]]
         board = read_board(measurements, measurements, columns=[*keys, "parameters"])
-        return cls(rows, [selected(target) for target in board])
+        sizes = {row["target"]: int(row["n"]) for row in rows}
+        return cls(rows, [selected(target, sizes[target.target]) for target in board])
 
     def halves(self) -> tuple[list[Candidates], list[Candidates]]:
         """Every other target in the order of the alphabet: to tune on, and to report on."""
@@ -192,16 +199,23 @@ class Study:
         return {"regimes": regimes}
 
 
-VERIFY = f"consensus, then a head on the first {VERIFIED}"
+VERIFY = f"consensus, then heads on the first {VERIFIED}"
+MARGINS = {
+    MARGIN: VERIFY,
+    0.0: f"{VERIFY}, the best head always",
+    0.5: f"{VERIFY}, at half a standard error",
+    1.0: f"{VERIFY}, at one standard error",
+}
 SHRUNK_NAME = "consensus with the regularised H-score"
 
 
-def selected(target: Candidates) -> Candidates:
+def selected(target: Candidates, n: int) -> Candidates:
     """The candidates of a target with the selectors beside the single scores."""
     scores = dict(target.scores)
     scores["consensus"] = rank_average(PARTS)(target)
     scores[SHRUNK_NAME] = rank_average(SHRUNK)(target)
-    scores[VERIFY] = verified(target, scores["consensus"])
+    for margin, name in MARGINS.items():
+        scores[name] = verified(target, scores["consensus"], n, margin)
     scores[PROBE_ALL] = scores.pop(PROBE)
     return replace(target, scores=scores)
 
@@ -216,11 +230,13 @@ def rank_average(keys: Sequence[str]) -> Callable[[Candidates], np.ndarray]:
     return score
 
 
-def verified(target: Candidates, order: np.ndarray) -> np.ndarray:
-    """The first few in the order of their probe, equal ones as they were; then the rest."""
+def verified(target: Candidates, order: np.ndarray, n: int, margin: float = MARGIN) -> np.ndarray:
+    """What `zoorank verify` takes comes first, then the rest of the first few by their heads."""
     first = np.argsort(-order, kind="stable")[:VERIFIED]
+    heads = target.scores[PROBE][first]
     score = order - 2
-    score[first] = target.scores[PROBE][first] + 1e-6 * order[first]
+    score[first] = heads + 1e-6 * order[first]
+    score[first[first_within_noise(heads.tolist(), n, margin)]] = 2
     return score
 
 
@@ -230,7 +246,12 @@ def tuned(tuning: Sequence[Candidates], reporting: Sequence[Candidates]) -> str:
     fixed = [tuple(PARTS), tuple(SHRUNK)]
     on_tuning = {keys: regret(tuning, rank_average(keys)) for keys in {*subsets, *fixed}}
     best = sorted(subsets, key=lambda keys: on_tuning[keys])[:5]
-    lines = ["## Tuned on one half, reported on the other", ""]
+    said = (
+        f"The five best of {len(subsets)} rank averages on the tuning half, and what they are "
+        "worth on the other; then those that nothing was tuned for. How far ahead a head must be to "
+        "overrule the order was chosen on the tuning half too."
+    )
+    lines = ["## Tuned on one half, reported on the other", "", said, ""]
     lines += ["| rank average of | regret, tuning half | regret, reporting half |", "|---|---|---|"]
     for keys in [*best, *fixed]:
         name = " + ".join(label(key) for key in keys)
@@ -238,7 +259,7 @@ def tuned(tuning: Sequence[Candidates], reporting: Sequence[Candidates]) -> str:
         there = regret(reporting, rank_average(keys))
         lines.append(f"| {name} | {on_tuning[keys]:.2f} | {there:.2f} |")
     both = [list(tuning), list(reporting)]
-    for name in (PROBE_ALL, VERIFY, "euclidean", "random", "best static source"):
+    for name in (PROBE_ALL, *MARGINS.values(), "euclidean", "random", "best static source"):
         cells = [f"{points(evaluate_board(half), name):.2f}" for half in both]
         lines.append(f"| *{label(name)}* | {' | '.join(cells)} |")
     return "\n".join(lines)

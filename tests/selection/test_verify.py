@@ -9,7 +9,14 @@ from tests.selection.tiny_zoo import tiny_zoo
 
 from zoorank.errors import UsageError
 from zoorank.scores.probe import cross_validated
-from zoorank.selection.verify import Verified, drawn, split, verdict, verify
+from zoorank.selection.verify import (
+    Verified,
+    drawn,
+    first_within_noise,
+    split,
+    verdict,
+    verify,
+)
 from zoorank.zoo import EncodingStore, encode_source, load_target, load_zoo
 
 pytest.importorskip("sklearn", reason="heads need scikit-learn: pip install 'zoorank[scores]'")
@@ -31,8 +38,8 @@ def test_trains_the_first_of_the_ranking_and_those_named(zoo):
     first = [(row.model, row.cut) for row in found.ranking if row.status == "ok"]
     wanted = {*first[:2], tuple(named.split(":"))}
     assert {(row.model, row.cut) for row in found.rows} == wanted
-    accuracies = [row.accuracy for row in found.rows]
-    assert accuracies == sorted(accuracies, reverse=True)
+    assert [(row.model, row.cut) for row in found.rows[:2]] == first[:2]
+    assert found.order_held == (found.chosen == 0)
     assert all(len(row.head) == 2 for row in found.rows)
     repeats = sorted(len(row.tuned) for row in found.rows)
     assert repeats == ([1, 2, 2] if len(wanted) == 3 else [1, 2])
@@ -82,7 +89,9 @@ def test_what_the_budget_cuts_short_is_said_and_not_kept(zoo):
     found = verified(zoo, top=2, budget=0.0)
     assert all("the budget ended" in row.note for row in found.rows)
     assert not list((zoo.folder / "store").glob("training-*"))
-    assert all(row.tuned for row in verified(zoo, top=2).rows)
+    assert all(row.tuned == () for row in found.rows)
+    later = verified(zoo, top=2, repeats=1)
+    assert all(len(row.tuned) == 1 and not row.note for row in later.rows)
 
 
 def test_training_stops_at_the_deadline(zoo):
@@ -114,19 +123,28 @@ def test_splits_share_classes_out_and_never_rows():
 
 
 @pytest.mark.parametrize(
-    ("others", "held", "words"),
+    ("others", "chosen", "words"),
     [
-        ([], True, "first by score, has the best head too"),
-        ([Verified(2, "b", "y", head=(0.93, 0.93))], True, "within the noise"),
-        ([Verified(2, "b", "y", head=(0.99, 0.99))], False, "did not hold"),
+        ([], 0, "first by score, has the best head too"),
+        ([Verified(2, "b", "y", head=(0.93, 0.93))], 0, "held within chance: take a cut at x"),
+        ([Verified(2, "b", "y", head=(0.99, 0.99))], 1, "did not hold: take b cut at y, rank 2"),
+        ([Verified(2, "b", "y", note="no")], 0, "The order held"),
+        ([Verified(2, "b", "y", head=(0.5,), tuned=(0.7,))], 0, "b cut at y came out first: 70.0%"),
     ],
 )
-def test_the_verdict(others, held, words):
-    first = Verified(1, "a", "x", head=(0.90, 0.94))
-    rows = sorted([first, *others], key=lambda row: -row.accuracy)
-    found, text = verdict(rows)
-    assert found is held
+def test_the_verdict(others, chosen, words):
+    rows = [Verified(1, "a", "x", head=(0.90, 0.94)), *others]
+    found, text = verdict(rows, 200)
+    assert found == chosen
     assert words in text
+
+
+def test_the_more_samples_the_less_is_chance():
+    choices = [first_within_noise([0.80, 0.85, 0.90], n) for n in (20, 150, 300, 3000)]
+    assert choices == sorted(choices)
+    assert choices[0] == 0
+    assert choices[-1] == 2
+    assert first_within_noise([0.5, 0.6], 10**9, margin=0) == 1
 
 
 @pytest.mark.parametrize(

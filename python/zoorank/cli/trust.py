@@ -41,9 +41,9 @@ def verify(
     repeats: Annotated[int, typer.Option(min=1, help="Of every training that counts.")] = 3,
     epochs: Annotated[
         int, typer.Option(min=0, help="Of fine-tuning, at most; 0 trains heads alone.")
-    ] = 10,
+    ] = 5,
     budget: Annotated[float, typer.Option(min=0, help="Seconds for fine-tuning.")] = 120.0,
-    samples: Annotated[int, typer.Option(min=10, help="Train on at most so many samples.")] = 500,
+    samples: Annotated[int, typer.Option(min=10, help="Train on at most so many samples.")] = 400,
     figure: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Draw the learning curves.")
     ] = None,

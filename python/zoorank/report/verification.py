@@ -13,11 +13,12 @@ from rich.text import Text
 
 from zoorank.errors import StoreError, UsageError
 from zoorank.report.evaluation import PICTURES
+from zoorank.report.table import BEST
 from zoorank.selection.verify import Verification
 
 
 def verification_table(found: Verification) -> Table:
-    """Draw the candidates by the accuracy of their head, means with spread over repeats."""
+    """Draw the candidates in the order of the ranking, means with spread over repeats."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     table.add_column("rank by\nscore", justify="right", no_wrap=True)
     table.add_column("\nmodel", overflow="fold")
@@ -25,7 +26,7 @@ def verification_table(found: Verification) -> Table:
     for head in ("head,\nfrozen", "head on\nheld-out", "fine-tuned\nheld-out", "\nrepeats"):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("\nnote", overflow="fold")
-    for row in found.rows:
+    for place, row in enumerate(found.rows):
         cells = [
             "-" if row.rank is None else str(row.rank),
             row.model,
@@ -34,7 +35,7 @@ def verification_table(found: Verification) -> Table:
             str(len(row.tuned)),
             row.note,
         ]
-        table.add_row(*map(Text, cells))
+        table.add_row(*map(Text, cells), style=BEST if place == found.chosen else "")
     return table
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from zoorank.zoo.train import Training
 
 FORMAT = 1
+MARGIN = 2.0
 Told = Callable[[str], None]
 
 
@@ -66,7 +67,7 @@ class Verified:
 
 @dataclass(frozen=True)
 class Verification:
-    """What :func:`verify` found, candidates by accuracy of their head.
+    """What :func:`verify` found, candidates in the order of the ranking.
 
     Attributes
     ----------
@@ -74,9 +75,8 @@ class Verification:
     ranking : Ranking
     n_trained_on : int
         Samples that a training could use.
-    order_held : bool
-        Whether no head is better than that of the first of the ranking by more than
-        the spread over repeats.
+    chosen : int or None
+        Place in ``rows`` of the one to take; None where nothing could be trained.
     verdict : str
     seconds : float
         Without ranking.
@@ -85,9 +85,15 @@ class Verification:
     rows: tuple[Verified, ...]
     ranking: Ranking
     n_trained_on: int
-    order_held: bool
+    chosen: int | None
     verdict: str
     seconds: float
+
+    @property
+    def order_held(self) -> bool:
+        """Whether no head clearly beats that of the first of the ranking."""
+        trained = [place for place, row in enumerate(self.rows) if row.head]
+        return self.chosen is not None and self.chosen == trained[0]
 
     def to_json(self) -> str:
         """Everything as JSON text."""
@@ -101,9 +107,9 @@ def verify(
     top: int = 5,
     models: Sequence[str] = (),
     repeats: int = 3,
-    epochs: int = 10,
+    epochs: int = 5,
     budget: float = 120.0,
-    samples: int = 500,
+    samples: int = 400,
     limit: int | None = None,
     out: str | os.PathLike[str] | None = None,
     store: str | os.PathLike[str] | None = None,
@@ -134,7 +140,8 @@ def verify(
     epochs : int
         Of fine-tuning, at most; 0 trains heads alone.
     budget : float
-        Seconds for fine-tuning. What it cuts short is said and not kept.
+        Seconds for fine-tuning, shared evenly. A training that it cuts short counts
+        with the best it had, is said to be, and is not kept.
     samples : int
         Train on at most so many samples, drawn by class.
     on_step : callable, optional
@@ -168,51 +175,99 @@ def verify(
     rows = [work.head(row) for row in _candidates(ranking, top, models)]
     if epochs:
         rows = work.halved(rows, time.monotonic() + budget)
-    rows = sorted(rows, key=lambda row: (-(row.accuracy if row.head else -1), row.rank or 0))
-    held, said = verdict(rows)
+    n_trained_on = min(samples, target.n_samples)
+    chosen, said = verdict(rows, n_trained_on)
     found = Verification(
-        tuple(rows), ranking, min(samples, target.n_samples), held, said, time.monotonic() - start
+        rows=tuple(rows),
+        ranking=ranking,
+        n_trained_on=n_trained_on,
+        chosen=chosen,
+        verdict=said,
+        seconds=time.monotonic() - start,
     )
     if out is not None:
         write_text(prepare(out) / "verification.json", found.to_json())
     return found
 
 
-def verdict(rows: Sequence[Verified]) -> tuple[bool, str]:
-    """Whether the ranking's first held, in a sentence; rows by accuracy.
+def first_within_noise(accuracies: Sequence[float], n_samples: int, margin: float = MARGIN) -> int:
+    """Place of the first candidate that the best head does not clearly beat.
+
+    A head's accuracy on few samples is mostly chance, and the order by score knows
+    something too: in the UCR study, letting a head overrule it only when it is two
+    standard errors ahead was better than always and never (docs/ucr-study.md).
+
+    Parameters
+    ----------
+    accuracies : sequence of float
+        Of the heads, in the order of the ranking.
+    n_samples : int
+        That each was measured on.
+    margin : float
+        In standard errors of the best accuracy p, √(p(1 − p)/n).
 
     Examples
     --------
-    >>> first = Verified(1, "a", "x", head=(0.90, 0.92))
-    >>> verdict([Verified(2, "b", "x", head=(0.97, 0.97)), first])[0]
-    False
+    >>> first_within_noise([0.90, 0.93], 50), first_within_noise([0.90, 0.93], 5000)
+    (0, 1)
     """
-    trained = [row for row in rows if row.head]
+    best = max(accuracies)
+    allowed = best - margin * math.sqrt(best * (1 - best) / n_samples)
+    return next(i for i, each in enumerate(accuracies) if each >= allowed - 1e-12)
+
+
+def verdict(rows: Sequence[Verified], n_samples: int) -> tuple[int | None, str]:
+    """Which to take, and whether the ranking's first held, in a sentence.
+
+    Parameters
+    ----------
+    rows : sequence of Verified
+        In the order of the ranking.
+    n_samples : int
+        That each head was measured on.
+
+    Returns
+    -------
+    int or None
+        Place of the choice; None where nothing could be trained.
+    str
+
+    Examples
+    --------
+    >>> rows = [Verified(1, "a", "x", head=(0.9,)), Verified(2, "b", "x", head=(0.99,))]
+    >>> verdict(rows, 500)[0]
+    1
+    """
+    trained = [place for place, row in enumerate(rows) if row.head]
     if not trained:
-        return False, "No candidate could be trained; the notes give the reasons."
-    best = trained[0]
-    first = min(trained, key=lambda row: math.inf if row.rank is None else row.rank)
-    gap = best.accuracy - first.accuracy
-    spread = math.hypot(float(np.std(best.head)), float(np.std(first.head)))
-    tail = ""
-    tuned = [row for row in trained if row.tuned]
+        return None, "No candidate could be trained; the notes give the reasons."
+    chosen = trained[first_within_noise([rows[i].accuracy for i in trained], n_samples)]
+    first, best = rows[trained[0]], max((rows[i] for i in trained), key=lambda row: row.accuracy)
+    gap = f"{100 * (best.accuracy - first.accuracy):.1f} points"
+    if rows[chosen] is not first:
+        text = (
+            f"The order did not hold: take {_place(rows[chosen])}, rank {rows[chosen].rank}; the "
+            f"best head beats that of {_place(first)}, first by score, by {gap}, more than chance."
+        )
+    elif best is first:
+        text = f"The order held: {_place(first)}, first by score, has the best head too."
+    else:
+        text = (
+            f"The order held within chance: take {_place(first)}, first by score; the head of "
+            f"{_place(best)} is {gap} ahead, which {n_samples} samples cannot tell from chance."
+        )
+    tuned = [row for row in rows if row.tuned]
     if tuned:
         top = max(tuned, key=lambda row: (len(row.tuned), float(np.mean(row.tuned))))
-        tail = (
-            f" After fine-tuning {top.model} cut at {top.cut} came out first: "
-            f"{np.mean(top.tuned):.1%} on samples held out."
+        text += (
+            f" After fine-tuning {_place(top)} came out first: {np.mean(top.tuned):.1%} on samples "
+            "held out."
         )
-    name = f"{first.model} cut at {first.cut}"
-    if best is first:
-        return True, f"The order held: {name}, first by score, has the best head too.{tail}"
-    other = f"{best.model} cut at {best.cut}, rank {best.rank}"
-    said = f"{100 * gap:.1f} points (± {100 * spread:.1f})"
-    if gap <= spread:
-        return True, (
-            f"The order held within the noise: the head of {other}, is ahead of {name} by {said}."
-            f"{tail}"
-        )
-    return False, f"The order did not hold: the head of {other}, beats {name} by {said}.{tail}"
+    return chosen, text
+
+
+def _place(row: Verified) -> str:
+    return f"{row.model} cut at {row.cut}"
 
 
 def _silent(_text: str) -> None:
@@ -275,11 +330,13 @@ class _Work:
         by_place = dict(enumerate(rows))
         alive = [place for place, row in by_place.items() if row.head]
         for seed in range(self.repeats):
-            for place in alive:
-                if time.monotonic() > deadline:
-                    by_place[place] = _cut_short(by_place[place])
-                else:
-                    by_place[place] = self.tuned(by_place[place], seed, deadline)
+            for done, place in enumerate(alive):
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    by_place[place] = _without_time(by_place[place])
+                else:  # an even share of what is left, so that none goes without
+                    until = time.monotonic() + left / (len(alive) - done)
+                    by_place[place] = self.tuned(by_place[place], seed, until)
             alive = [place for place in alive if len(by_place[place].tuned) == seed + 1]
             alive.sort(key=lambda place: -float(np.mean(by_place[place].tuned)))
             alive = alive[: max(1, math.ceil(len(alive) / 2))]
@@ -293,9 +350,11 @@ class _Work:
             training = _read(path) or self.train(row, seed, deadline)
         except SourceError as error:
             return replace(row, note=str(error))
-        if not training.complete:
-            return _cut_short(row)
-        write_text(path, json.dumps(asdict(training)))
+        if training.complete:
+            write_text(path, json.dumps(asdict(training)))
+        else:
+            epochs = len(training.curve) - 1
+            row = replace(row, note=f"the budget ended repeat {seed + 1} after {epochs} epochs")
         return replace(
             row,
             frozen=(*row.frozen, training.frozen_accuracy),
@@ -380,5 +439,5 @@ def _read(path: Path) -> Training | None:
         return None
 
 
-def _cut_short(row: Verified) -> Verified:
-    return replace(row, note=f"the budget ended in repeat {len(row.tuned) + 1} of fine-tuning")
+def _without_time(row: Verified) -> Verified:
+    return replace(row, note=f"the budget ended before repeat {len(row.tuned) + 1} of fine-tuning")

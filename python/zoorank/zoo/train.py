@@ -30,7 +30,7 @@ _CALIBRATION_ROWS = 64
 _HEAD_STEPS = 300
 _HEAD_PATIENCE = 20
 _HEAD_RATE = 1e-2
-_PREFIX_RATE = 1e-3
+_PREFIX_RATE = 2e-4
 _DEPTHS = 4
 _DECAY = 2.6  # a depth's rate over that of the depth below it (Howard and Ruder, 2018)
 
@@ -76,7 +76,7 @@ def fine_tune(
     *,
     seed: int,
     epochs: int,
-    patience: int = 3,
+    patience: int = 2,
     batch_size: int = 32,
     device: str = "auto",
     deadline: float = math.inf,
