@@ -13,11 +13,9 @@ namespace {
 
 constexpr std::int64_t most_samples = 15;
 
-// Rows that stand for all: at most 15, evenly spaced.
 template <class Visit>
 void for_sampled_rows(const std::int64_t* order, std::int64_t count, Visit visit) {
-    const std::int64_t samples = std::min(count, most_samples);
-    for (std::int64_t s = 0; s < samples; ++s) visit(order[(2 * s + 1) * count / (2 * samples)]);
+    for (const std::int64_t position : centre_rows(count)) visit(order[position]);
 }
 
 template <class T>
@@ -32,8 +30,15 @@ bits_of<T> bits(T value) {
 
 }  // namespace
 
+std::vector<std::int64_t> centre_rows(std::int64_t count) {
+    const std::int64_t samples = std::min(count, most_samples);
+    std::vector<std::int64_t> rows;
+    for (std::int64_t s = 0; s < samples; ++s) rows.push_back((2 * s + 1) * count / (2 * samples));
+    return rows;
+}
+
 template <class T>
-T checked_scale(matrix_view<T> x, const char* name) {
+T checked_largest(matrix_view<T> x, const char* name, std::int64_t first_row) {
     // The bits of |x|, taken as an integer, order as |x| does, and above every finite value lie infinity and NaN.
     constexpr bits_of<T> magnitude = ~bits_of<T>(0) >> 1;
     const bits_of<T> infinity = bits(static_cast<T>(HUGE_VAL));
@@ -44,14 +49,24 @@ T checked_scale(matrix_view<T> x, const char* name) {
         for (std::int64_t k = 0; k < x.cols; ++k) largest_of_row = std::max(largest_of_row, bits(row[k]) & magnitude);
         if (largest_of_row >= infinity)
             throw std::invalid_argument(std::string(name) + " holds NaN or infinity; the first bad row is " +
-                                        std::to_string(i));
+                                        std::to_string(first_row + i));
         largest = std::max(largest, largest_of_row);
     }
     T value;
     std::memcpy(&value, &largest, sizeof value);
-    if (value == 0) return 1;
+    return value;
+}
+
+template <class T>
+T scale_for(T largest) {
+    if (largest == 0) return 1;
     const int limit = std::is_same_v<T, float> ? 126 : 1022;  // beyond it the scale itself would not be a normal number
-    return std::ldexp(T(1), std::clamp(-std::ilogb(value), -limit, limit));
+    return std::ldexp(T(1), std::clamp(-std::ilogb(largest), -limit, limit));
+}
+
+template <class T>
+T checked_scale(matrix_view<T> x, const char* name) {
+    return scale_for(checked_largest(x, name, 0));
 }
 
 template <class T>
@@ -93,6 +108,10 @@ bool is_tight(matrix_view<T> x, const std::int64_t* order, std::int64_t count, T
     return 4 * *middle < offset;
 }
 
+template float checked_largest(matrix_view<float>, const char*, std::int64_t);
+template double checked_largest(matrix_view<double>, const char*, std::int64_t);
+template float scale_for(float);
+template double scale_for(double);
 template float checked_scale(matrix_view<float>, const char*);
 template double checked_scale(matrix_view<double>, const char*);
 template std::vector<float> robust_centre(matrix_view<float>, const std::int64_t*, std::int64_t, float);
