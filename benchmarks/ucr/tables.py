@@ -248,8 +248,8 @@ def tuned(tuning: Sequence[Candidates], reporting: Sequence[Candidates]) -> str:
     best = sorted(subsets, key=lambda keys: on_tuning[keys])[:5]
     said = (
         f"The five best of {len(subsets)} rank averages on the tuning half, and what they are "
-        "worth on the other; then those that nothing was tuned for. How far ahead a head must be to "
-        "overrule the order was chosen on the tuning half too."
+        "worth on the other; then those that nothing was tuned for. How far ahead a head must be "
+        "to overrule the order was chosen on the tuning half too."
     )
     lines = ["## Tuned on one half, reported on the other", "", said, ""]
     lines += ["| rank average of | regret, tuning half | regret, reporting half |", "|---|---|---|"]
