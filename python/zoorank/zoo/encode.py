@@ -139,7 +139,7 @@ def encode_source(
         When an image file vanishes or breaks meanwhile.
     """
     wanted = tuple(cuts or spec.cuts or ("penultimate",))
-    where = _device(device)
+    where = torch_device(device)
     plan = _Plan.of(spec, target, store)
     if ALL not in wanted:
         known = plan.known(wanted)
@@ -257,7 +257,8 @@ class _Plan:
         )
 
 
-def _device(name: str) -> torch.device:
+def torch_device(name: str) -> torch.device:
+    """Turn "auto", "cpu" or "cuda:N" into a device that is there, or raise UsageError."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
