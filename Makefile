@@ -18,7 +18,7 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(STAMPS)/demo $(STAMPS)/core  ## rank four real networks on real data
-	$(BIN)/zoorank demo
+	$(BIN)/zoorank demo --store build/demo
 
 test: $(STAMPS)/test $(STAMPS)/core  ## lint, types, C++ tests, Python tests and doctests
 	$(MAKE) --no-print-directory lint
