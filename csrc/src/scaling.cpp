@@ -13,13 +13,6 @@ namespace {
 
 constexpr std::int64_t most_samples = 15;
 
-// Rows that stand for all: at most 15, evenly spaced.
-template <class Visit>
-void for_sampled_rows(const std::int64_t* order, std::int64_t count, Visit visit) {
-    const std::int64_t samples = std::min(count, most_samples);
-    for (std::int64_t s = 0; s < samples; ++s) visit(order[(2 * s + 1) * count / (2 * samples)]);
-}
-
 template <class T>
 using bits_of = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
 
@@ -32,6 +25,25 @@ bits_of<T> bits(T value) {
 
 }  // namespace
 
+std::vector<std::int64_t> sampled_rows(const std::int64_t* order, std::int64_t count) {
+    const std::int64_t samples = std::min(count, most_samples);
+    std::vector<std::int64_t> rows;
+    for (std::int64_t s = 0; s < samples; ++s) rows.push_back(order[(2 * s + 1) * count / (2 * samples)]);
+    return rows;
+}
+
+template <class T>
+T scale_for(T largest) {
+    if (largest == 0) return 1;
+    const int limit = std::is_same_v<T, float> ? 126 : 1022;  // beyond it the scale itself would not be a normal number
+    return std::ldexp(T(1), std::clamp(-std::ilogb(largest), -limit, limit));
+}
+
+void refuse_row(const char* name, std::int64_t row) {
+    throw std::invalid_argument(std::string(name) + " holds NaN or infinity; the first bad row is " +
+                                std::to_string(row));
+}
+
 template <class T>
 T checked_scale(matrix_view<T> x, const char* name) {
     // The bits of |x|, taken as an integer, order as |x| does, and above every finite value lie infinity and NaN.
@@ -42,23 +54,19 @@ T checked_scale(matrix_view<T> x, const char* name) {
         const T* row = x.row(i);
         bits_of<T> largest_of_row = 0;
         for (std::int64_t k = 0; k < x.cols; ++k) largest_of_row = std::max(largest_of_row, bits(row[k]) & magnitude);
-        if (largest_of_row >= infinity)
-            throw std::invalid_argument(std::string(name) + " holds NaN or infinity; the first bad row is " +
-                                        std::to_string(i));
+        if (largest_of_row >= infinity) refuse_row(name, i);
         largest = std::max(largest, largest_of_row);
     }
     T value;
     std::memcpy(&value, &largest, sizeof value);
-    if (value == 0) return 1;
-    const int limit = std::is_same_v<T, float> ? 126 : 1022;  // beyond it the scale itself would not be a normal number
-    return std::ldexp(T(1), std::clamp(-std::ilogb(value), -limit, limit));
+    return scale_for(value);
 }
 
 template <class T>
 std::vector<T> robust_centre(matrix_view<T> x, const std::int64_t* order, std::int64_t count, T scale) {
     std::array<const T*, most_samples> rows{};
     std::size_t samples = 0;
-    for_sampled_rows(order, count, [&](std::int64_t row) { rows[samples++] = x.row(row); });
+    for (const std::int64_t row : sampled_rows(order, count)) rows[samples++] = x.row(row);
     std::vector<T> centre(static_cast<std::size_t>(x.cols));
     std::array<T, most_samples> values{};
     const auto middle = values.begin() + static_cast<std::ptrdiff_t>(samples / 2);
@@ -79,7 +87,7 @@ bool is_tight(matrix_view<T> x, const std::int64_t* order, std::int64_t count, T
         offset += difference * difference;
     }
     std::vector<double> radii;
-    for_sampled_rows(order, count, [&](std::int64_t row) {
+    for (const std::int64_t row : sampled_rows(order, count)) {
         double radius = 0;
         for (std::size_t k = 0; k < own.size(); ++k) {
             const double difference =
@@ -87,12 +95,14 @@ bool is_tight(matrix_view<T> x, const std::int64_t* order, std::int64_t count, T
             radius += difference * difference;
         }
         radii.push_back(radius);
-    });
+    }
     const auto middle = radii.begin() + static_cast<std::ptrdiff_t>(radii.size() / 2);
     std::nth_element(radii.begin(), middle, radii.end());
     return 4 * *middle < offset;
 }
 
+template float scale_for(float);
+template double scale_for(double);
 template float checked_scale(matrix_view<float>, const char*);
 template double checked_scale(matrix_view<double>, const char*);
 template std::vector<float> robust_centre(matrix_view<float>, const std::int64_t*, std::int64_t, float);
