@@ -13,6 +13,11 @@ namespace {
 
 constexpr std::int64_t most_samples = 15;
 
+template <class Visit>
+void for_sampled_rows(const std::int64_t* order, std::int64_t count, Visit visit) {
+    for (const std::int64_t position : centre_rows(count)) visit(order[position]);
+}
+
 template <class T>
 using bits_of = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
 
@@ -25,11 +30,31 @@ bits_of<T> bits(T value) {
 
 }  // namespace
 
-std::vector<std::int64_t> sampled_rows(const std::int64_t* order, std::int64_t count) {
+std::vector<std::int64_t> centre_rows(std::int64_t count) {
     const std::int64_t samples = std::min(count, most_samples);
     std::vector<std::int64_t> rows;
-    for (std::int64_t s = 0; s < samples; ++s) rows.push_back(order[(2 * s + 1) * count / (2 * samples)]);
+    for (std::int64_t s = 0; s < samples; ++s) rows.push_back((2 * s + 1) * count / (2 * samples));
     return rows;
+}
+
+template <class T>
+T checked_largest(matrix_view<T> x, const char* name, std::int64_t first_row) {
+    // The bits of |x|, taken as an integer, order as |x| does, and above every finite value lie infinity and NaN.
+    constexpr bits_of<T> magnitude = ~bits_of<T>(0) >> 1;
+    const bits_of<T> infinity = bits(static_cast<T>(HUGE_VAL));
+    bits_of<T> largest = 0;
+    for (std::int64_t i = 0; i < x.rows; ++i) {
+        const T* row = x.row(i);
+        bits_of<T> largest_of_row = 0;
+        for (std::int64_t k = 0; k < x.cols; ++k) largest_of_row = std::max(largest_of_row, bits(row[k]) & magnitude);
+        if (largest_of_row >= infinity)
+            throw std::invalid_argument(std::string(name) + " holds NaN or infinity; the first bad row is " +
+                                        std::to_string(first_row + i));
+        largest = std::max(largest, largest_of_row);
+    }
+    T value;
+    std::memcpy(&value, &largest, sizeof value);
+    return value;
 }
 
 template <class T>
@@ -39,34 +64,16 @@ T scale_for(T largest) {
     return std::ldexp(T(1), std::clamp(-std::ilogb(largest), -limit, limit));
 }
 
-void refuse_row(const char* name, std::int64_t row) {
-    throw std::invalid_argument(std::string(name) + " holds NaN or infinity; the first bad row is " +
-                                std::to_string(row));
-}
-
 template <class T>
 T checked_scale(matrix_view<T> x, const char* name) {
-    // The bits of |x|, taken as an integer, order as |x| does, and above every finite value lie infinity and NaN.
-    constexpr bits_of<T> magnitude = ~bits_of<T>(0) >> 1;
-    const bits_of<T> infinity = bits(static_cast<T>(HUGE_VAL));
-    bits_of<T> largest = 0;
-    for (std::int64_t i = 0; i < x.rows; ++i) {
-        const T* row = x.row(i);
-        bits_of<T> largest_of_row = 0;
-        for (std::int64_t k = 0; k < x.cols; ++k) largest_of_row = std::max(largest_of_row, bits(row[k]) & magnitude);
-        if (largest_of_row >= infinity) refuse_row(name, i);
-        largest = std::max(largest, largest_of_row);
-    }
-    T value;
-    std::memcpy(&value, &largest, sizeof value);
-    return scale_for(value);
+    return scale_for(checked_largest(x, name, 0));
 }
 
 template <class T>
 std::vector<T> robust_centre(matrix_view<T> x, const std::int64_t* order, std::int64_t count, T scale) {
     std::array<const T*, most_samples> rows{};
     std::size_t samples = 0;
-    for (const std::int64_t row : sampled_rows(order, count)) rows[samples++] = x.row(row);
+    for_sampled_rows(order, count, [&](std::int64_t row) { rows[samples++] = x.row(row); });
     std::vector<T> centre(static_cast<std::size_t>(x.cols));
     std::array<T, most_samples> values{};
     const auto middle = values.begin() + static_cast<std::ptrdiff_t>(samples / 2);
@@ -87,7 +94,7 @@ bool is_tight(matrix_view<T> x, const std::int64_t* order, std::int64_t count, T
         offset += difference * difference;
     }
     std::vector<double> radii;
-    for (const std::int64_t row : sampled_rows(order, count)) {
+    for_sampled_rows(order, count, [&](std::int64_t row) {
         double radius = 0;
         for (std::size_t k = 0; k < own.size(); ++k) {
             const double difference =
@@ -95,12 +102,14 @@ bool is_tight(matrix_view<T> x, const std::int64_t* order, std::int64_t count, T
             radius += difference * difference;
         }
         radii.push_back(radius);
-    }
+    });
     const auto middle = radii.begin() + static_cast<std::ptrdiff_t>(radii.size() / 2);
     std::nth_element(radii.begin(), middle, radii.end());
     return 4 * *middle < offset;
 }
 
+template float checked_largest(matrix_view<float>, const char*, std::int64_t);
+template double checked_largest(matrix_view<double>, const char*, std::int64_t);
 template float scale_for(float);
 template double scale_for(double);
 template float checked_scale(matrix_view<float>, const char*);

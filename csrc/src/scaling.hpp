@@ -11,18 +11,18 @@ namespace zoorank {
 template <class T>
 T checked_scale(matrix_view<T> x, const char* name);
 
-/// That power of two, for the largest |x|.
+/// The two halves of checked_scale, for rows that come in blocks: the largest |x| of a block whose rows are counted
+/// from `first_row`, and the scale that belongs to the largest of all.
+template <class T>
+T checked_largest(matrix_view<T> x, const char* name, std::int64_t first_row);
 template <class T>
 T scale_for(T largest);
 
-/// The complaint about a NaN or an infinity in `row` of the matrix called `name`.
-[[noreturn]] void refuse_row(const char* name, std::int64_t row);
+/// Rows that stand for `count` rows: at most 15, evenly spaced, ascending.
+std::vector<std::int64_t> centre_rows(std::int64_t count);
 
-/// Rows that stand for all of x[order[0]], ..., x[order[count - 1]]: at most 15, evenly spaced.
-std::vector<std::int64_t> sampled_rows(const std::int64_t* order, std::int64_t count);
-
-/// The median of each feature over the sampled rows, times `scale`. A centre takes the cancellation out of |x|^2 +
-/// |y|^2 - 2xy; any point near the bulk of the rows will do.
+/// The median of each feature over at most 15 of the rows x[order[0]], ..., x[order[count - 1]], evenly spaced, times
+/// `scale`. A centre takes the cancellation out of |x|^2 + |y|^2 - 2xy; any point near the bulk of the rows will do.
 template <class T>
 std::vector<T> robust_centre(matrix_view<T> x, const std::int64_t* order, std::int64_t count, T scale);
 

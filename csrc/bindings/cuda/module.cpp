@@ -6,6 +6,7 @@
 #include "arrays.hpp"
 #include "cuda/backend.hpp"
 #include "cuda/device.hpp"
+#include "cuda/dlpack.hpp"
 #include "interruptible.hpp"
 
 namespace zoorank::bindings {
@@ -103,12 +104,24 @@ PYBIND11_MODULE(_cuda, module) {
         }
     });
     py::class_<device_array>(module, "DeviceArray")
+        .def_readonly("address", &device_array::address)
+        .def_readonly("rows", &device_array::rows)
+        .def_readonly("cols", &device_array::cols)
+        .def_readonly("is_double", &device_array::is_double)
         .def(py::init([](std::uintptr_t address, std::int64_t rows, std::int64_t cols, std::int64_t stride,
                          bool of_doubles, py::object keeper) {
                  return device_array{address, rows, cols, stride, of_doubles, std::move(keeper)};
              }),
              py::arg("address"), py::arg("rows"), py::arg("cols"), py::arg("stride"), py::arg("is_double"),
              py::arg("keeper"));
+    module.def(
+        "from_dlpack",
+        [](const py::capsule& capsule) {
+            const dlpack_matrix m(capsule);
+            return device_array{m.address(), m.rows(), m.cols(), m.stride(), m.is_double(), capsule};
+        },
+        py::arg("capsule"));
+    module.def("device_of", &cuda::device_of, py::arg("address"));
     module.def("unavailable_reason", &cuda::unavailable_reason);
     module.def("devices", &list_devices);
     module.def("euclidean_kernel", &cuda::euclidean_kernel, py::arg("features"), py::arg("device"));

@@ -55,6 +55,14 @@ std::vector<device_info> devices() {
     return found;
 }
 
+int device_of(std::uintptr_t address) {
+    cudaPointerAttributes attributes;
+    check(cudaPointerGetAttributes(&attributes, reinterpret_cast<const void*>(address)), "asking for an address");
+    if (attributes.type != cudaMemoryTypeDevice && attributes.type != cudaMemoryTypeManaged)
+        throw std::invalid_argument("the array's memory is not that of a CUDA device");
+    return attributes.device;
+}
+
 void reserve(std::int64_t needed, std::int64_t rows) {
     std::size_t free = 0, total = 0;
     check(cudaMemGetInfo(&free, &total), "asking for free memory");

@@ -27,6 +27,9 @@ std::string unavailable_reason();
 /// Every device that can be used. Throws std::runtime_error with unavailable_reason() when there is none.
 std::vector<device_info> devices();
 
+/// The device whose memory that address is. Throws std::invalid_argument for memory of no device.
+int device_of(std::uintptr_t address);
+
 /// A call that does not fit on the device; the message says what would.
 struct out_of_memory : std::runtime_error {
     using std::runtime_error::runtime_error;

@@ -10,7 +10,7 @@ std::string version_name(int version) {
 }
 
 std::string gibibytes(std::int64_t bytes) {
-    const std::int64_t hundredths = (bytes * 25 / 256 + (1 << 20) - 1) >> 20;  // rounded up
+    const std::int64_t hundredths = (bytes * 100 + (std::int64_t(1) << 30) - 1) >> 30;  // rounded up
     const std::string fraction = std::to_string(hundredths % 100);
     return std::to_string(hundredths / 100) + "." + (fraction.size() == 1 ? "0" : "") + fraction + " GiB";
 }

@@ -2,6 +2,7 @@
 // A matrix on the device with its rows looked over, and what the labels say of them: what every method begins with.
 #include <cstring>
 #include <numeric>
+#include <type_traits>
 #include <vector>
 #include <zoorank/views.hpp>
 
@@ -41,27 +42,26 @@ public:
         look_over(view_.data, view_.rows, view_.cols, view_.stride, found.get(), stream);
         survey result;
         to_host(&result, found.get(), 1, stream);
-        if (static_cast<std::int64_t>(result.first_bad_row) < view_.rows)
-            refuse_row(name, static_cast<std::int64_t>(result.first_bad_row));
-        if constexpr (sizeof(T) == sizeof(float)) {
-            const auto bits = static_cast<std::uint32_t>(result.largest_bits);
-            T largest;
-            std::memcpy(&largest, &bits, sizeof largest);
-            return scale_for(largest);
-        } else {
-            T largest;
-            std::memcpy(&largest, &result.largest_bits, sizeof largest);
-            return scale_for(largest);
+        const auto bad = static_cast<std::int64_t>(result.first_bad_row);
+        if (bad < view_.rows) {
+            std::vector<T> row(static_cast<std::size_t>(view_.cols));
+            to_host(row.data(), view_.row(bad), view_.cols, stream);
+            checked_largest(matrix_view<T>(row.data(), 1, view_.cols), name, bad);  // throws
         }
+        using bits_of_value = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+        const auto bits = static_cast<bits_of_value>(result.largest_bits);
+        T largest;
+        std::memcpy(&largest, &bits, sizeof largest);
+        return scale_for(largest);
     }
 
     /// robust_centre(), from the few rows that it looks at.
     std::vector<T> centre(const std::int64_t* order, std::int64_t count, T scale, cudaStream_t stream) const {
-        const std::vector<std::int64_t> rows = sampled_rows(order, count);
+        const std::vector<std::int64_t> rows = centre_rows(count);
         const auto samples = static_cast<std::int64_t>(rows.size());
         std::vector<T> values(static_cast<std::size_t>(samples * view_.cols));
         for (std::size_t s = 0; s < rows.size(); ++s)
-            check(cudaMemcpyAsync(values.data() + s * static_cast<std::size_t>(view_.cols), view_.row(rows[s]),
+            check(cudaMemcpyAsync(values.data() + s * static_cast<std::size_t>(view_.cols), view_.row(order[rows[s]]),
                                   static_cast<std::size_t>(view_.cols) * sizeof(T), cudaMemcpyDeviceToHost, stream),
                   "copying rows to the host");
         check(cudaStreamSynchronize(stream), "copying rows to the host");

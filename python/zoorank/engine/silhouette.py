@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from zoorank import _core
+from zoorank.engine import cuda
 from zoorank.engine.arrays import as_matrix
 from zoorank.engine.labels import number_classes
-from zoorank.engine.options import METRICS, check_choice, check_device, check_threads
+from zoorank.engine.options import METRICS, check_choice, check_threads, uses_cuda
 
 __all__ = [
     "METRICS",
@@ -81,7 +82,8 @@ def silhouette_samples(
     ----------
     X : array_like of shape (n, d), or (n, n) for ``metric="precomputed"``
         Encodings, or distances between them. float32 is computed in float32, to
-        within 5e-6 of the float64 answer; all else in float64.
+        within 5e-6 of the float64 answer; all else in float64. An array that lives on
+        a CUDA device is computed there, without a copy.
     labels : array_like of shape (n,)
         Integers or strings.
     metric : {"euclidean", "sqeuclidean", "cosine", "manhattan", "precomputed"}
@@ -100,7 +102,9 @@ def silhouette_samples(
         For NaN or infinity (naming the first bad row), labels of another length,
         fewer than 2 or more than n - 1 classes, an unknown metric.
     TypeError
-        For input that is sparse, complex or on another device.
+        For input that is sparse, complex or on a device that is not CUDA's.
+    RuntimeError
+        For an array on a CUDA device where none can be used, with the reason.
 
     References
     ----------
@@ -115,9 +119,12 @@ def silhouette_samples(
     array([0.909, 0.9  , 0.789, 0.826])
     """
     check_choice(metric, METRICS, "metric")
+    threads = check_threads(n_threads)
+    if uses_cuda("auto", X, metric):
+        return cuda.silhouettes(X, labels, metric)[0]
     matrix = as_matrix(X)
     _, codes = number_classes(labels, len(matrix))
-    return _core.silhouette_samples(matrix, codes, metric, check_threads(n_threads))
+    return _core.silhouette_samples(matrix, codes, metric, threads)
 
 
 def silhouette_score(
@@ -175,7 +182,8 @@ def silhouette(
     random_state : int, optional
         Seed of whatever is drawn at random; nothing is for an exact result.
     device : {"auto", "cpu", "cuda"}
-        Where to compute. ``"cuda"`` raises where there is no usable device.
+        Where to compute. ``"auto"`` computes where `X` lives: a torch or CuPy array on a
+        CUDA device is not copied. ``"cuda"`` raises where there is no usable device.
     precision : {"auto", "float32"}
         How float32 input is computed.
 
@@ -202,12 +210,16 @@ def silhouette(
     check_choice(metric, METRICS, "metric")
     check_choice(method, ("auto", "exact"), "method")
     check_choice(precision, ("auto", "float32"), "precision")
-    check_device(device)
+    on_cuda = uses_cuda(device, X, metric)
     if not tol > 0:
         raise ValueError(f"tol must be positive, got {tol!r}")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, got {confidence!r}")
     threads = check_threads(n_threads)
+    if on_cuda:
+        begin = time.perf_counter()
+        samples, classes, codes = cuda.silhouettes(X, labels, metric)
+        return _summarise(samples, classes, codes, metric, time.perf_counter() - begin)
     matrix = as_matrix(X)
     classes, codes = number_classes(labels, len(matrix))
     begin = time.perf_counter()
@@ -253,6 +265,9 @@ def silhouette_batch(
     """
     check_choice(metric, METRICS, "metric")
     threads = check_threads(n_threads)
+    Xs = list(Xs)
+    if any(uses_cuda("auto", X, metric) for X in Xs):
+        return [silhouette(X, labels, metric=metric, method="exact") for X in Xs]
     matrices = [as_matrix(X, f"Xs[{i}]") for i, X in enumerate(Xs)]
     if not matrices:
         return []
