@@ -59,7 +59,7 @@ clean:  ## remove what was built
 distclean: clean  ## remove .venv too
 	rm -rf $(VENV)
 
-CPP_FILES := $(shell find csrc tests -name '*.cpp' -o -name '*.hpp' -o -name '*.inl' -o -name '*.cu' -o -name '*.cuh')
+CPP_FILES := $(shell find csrc tests -name '*.c' -o -name '*.h' -o -name '*.cpp' -o -name '*.hpp' -o -name '*.inl' -o -name '*.cu' -o -name '*.cuh')
 
 define ctest
 	$(BIN)/cmake --preset $(1) --log-level=WARNING

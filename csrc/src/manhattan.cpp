@@ -33,11 +33,14 @@ public:
           kernels_(cpu::active_set<double>()),
           threads_(threads),
           options_(opt),
+          within_loops_(opt),
           scale_(static_cast<double>(checked_scale(x, "X"))),
           centre_(robust_centre(x, p.order.data(), x.rows, static_cast<T>(scale_))),
           class_of_(class_of_position(p)),
           own_(static_cast<std::size_t>(x.rows), 0.0),
-          nearest_(static_cast<std::size_t>(x.rows), std::numeric_limits<double>::infinity()) {}
+          nearest_(static_cast<std::size_t>(x.rows), std::numeric_limits<double>::infinity()) {
+        if (opt.progress) within_loops_.progress = [this](double) { return options_.progress(done_); };
+    }
 
     void run(array_view<double> samples) {
         // Sums of as many classes at a time as memory for another copy or two of the input holds.
@@ -73,10 +76,10 @@ private:
         const std::int64_t chunks = (count + classes_together - 1) / classes_together;
         for (std::int64_t k = 0; k < x_.cols; k += features_together) {
             const std::int64_t features = std::min(features_together, x_.cols - k);
-            parallel_for(features, threads_, x_.cols, options_, [&](std::int64_t f, int, progress_meter&) {
+            parallel_for(features, threads_, 0, within_loops_, [&](std::int64_t f, int, progress_meter&) {
                 sort_feature(k + f, with_own, sorted_[static_cast<std::size_t>(f)]);
             });
-            parallel_for(chunks, threads_, x_.cols, options_,
+            parallel_for(chunks, threads_, 0, within_loops_,
                          [&](std::int64_t chunk, int worker, progress_meter& meter) {
                              const std::int64_t begin = chunk * classes_together;
                              for (std::int64_t f = 0; f < features; ++f) {
@@ -85,6 +88,8 @@ private:
                                  meter.advance(0, worker);
                              }
                          });
+            done_ = static_cast<double>(first * x_.cols + count * (k + features)) /
+                    static_cast<double>(partition_.classes() * x_.cols);
             if (!with_own) continue;
             for (std::int64_t f = 0; f < features; ++f)
                 for (std::int64_t i = 0; i < x_.rows; ++i)
@@ -154,6 +159,8 @@ private:
     const cpu::kernel_set<double>& kernels_;
     const int threads_;
     const options& options_;
+    options within_loops_;  // of the many short loops of one call: they report the share done of the whole
+    double done_ = 0;
     const double scale_;
     const std::vector<T> centre_;
     const std::vector<std::int64_t> class_of_;

@@ -155,7 +155,7 @@ private:
     const std::function<void(std::int64_t, int, progress_meter&)>& task_;
     std::atomic<std::int64_t> next_{0}, done_{0};
     std::atomic<bool> stopped_{false};
-    std::chrono::steady_clock::time_point next_report_ = std::chrono::steady_clock::now() + report_interval;
+    std::chrono::steady_clock::time_point next_report_{};  // at once: a call may be one of many short ones
     std::mutex error_mutex_;
     std::exception_ptr error_;
 };

@@ -2,6 +2,8 @@
 #include <functional>
 #include <stdexcept>
 
+#include <zoorank/export.hpp>
+
 namespace zoorank {
 
 struct options {
@@ -15,7 +17,7 @@ struct options {
 };
 
 /// Thrown out of a call whose progress function returned false.
-struct cancelled : std::runtime_error {
+struct ZOORANK_API cancelled : std::runtime_error {
     cancelled() : std::runtime_error("cancelled") {}
 };
 

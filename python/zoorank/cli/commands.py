@@ -153,7 +153,7 @@ def demo(
     context: typer.Context,
     out: Out = None,
     store: Store = None,
-    limit: Limit = 500,
+    limit: Limit = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -161,9 +161,10 @@ def demo(
 
     Example: `zoorank demo --out results`
     """
-    manifest = Path(__file__).with_name("demo.toml")
+    from zoorank.zoo import DEMO_MANIFEST
+
     return _rank(
-        manifest,
+        DEMO_MANIFEST,
         None,
         command=context.obj,
         out=out,
@@ -253,6 +254,55 @@ def info(as_json: Json = False) -> int:
 
         _stdout().print(info_table(found))
     return 0
+
+
+@app.command()
+def bench(
+    metric: Annotated[
+        str, typer.Option(metavar="NAME,...", help="Distances.")
+    ] = "euclidean,cosine,sqeuclidean,manhattan",
+    dtype: Annotated[
+        str, typer.Option(metavar="NAME,...", help="float32, float64.")
+    ] = "float32,float64",
+    n: Annotated[str, typer.Option("--n", metavar="N,...", help="Samples.")] = "4000",
+    d: Annotated[str, typer.Option("--d", metavar="D,...", help="Features.")] = "64,512,2048",
+    classes: Annotated[str, typer.Option(metavar="K,...", help="Classes.")] = "10,1000",
+    threads: Annotated[int, typer.Option(min=1, help="Of the engine and of BLAS.")] = 1,
+    quick: Annotated[bool, typer.Option("--quick", help="One small shape: does it work?")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write MACHINE/kernels.csv and .json there."),
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Measure every kernel beside this machine's limits, each checked before it is timed.
+
+    Example: `zoorank bench --metric euclidean --n 20000 --d 128,512 --classes 10,100`
+    """
+    from zoorank.cli.bench import cases, run
+    from zoorank.engine.throughput import this_machine
+    from zoorank.report.throughput import (
+        throughput_json,
+        throughput_tables,
+        watched,
+        write_throughput,
+    )
+
+    wanted = cases(metrics=metric, dtypes=dtype, n=n, d=d, classes=classes, quick=quick)
+    limits, measuring = run(wanted, threads=threads, quick=quick)
+    found = watched(measuring, len(wanted))
+    here = this_machine()
+    if as_json:
+        typer.echo(throughput_json(here, limits, found), nl=False)
+    else:
+        _stdout().print(*throughput_tables(here, limits, found), sep="\n")
+    if out is not None:
+        written = ", ".join(map(str, write_throughput(out, here, limits, found)))
+        typer.echo(f"zoorank: written: {written}", err=True)
+    wrong = sum(not measured.correct for measured in found)
+    if wrong:
+        typer.echo(f"zoorank: {wrong} of {len(found)} kernels are wrong", err=True)
+    return FAILED if wrong else 0
 
 
 def _rank(zoo: Path, data: str | None, *, as_json: bool, quiet: bool, **settings: Any) -> int:
