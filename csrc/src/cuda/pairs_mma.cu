@@ -62,7 +62,7 @@ __device__ __forceinline__ void multiply_all(accumulators& sums, const fragments
             multiply(sums[i][j], a.of[i], b.of[j / 2][j % 2 * 2], b.of[j / 2][j % 2 * 2 + 1]);
 }
 
-__device__ __forceinline__ void accumulate(const unsigned char* a, const unsigned char* b, std::int64_t blocks,
+__device__ __forceinline__ void accumulate(const unsigned char* a, const unsigned char* b, int blocks,
                                            unsigned char* shared, accumulators& sums) {
     constexpr int lo = split::features / split::chunk_features;  // chunks from hi to lo
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
@@ -70,22 +70,30 @@ __device__ __forceinline__ void accumulate(const unsigned char* a, const unsigne
     const std::uint32_t row_b =
         split::image_bytes + (warp % 4 * warp_cols + lane % 8 + lane / 16 * 8) * split::row_bytes;
     const std::uint32_t base = shared_address(shared);
-    const auto fetch = [&](std::int64_t block) {
-        if (block < blocks) {
-            unsigned char* stage = shared + block % shape::stages * shape::stage_bytes;
-            copy_together<split::image_bytes, block_threads>(stage, a + block * split::image_bytes);
-            copy_together<split::image_bytes, block_threads>(stage + split::image_bytes,
-                                                             b + block * split::image_bytes);
+    // Of the next stage to fill: its place in the ring, and where its operands come from.
+    int filling = 0;
+    int left = blocks;
+    const auto fetch = [&] {
+        if (left > 0) {
+            unsigned char* stage = shared + filling * shape::stage_bytes;
+            copy_together<split::image_bytes, block_threads>(stage, a);
+            copy_together<split::image_bytes, block_threads>(stage + split::image_bytes, b);
+            a += split::image_bytes;
+            b += split::image_bytes;
+            --left;
         }
+        if (++filling == shape::stages) filling = 0;
         commit_copies();  // empty groups keep the count of pending ones right
     };
 #pragma unroll
-    for (int s = 0; s < shape::stages - 1; ++s) fetch(s);
-    for (std::int64_t block = 0; block < blocks; ++block) {
+    for (int s = 0; s < shape::stages - 1; ++s) fetch();
+    int reading = 0;
+    for (int block = 0; block < blocks; ++block) {
         wait_for_copies<shape::stages - 2>();
         __syncthreads();  // the stage is there for all, and all have done with the one that is filled next
-        fetch(block + shape::stages - 1);
-        const std::uint32_t stage = base + static_cast<std::uint32_t>(block % shape::stages) * shape::stage_bytes;
+        fetch();
+        const std::uint32_t stage = base + reading * shape::stage_bytes;
+        if (++reading == shape::stages) reading = 0;
 #pragma unroll
         for (int chunk = 0; chunk < lo; chunk += 2) {
             fragments_a rows;
@@ -107,7 +115,7 @@ __global__ void __launch_bounds__(block_threads, 2) split_sums_kernel(const __gr
     extern __shared__ __align__(128) unsigned char shared[];
     const tile_index tile = args.batch.at(blockIdx.x);
     if (tile.row > tile.col) return;
-    const std::int64_t blocks = split::blocks(args.rows.from.depth);
+    const int blocks = static_cast<int>(split::blocks(args.rows.from.depth));
     const unsigned char* packed = static_cast<const unsigned char*>(args.rows.packed);
     accumulators sums = {};
     accumulate(packed + split::image_offset(tile.row, 0, blocks), packed + split::image_offset(tile.col, 0, blocks),

@@ -31,7 +31,7 @@ struct by_products {
 template <class T>
 struct by_differences {
     static constexpr bool products = false;
-    __device__ static void step(T& sum, T x, T y) { sum += x < y ? y - x : x - y; }
+    __device__ static void step(T& sum, T x, T y) { sum += fabs(x - y); }
 };
 
 /// Accumulates over all features of two panels. `shared` may be reused when this returns.
@@ -41,12 +41,19 @@ __device__ __forceinline__ void accumulate(const T* a, const T* b, std::int64_t 
     using shape = simt_shape<T>;
     constexpr int stage_elements = panel::features<T> * shape::side;
     const int ty = threadIdx.x / 16, tx = threadIdx.x % 16;
-    const auto fetch = [&](std::int64_t block) {
-        if (block < blocks) {
-            unsigned char* stage = shared + block % shape::stages * shape::stage_bytes;
-            copy_together<shape::panel_bytes, block_threads>(stage, a + block * stage_elements);
-            copy_together<shape::panel_bytes, block_threads>(stage + shape::panel_bytes, b + block * stage_elements);
+    // Of the next stage to fill: its place in the ring, and where its operands come from.
+    int filling = 0;
+    std::int64_t left = blocks;
+    const auto fetch = [&] {
+        if (left > 0) {
+            unsigned char* stage = shared + filling * shape::stage_bytes;
+            copy_together<shape::panel_bytes, block_threads>(stage, a);
+            copy_together<shape::panel_bytes, block_threads>(stage + shape::panel_bytes, b);
+            a += stage_elements;
+            b += stage_elements;
+            --left;
         }
+        if (++filling == shape::stages) filling = 0;
         commit_copies();  // empty groups keep the count of pending ones right
     };
 #pragma unroll
@@ -54,12 +61,14 @@ __device__ __forceinline__ void accumulate(const T* a, const T* b, std::int64_t 
 #pragma unroll
         for (int j = 0; j < shape::held; ++j) sums[i][j] = 0;
 #pragma unroll
-    for (int s = 0; s < shape::stages - 1; ++s) fetch(s);
+    for (int s = 0; s < shape::stages - 1; ++s) fetch();
+    int reading = 0;
     for (std::int64_t block = 0; block < blocks; ++block) {
         wait_for_copies<shape::stages - 2>();
         __syncthreads();  // the stage is there for all, and all have done with the one that is filled next
-        fetch(block + shape::stages - 1);
-        const T* stage_a = reinterpret_cast<const T*>(shared + block % shape::stages * shape::stage_bytes);
+        fetch();
+        const T* stage_a = reinterpret_cast<const T*>(shared + reading * shape::stage_bytes);
+        if (++reading == shape::stages) reading = 0;
         const T* stage_b = stage_a + stage_elements;
 #pragma unroll 4
         for (int k = 0; k < panel::features<T>; ++k) {
