@@ -80,8 +80,11 @@ __global__ void __launch_bounds__(block_threads)
             hi[f] = __float2bfloat16_rn(value);
             lo[f] = __float2bfloat16_rn(value - __bfloat162float(hi[f]));
         }
-        *reinterpret_cast<uint4*>(image + split::chunk_offset(r, chunk)) = *reinterpret_cast<const uint4*>(hi);
-        *reinterpret_cast<uint4*>(image + split::chunk_offset(r, chunk + chunks)) = *reinterpret_cast<const uint4*>(lo);
+        uint4 words;
+        memcpy(&words, hi, sizeof words);
+        *reinterpret_cast<uint4*>(image + split::chunk_offset(r, chunk)) = words;
+        memcpy(&words, lo, sizeof words);
+        *reinterpret_cast<uint4*>(image + split::chunk_offset(r, chunk + chunks)) = words;
     }
 }
 
