@@ -16,14 +16,15 @@ using label_array = py::array_t<std::int64_t, py::array::c_style>;
 array_view<const std::int64_t> labels_of(const label_array& labels) { return {labels.data(), labels.size()}; }
 
 py::array_t<double> samples(const py::array& x, const label_array& labels, const std::string& metric_name,
-                            int threads) {
+                            int threads, const py::object& progress) {
     const metric how = parse_metric(metric_name);
     py::array_t<double> out(x.shape(0));
     for_float_type(x, "X", [&](auto element) {
         const auto view = borrow_matrix<decltype(element)>(x, "X");
         const array_view<double> result(out.mutable_data(), out.size());
-        interruptible(threads,
-                      [&](const options& opt) { silhouette_samples(view, labels_of(labels), result, how, opt); });
+        interruptible(
+            threads, [&](const options& opt) { silhouette_samples(view, labels_of(labels), result, how, opt); },
+            progress);
     });
     return out;
 }
@@ -52,7 +53,7 @@ std::vector<py::array_t<double>> batch(const std::vector<py::array>& xs, const l
 
 void register_silhouette(py::module_& module) {
     module.def("silhouette_samples", &samples, py::arg("X"), py::arg("labels").noconvert(), py::arg("metric"),
-               py::arg("threads"));
+               py::arg("threads"), py::arg("progress"));
     module.def("silhouette_batch", &batch, py::arg("Xs"), py::arg("labels").noconvert(), py::arg("metric"),
                py::arg("threads"));
 }

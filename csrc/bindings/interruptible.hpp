@@ -6,17 +6,23 @@
 
 namespace zoorank::bindings {
 
-/// Runs work(options) without the GIL and lets Ctrl-C, or any other signal whose Python handler raises, end it.
+/// Runs work(options) without the GIL. Ctrl-C, or any other signal whose Python handler raises, ends it, and so does an
+/// exception out of `progress`, which is called with the fraction done unless it is None.
 template <class Work>
-void interruptible(int threads, Work work) {
+void interruptible(int threads, Work work, const pybind11::object& progress = pybind11::none()) {
     std::exception_ptr raised;
     options opt;
     opt.threads = threads;
-    opt.progress = [&raised](double) {
+    opt.progress = [&raised, &progress](double fraction) {
         const pybind11::gil_scoped_acquire locked;
-        if (PyErr_CheckSignals() == 0) return true;
-        raised = std::make_exception_ptr(pybind11::error_already_set());
-        return false;
+        try {
+            if (PyErr_CheckSignals() != 0) throw pybind11::error_already_set();
+            if (!progress.is_none()) progress(fraction);
+            return true;
+        } catch (...) {
+            raised = std::current_exception();
+            return false;
+        }
     };
     try {
         const pybind11::gil_scoped_release unlocked;

@@ -5,5 +5,6 @@ PYBIND11_MODULE(_core, module) {
     register_build_info(module);
     register_silhouette(module);
     register_distances(module);
+    register_estimate(module);
     register_limits(module);
 }

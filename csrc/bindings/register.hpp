@@ -6,6 +6,7 @@ namespace zoorank::bindings {
 
 void register_silhouette(pybind11::module_& module);
 void register_distances(pybind11::module_& module);
+void register_estimate(pybind11::module_& module);
 void register_limits(pybind11::module_& module);
 void register_build_info(pybind11::module_& module);
 

@@ -18,7 +18,19 @@ struct partition {
     }
 };
 
+/// The class number of each row, in ascending order of labels.
+struct class_numbers {
+    std::vector<std::int64_t> of_row;
+    std::int64_t classes = 0;
+};
+
 /// Throws std::invalid_argument unless there are 2 to n - 1 classes.
+class_numbers number_classes(array_view<const std::int64_t> labels);
+
+/// Rows of which class numbers are given; a class may have none of them.
+partition partition_of(array_view<const std::int64_t> numbers, std::int64_t classes);
+
+/// Both of the above.
 partition partition_by_class(array_view<const std::int64_t> labels);
 
 /// For each sorted position, its class.

@@ -16,6 +16,7 @@ from zoorank._core import __version__
 from zoorank.engine import (
     SilhouetteResult,
     build_info,
+    nearest_neighbors,
     pairwise_distances,
     silhouette,
     silhouette_batch,
@@ -51,6 +52,7 @@ __all__ = [
     "build_info",
     "load_target",
     "load_zoo",
+    "nearest_neighbors",
     "pairwise_distances",
     "rank",
     "silhouette",

@@ -1,5 +1,5 @@
-from collections.abc import Sequence
-from typing import Any, TypedDict
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,15 @@ class _BuildInfo(TypedDict):
 def build_info() -> _BuildInfo: ...
 def arithmetic_rates(threads: int) -> dict[str, tuple[float, float]]: ...
 def read_rate(threads: int, n_bytes: int) -> float: ...
+
+_Progress: TypeAlias = Callable[[float], object] | None
+
 def silhouette_samples(
-    X: npt.NDArray[Any], labels: npt.NDArray[np.int64], metric: str, threads: int
+    X: npt.NDArray[Any],
+    labels: npt.NDArray[np.int64],
+    metric: str,
+    threads: int,
+    progress: _Progress,
 ) -> npt.NDArray[np.float64]: ...
 def silhouette_batch(
     Xs: Sequence[npt.NDArray[Any]], labels: npt.NDArray[np.int64], metric: str, threads: int
@@ -25,3 +32,51 @@ def silhouette_batch(
 def pairwise_distances(
     X: npt.NDArray[Any], Y: npt.NDArray[Any], metric: str, threads: int
 ) -> npt.NDArray[Any]: ...
+
+class RowStatistics32:
+    def __init__(self, labels: npt.NDArray[np.int64], n_features: int, metric: str) -> None: ...
+    def check(self, block: npt.NDArray[Any], first_row: int) -> None: ...
+    def add_moments(
+        self, block: npt.NDArray[Any], first_row: int, threads: int, progress: _Progress
+    ) -> None: ...
+    def class_points(self) -> npt.NDArray[np.float32]: ...
+    def restrict_to(self, candidates: npt.NDArray[np.int64]) -> None: ...
+    def surrogate(
+        self, block: npt.NDArray[Any], first_row: int, threads: int, progress: _Progress
+    ) -> npt.NDArray[np.float64]: ...
+
+class ExactRows32:
+    def __init__(
+        self,
+        statistics: RowStatistics32,
+        rows: npt.NDArray[Any],
+        indices: npt.NDArray[np.int64],
+    ) -> None: ...
+    def add(
+        self, block: npt.NDArray[Any], first_row: int, threads: int, progress: _Progress
+    ) -> None: ...
+    def silhouettes(self, count: int) -> npt.NDArray[np.float64]: ...
+
+class RowStatistics64:
+    def __init__(self, labels: npt.NDArray[np.int64], n_features: int, metric: str) -> None: ...
+    def check(self, block: npt.NDArray[Any], first_row: int) -> None: ...
+    def add_moments(
+        self, block: npt.NDArray[Any], first_row: int, threads: int, progress: _Progress
+    ) -> None: ...
+    def class_points(self) -> npt.NDArray[np.float64]: ...
+    def restrict_to(self, candidates: npt.NDArray[np.int64]) -> None: ...
+    def surrogate(
+        self, block: npt.NDArray[Any], first_row: int, threads: int, progress: _Progress
+    ) -> npt.NDArray[np.float64]: ...
+
+class ExactRows64:
+    def __init__(
+        self,
+        statistics: RowStatistics64,
+        rows: npt.NDArray[Any],
+        indices: npt.NDArray[np.int64],
+    ) -> None: ...
+    def add(
+        self, block: npt.NDArray[Any], first_row: int, threads: int, progress: _Progress
+    ) -> None: ...
+    def silhouettes(self, count: int) -> npt.NDArray[np.float64]: ...

@@ -2,9 +2,10 @@
 
 from zoorank.engine.distances import pairwise_distances
 from zoorank.engine.info import BuildInfo, build_info
+from zoorank.engine.neighbors import nearest_neighbors
+from zoorank.engine.result import SilhouetteResult
 from zoorank.engine.silhouette import (
     METRICS,
-    SilhouetteResult,
     silhouette,
     silhouette_batch,
     silhouette_samples,
@@ -16,6 +17,7 @@ __all__ = [
     "BuildInfo",
     "SilhouetteResult",
     "build_info",
+    "nearest_neighbors",
     "pairwise_distances",
     "silhouette",
     "silhouette_batch",

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from zoorank.engine.arrays import Matrix, as_matrix
 from zoorank.engine.devices import is_torch, on_device, to_host
 from zoorank.engine.labels import number_classes
+from zoorank.engine.rows import is_streamed, open_rows
 
 _LEGACY_STREAM = 1  # the default stream, by the name that CUDA and DLPack both know
 
@@ -130,7 +131,7 @@ def silhouettes(
     classes, codes : ndarray
         As of :func:`zoorank.engine.labels.number_classes`.
     """
-    matrix = _matrix(X, "X")
+    matrix = open_rows(X).load() if is_streamed(X) else _matrix(X, "X")
     classes, codes = number_classes(labels, len(matrix))
     device, stream, array = _place(matrix)
     return _module().silhouette_samples(array, codes, metric, device, stream), classes, codes

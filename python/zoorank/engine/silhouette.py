@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from zoorank import _core
-from zoorank.engine import cuda
-from zoorank.engine.arrays import as_matrix
+from zoorank.engine import cost, cuda
+from zoorank.engine.arrays import Matrix, as_matrix
+from zoorank.engine.estimate import (
+    Progress,
+    estimate_mean,
+    predicted_rows,
+    silhouettes_by_means,
+)
 from zoorank.engine.labels import number_classes
 from zoorank.engine.options import METRICS, check_choice, check_threads, uses_cuda
+from zoorank.engine.result import SilhouetteResult, exact_result
+from zoorank.engine.rows import MemoryRows, StreamedRows, is_streamed, open_rows
+
+METHODS = ("auto", "exact", "estimate")
+
+_Path = str | os.PathLike[str]
 
 __all__ = [
     "METRICS",
@@ -24,43 +36,6 @@ __all__ = [
     "silhouette_samples",
     "silhouette_score",
 ]
-
-
-@dataclass(frozen=True, eq=False)
-class SilhouetteResult:
-    """A mean silhouette coefficient and what is known about it.
-
-    Attributes
-    ----------
-    score : float
-        The mean silhouette coefficient over all samples, in [-1, 1].
-    half_width : float
-        Half the width of the confidence interval around `score`; 0.0 when exact.
-    method : str
-        How it was computed: ``"exact"``.
-    metric : str
-        The distance between samples.
-    per_class : ndarray of shape (K,)
-        The mean over the samples of each class, in the order of `classes`.
-    classes : ndarray of shape (K,)
-        The distinct labels, ascending.
-    n_samples : int
-        How many samples `score` is the mean of.
-    seconds : float
-        Wall time of the computation; in a batch, its share by number of encodings.
-    """
-
-    score: float
-    half_width: float
-    method: str
-    metric: str
-    per_class: npt.NDArray[np.float64]
-    classes: npt.NDArray[Any]
-    n_samples: int
-    seconds: float
-
-    def __float__(self) -> float:
-        return self.score
 
 
 def silhouette_samples(
@@ -122,9 +97,9 @@ def silhouette_samples(
     threads = check_threads(n_threads)
     if uses_cuda("auto", X, metric):
         return cuda.silhouettes(X, labels, metric)[0]
-    matrix = as_matrix(X)
-    _, codes = number_classes(labels, len(matrix))
-    return _core.silhouette_samples(matrix, codes, metric, threads)
+    rows = _rows_of(X)
+    _, codes = number_classes(labels, rows.shape[0])
+    return _exact_samples(rows, X, codes, metric, threads, None)
 
 
 def silhouette_score(
@@ -155,37 +130,55 @@ def silhouette_score(
 
 
 def silhouette(
-    X: npt.ArrayLike,
+    X: npt.ArrayLike | _Path | Sequence[_Path],
     labels: npt.ArrayLike,
     *,
     metric: str = "euclidean",
     method: str = "auto",
     tol: float = 1e-3,
     confidence: float = 0.99,
-    random_state: int | None = None,  # noqa: ARG001  exact: nothing is drawn
+    random_state: int | np.random.Generator | None = None,
     device: str = "auto",
     precision: str = "auto",
     n_threads: int | None = None,
+    progress: Progress | None = None,
 ) -> SilhouetteResult:
     """Mean silhouette coefficient with its error, per-class means and cost.
 
+    Euclidean silhouettes of many samples are estimated: a surrogate of every
+    sample's, from class means alone, is corrected by the exact value of a random few
+    [1]_. The estimate is unbiased, and its interval comes from how far the two differ
+    on the samples drawn.
+
     Parameters
     ----------
-    X, labels, metric, n_threads
+    X : array_like of shape (n, d), path, or list of shards
+        As for :func:`silhouette_samples`; or a ``.npy`` or ``.safetensors`` file, or a
+        list of such files and of arrays, one after the other. Files and
+        :class:`numpy.memmap` are estimated in blocks, in memory that does not grow
+        with them beyond a few numbers a row.
+    labels, metric, n_threads
         As for :func:`silhouette_samples`.
-    method : {"auto", "exact"}
-        ``"auto"`` is exact.
+    method : {"auto", "exact", "estimate"}
+        ``"auto"`` is exact unless that would take more than about a second on two
+        cores and more than an estimate; the rule looks at the shape alone, not at the
+        machine. ``"estimate"`` is exact too where it could not be cheaper: for metrics
+        other than ``euclidean``, and where most samples would have to be drawn.
     tol : float
-        The half width that the result may have; an exact one has 0.
+        Samples are drawn until the half width is at most this.
     confidence : float
         The share of intervals that are to hold the exact score, in (0, 1).
-    random_state : int, optional
-        Seed of whatever is drawn at random; nothing is for an exact result.
+    random_state : int or numpy.random.Generator, optional
+        Seed of the draw. An estimate has the same bits for the same seed.
     device : {"auto", "cpu", "cuda"}
         Where to compute. ``"auto"`` computes where `X` lives: a torch or CuPy array on a
-        CUDA device is not copied. ``"cuda"`` raises where there is no usable device.
+        CUDA device is not copied. ``"cuda"`` raises where there is no usable device. On
+        a device results are exact, and files are read into memory first.
     precision : {"auto", "float32"}
         How float32 input is computed.
+    progress : callable, optional
+        Called about twenty times a second with the fraction done, which never falls,
+        and with 1.0 at the end. An exception that it raises ends the call.
 
     Returns
     -------
@@ -194,9 +187,14 @@ def silhouette(
     Raises
     ------
     ValueError, TypeError
-        As for :func:`silhouette_samples`.
+        As for :func:`silhouette_samples`; and for files of another kind.
     RuntimeError
         For ``device="cuda"`` without a usable device, with the reason.
+
+    References
+    ----------
+    .. [1] C. Sarndal, B. Swensson, J. Wretman, "Model Assisted Survey Sampling",
+       Springer, 1992: the difference estimator.
 
     Examples
     --------
@@ -206,9 +204,16 @@ def silhouette(
     (0.856, 0.0, 'exact')
     >>> dict(zip(result.classes.tolist(), result.per_class.round(3).tolist()))
     {'a': 0.905, 'b': 0.808}
+
+    >>> import numpy as np
+    >>> y = np.arange(20_000) % 10
+    >>> X = np.random.default_rng(0).normal(size=(20_000, 8)) + y[:, None]
+    >>> result = zoorank.silhouette(X, y, method="estimate", tol=1e-3, random_state=0)
+    >>> result.method, result.half_width <= 1e-3
+    ('estimate', True)
     """
     check_choice(metric, METRICS, "metric")
-    check_choice(method, ("auto", "exact"), "method")
+    check_choice(method, METHODS, "method")
     check_choice(precision, ("auto", "float32"), "precision")
     on_cuda = uses_cuda(device, X, metric)
     if not tol > 0:
@@ -219,12 +224,50 @@ def silhouette(
     if on_cuda:
         begin = time.perf_counter()
         samples, classes, codes = cuda.silhouettes(X, labels, metric)
-        return _summarise(samples, classes, codes, metric, time.perf_counter() - begin)
-    matrix = as_matrix(X)
-    classes, codes = number_classes(labels, len(matrix))
+        if progress is not None:
+            progress(1.0)
+        return exact_result(samples, classes, codes, metric, time.perf_counter() - begin)
+    rows = _rows_of(X)
+    n, d = rows.shape
+    classes, codes = number_classes(labels, n)
     begin = time.perf_counter()
-    samples = _core.silhouette_samples(matrix, codes, metric, threads)
-    return _summarise(samples, classes, codes, metric, time.perf_counter() - begin)
+    estimated = metric == "euclidean" and 2 <= len(classes) < n
+    if method == "auto":
+        drawn = predicted_rows(n, len(classes), tol, confidence)
+        estimated = estimated and not cost.prefers_exact(n, d, len(classes), drawn)
+    estimated = estimated and method != "exact"
+    found = None
+    if estimated:
+        found = estimate_mean(
+            rows,
+            codes,
+            len(classes),
+            tol=tol,
+            confidence=confidence,
+            random_state=random_state,
+            threads=threads,
+            progress=progress,
+        )
+    if found is None:
+        # Of an estimate that was given up, progress has been reported already.
+        reported = None if estimated else progress
+        samples = _exact_samples(rows, X, codes, metric, threads, reported)
+    if progress is not None:
+        progress(1.0)
+    if found is None:
+        return exact_result(samples, classes, codes, metric, time.perf_counter() - begin)
+    return SilhouetteResult(
+        score=found.score,
+        half_width=found.half_width,
+        method="exact" if found.rows_evaluated == n else "estimate",
+        metric=metric,
+        per_class=found.per_class,
+        classes=classes,
+        n_samples=n,
+        seconds=time.perf_counter() - begin,
+        rows_evaluated=found.rows_evaluated,
+        per_class_half_width=found.per_class_half_width,
+    )
 
 
 def silhouette_batch(
@@ -282,24 +325,27 @@ def silhouette_batch(
         scored = _core.silhouette_batch([matrices[i] for i in members], codes, metric, threads)
         samples.update(zip(members, scored, strict=True))
     seconds = (time.perf_counter() - begin) / len(matrices)
-    return [_summarise(samples[i], classes, codes, metric, seconds) for i in range(len(matrices))]
+    return [exact_result(samples[i], classes, codes, metric, seconds) for i in range(len(matrices))]
 
 
-def _summarise(
-    samples: npt.NDArray[np.float64],
-    classes: npt.NDArray[Any],
+def _rows_of(X: Any) -> MemoryRows | StreamedRows:
+    return open_rows(X) if is_streamed(X) else MemoryRows(as_matrix(X))
+
+
+def _exact_samples(
+    rows: MemoryRows | StreamedRows,
+    X: Any,
     codes: npt.NDArray[np.int64],
     metric: str,
-    seconds: float,
-) -> SilhouetteResult:
-    sums = np.bincount(codes, weights=samples, minlength=len(classes))
-    return SilhouetteResult(
-        score=float(samples.mean()),
-        half_width=0.0,
-        method="exact",
-        metric=metric,
-        per_class=sums / np.bincount(codes, minlength=len(classes)),
-        classes=classes,
-        n_samples=len(samples),
-        seconds=seconds,
-    )
+    threads: int,
+    progress: Progress | None,
+) -> npt.NDArray[np.float64]:
+    """Go through all pairs, in memory; files are streamed where no pairs are needed."""
+    matrix: Matrix
+    if isinstance(rows, MemoryRows):
+        matrix = rows.matrix
+    elif metric in {"cosine", "sqeuclidean"}:
+        return silhouettes_by_means(rows, codes, metric, threads, progress)
+    else:
+        matrix = as_matrix(X) if isinstance(X, np.ndarray) else rows.load()
+    return _core.silhouette_samples(matrix, codes, metric, threads, progress)

@@ -46,7 +46,7 @@ def mean_silhouette(X: Array, labels: Array, *, metric: str) -> ScoreValue:
     >>> mean_silhouette(X, np.array(["a", "a", "b", "b"]), metric="cosine").value
     1.0
     """
-    result = engine.silhouette(X, labels, metric=metric)
+    result = engine.silhouette(X, labels, metric=metric, random_state=0)
     return ScoreValue(float(result.score), float(result.half_width), as_floats(result.per_class))
 
 

@@ -1,0 +1,90 @@
+#pragma once
+// What an estimate of a mean silhouette is made of, over rows that come in blocks: a surrogate of s for every row from
+// class means alone, and exact s for a few rows. docs/estimator.md has the mathematics.
+//
+//     row_statistics<float> rows(labels, cols);
+//     for (each block) rows.check(block, first_row);
+//     for (each block) rows.add_moments(block, first_row);
+//     for (each block) rows.surrogate(block, first_row, samples);      // O(rows * classes * cols)
+//     exact_rows<float> drawn(rows, some_rows, their_indices);
+//     for (each block) drawn.add(block, first_row);                    // O(rows * drawn * cols)
+//     drawn.silhouettes(out);
+//
+// A block is any run of consecutive rows; rows in memory are one block. Results have the same bits for any number of
+// threads, and depend on how rows are cut into blocks by rounding only.
+#include <cstdint>
+#include <memory>
+#include <vector>
+#include <zoorank/export.hpp>
+#include <zoorank/metric.hpp>
+#include <zoorank/options.hpp>
+#include <zoorank/views.hpp>
+
+namespace zoorank {
+
+/// Class moments of rows, and silhouettes from them. Memory: O(rows + classes * cols).
+template <class T>
+class ZOORANK_API row_statistics {
+public:
+    /// Any metric but precomputed. Throws std::invalid_argument unless there are 2 to n - 1 classes.
+    row_statistics(array_view<const std::int64_t> labels, std::int64_t cols, metric how = metric::euclidean);
+    ~row_statistics();
+    row_statistics(row_statistics&&) noexcept;
+
+    std::int64_t rows() const noexcept;
+    std::int64_t classes() const noexcept;
+    std::int64_t cols() const noexcept;
+
+    /// First pass, blocks in order. Throws std::invalid_argument naming the first row with NaN or infinity.
+    void check(matrix_view<T> block, std::int64_t first_row);
+
+    /// Second pass.
+    void add_moments(matrix_view<T> block, std::int64_t first_row, const options& opt = {});
+
+    /// The mean of class c, and its mean squared distance to the rows of the class, in the units of the input and
+    /// around a centre of the library's choice: a class is the point (mean, root of the spread), and the squared
+    /// distance of (row, 0) to it is the mean squared distance of the row to the class. Euclidean metrics only.
+    /// `points` has room for classes x (cols + 1) values.
+    void class_points(array_view<T> points) const;
+
+    /// From now on, rows of class c are compared with the classes candidates[c * per_class + ...] only.
+    void restrict_to(std::vector<std::int64_t> candidates, std::int64_t per_class);
+
+    /// Third pass: s of each row of the block, exact for sqeuclidean and cosine. For euclidean, with the root of each
+    /// mean squared distance in place of the mean distance. Not for manhattan.
+    void surrogate(matrix_view<T> block, std::int64_t first_row, array_view<double> samples,
+                   const options& opt = {}) const;
+
+    struct state;
+    const state& internals() const noexcept { return *state_; }
+
+private:
+    std::unique_ptr<state> state_;
+};
+
+/// Exact silhouettes of a few rows. Memory: O(drawn * (cols + classes)).
+template <class T>
+class ZOORANK_API exact_rows {
+public:
+    /// Copies the drawn rows, which are rows indices[0], ... of all; `statistics` must have checked every row and stays
+    /// where it is. Metrics euclidean and manhattan.
+    exact_rows(const row_statistics<T>& statistics, matrix_view<T> drawn, array_view<const std::int64_t> indices);
+    ~exact_rows();
+    exact_rows(exact_rows&&) noexcept;
+
+    void add(matrix_view<T> block, std::int64_t first_row, const options& opt = {});
+
+    /// s of each drawn row; every row has to have been added once.
+    void silhouettes(array_view<double> samples) const;
+
+private:
+    struct state;
+    std::unique_ptr<state> state_;
+};
+
+extern template class row_statistics<float>;
+extern template class row_statistics<double>;
+extern template class exact_rows<float>;
+extern template class exact_rows<double>;
+
+}  // namespace zoorank

@@ -1,0 +1,158 @@
+#include "row_statistics.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+
+#include "scaling.hpp"
+#include "thread_pool.hpp"
+
+namespace zoorank {
+
+template <class T>
+row_statistics<T>::state::state(class_numbers all_numbers, std::int64_t columns, metric m)
+    : numbers(std::move(all_numbers)),
+      cols(columns),
+      how(m),
+      sizes(static_cast<std::size_t>(numbers.classes), 0),
+      moments(how == metric::manhattan ? 0 : numbers.classes, columns) {
+    for (const std::int64_t c : numbers.of_row) ++sizes[static_cast<std::size_t>(c)];
+    frame.directions = how == metric::cosine;
+}
+
+template <class T>
+void row_statistics<T>::state::check_block(matrix_view<T> block, std::int64_t first_row) const {
+    if (block.cols != cols)
+        throw std::invalid_argument("a block has " + std::to_string(block.cols) + " features and the rows have " +
+                                    std::to_string(cols));
+    if (first_row < 0 || block.rows > rows() - first_row)
+        throw std::invalid_argument("a block of rows " + std::to_string(first_row) + " to " +
+                                    std::to_string(first_row + block.rows) + " lies outside the " +
+                                    std::to_string(rows()) + " rows that have labels");
+}
+
+template <class T>
+void row_statistics<T>::state::require(std::int64_t done, const char* pass) const {
+    if (done != rows())
+        throw std::invalid_argument(std::string(pass) + " comes first, for all " + std::to_string(rows()) +
+                                    " rows; it has seen " + std::to_string(done));
+}
+
+template <class T>
+partition row_statistics<T>::state::partition_of_block(matrix_view<T> block, std::int64_t first_row) const {
+    check_block(block, first_row);
+    return partition_of({numbers.of_row.data() + first_row, block.rows}, numbers.classes);
+}
+
+template <class T>
+row_statistics<T>::row_statistics(array_view<const std::int64_t> labels, std::int64_t cols, metric how) {
+    if (cols < 1) throw std::invalid_argument("X has no features");
+    if (how == metric::precomputed) throw std::invalid_argument("metric 'precomputed' has no rows to sum up");
+    state_ = std::make_unique<state>(number_classes(labels), cols, how);
+}
+
+template <class T>
+row_statistics<T>::~row_statistics() = default;
+template <class T>
+row_statistics<T>::row_statistics(row_statistics&&) noexcept = default;
+
+template <class T>
+std::int64_t row_statistics<T>::rows() const noexcept {
+    return state_->rows();
+}
+
+template <class T>
+std::int64_t row_statistics<T>::classes() const noexcept {
+    return state_->numbers.classes;
+}
+
+template <class T>
+std::int64_t row_statistics<T>::cols() const noexcept {
+    return state_->cols;
+}
+
+template <class T>
+void row_statistics<T>::check(matrix_view<T> block, std::int64_t first_row) {
+    state& s = *state_;
+    s.check_block(block, first_row);
+    if (first_row != s.checked)
+        throw std::invalid_argument("blocks are checked in order: row " + std::to_string(s.checked) + " is next, not " +
+                                    std::to_string(first_row));
+    s.largest = std::max(s.largest, checked_largest(block, "X", first_row));
+    s.checked += block.rows;
+    for (const std::int64_t row : centre_rows(s.rows()))
+        if (row >= first_row && row < s.checked) {
+            const T* values = block.row(row - first_row);
+            s.samples.insert(s.samples.end(), values, values + s.cols);
+        }
+    if (s.checked < s.rows()) return;
+    s.frame.scale = scale_for(s.largest);
+    if (s.how != metric::euclidean && s.how != metric::sqeuclidean) return;
+    std::vector<std::int64_t> order(s.samples.size() / static_cast<std::size_t>(s.cols));
+    std::iota(order.begin(), order.end(), 0);
+    const auto count = static_cast<std::int64_t>(order.size());
+    s.frame.centre = robust_centre(matrix_view<T>(s.samples.data(), count, s.cols), order.data(), count, s.frame.scale);
+}
+
+template <class T>
+void row_statistics<T>::add_moments(matrix_view<T> block, std::int64_t first_row, const options& opt) {
+    state& s = *state_;
+    s.require(s.checked, "check");
+    if (s.how == metric::manhattan) throw std::invalid_argument("metric 'manhattan' has no use for moments");
+    const partition p = s.partition_of_block(block, first_row);
+    s.moments.add(block, p, s.frame, resolve_threads(opt.threads), opt);
+    s.summed += block.rows;
+    if (s.summed == s.rows()) s.search.emplace(s.moments, s.how == metric::euclidean);
+}
+
+template <class T>
+void row_statistics<T>::class_points(array_view<T> points) const {
+    const state& s = *state_;
+    s.require(s.summed, "add_moments");
+    if (s.frame.directions) throw std::invalid_argument("metric 'cosine' has no class points");
+    if (points.size != classes() * (s.cols + 1))
+        throw std::invalid_argument("room for " + std::to_string(points.size) + " values, need " +
+                                    std::to_string(classes() * (s.cols + 1)));
+    const double unscale = 1 / static_cast<double>(s.frame.scale);
+    for (std::int64_t c = 0; c < classes(); ++c) {
+        T* point = points.data + c * (s.cols + 1);
+        for (std::int64_t k = 0; k < s.cols; ++k) point[k] = static_cast<T>(s.moments.mean(c)[k] * unscale);
+        point[s.cols] =
+            static_cast<T>(std::sqrt(s.moments.spread(c) / static_cast<double>(s.moments.size(c))) * unscale);
+    }
+}
+
+template <class T>
+void row_statistics<T>::restrict_to(std::vector<std::int64_t> candidates, std::int64_t per_class) {
+    state& s = *state_;
+    s.require(s.summed, "add_moments");
+    if (per_class < 1 || static_cast<std::int64_t>(candidates.size()) != classes() * per_class)
+        throw std::invalid_argument(std::to_string(candidates.size()) + " candidates for " + std::to_string(classes()) +
+                                    " classes of " + std::to_string(per_class));
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+        const std::int64_t c = static_cast<std::int64_t>(i) / per_class;
+        if (candidates[i] < 0 || candidates[i] >= classes() || candidates[i] == c)
+            throw std::invalid_argument("class " + std::to_string(c) + " has candidate " +
+                                        std::to_string(candidates[i]) + "; allowed are the other classes, 0 to " +
+                                        std::to_string(classes() - 1));
+    }
+    s.search->restrict_to(std::move(candidates), per_class);
+}
+
+template <class T>
+void row_statistics<T>::surrogate(matrix_view<T> block, std::int64_t first_row, array_view<double> samples,
+                                  const options& opt) const {
+    const state& s = *state_;
+    s.require(s.summed, "add_moments");
+    if (samples.size != block.rows)
+        throw std::invalid_argument("a block has " + std::to_string(block.rows) + " rows and there is room for " +
+                                    std::to_string(samples.size) + " samples");
+    s.search->run(block, s.partition_of_block(block, first_row), s.frame, samples, resolve_threads(opt.threads), opt);
+}
+
+template class row_statistics<float>;
+template class row_statistics<double>;
+
+}  // namespace zoorank

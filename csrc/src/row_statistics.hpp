@@ -1,0 +1,35 @@
+#pragma once
+// What row_statistics knows; exact_rows reads it.
+#include <optional>
+#include <zoorank/estimate.hpp>
+
+#include "mean_search.hpp"
+#include "moments.hpp"
+#include "partition.hpp"
+
+namespace zoorank {
+
+template <class T>
+struct row_statistics<T>::state {
+    state(class_numbers all_numbers, std::int64_t columns, metric m);
+
+    std::int64_t rows() const noexcept { return static_cast<std::int64_t>(numbers.of_row.size()); }
+
+    /// Throws std::invalid_argument unless the block is rows of ours.
+    void check_block(matrix_view<T> block, std::int64_t first_row) const;
+    void require(std::int64_t done, const char* pass) const;
+    partition partition_of_block(matrix_view<T> block, std::int64_t first_row) const;
+
+    class_numbers numbers;
+    std::int64_t cols;
+    metric how;
+    std::vector<std::int64_t> sizes;  // of classes
+    std::int64_t checked = 0, summed = 0;
+    T largest = 0;
+    std::vector<T> samples;  // the rows of which the centre is the median
+    row_frame<T> frame;
+    class_moments moments;
+    std::optional<mean_search> search;
+};
+
+}  // namespace zoorank

@@ -1,0 +1,266 @@
+"""Nearest neighbours, by FAISS where it is installed and by the engine's own kernels else."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zoorank import _core
+from zoorank.engine.arrays import Matrix, as_matrix
+from zoorank.engine.options import check_choice, check_threads
+
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+NEIGHBOR_METRICS = ("euclidean", "sqeuclidean", "cosine", "manhattan")
+NEIGHBOR_METHODS = ("auto", "exact", "approximate")
+
+# Above this many points an inverted file beats looking at all of them, at the recall that
+# benchmarks/estimator_index.py prints; a graph (HNSW) took longer to build than it saved.
+FLAT_POINTS = 30_000
+
+# From this many rows on, "auto" is approximate.
+_APPROXIMATE_FROM = 200_000
+
+# Candidates beyond k, so that rounding in the search decides nothing.
+_SPARE = 8
+
+_BLOCK = 1 << 24  # distances at once
+
+
+def nearest_neighbors(
+    X: npt.ArrayLike,
+    k: int,
+    *,
+    metric: str = "euclidean",
+    method: str = "auto",
+    n_threads: int | None = None,
+) -> tuple[Floats, Integers]:
+    """The `k` nearest other rows of each row.
+
+    A row is never its own neighbour: it is left out by its index, so that a duplicate
+    of it is found at distance 0.
+
+    Parameters
+    ----------
+    X : array_like of shape (n, d)
+        As for :func:`silhouette_samples`.
+    k : int
+        At least 1, at most n - 1.
+    metric : {"euclidean", "sqeuclidean", "cosine", "manhattan"}
+    method : {"auto", "exact", "approximate"}
+        ``"approximate"`` searches an inverted file and needs FAISS; it misses a few
+        percent of neighbours. ``"auto"`` is exact below 200 000 rows, for
+        ``manhattan``, and without FAISS.
+    n_threads : int, optional
+        As for :func:`silhouette_samples`.
+
+    Returns
+    -------
+    distances : ndarray of shape (n, k), float64
+        Ascending.
+    indices : ndarray of shape (n, k), int64
+        Equal distances in order of index. -1, at distance infinity, where an
+        approximate search found fewer than k.
+
+    Raises
+    ------
+    ValueError
+        For NaN or infinity, an unknown metric or method, or `k` out of range.
+    RuntimeError
+        For ``"approximate"`` without FAISS, or when faiss-cpu and faiss-gpu are both
+        installed and hide each other.
+
+    References
+    ----------
+    M. Douze et al., "The Faiss library", arXiv:2401.08281, 2024.
+
+    Examples
+    --------
+    >>> import zoorank
+    >>> distances, indices = zoorank.nearest_neighbors([[0.0], [1.0], [5.0]], 1)
+    >>> indices.ravel().tolist(), distances.ravel().tolist()
+    ([1, 0, 1], [1.0, 1.0, 4.0])
+    """
+    check_choice(metric, NEIGHBOR_METRICS, "metric")
+    check_choice(method, NEIGHBOR_METHODS, "method")
+    threads = check_threads(n_threads)
+    matrix = as_matrix(X)
+    n = len(matrix)
+    if not 1 <= k < n:
+        raise ValueError(f"k must lie between 1 and n_samples - 1 = {n - 1}, got {k}")
+    bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
+    if len(bad):
+        raise ValueError(f"X holds NaN or infinity; the first bad row is {bad[0]}")
+    if metric == "cosine" and not matrix.any(axis=1).all():
+        zero = np.flatnonzero(~matrix.any(axis=1))[0]
+        raise ValueError(f"a row of zeros has no cosine neighbours; the first one is {zero}")
+    faiss = None if metric == "manhattan" else load_faiss()
+    if method == "approximate" and faiss is None:
+        why = "metric 'manhattan' has no index" if metric == "manhattan" else "FAISS is missing"
+        raise RuntimeError(f"method='approximate': {why}; pip install 'zoorank[faiss-cpu]'")
+    approximate = method == "approximate" or (method == "auto" and n >= _APPROXIMATE_FROM)
+    wanted = min(n, k + 1 + _SPARE)
+    if faiss is None:
+        found = _brute_force(matrix, matrix, wanted, metric, threads)
+    else:
+        points = _points(matrix, metric)
+        found = _search(faiss, points, points, wanted, approximate, threads)
+    return _ranked(matrix, found, k, metric)
+
+
+def class_candidates(points: Matrix, count: int, threads: int) -> Integers:
+    """The `count` classes nearest to each class, itself left out.
+
+    Parameters
+    ----------
+    points : ndarray of shape (K, d + 1)
+        Means, and in the last column the root of the spread: the squared distance of
+        (x, 0) to a point is the mean squared distance of x to the class.
+    count : int
+        Less than K.
+    threads : int
+
+    Returns
+    -------
+    ndarray of shape (K, count), int64
+    """
+    queries = points.copy()
+    queries[:, -1] = 0
+    faiss = load_faiss()
+    if faiss is None:
+        found = _brute_force(queries, points, count + 1, "sqeuclidean", threads)
+    else:
+        centre = points.mean(axis=0)
+        centre[-1] = 0
+        around = np.ascontiguousarray(points - centre, np.float32)
+        asked = np.ascontiguousarray(queries - centre, np.float32)
+        found = _search(faiss, around, asked, count + 1, len(points) > FLAT_POINTS, threads)
+    classes = np.arange(len(points))
+    # What an approximate search did not find, classes next in number stand in for.
+    missing = found < 0
+    found[missing] = ((classes[:, None] + 1 + np.arange(count + 1)) % len(points))[missing]
+    own = found == classes[:, None]
+    own[:, -1] |= ~own.any(axis=1)
+    first = own.argmax(axis=1)
+    keep = np.arange(count) + (np.arange(count) >= first[:, None])
+    candidates = np.take_along_axis(found, keep, axis=1)
+    # A stand-in may be the class itself a second time.
+    return np.where(
+        candidates == classes[:, None], (classes[:, None] + 1) % len(points), candidates
+    )
+
+
+def load_faiss() -> Any:
+    """The module faiss, or None where it is not installed.
+
+    Raises
+    ------
+    RuntimeError
+        When two distributions of it are installed: each has overwritten files of the
+        other.
+    """
+    if importlib.util.find_spec("faiss") is None:
+        return None
+    present = [name for name in ("faiss-cpu", "faiss-gpu") if _is_installed(name)]
+    if len(present) > 1:
+        raise RuntimeError(
+            "faiss-cpu and faiss-gpu are both installed and have overwritten each other's module "
+            "faiss; pip uninstall both, then install one"
+        )
+    import faiss
+
+    return faiss
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _points(matrix: Matrix, metric: str) -> npt.NDArray[np.float32]:
+    """Rows in float32 whose Euclidean order is that of the metric.
+
+    FAISS multiplies them as they come: near the origin and near 1 in size, nothing
+    cancels or overflows.
+    """
+    if metric == "cosine":
+        return _directions(matrix).astype(np.float32)
+    centre: npt.NDArray[Any] = np.median(matrix[:: max(1, len(matrix) // 1000)], axis=0)
+    points: npt.NDArray[Any] = np.subtract(matrix, centre, dtype=matrix.dtype)
+    points /= np.abs(points).max() or 1.0
+    return np.ascontiguousarray(points, np.float32)
+
+
+def _directions(rows: npt.NDArray[Any]) -> Floats:
+    values = rows.astype(np.float64)
+    values /= np.abs(values).max(axis=-1, keepdims=True)
+    values /= np.linalg.norm(values, axis=-1, keepdims=True)
+    return values
+
+
+def _search(
+    faiss: Any, points: Matrix, queries: Matrix, k: int, approximate: bool, threads: int
+) -> Integers:
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(threads or len(os.sched_getaffinity(0)))
+    try:
+        index = faiss.IndexFlatL2(points.shape[1])
+        if approximate:
+            lists = max(1, int(4 * np.sqrt(len(points))))
+            lists = min(lists, len(points) // 39 or 1)  # what FAISS wants to train a list on
+            index = faiss.IndexIVFFlat(index, points.shape[1], lists)
+            index.train(points)
+            index.nprobe = max(1, lists // 16)
+        index.add(points)
+        found: Integers = index.search(queries, k)[1].astype(np.int64, copy=False)
+    finally:
+        faiss.omp_set_num_threads(before)
+    return found
+
+
+def _brute_force(queries: Matrix, points: Matrix, k: int, metric: str, threads: int) -> Integers:
+    found = np.empty((len(queries), k), np.int64)
+    step = max(1, _BLOCK // len(points))
+    for begin in range(0, len(queries), step):
+        D = _core.pairwise_distances(queries[begin : begin + step], points, metric, threads)
+        found[begin : begin + step] = np.argpartition(D, k - 1, axis=1)[:, :k]
+    return found
+
+
+def _ranked(matrix: Matrix, found: Integers, k: int, metric: str) -> tuple[Floats, Integers]:
+    """Distances from differences in float64, without the row itself, ascending."""
+    n = len(matrix)
+    distances, indices = np.empty((n, k)), np.empty((n, k), np.int64)
+    step = max(1, _BLOCK // (found.shape[1] * matrix.shape[1]))
+    for begin in range(0, n, step):
+        rows = found[begin : begin + step]
+        own = np.arange(begin, begin + len(rows))[:, None]
+        D = np.where((rows == own) | (rows < 0), np.inf, _distances(matrix, own, rows, metric))
+        order = np.lexsort((rows, D), axis=1)[:, :k]
+        distances[begin : begin + step] = np.take_along_axis(D, order, axis=1)
+        indices[begin : begin + step] = np.take_along_axis(rows, order, axis=1)
+    indices[np.isinf(distances)] = -1
+    return distances, indices
+
+
+def _distances(matrix: Matrix, own: Integers, others: Integers, metric: str) -> Floats:
+    x, y = matrix[own].astype(np.float64), matrix[others].astype(np.float64)
+    if metric == "cosine":
+        x, y = _directions(x), _directions(y)
+    difference = y - x
+    if metric == "manhattan":
+        absolute: Floats = np.abs(difference).sum(axis=2)
+        return absolute
+    squares: Floats = np.einsum("ijk,ijk->ij", difference, difference)
+    if metric == "cosine":
+        return squares / 2
+    return np.sqrt(squares) if metric == "euclidean" else squares

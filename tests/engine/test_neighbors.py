@@ -1,0 +1,153 @@
+"""Nearest neighbours, with FAISS and without."""
+
+import sys
+
+import numpy as np
+import pytest
+from tests.reference import silhouettes as reference
+
+import zoorank
+from zoorank.engine import neighbors
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((300, 7))
+X[10:20] = X[0]  # duplicates: a row must not be its own neighbour, its like may
+
+
+@pytest.fixture(params=["faiss", "without"])
+def search(request, monkeypatch):
+    if request.param == "without":
+        monkeypatch.setattr(neighbors, "load_faiss", lambda: None)
+    else:
+        pytest.importorskip("faiss")
+
+
+@pytest.mark.parametrize("offset", [0, 1e4])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("metric", neighbors.NEIGHBOR_METRICS)
+@pytest.mark.usefixtures("search")
+def test_exact_neighbors_are_the_definitions(metric, dtype, offset):
+    if metric == "cosine" and offset:
+        pytest.skip("far from the origin all directions are one")
+    values = (X + offset).astype(dtype)
+    D = reference.distances(values, values, metric)
+    np.fill_diagonal(D, np.inf)
+    for k in (1, 5, 299):
+        distances, indices = zoorank.nearest_neighbors(values, k, metric=metric, method="exact")
+        np.testing.assert_allclose(distances, np.sort(D, axis=1)[:, :k], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(
+            np.take_along_axis(D, indices, axis=1), distances, rtol=1e-9, atol=1e-12
+        )
+        assert (indices != np.arange(300)[:, None]).all()
+        assert all(len(set(row)) == k for row in indices.tolist())
+
+
+def test_equal_distances_come_in_order_of_index():
+    _, indices = zoorank.nearest_neighbors(X, 5, method="exact")
+    assert indices[0].tolist() == [10, 11, 12, 13, 14]
+    assert indices[12].tolist() == [0, 10, 11, 13, 14]
+
+
+def test_approximate_neighbors_are_mostly_right():
+    pytest.importorskip("faiss")
+    points = RNG.standard_normal((20_000, 8)) + 3 * RNG.integers(0, 5, (20_000, 1))
+    _, exact = zoorank.nearest_neighbors(points, 5, method="exact")
+    distances, found = zoorank.nearest_neighbors(points, 5, method="approximate", n_threads=1)
+    assert (found != np.arange(20_000)[:, None]).all()
+    assert (np.diff(distances, axis=1) >= 0).all()
+    recall = np.mean([len(set(a) & set(b)) / 5 for a, b in zip(exact, found, strict=True)])
+    assert recall > 0.9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"k": 0}, ValueError, "k must lie between 1 and n_samples - 1 = 299, got 0"),
+        ({"k": 300}, ValueError, "got 300"),
+        ({"k": 1, "metric": "precomputed"}, ValueError, "unknown metric 'precomputed'"),
+        ({"k": 1, "method": "guess"}, ValueError, "unknown method 'guess'"),
+        (
+            {"k": 1, "metric": "manhattan", "method": "approximate"},
+            RuntimeError,
+            "metric 'manhattan' has no index",
+        ),
+    ],
+)
+def test_mistakes_are_named(arguments, error, message):
+    with pytest.raises(error, match=message):
+        zoorank.nearest_neighbors(X, **arguments)
+
+
+def test_bad_rows_are_named():
+    bad = X.copy()
+    bad[7, 2] = np.inf
+    with pytest.raises(ValueError, match="the first bad row is 7"):
+        zoorank.nearest_neighbors(bad, 1)
+    bad[7] = 0
+    with pytest.raises(ValueError, match="no cosine neighbours; the first one is 7"):
+        zoorank.nearest_neighbors(bad, 1, metric="cosine")
+
+
+def test_two_distributions_of_faiss_are_refused(monkeypatch):
+    pytest.importorskip("faiss")
+    monkeypatch.setattr(neighbors, "_is_installed", lambda name: True)
+    with pytest.raises(RuntimeError, match="faiss-cpu and faiss-gpu are both installed"):
+        zoorank.nearest_neighbors(X, 1)
+
+
+def test_without_faiss_approximate_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(neighbors, "load_faiss", lambda: None)
+    with pytest.raises(RuntimeError, match=r"pip install 'zoorank\[faiss-cpu\]'"):
+        zoorank.nearest_neighbors(X, 1, method="approximate")
+
+
+def many_classes(classes=2500, per_class=6, d=10):
+    rng = np.random.default_rng(3)
+    centres = rng.normal(size=(classes, d)) * np.exp(rng.normal(0, 1, d))
+    y = np.repeat(np.arange(classes), per_class)
+    X = (
+        centres[y]
+        + 0.7 * rng.normal(size=(len(y), d)) * np.exp(rng.normal(0, 0.4, classes))[y, None]
+    )
+    return X.astype(np.float32), y
+
+
+def test_candidates_are_other_classes_and_the_same_with_faiss_and_without(monkeypatch):
+    pytest.importorskip("faiss")
+    rng = np.random.default_rng(0)
+    points = rng.standard_normal((700, 9)).astype(np.float32)
+    points[:, -1] = abs(points[:, -1])
+    points[5] = points[6] = points[7]  # one place: the class itself need not come first
+    found = neighbors.class_candidates(points, 20, 0)
+    monkeypatch.setattr(neighbors, "load_faiss", lambda: None)
+    alone = neighbors.class_candidates(points, 20, 0)
+    assert found.shape == alone.shape == (700, 20)
+    for row, (a, b) in enumerate(zip(found, alone, strict=True)):
+        assert row not in a
+        assert row not in b
+        assert len(set(a) ^ set(b)) <= 2  # but for a tie
+
+
+@pytest.mark.usefixtures("search")
+def test_an_estimate_over_thousands_of_classes_still_covers():
+    X, y = many_classes()
+    exact = zoorank.silhouette(X, y, method="exact")
+    held = 0
+    for seed in range(12):
+        result = zoorank.silhouette(X, y, method="estimate", tol=1e-2, random_state=seed)
+        assert result.method == "estimate"
+        held += abs(result.score - exact.score) <= result.half_width
+    assert held >= 10
+
+
+def test_faiss_is_not_imported_before_it_is_needed():
+    import subprocess
+
+    program = (
+        "import sys, numpy as np, zoorank; zoorank.silhouette(np.eye(40), np.arange(40) % 3); "
+        "print('faiss' in sys.modules)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "False"
