@@ -10,6 +10,19 @@
 
 namespace zoorank::cuda {
 
+// Shared memory of a multiprocessor, in KB, of which each block loses one. Where no two blocks fit, the one may have
+// all registers.
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ == 900 || __CUDA_ARCH__ == 1000
+inline constexpr int multiprocessor_kilobytes = 228;
+#elif __CUDA_ARCH__ == 800
+inline constexpr int multiprocessor_kilobytes = 164;
+#else
+inline constexpr int multiprocessor_kilobytes = 100;
+#endif
+constexpr int resident_blocks(int shared_bytes) {
+    return 2 * (shared_bytes + 1024) <= multiprocessor_kilobytes * 1024 ? 2 : 1;
+}
+
 template <class T>
 inline constexpr int distance_stride = tile_side<T> + 16 / int(sizeof(T));
 

@@ -111,7 +111,8 @@ __device__ __forceinline__ void accumulate(const unsigned char* a, const unsigne
     __syncthreads();
 }
 
-__global__ void __launch_bounds__(block_threads, 2) split_sums_kernel(const __grid_constant__ sums_args<float> args) {
+__global__ void __launch_bounds__(block_threads, resident_blocks(shape::shared_bytes))
+    split_sums_kernel(const __grid_constant__ sums_args<float> args) {
     extern __shared__ __align__(128) unsigned char shared[];
     const tile_index tile = args.batch.at(blockIdx.x);
     if (tile.row > tile.col) return;

@@ -6,7 +6,8 @@ namespace zoorank::cuda {
 namespace {
 
 template <class T, class Metric>
-__global__ void __launch_bounds__(block_threads, 2) sums_kernel(const __grid_constant__ sums_args<T> args) {
+__global__ void __launch_bounds__(block_threads, resident_blocks(simt_shape<T>::shared_bytes))
+    sums_kernel(const __grid_constant__ sums_args<T> args) {
     extern __shared__ __align__(16) unsigned char shared[];
     const tile_index tile = args.batch.at(blockIdx.x);
     if (tile.row > tile.col) return;
@@ -20,7 +21,8 @@ __global__ void __launch_bounds__(block_threads, 2) sums_kernel(const __grid_con
 }
 
 template <class T, class Metric>
-__global__ void __launch_bounds__(block_threads, 2) store_kernel(const __grid_constant__ store_args<T> args) {
+__global__ void __launch_bounds__(block_threads, resident_blocks(simt_shape<T>::shared_bytes))
+    store_kernel(const __grid_constant__ store_args<T> args) {
     extern __shared__ __align__(16) unsigned char shared[];
     constexpr int side = tile_side<T>;
     const std::int64_t tiles_a = ceil_div(args.a.from.rows, side);

@@ -20,7 +20,7 @@ constexpr int threads = block_threads + 32;
 constexpr int barrier_bytes = 2 * shape::stages * 8, alignment = 1024;
 constexpr int shared_bytes = shape::shared_bytes + alignment + barrier_bytes;
 static_assert(2 * group_threads == block_threads && 2 * group_rows == shape::side, "two warpgroups cover the tile");
-static_assert(2 * (shared_bytes + 1024) <= 228 * 1024, "two blocks a multiprocessor");
+static_assert(resident_blocks(shared_bytes) == 2, "two blocks a multiprocessor");
 
 __device__ __forceinline__ void init_barrier(std::uint32_t barrier, int arrivals) {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
