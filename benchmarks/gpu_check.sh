@@ -44,7 +44,7 @@ build() {
     cmake "${generator[@]}" -S . -B $build -DCMAKE_BUILD_TYPE=Release -DZOORANK_CUDA=ON \
         -DZOORANK_CUDA_ARCHITECTURES=native -DZOORANK_PYTHON=ON -DZOORANK_TESTS=OFF \
         -DPython_EXECUTABLE="$(command -v python3)" -Dpybind11_DIR="$(python3 -m pybind11 --cmakedir)" &&
-        cmake --build $build --parallel &&
+        cmake --build $build --parallel --target _core _cuda &&
         rm -rf $build/site && cmake --install $build --component python --prefix $build/site &&
         cp -r python/zoorank/. $build/site/zoorank/ &&
         PYTHONPATH=$build/site python3 -c 'import zoorank; print(zoorank.build_info()["cuda_devices"])'

@@ -15,8 +15,8 @@ using label_array = py::array_t<std::int64_t, py::array::c_style>;
 
 array_view<const std::int64_t> labels_of(const label_array& labels) { return {labels.data(), labels.size()}; }
 
-py::array_t<double> samples(const py::array& x, const label_array& labels, const std::string& metric_name,
-                            int threads, const py::object& progress) {
+py::array_t<double> samples(const py::array& x, const label_array& labels, const std::string& metric_name, int threads,
+                            const py::object& progress) {
     const metric how = parse_metric(metric_name);
     py::array_t<double> out(x.shape(0));
     for_float_type(x, "X", [&](auto element) {
