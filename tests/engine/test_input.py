@@ -164,7 +164,7 @@ def bad_rows(row, value):
         (X.astype(np.longdouble), Y, TypeError, "use float32 or float64"),
         (X.astype(str), Y, TypeError, "use float32 or float64"),
         ([["a", None]] * 40, Y, TypeError, "X is not a matrix of numbers"),
-        (OnlyDLPack(X, device=(2, 0)), Y, TypeError, "X is on another device"),
+        (OnlyDLPack(X, device=(10, 0)), Y, TypeError, "X is on another device"),
         (np.ma.masked_greater(X, 1), Y, TypeError, "X has masked values"),
         (X, [None, *Y[1:]], ValueError, "labels are missing, the first one in row 0"),
         (X, [*Y[:-1], float("nan")], ValueError, "the first bad one is nan in row 39"),

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from zoorank.engine.devices import to_host
+
 _EXACT_FLOATS = 2.0**53
 
 
@@ -16,7 +18,8 @@ def number_classes(labels: Any, n_samples: int) -> tuple[npt.NDArray[Any], npt.N
     Parameters
     ----------
     labels : array_like of shape (n,) or (n, 1)
-        Integers, strings, booleans, or floats without a fraction.
+        Integers, strings, booleans, or floats without a fraction; on the host or on a
+        CUDA device.
     n_samples : int
         How many there have to be.
 
@@ -34,7 +37,7 @@ def number_classes(labels: Any, n_samples: int) -> tuple[npt.NDArray[Any], npt.N
     ValueError
         For another shape or length, missing labels, or labels with fractions.
     """
-    array = _as_array(labels)
+    array = _as_array(to_host(labels))
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:

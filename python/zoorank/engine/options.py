@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 import operator
+import os
 from collections.abc import Sequence
 from typing import SupportsIndex
 
-from zoorank import _core
+from zoorank.engine import cuda
+from zoorank.engine.devices import on_device
 
 METRICS = ("euclidean", "sqeuclidean", "cosine", "manhattan", "precomputed")
 
@@ -34,7 +36,26 @@ def check_threads(n_threads: SupportsIndex | None) -> int:
     return min(threads, 2**31 - 1)  # the library takes no more than it has processors for
 
 
-def check_device(device: object) -> None:
-    """Refuse a device that this build or machine does not have."""
-    if check_choice(device, ("auto", "cpu", "cuda"), "device") == "cuda":
-        raise RuntimeError(f"device='cuda': {_core.build_info()['cuda_unavailable_reason']}")
+def uses_cuda(device: object, X: object, metric: str) -> bool:
+    """Whether a call computes on a CUDA device.
+
+    ``"auto"`` follows the array: what lives on a device is computed there, what lives
+    on the host wherever the environment variable ``ZOORANK_DEVICE`` says, by default
+    there too. Precomputed distances are added up on the host in less time than it
+    takes to copy them.
+
+    Raises
+    ------
+    RuntimeError
+        Where that would be a device and none can be used, with the reason.
+    """
+    if check_choice(device, ("auto", "cpu", "cuda"), "device") == "auto":
+        if on_device(X):
+            device = "cuda"
+        else:
+            wish = os.environ.get("ZOORANK_DEVICE", "cpu")
+            device = check_choice(wish, ("cpu", "cuda"), "device in ZOORANK_DEVICE")
+    if device == "cpu":
+        return False
+    cuda.require()
+    return metric != "precomputed"
