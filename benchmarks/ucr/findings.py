@@ -22,8 +22,8 @@ table) need no score at all, and *parameter count* takes the largest prefix. *Co
 mean rank by Euclidean MSC, LogME, H-score and the leave-one-out nearest neighbour, the four that a
 pilot on other targets had proposed: the default of `zoorank rank`. The reporting half is not quite
 untouched: with 32 of the 36 targets in, the regularised H-score stood in place of the plain one,
-and the margin of `zoorank verify` was chosen with both halves in sight. With 36 targets a difference of
-a point is within chance.
+and the margin of `zoorank verify` was chosen with both halves in sight. With 36 targets a
+difference of a point is within chance.
 
 Made by `python benchmarks/ucr/study.py` (`--tables-only` for this page alone, from
 `benchmarks/ucr/measurements.csv`); `zoorank evaluate` makes such tables from anybody's figures.
