@@ -74,7 +74,7 @@ class RankingTable:
         yield narrow
         details = [
             key
-            for key, label in reversed(self.ranking.labels.items())
+            for key, label in reversed(list(self.ranking.labels.items()))
             if key != self.ranking.key and not label.startswith("MSC")
         ]
         dispensable = (SCORE_SECONDS, ENCODE_SECONDS, *details, BY_CLASS)
