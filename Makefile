@@ -18,7 +18,7 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(STAMPS)/demo $(STAMPS)/core  ## rank four real networks on real data
-	$(BIN)/zoorank demo
+	$(BIN)/zoorank demo --store build/demo
 
 test: $(STAMPS)/test $(STAMPS)/core  ## lint, types, C++ tests, Python tests and doctests
 	$(MAKE) --no-print-directory lint
@@ -79,7 +79,7 @@ CORE_SOURCES := $(shell find csrc cmake) CMakeLists.txt pyproject.toml
 # Each group of extras is installed when it, not the code, has changed; a change
 # of the C++ code reinstalls the package alone, from objects kept in build/.
 $(STAMPS)/demo: EXTRAS := zoo,cli,demo
-$(STAMPS)/test: EXTRAS := zoo,cli,demo,test,dev
+$(STAMPS)/test: EXTRAS := zoo,cli,demo,scores,plots,test,dev
 $(STAMPS)/demo $(STAMPS)/test: pyproject.toml constraints.txt | $(STAMPS)/core
 	$(PIP) install --no-build-isolation -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $@

@@ -45,13 +45,19 @@ _ROUNDING = {np.dtype(np.float32): 5e-6, np.dtype(np.float64): 1e-12}
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its interval; of `rows_evaluated` rows the value is exact."""
+    """A mean with its interval; of `rows_evaluated` rows the value is exact.
+
+    `samples` holds those, and for other rows the surrogate less what it is off by on
+    average in their class; `sample_error` is the root mean square error of the latter.
+    """
 
     score: float
     half_width: float
     per_class: Floats
     per_class_half_width: Floats
     rows_evaluated: int
+    samples: Floats
+    sample_error: float
 
 
 def predicted_rows(n: int, classes: int, tol: float, confidence: float) -> int:
@@ -232,6 +238,8 @@ def _summarise(
             per_class=base + exact,
             per_class_half_width=np.zeros(classes),
             rows_evaluated=n,
+            samples=_with_exact(surrogate, drawn, surrogate[drawn] + residuals),
+            sample_error=0.0,
         )
     correction = intervals.residuals_by_class(residuals, codes[drawn], sizes, confidence)
     rounding = _ROUNDING[dtype]
@@ -241,4 +249,14 @@ def _summarise(
         per_class=base + correction.mean,
         per_class_half_width=correction.half_width + rounding,
         rows_evaluated=m,
+        samples=_with_exact(
+            np.clip(surrogate + correction.mean[codes], -1, 1), drawn, surrogate[drawn] + residuals
+        ),
+        sample_error=float(np.sqrt(np.mean((residuals - correction.mean[codes[drawn]]) ** 2))),
     )
+
+
+def _with_exact(samples: Floats, drawn: Integers, exact: Floats) -> Floats:
+    result: Floats = samples.copy()
+    result[drawn] = exact
+    return result

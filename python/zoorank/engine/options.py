@@ -18,8 +18,8 @@ def check_choice(value: object, valid: Sequence[str], what: str) -> str:
     """`value` if it is one of `valid`; a ValueError with the nearest of them otherwise."""
     if isinstance(value, str) and value in valid:
         return value
-    near = difflib.get_close_matches(str(value), valid, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    near = difflib.get_close_matches(value, valid, n=1) if isinstance(value, str) else []
+    hint = f"; did you mean {near[0]!r}?" if near else "."
     raise ValueError(f"unknown {what} {value!r}{hint} Valid: {', '.join(valid)}")
 
 
@@ -27,10 +27,13 @@ def check_threads(n_threads: SupportsIndex | None) -> int:
     """The number for the library, in which 0 is automatic."""
     if n_threads is None:
         return 0
-    threads = operator.index(n_threads)
+    try:
+        threads = operator.index(n_threads)
+    except TypeError:
+        raise TypeError(f"n_threads must be an integer or None, got {n_threads!r}") from None
     if threads < 1:
         raise ValueError(f"n_threads must be at least 1 or None (automatic), got {threads}")
-    return threads
+    return min(threads, 2**31 - 1)  # the library takes no more than it has processors for
 
 
 def uses_cuda(device: object, X: object, metric: str) -> bool:

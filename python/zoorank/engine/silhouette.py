@@ -43,6 +43,8 @@ def silhouette_samples(
     labels: npt.ArrayLike,
     *,
     metric: str = "euclidean",
+    method: str = "exact",
+    random_state: int | np.random.Generator | None = None,
     n_threads: int | None = None,
 ) -> npt.NDArray[np.float64]:
     r"""Silhouette coefficient of each sample.
@@ -63,6 +65,15 @@ def silhouette_samples(
         Integers or strings.
     metric : {"euclidean", "sqeuclidean", "cosine", "manhattan", "precomputed"}
         ``cosine`` and ``sqeuclidean`` take O(nKd) time, the others O(n²d).
+    method : {"exact", "estimate"}
+        ``"estimate"`` takes O(nKd) time for ``euclidean`` too: s from root mean squared
+        distances, corrected class by class by what that is off by on some 480 rows
+        drawn at random, which are exact themselves. The root mean square error, 0.004
+        to 0.05 on encodings of real data, is what :func:`silhouette` with
+        ``method="estimate"``, ``tol=2`` and the same seed reports as ``sample_error``.
+        Exact where that costs no more.
+    random_state : int or numpy.random.Generator, optional
+        Seed of the draw.
     n_threads : int, optional
         The result has the same bits for any number. By default the environment
         variable ``ZOORANK_NUM_THREADS``, or every available processor.
@@ -94,11 +105,24 @@ def silhouette_samples(
     array([0.909, 0.9  , 0.789, 0.826])
     """
     check_choice(metric, METRICS, "metric")
+    check_choice(method, ("exact", "estimate"), "method")
     threads = check_threads(n_threads)
     if uses_cuda("auto", X, metric):
         return cuda.silhouettes(X, labels, metric)[0]
     rows = _rows_of(X)
-    _, codes = number_classes(labels, rows.shape[0])
+    classes, codes = number_classes(labels, rows.shape[0])
+    if method == "estimate" and metric == "euclidean" and 2 <= len(classes) < rows.shape[0]:
+        found = estimate_mean(
+            rows,
+            codes,
+            len(classes),
+            tol=2.0,
+            confidence=0.99,
+            random_state=random_state,
+            threads=threads,
+        )
+        if found is not None:
+            return found.samples
     return _exact_samples(rows, X, codes, metric, threads, None)
 
 
@@ -267,6 +291,7 @@ def silhouette(
         seconds=time.perf_counter() - begin,
         rows_evaluated=found.rows_evaluated,
         per_class_half_width=found.per_class_half_width,
+        sample_error=found.sample_error,
     )
 
 

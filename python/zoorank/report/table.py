@@ -55,6 +55,9 @@ class RankingTable:
             yield Text.assemble((place, _style(row) or "bold"), f": {row.note}")
         yield Text()
         yield Text(self.ranking.verdict, style="bold")
+        if self.ranking.guidance:
+            yield Text()
+            yield Text(self.ranking.guidance)
 
     def _heading(self) -> Text:
         target = self.ranking.target
@@ -77,7 +80,8 @@ class RankingTable:
         for position, head in enumerate(heads):
             style = "bold not dim" if position == 0 else ""
             table.add_column(Text(head, style), justify="right", no_wrap=True)
-        of_deciding = heads[0].rpartition("\n")[2]
+        by_class = self.ranking.labels[self.ranking.class_key or self.ranking.key]
+        of_deciding = _head(by_class, layout).rpartition("\n")[2]
         table.add_column(f"by class\n{of_deciding}", justify="center", no_wrap=True)
         encode = "enc.\ns" if layout.dense else "encode\ns"
         for head in ("\ndim", "params\nkept", encode, "score\ns"):

@@ -1,0 +1,139 @@
+// The parts of an estimate against exact silhouettes; the Python suite goes wider.
+#include <zoorank/estimate.hpp>
+#include <zoorank/silhouette.hpp>
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <random>
+#include <stdexcept>
+#include <vector>
+
+#include "check.hpp"
+
+using zoorank::matrix_view;
+using zoorank::metric;
+
+namespace {
+
+template <class T>
+struct problem {
+    std::int64_t rows = 700, cols = 19;
+    std::vector<T> values;
+    std::vector<std::int64_t> labels;
+
+    explicit problem(std::int64_t classes) {
+        std::mt19937 generator(1);
+        std::normal_distribution<double> normal;
+        for (std::int64_t i = 0; i < rows; ++i) {
+            const std::int64_t c = i < classes ? i : static_cast<std::int64_t>(generator() % classes);
+            labels.push_back(3 * c - 5);
+            for (std::int64_t k = 0; k < cols; ++k)
+                values.push_back(static_cast<T>(normal(generator) + std::cos(static_cast<double>(c * k))));
+        }
+    }
+
+    matrix_view<T> block(std::int64_t begin, std::int64_t end) const {
+        return {values.data() + begin * cols, end - begin, cols};
+    }
+};
+
+// Hands the rows over in two blocks.
+template <class Pass>
+void in_blocks(std::int64_t rows, Pass pass) {
+    pass(0, 433);
+    pass(433, rows);
+}
+
+template <class T>
+zoorank::row_statistics<T> statistics_of(const problem<T>& p, metric how) {
+    zoorank::row_statistics<T> rows(p.labels, p.cols, how);
+    in_blocks(p.rows, [&](std::int64_t begin, std::int64_t end) { rows.check(p.block(begin, end), begin); });
+    if (how != metric::manhattan)
+        in_blocks(p.rows, [&](std::int64_t begin, std::int64_t end) { rows.add_moments(p.block(begin, end), begin); });
+    return rows;
+}
+
+template <class T>
+std::vector<double> surrogate_of(const problem<T>& p, metric how, int threads) {
+    const auto statistics = statistics_of(p, how);
+    zoorank::options opt;
+    opt.threads = threads;
+    std::vector<double> samples(static_cast<std::size_t>(p.rows));
+    in_blocks(p.rows, [&](std::int64_t begin, std::int64_t end) {
+        statistics.surrogate(p.block(begin, end), begin, {samples.data() + begin, end - begin}, opt);
+    });
+    return samples;
+}
+
+template <class T>
+std::vector<double> exact_of(const problem<T>& p, metric how, const std::vector<std::int64_t>& drawn, int threads) {
+    const auto statistics = statistics_of(p, how);
+    zoorank::options opt;
+    opt.threads = threads;
+    std::vector<T> values;
+    for (const std::int64_t i : drawn)
+        values.insert(values.end(), p.values.begin() + i * p.cols, p.values.begin() + (i + 1) * p.cols);
+    const auto count = static_cast<std::int64_t>(drawn.size());
+    zoorank::exact_rows<T> exact(statistics, matrix_view<T>(values.data(), count, p.cols), drawn);
+    in_blocks(p.rows, [&](std::int64_t begin, std::int64_t end) { exact.add(p.block(begin, end), begin, opt); });
+    std::vector<double> samples(drawn.size());
+    exact.silhouettes(samples);
+    return samples;
+}
+
+template <class T>
+void check_type(double tolerance) {
+    for (const std::int64_t classes : {2, 30, 400}) {
+        const problem<T> p(classes);
+        std::vector<double> expected(static_cast<std::size_t>(p.rows));
+        for (const metric how : {metric::sqeuclidean, metric::cosine}) {
+            zoorank::silhouette_samples(p.block(0, p.rows), p.labels, expected, how);
+            const std::vector<double> actual = surrogate_of(p, how, 1);
+            for (std::size_t i = 0; i < expected.size(); ++i) CHECK_CLOSE(actual[i], expected[i], 1e-12);
+            CHECK(surrogate_of(p, how, 3) == actual);
+        }
+        const std::vector<std::int64_t> drawn{699, 0, 5, 5, 432, 433, 100};
+        for (const metric how : {metric::euclidean, metric::manhattan}) {
+            zoorank::silhouette_samples(p.block(0, p.rows), p.labels, expected, how);
+            const std::vector<double> actual = exact_of(p, how, drawn, 1);
+            for (std::size_t i = 0; i < drawn.size(); ++i)
+                CHECK_CLOSE(actual[i], expected[static_cast<std::size_t>(drawn[i])], tolerance);
+            CHECK(exact_of(p, how, drawn, 3) == actual);
+        }
+    }
+}
+
+}  // namespace
+
+TEST_CASE("float rows in blocks give what rows in memory give") { check_type<float>(1e-5); }
+
+TEST_CASE("double rows in blocks give what rows in memory give") { check_type<double>(1e-12); }
+
+TEST_CASE("candidates that hold every other class change nothing") {
+    const problem<double> p(12);
+    auto statistics = statistics_of(p, metric::euclidean);
+    std::vector<double> all(static_cast<std::size_t>(p.rows)), few = all;
+    statistics.surrogate(p.block(0, p.rows), 0, all);
+    std::vector<std::int64_t> others;
+    for (std::int64_t c = 0; c < 12; ++c)
+        for (std::int64_t step = 1; step < 12; ++step) others.push_back((c + step) % 12);
+    statistics.restrict_to(others, 11);
+    statistics.surrogate(p.block(0, p.rows), 0, few);
+    for (std::size_t i = 0; i < all.size(); ++i) CHECK_CLOSE(few[i], all[i], 1e-13);
+    others[0] = 0;
+    CHECK_THROWS(std::invalid_argument, "class 0 has candidate 0", statistics.restrict_to(others, 11));
+    CHECK_THROWS(std::invalid_argument, "for 12 classes of 5", statistics.restrict_to(others, 5));
+}
+
+TEST_CASE("mistakes are named") {
+    problem<float> p(5);
+    zoorank::row_statistics<float> rows(p.labels, p.cols);
+    CHECK_THROWS(std::invalid_argument, "precomputed",
+                 zoorank::row_statistics<float>(p.labels, p.cols, metric::precomputed));
+    CHECK_THROWS(std::invalid_argument, "check comes first", rows.add_moments(p.block(0, 9), 0));
+    CHECK_THROWS(std::invalid_argument, "outside the 700 rows", rows.check(p.block(0, 9), 695));
+    rows.check(p.block(0, 600), 0);
+    p.values[static_cast<std::size_t>(650 * p.cols)] = std::numeric_limits<float>::quiet_NaN();
+    CHECK_THROWS(std::invalid_argument, "the first bad row is 650", rows.check(p.block(600, 700), 600));
+}
