@@ -11,14 +11,14 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-cpp test-python lint types format sanitize bench clean distclean
+.PHONY: help demo test test-cpp test-python lint types format sanitize bench cuda clean distclean
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(STAMPS)/demo $(STAMPS)/core  ## rank four real networks on real data
-	$(BIN)/zoorank demo
+	$(BIN)/zoorank demo --store build/demo
 
 test: $(STAMPS)/test $(STAMPS)/core  ## lint, types, C++ tests, Python tests and doctests
 	$(MAKE) --no-print-directory lint
@@ -53,6 +53,12 @@ sanitize: $(STAMPS)/tools  ## the C++ tests under ASan and UBSan, then under TSa
 bench: $(STAMPS)/test $(STAMPS)/core  ## every program in benchmarks/
 	for program in benchmarks/*.py; do $(BIN)/python "$$program"; done
 
+cuda: $(STAMPS)/tools  ## the CUDA backend for every device family, wherever nvcc works
+	$(BIN)/cmake -G Ninja -S . -B build/cuda -DCMAKE_BUILD_TYPE=Release -DCMAKE_COMPILE_WARNING_AS_ERROR=ON \
+	  -DZOORANK_CUDA=ON -DZOORANK_CUDA_ARCHITECTURES=all -DZOORANK_PYTHON=ON -DZOORANK_TESTS=OFF \
+	  -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -Dpybind11_DIR="$$($(BIN)/python -m pybind11 --cmakedir)"
+	$(BIN)/cmake --build build/cuda --target _cuda
+
 clean:  ## remove what was built
 	rm -rf build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 
@@ -73,10 +79,15 @@ CORE_SOURCES := $(shell find csrc cmake) CMakeLists.txt pyproject.toml
 # Each group of extras is installed when it, not the code, has changed; a change
 # of the C++ code reinstalls the package alone, from objects kept in build/.
 $(STAMPS)/demo: EXTRAS := zoo,cli,demo
-$(STAMPS)/test: EXTRAS := zoo,cli,demo,test,dev
+$(STAMPS)/test: EXTRAS := zoo,cli,demo,scores,plots,test,dev
 $(STAMPS)/demo $(STAMPS)/test: pyproject.toml constraints.txt | $(STAMPS)/core
 	$(PIP) install --no-build-isolation -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $@
+
+# Where nvcc works the kernels are compiled too: for the devices of this machine or,
+# without any, for one family, which shows that they compile. A wheel has them all.
+CUDA_ARCHITECTURES ?= $(if $(shell nvidia-smi -L 2>/dev/null),native,90a-real)
+$(STAMPS)/core: export ZOORANK_CUDA_ARCHITECTURES ?= $(CUDA_ARCHITECTURES)
 
 # Warnings stop a build on CI alone: a newer compiler's must not stop a user.
 $(STAMPS)/core: $(CORE_SOURCES) | $(STAMPS)/tools

@@ -16,8 +16,6 @@ void register_build_info(pybind11::module_& module) {
         result["instruction_set"] = build.instruction_set;
         result["supported_instruction_sets"] = build.supported_instruction_sets;
         result["threads"] = build.threads;
-        result["cuda_built"] = build.cuda_built;
-        result["cuda_unavailable_reason"] = build.cuda_unavailable_reason;
         return result;
     });
 }

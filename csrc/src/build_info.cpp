@@ -1,7 +1,6 @@
 #include <zoorank/build_info.hpp>
 
 #include "cpu/kernel_table.hpp"
-#include "cuda/backend.hpp"
 #include "thread_pool.hpp"
 
 namespace zoorank {
@@ -19,8 +18,8 @@ constexpr const char* compiler =
 }  // namespace
 
 build_info_t build_info() {
-    return {library_version(),  compiler,      cpu::active_kernels().name, cpu::supported_instruction_sets(),
-            resolve_threads(0), cuda::built(), cuda::unavailable_reason()};
+    return {library_version(), compiler, cpu::active_kernels().name, cpu::supported_instruction_sets(),
+            resolve_threads(0)};
 }
 
 const char* library_version() noexcept { return ZOORANK_VERSION; }

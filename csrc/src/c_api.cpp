@@ -233,7 +233,7 @@ zoorank_status zoorank_parse_metric(const char* name, zoorank_metric* metric) {
 zoorank_status zoorank_get_build_info(zoorank_build_info* info) {
     return guarded([&] {
         present(info, 1, "info");
-        constexpr std::size_t first = offsetof(zoorank_build_info, cuda_unavailable_reason) + sizeof(char*);
+        constexpr std::size_t first = offsetof(zoorank_build_info, threads) + sizeof(int32_t);
         const std::size_t size = checked_struct_size(info->struct_size, first, sizeof *info, "zoorank_build_info");
         static const kept_build_info kept;
         const zoorank_build_info known{info->struct_size,
@@ -241,9 +241,7 @@ zoorank_status zoorank_get_build_info(zoorank_build_info* info) {
                                        kept.facts.compiler.c_str(),
                                        kept.facts.instruction_set.c_str(),
                                        kept.instruction_sets.c_str(),
-                                       zoorank::build_info().threads,
-                                       kept.facts.cuda_built,
-                                       kept.facts.cuda_unavailable_reason.c_str()};
+                                       zoorank::build_info().threads};
         std::memcpy(info, &known, size);
     });
 }

@@ -1,6 +1,7 @@
 #include <zoorank/distances.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <memory>
 #include <numeric>
@@ -24,22 +25,23 @@ using cpu::block_side;
 // The rows of a matrix brought to length 1; rows of zeros stay, and are remembered.
 template <class T>
 struct directions {
-    explicit directions(matrix_view<T> x) : values(static_cast<std::size_t>(x.rows * x.cols)) {
-        for (std::int64_t i = 0; i < x.rows; ++i) {
+    directions(matrix_view<T> x, int threads, const options& opt) : values(static_cast<std::size_t>(x.rows * x.cols)) {
+        std::vector<char> is_zero(static_cast<std::size_t>(x.rows));
+        parallel_for(x.rows, threads, 0, without_fraction(opt), [&](std::int64_t i, int, progress_meter&) {
             const T* row = x.row(i);
             double largest = 0;
             for (std::int64_t k = 0; k < x.cols; ++k)
                 largest = std::max(largest, std::abs(static_cast<double>(row[k])));
-            if (largest == 0) {
-                zero_rows.push_back(i);
-                continue;
-            }
+            is_zero[static_cast<std::size_t>(i)] = largest == 0;
+            if (largest == 0) return;
             const auto relative = [&](std::int64_t k) { return static_cast<double>(row[k]) / largest; };
             const double length =
                 std::sqrt(sum_in_lanes(x.cols, [&](std::int64_t k) { return relative(k) * relative(k); }));
             T* z = values.data() + i * x.cols;
             for (std::int64_t k = 0; k < x.cols; ++k) z[k] = static_cast<T>(relative(k) / length);
-        }
+        });
+        for (std::int64_t i = 0; i < x.rows; ++i)
+            if (is_zero[static_cast<std::size_t>(i)]) zero_rows.push_back(i);
     }
 
     std::vector<T> values;
@@ -54,11 +56,25 @@ void set_zero_rows_apart(const directions<T>& x, const directions<T>& y, std::in
         for (std::int64_t i = 0; i < rows; ++i) out[i * cols + j] = 1;
 }
 
-// What a stored value has to be multiplied by: the scale of the rows taken out again, and halved for cosine.
+// What a stored value has to be multiplied by, twice: the scale of the rows taken out again, and half for cosine. Two
+// factors, because the square of one may be too large where the distance is not.
 template <class T>
-T factor_of(metric how, T scale) {
-    if (how == metric::cosine) return T(0.5);
-    return how == metric::sqeuclidean ? 1 / scale / scale : 1 / scale;
+std::array<T, 2> factors_of(metric how, T scale) {
+    if (how == metric::cosine) return {T(0.5), T(1)};
+    return {1 / scale, how == metric::sqeuclidean ? 1 / scale : T(1)};
+}
+
+// All rows of a matrix, packed side by side by all threads.
+template <class T>
+packed_rows<T> pack_all(matrix_view<T> x, T scale, const T* centre, int threads, const options& opt) {
+    packed_rows<T> packed(cpu::active_set<T>(), x.rows, x.cols);
+    packed.lend(x.data, x.stride, nullptr);
+    parallel_for((x.rows + block_side - 1) / block_side, threads, 0, without_fraction(opt),
+                 [&](std::int64_t index, int, progress_meter&) {
+                     const std::int64_t begin = index * block_side;
+                     packed.pack_part(begin, std::min(block_side, x.rows - begin), scale, centre);
+                 });
+    return packed;
 }
 
 template <class T>
@@ -71,15 +87,16 @@ void distances_between(matrix_view<T> x, matrix_view<T> y, array_view<T> out, me
     if (out.size != x.rows * y.rows)
         throw std::invalid_argument("room for " + std::to_string(out.size) + " distances, need " +
                                     std::to_string(x.rows * y.rows));
-    T scale = checked_scale(x, "X");
-    scale = std::min(scale, checked_scale(y, "Y"));
-    const T factor = factor_of(how, scale);
+    const int threads = resolve_threads(opt.threads);
+    T scale = checked_scale(x, "X", threads, opt);
+    scale = std::min(scale, checked_scale(y, "Y", threads, opt));
+    const std::array<T, 2> factors = factors_of(how, scale);
     if (out.size == 0) return;
 
     std::optional<directions<T>> left, right;
     if (how == metric::cosine) {
-        x = matrix_view<T>(left.emplace(x).values.data(), x.rows, x.cols);
-        y = matrix_view<T>(right.emplace(y).values.data(), y.rows, y.cols);
+        x = matrix_view<T>(left.emplace(x, threads, opt).values.data(), x.rows, x.cols);
+        y = matrix_view<T>(right.emplace(y, threads, opt).values.data(), y.rows, y.cols);
         scale = 1;
     }
     std::vector<T> centre;
@@ -89,15 +106,13 @@ void distances_between(matrix_view<T> x, matrix_view<T> y, array_view<T> out, me
         centre = robust_centre(y, order.data(), y.rows, scale);
     }
     const T* const origin = centre.empty() ? nullptr : centre.data();
+    const packed_rows<T> rows_of_x = pack_all(x, scale, origin, threads, opt);
+    const packed_rows<T> rows_of_y = pack_all(y, scale, origin, threads, opt);
     const cpu::kernel_set<T>& kernels = cpu::active_set<T>();
-    packed_rows<T> rows_of_x(kernels, x.rows, x.cols), rows_of_y(kernels, y.rows, y.cols);
-    rows_of_x.pack(x.data, x.stride, nullptr, x.rows, scale, origin);
-    rows_of_y.pack(y.data, y.stride, nullptr, y.rows, scale, origin);
     const auto store = how == metric::manhattan   ? kernels.store_manhattan
                        : how == metric::euclidean ? kernels.store_euclidean
                                                   : kernels.store_sqeuclidean;
 
-    const int threads = resolve_threads(opt.threads);
     std::vector<std::unique_ptr<aligned_buffer<T>>> scratch(static_cast<std::size_t>(threads));
     parallel_for((x.rows + block_side - 1) / block_side, threads, out.size, opt,
                  [&](std::int64_t index, int worker, progress_meter& meter) {
@@ -111,7 +126,8 @@ void distances_between(matrix_view<T> x, matrix_view<T> y, array_view<T> out, me
                                 block,
                                 y.rows});
                          for (std::int64_t r = 0; r < rows; ++r)
-                             for (std::int64_t c = 0; c < cols; ++c) block[r * y.rows + c] *= factor;
+                             for (std::int64_t c = 0; c < cols; ++c)
+                                 block[r * y.rows + c] = block[r * y.rows + c] * factors[0] * factors[1];
                          meter.advance(rows * cols, worker);
                      }
                  });

@@ -34,7 +34,7 @@ public:
           threads_(threads),
           options_(opt),
           within_loops_(opt),
-          scale_(static_cast<double>(checked_scale(x, "X"))),
+          scale_(static_cast<double>(checked_scale(x, "X", threads, opt))),
           centre_(robust_centre(x, p.order.data(), x.rows, static_cast<T>(scale_))),
           class_of_(class_of_position(p)),
           own_(static_cast<std::size_t>(x.rows), 0.0),

@@ -1,6 +1,7 @@
 #include "mean_search.hpp"
 #include "methods.hpp"
 #include "scaling.hpp"
+#include "thread_pool.hpp"
 
 namespace zoorank {
 
@@ -8,13 +9,12 @@ template <class T>
 void silhouettes_by_means(matrix_view<T> x, const partition& p, metric how, array_view<double> samples, int threads,
                           const options& opt) {
     row_frame<T> frame;
-    frame.scale = checked_scale(x, "X");
+    frame.scale = checked_scale(x, "X", threads, opt);
     frame.directions = how == metric::cosine;
     if (!frame.directions) frame.centre = robust_centre(x, p.order.data(), x.rows, frame.scale);
     class_moments moments(p.classes(), x.cols);
-    options first_pass = opt;
-    first_pass.progress = nullptr;  // what it reports would be gone back on by the second, longer pass
-    moments.add(x, p, frame, threads, first_pass);
+    // What the first pass reported would be gone back on by the second, longer one.
+    moments.add(x, p, frame, threads, without_fraction(opt));
     mean_search(moments, false).run(x, p, frame, samples, threads, opt);
 }
 

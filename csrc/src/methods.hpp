@@ -18,7 +18,8 @@ template <class T>
 void silhouettes_by_means(matrix_view<T> x, const partition& p, metric how, array_view<double> samples, int threads,
                           const options& opt);
 
-/// Manhattan, from sorted features: O(nd(log n + K)) time, memory for another two copies of x.
+/// Manhattan, from sorted features: O(nd(log n + K)) time; memory for twice x or 64 MB, whichever is more, and
+/// some 500 bytes a row.
 template <class T>
 void silhouettes_by_sorting(matrix_view<T> x, const partition& p, array_view<double> samples, int threads,
                             const options& opt);

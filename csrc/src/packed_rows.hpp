@@ -19,12 +19,22 @@ public:
 
     bool empty() const noexcept { return packed_.data() == nullptr; }
 
-    /// Rows x[order[0]], ..., x[order[rows - 1]] (order null: the first ones), scaled and less `centre` (null: none).
+    /// Packs rows x[order[0]], ..., x[order[rows - 1]] (order null: the first ones), scaled and less `centre` (null:
+    /// none).
     void pack(const T* x, std::int64_t stride, const std::int64_t* order, std::int64_t rows, T scale, const T* centre) {
-        kernels_->pack({x, stride, order, rows, depth_, scale, centre, packed_.data(), norms_.data()});
+        lend(x, stride, order);
+        pack_part(0, rows, scale, centre);
+    }
+
+    /// The same in parts, on several threads: first where the rows are, then each part, which begins a panel.
+    void lend(const T* x, std::int64_t stride, const std::int64_t* order) {
         x_ = x;
         stride_ = stride;
         order_ = order;
+    }
+    void pack_part(std::int64_t begin, std::int64_t rows, T scale, const T* centre) {
+        kernels_->pack({order_ ? x_ : x_ + begin * stride_, stride_, order_ ? order_ + begin : nullptr, rows, depth_,
+                        scale, centre, packed_.data() + begin * depth_, norms_.data() + begin});
     }
 
     /// Rows [begin, begin + count); begin is a multiple of the panel, count at most cpu::block_side.

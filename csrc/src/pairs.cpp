@@ -35,7 +35,7 @@ public:
           sum_(how == metric::euclidean ? kernels_.sum_euclidean : kernels_.sum_manhattan),
           threads_(threads),
           options_(opt),
-          scale_(checked_scale(x, "X")),
+          scale_(checked_scale(x, "X", threads, opt)),
           centre_(how == metric::euclidean ? robust_centre(x, p.order.data(), x.rows, scale_) : std::vector<T>()),
           list_(make_units(p, kernels_.panel)),
           own_(static_cast<std::size_t>(x.rows), 0.0),
@@ -71,23 +71,30 @@ private:
         return partition_.order.data() + u.first_row + begin;
     }
 
-    void pack_all() {
-        parallel_for(static_cast<std::int64_t>(list_.units.size()), threads_, x_.rows, options_without_progress(),
-                     [&](std::int64_t index, int, progress_meter&) {
-                         const unit& u = unit_at(index);
-                         kernels_.pack({x_.data, x_.stride, order_of(u, 0), u.rows, x_.cols, scale_,
-                                        centre_.empty() ? nullptr : centre_.data(),
-                                        packed_.data() + u.packed_row * x_.cols, norms_.data() + u.packed_row});
-                         if (centre_.empty() || u.classes > 1) return;
-                         std::vector<T> own = robust_centre(x_, order_of(u, 0), u.rows, scale_);
-                         if (is_tight(x_, order_of(u, 0), u.rows, scale_, own, centre_))
-                             own_centres_[static_cast<std::size_t>(index)] = std::move(own);
-                     });
-    }
+    // Rows [begin, begin + block_side) of a unit, or what there is of them.
+    struct unit_block {
+        std::size_t unit;
+        std::int64_t begin;
+    };
 
-    static const options& options_without_progress() {
-        static const options none;
-        return none;
+    void pack_all() {
+        std::vector<unit_block> blocks;
+        for (std::size_t u = 0; u < list_.units.size(); ++u)
+            for (std::int64_t i = 0; i < list_.units[u].rows; i += block_side) blocks.push_back({u, i});
+        const T* const origin = centre_.empty() ? nullptr : centre_.data();
+        parallel_for(
+            static_cast<std::int64_t>(blocks.size()), threads_, 0, without_fraction(options_),
+            [&](std::int64_t index, int, progress_meter&) {
+                const unit_block& block = blocks[static_cast<std::size_t>(index)];
+                const unit& u = list_.units[block.unit];
+                const std::int64_t row = u.packed_row + block.begin;
+                kernels_.pack({x_.data, x_.stride, order_of(u, block.begin), std::min(block_side, u.rows - block.begin),
+                               x_.cols, scale_, origin, packed_.data() + row * x_.cols, norms_.data() + row});
+                if (!origin || u.classes > 1 || block.begin > 0) return;
+                std::vector<T> own = robust_centre(x_, order_of(u, 0), u.rows, scale_);
+                if (is_tight(x_, order_of(u, 0), u.rows, scale_, own, centre_))
+                    own_centres_[block.unit] = std::move(own);
+            });
     }
 
     cpu::operand<T> packed_block(const unit& u, std::int64_t begin, std::int64_t count) const {

@@ -6,6 +6,7 @@
 #include <string>
 
 namespace zoorank {
+
 class_numbers number_classes(array_view<const std::int64_t> labels) {
     std::vector<std::int64_t> values(labels.data, labels.data + labels.size);
     std::sort(values.begin(), values.end());
@@ -16,7 +17,9 @@ class_numbers number_classes(array_view<const std::int64_t> labels) {
         throw std::invalid_argument("silhouettes need 2 to n_samples - 1 classes, got " +
                                     std::to_string(result.classes) + (result.classes == 1 ? " class" : " classes") +
                                     " in " + std::to_string(labels.size) + (labels.size == 1 ? " sample" : " samples"));
-    const bool compact = values.back() - values.front() == result.classes - 1;
+    // Unsigned: labels may lie as far apart as their type allows.
+    const bool compact = static_cast<std::uint64_t>(values.back()) - static_cast<std::uint64_t>(values.front()) ==
+                         static_cast<std::uint64_t>(result.classes - 1);
     std::transform(labels.data, labels.data + labels.size, result.of_row.begin(), [&](std::int64_t label) {
         return compact ? label - values.front()
                        : std::lower_bound(values.begin(), values.end(), label) - values.begin();

@@ -8,6 +8,8 @@
 #include <string>
 #include <type_traits>
 
+#include "thread_pool.hpp"
+
 namespace zoorank {
 namespace {
 
@@ -28,6 +30,30 @@ bits_of<T> bits(T value) {
     return b;
 }
 
+[[noreturn]] void refuse(const char* name, std::int64_t row) {
+    throw std::invalid_argument(std::string(name) + " holds NaN or infinity; the first bad row is " +
+                                std::to_string(row));
+}
+
+// The first row that holds a NaN or an infinity, or x.rows; and the largest |x| before it.
+template <class T>
+std::int64_t first_bad_row(matrix_view<T> x, T& largest) {
+    // The bits of |x|, taken as an integer, order as |x| does, and above every finite value lie infinity and NaN.
+    constexpr bits_of<T> magnitude = ~bits_of<T>(0) >> 1;
+    const bits_of<T> infinity = bits(static_cast<T>(HUGE_VAL));
+    bits_of<T> most = 0;
+    std::int64_t i = 0;
+    for (; i < x.rows; ++i) {
+        const T* row = x.row(i);
+        bits_of<T> most_of_row = 0;
+        for (std::int64_t k = 0; k < x.cols; ++k) most_of_row = std::max(most_of_row, bits(row[k]) & magnitude);
+        if (most_of_row >= infinity) break;
+        most = std::max(most, most_of_row);
+    }
+    std::memcpy(&largest, &most, sizeof largest);
+    return i;
+}
+
 }  // namespace
 
 std::vector<std::int64_t> centre_rows(std::int64_t count) {
@@ -39,22 +65,10 @@ std::vector<std::int64_t> centre_rows(std::int64_t count) {
 
 template <class T>
 T checked_largest(matrix_view<T> x, const char* name, std::int64_t first_row) {
-    // The bits of |x|, taken as an integer, order as |x| does, and above every finite value lie infinity and NaN.
-    constexpr bits_of<T> magnitude = ~bits_of<T>(0) >> 1;
-    const bits_of<T> infinity = bits(static_cast<T>(HUGE_VAL));
-    bits_of<T> largest = 0;
-    for (std::int64_t i = 0; i < x.rows; ++i) {
-        const T* row = x.row(i);
-        bits_of<T> largest_of_row = 0;
-        for (std::int64_t k = 0; k < x.cols; ++k) largest_of_row = std::max(largest_of_row, bits(row[k]) & magnitude);
-        if (largest_of_row >= infinity)
-            throw std::invalid_argument(std::string(name) + " holds NaN or infinity; the first bad row is " +
-                                        std::to_string(first_row + i));
-        largest = std::max(largest, largest_of_row);
-    }
-    T value;
-    std::memcpy(&value, &largest, sizeof value);
-    return value;
+    T largest = 0;
+    const std::int64_t bad = first_bad_row(x, largest);
+    if (bad < x.rows) refuse(name, first_row + bad);
+    return largest;
 }
 
 template <class T>
@@ -65,8 +79,21 @@ T scale_for(T largest) {
 }
 
 template <class T>
-T checked_scale(matrix_view<T> x, const char* name) {
-    return scale_for(checked_largest(x, name, 0));
+T checked_scale(matrix_view<T> x, const char* name, int threads, const options& opt) {
+    constexpr std::int64_t task_values = 1 << 18;
+    const std::int64_t task_rows = std::max<std::int64_t>(1, task_values / x.cols);
+    const std::int64_t tasks = (x.rows + task_rows - 1) / task_rows;
+    std::vector<T> largest(static_cast<std::size_t>(tasks), T(0));
+    std::vector<std::int64_t> bad(static_cast<std::size_t>(tasks), x.rows);
+    parallel_for(tasks, threads, 0, without_fraction(opt), [&](std::int64_t index, int, progress_meter&) {
+        const std::int64_t begin = index * task_rows, rows = std::min(task_rows, x.rows - begin);
+        const auto at = static_cast<std::size_t>(index);
+        const std::int64_t first = first_bad_row(matrix_view<T>(x.row(begin), rows, x.cols, x.stride), largest[at]);
+        if (first < rows) bad[at] = begin + first;
+    });
+    for (const std::int64_t row : bad)
+        if (row < x.rows) refuse(name, row);
+    return scale_for(tasks > 0 ? *std::max_element(largest.begin(), largest.end()) : T(0));
 }
 
 template <class T>
@@ -112,8 +139,8 @@ template float checked_largest(matrix_view<float>, const char*, std::int64_t);
 template double checked_largest(matrix_view<double>, const char*, std::int64_t);
 template float scale_for(float);
 template double scale_for(double);
-template float checked_scale(matrix_view<float>, const char*);
-template double checked_scale(matrix_view<double>, const char*);
+template float checked_scale(matrix_view<float>, const char*, int, const options&);
+template double checked_scale(matrix_view<double>, const char*, int, const options&);
 template std::vector<float> robust_centre(matrix_view<float>, const std::int64_t*, std::int64_t, float);
 template std::vector<double> robust_centre(matrix_view<double>, const std::int64_t*, std::int64_t, double);
 template bool is_tight(matrix_view<float>, const std::int64_t*, std::int64_t, float, const std::vector<float>&,

@@ -2,6 +2,7 @@
 // Where numbers are moved to before they are multiplied: near 1 in size, and around a centre that outliers do not drag.
 #include <cstdint>
 #include <vector>
+#include <zoorank/options.hpp>
 #include <zoorank/views.hpp>
 
 namespace zoorank {
@@ -9,7 +10,7 @@ namespace zoorank {
 /// Throws std::invalid_argument naming the first row of `x` that holds a NaN or an infinity; otherwise returns the
 /// power of two that brings the largest |x| into [1, 2). Silhouettes do not depend on scale; overflow of squares does.
 template <class T>
-T checked_scale(matrix_view<T> x, const char* name);
+T checked_scale(matrix_view<T> x, const char* name, int threads, const options& opt);
 
 /// The two halves of checked_scale, for rows that come in blocks: the largest |x| of a block whose rows are counted
 /// from `first_row`, and the scale that belongs to the largest of all.

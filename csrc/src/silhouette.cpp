@@ -24,6 +24,7 @@ bool sorting_pays(std::int64_t rows, std::int64_t classes) {
 }
 
 void check_lengths(std::int64_t rows, std::int64_t cols, std::int64_t labels, std::int64_t samples) {
+    if (rows < 0) throw std::invalid_argument("X has " + std::to_string(rows) + " rows");
     if (cols < 1) throw std::invalid_argument("X has no features");
     if (labels != rows)
         throw std::invalid_argument("X has " + std::to_string(rows) + " rows and there are " + std::to_string(labels) +
@@ -46,7 +47,7 @@ void solve(matrix_view<T> x, const partition& p, array_view<double> samples, met
         case metric::cosine:
             return silhouettes_by_means(x, p, how, samples, threads, opt);
         case metric::precomputed:
-            checked_scale(x, "the distance matrix");
+            checked_scale(x, "the distance matrix", threads, opt);
             return silhouettes_of_distances(x, p, samples, threads, opt);
     }
     throw std::invalid_argument("unknown metric number " + std::to_string(static_cast<int>(how)));

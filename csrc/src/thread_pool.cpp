@@ -11,6 +11,7 @@
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 #ifdef __linux__
@@ -20,7 +21,9 @@
 namespace zoorank {
 namespace {
 
-constexpr int most_threads = 1024;
+// Threads beyond the processors only wait; some more than there are keep the tests honest on small machines.
+int most_threads() { return std::max(16, 2 * hardware_threads()); }
+
 constexpr std::chrono::milliseconds report_interval{50};
 
 // Threads that wait for a job and run it: job(worker) for worker in [1, helpers]. Grows to the largest number asked
@@ -35,10 +38,7 @@ public:
         if (!sole) return false;
         {
             const std::lock_guard<std::mutex> lock(state_);
-            while (static_cast<int>(threads_.size()) < helpers) {
-                const int worker = static_cast<int>(threads_.size()) + 1;
-                threads_.emplace_back([this, worker, seen = generation_] { serve(worker, seen); });
-            }
+            helpers = grow(helpers);
             job_ = &job;
             helpers_ = running_ = helpers;
             ++generation_;
@@ -56,6 +56,19 @@ public:
     }
 
 private:
+    // Starts threads until there are `wanted`, or no more can be had; returns how many of them there are.
+    int grow(int wanted) {
+        try {
+            while (static_cast<int>(threads_.size()) < wanted) {
+                const int worker = static_cast<int>(threads_.size()) + 1;
+                threads_.emplace_back([this, worker, seen = generation_] { serve(worker, seen); });
+            }
+        } catch (const std::system_error&) {
+            return static_cast<int>(threads_.size());
+        }
+        return wanted;
+    }
+
     void serve(int worker, std::uint64_t seen) {
         for (;;) {
             const std::function<void(int)>* job = nullptr;
@@ -173,16 +186,22 @@ int hardware_threads() {
 int resolve_threads(int requested) {
     if (requested < 0)
         throw std::invalid_argument("threads must be 0 (automatic) or more, got " + std::to_string(requested));
-    if (requested > 0) return std::min(requested, most_threads);
+    if (requested > 0) return std::min(requested, most_threads());
     if (const char* text = std::getenv("ZOORANK_NUM_THREADS"); text && *text) {
         char* end = nullptr;
         const long value = std::strtol(text, &end, 10);
         if (*end != '\0' || value < 1)
             throw std::invalid_argument("ZOORANK_NUM_THREADS must be a number of at least 1, got '" +
                                         std::string(text) + "'");
-        return static_cast<int>(std::min<long>(value, most_threads));
+        return static_cast<int>(std::min<long>(value, most_threads()));
     }
     return hardware_threads();
+}
+
+options without_fraction(const options& opt) {
+    options quiet = opt;
+    if (opt.progress) quiet.progress = [ask = opt.progress](double) { return ask(0); };
+    return quiet;
 }
 
 void parallel_for(std::int64_t count, int threads, std::int64_t work, const options& opt,

@@ -9,8 +9,11 @@ namespace zoorank {
 /// Processors this process may run on (affinity and container limits honoured).
 int hardware_threads();
 
-/// What options.threads means: at least 1, at most 1024.
+/// What options.threads means: at least 1, and no more than could be of any use here.
 int resolve_threads(int requested);
+
+/// The same options for a part of a call that is not worth reporting: progress is asked whether to stop, and told 0.
+options without_fraction(const options& opt);
 
 /// Hands a running call's state to its tasks.
 class progress_meter;

@@ -12,8 +12,6 @@ class _BuildInfo(TypedDict):
     instruction_set: str
     supported_instruction_sets: list[str]
     threads: int
-    cuda_built: bool
-    cuda_unavailable_reason: str
 
 def build_info() -> _BuildInfo: ...
 def arithmetic_rates(threads: int) -> dict[str, tuple[float, float]]: ...

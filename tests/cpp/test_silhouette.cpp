@@ -164,3 +164,13 @@ TEST_CASE("bad input is named") {
         CHECK_THROWS(std::invalid_argument, "13", zoorank::silhouette_samples(p.view(), p.labels, samples, how));
     CHECK_THROWS(std::invalid_argument, "cosine", zoorank::parse_metric("cosin"));
 }
+
+TEST_CASE("labels may be any integers, as far apart as their type allows") {
+    problem<double> p(30, 4, 3, 11);
+    const std::vector<double> expected = samples_of(p, metric::euclidean, 1);
+    for (std::int64_t& label : p.labels)
+        label = label == -7  ? std::numeric_limits<std::int64_t>::min()
+                : label == 3 ? 0
+                             : std::numeric_limits<std::int64_t>::max();
+    CHECK(samples_of(p, metric::euclidean, 1) == expected);
+}

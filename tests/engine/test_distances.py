@@ -82,3 +82,10 @@ def test_precomputed_distances_are_handed_back_checked():
 def test_bad_input_is_named(X, Y, message):
     with pytest.raises(ValueError, match=message):
         zoorank.pairwise_distances(X, Y)
+
+
+@pytest.mark.parametrize(("dtype", "large"), [(np.float32, 1e38), (np.float64, 1e300)])
+def test_equal_rows_whose_squares_overflow_are_at_distance_zero(dtype, large):
+    X = np.array([[large, 0], [large, 0], [0, large]], dtype=dtype)
+    D = zoorank.pairwise_distances(X, X, metric="sqeuclidean")
+    np.testing.assert_array_equal(D, [[0, 0, np.inf], [0, 0, np.inf], [np.inf, np.inf, 0]])

@@ -164,12 +164,14 @@ def bad_rows(row, value):
         (X.astype(np.longdouble), Y, TypeError, "use float32 or float64"),
         (X.astype(str), Y, TypeError, "use float32 or float64"),
         ([["a", None]] * 40, Y, TypeError, "X is not a matrix of numbers"),
-        (OnlyDLPack(X, device=(2, 0)), Y, TypeError, "X is on another device"),
+        (OnlyDLPack(X, device=(10, 0)), Y, TypeError, "X is on another device"),
         (np.ma.masked_greater(X, 1), Y, TypeError, "X has masked values"),
         (X, [None, *Y[1:]], ValueError, "labels are missing, the first one in row 0"),
         (X, [*Y[:-1], float("nan")], ValueError, "the first bad one is nan in row 39"),
         (X, np.where(Y == 3, 0.5, Y), ValueError, "the first bad one is 0.5 in row 30"),
         (X, np.array([1, "a", *Y[2:]], dtype=object), TypeError, "labels mix kinds"),
+        (X, [1, "1"] * 20, TypeError, "labels mix kinds"),
+        (X, [2**63, 2**63 + 1, -1, 5] * 10, ValueError, "labels of 2**53 and more"),
         (X, Y.astype(complex), TypeError, "labels must be integers or strings, not complex128"),
         (X, X, ValueError, "labels must have 1 dimension"),
     ],
@@ -204,7 +206,7 @@ def test_sparse_input_is_refused_with_the_way_out():
         ({"tol": 0}, ValueError, "tol must be positive"),
         ({"confidence": 1}, ValueError, "confidence must lie between 0 and 1"),
         ({"n_threads": 0}, ValueError, "n_threads must be at least 1"),
-        ({"n_threads": 1.5}, TypeError, "integer"),
+        ({"n_threads": 1.5}, TypeError, "n_threads must be an integer or None, got 1.5"),
     ],
 )
 def test_arguments_that_make_no_sense_are_named(arguments, error, message):
@@ -231,3 +233,7 @@ def test_cuda_is_refused_with_the_reason():
 def test_bad_distance_matrices_are_named(D, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         zoorank.silhouette_samples(D, Y, metric="precomputed")
+
+
+def test_more_threads_than_could_be_of_use_are_taken_for_what_there_is():
+    np.testing.assert_array_equal(zoorank.silhouette_samples(X, Y, n_threads=2**40), EXPECTED)

@@ -26,14 +26,16 @@ def run_python(program, **environment):
 
 
 @pytest.mark.parametrize(
-    ("metric", "n", "d", "classes"),
+    ("metric", "n", "d", "classes", "delay"),
     [
-        ("euclidean", 400_000, 64, 2),  # three pairs of classes, minutes each
-        ("cosine", 400_000, 8, 200_000),
-        ("manhattan", 100_000, 1000, 2),  # many short loops over features
+        ("euclidean", 400_000, 64, 2, 1.5),  # three pairs of classes, minutes each
+        ("cosine", 400_000, 8, 200_000, 1.5),
+        ("manhattan", 100_000, 1000, 2, 1.5),  # many short loops over features
+        ("euclidean", 200_000, 1024, 2, 0.1),  # while rows are checked and packed
+        ("cosine", 200_000, 1024, 2, 0.1),  # while they are checked or summed up
     ],
 )
-def test_ctrl_c_ends_a_long_call_within_a_second(metric, n, d, classes):
+def test_ctrl_c_ends_a_long_call_within_a_second(metric, n, d, classes, delay):
     program = f"""
         import os, signal, threading, time
         import numpy as np, zoorank
@@ -43,7 +45,7 @@ def test_ctrl_c_ends_a_long_call_within_a_second(metric, n, d, classes):
         def interrupt():
             sent.append(time.perf_counter())
             os.kill(os.getpid(), signal.SIGINT)
-        threading.Timer(1.5, interrupt).start()
+        threading.Timer({delay}, interrupt).start()
         try:
             zoorank.silhouette_samples(X, y, metric={metric!r}, n_threads=1)
         except KeyboardInterrupt:

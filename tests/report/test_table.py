@@ -34,6 +34,26 @@ def test_nothing_is_cut_off_and_nothing_is_wider_than_the_console(width):
     assert " ".join(RANKING.rows[0].note.split()[:2]) in text
 
 
+@pytest.mark.parametrize("width", [70, 80])
+def test_what_a_narrow_table_leaves_out_is_named(width):
+    scores = {"consensus": 0.9, **RANKING.rows[0].scores, "logme": 0.1, "hscore": 0.2, "knn": 0.3}
+    labels = {
+        "consensus": "consensus",
+        **RANKING.labels,
+        "logme": "LogME",
+        "hscore": "H-score",
+        "knn": "1-NN accuracy",
+    }
+    row = replace(RANKING.rows[0], scores=scores)
+    text = drawn(replace(RANKING, rows=(row,), key="consensus", labels=labels), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert row.model in text
+    assert row.cut in text
+    for key in ("consensus", *RANKING.labels):
+        assert f"{scores[key]:.4f}" in text
+    assert "Too narrow for: score seconds, encode seconds, 1-NN accuracy" in " ".join(text.split())
+
+
 def test_a_name_that_does_not_fit_folds():
     name = "a" * 100
     text = drawn(replace(RANKING, rows=(replace(RANKING.rows[0], model=name),)), 80)

@@ -78,3 +78,16 @@ def test_what_the_engine_refuses_names_the_file(tmp_path, arrays, labels):
     np.save(tmp_path / "y.npy", labels)
     with pytest.raises(DataError, match=r"X\.npy: "):
         score_file(tmp_path / "X.npy", tmp_path / "y.npy", SCORE)
+
+
+def test_scores_that_look_at_a_classifier_take_its_words_from_the_file(tmp_path):
+    rng = np.random.default_rng(0)
+    theta, y = rng.dirichlet(np.ones(3), 20), np.arange(20) % 2
+    np.save(tmp_path / "theta.npy", theta)
+    np.save(tmp_path / "z.npy", theta.argmax(axis=1))
+    np.save(tmp_path / "y.npy", y)
+    leep = score_file(tmp_path / "theta.npy", tmp_path / "y.npy", find_score("leep"))
+    nce = score_file(tmp_path / "z.npy", tmp_path / "y.npy", find_score("nce"))
+    assert leep.value <= 0
+    assert nce.value <= 0
+    assert (leep.n_features, nce.n_features) == (3, 1)

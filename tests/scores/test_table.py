@@ -10,18 +10,24 @@ from zoorank.scores import TABLE, find_score
 rng = np.random.default_rng(0)
 LABELS = np.array(["b", "a", "c"] * 10)
 X = rng.normal(size=(30, 5)) + np.array([[0.0], [1.0], [3.0]] * 10)
+FIRST = {
+    "encoding": X,
+    "source_probabilities": rng.dirichlet(np.ones(4), 30),
+    "source_labels": rng.integers(0, 4, 30),
+}
 
 
 def test_names_and_metrics_are_unique():
     assert len({(score.name, score.metric) for score in TABLE}) == len(TABLE)
+    assert len({score.key for score in TABLE}) == len(TABLE)
     assert len({score.label for score in TABLE}) == len(TABLE)
 
 
 @pytest.mark.parametrize("score", TABLE, ids=lambda score: score.label)
 def test_every_score_says_what_it_is(score):
-    assert score.needs
+    assert score.needs[-1] == "labels"
     assert score.cost.startswith("O(")
-    value = score.compute(X, LABELS)
+    value = score.compute(FIRST[score.needs[0]], LABELS)
     assert np.isfinite(value.value)
     assert value.half_width == 0.0
 

@@ -42,7 +42,7 @@ def table(ranking):
 
 
 def test_every_source_is_scored_at_every_cut(zoo):
-    ranking = ranked(zoo)
+    ranking = ranked(zoo, metric="cosine")
     assert {(row.model, row.cut) for row in ranking} == {
         ("net0", "1"), ("net0", "penultimate"), ("net1", "1"), ("net1", "penultimate"),
         ("raw input", None),
@@ -55,7 +55,7 @@ def test_every_source_is_scored_at_every_cut(zoo):
 
 
 def test_both_silhouettes_are_shown_and_the_metric_decides(zoo):
-    by_cosine, by_euclidean = ranked(zoo), ranked(zoo, metric="euclidean")
+    by_cosine, by_euclidean = ranked(zoo, metric="cosine"), ranked(zoo, metric="euclidean")
     by_manhattan = ranked(zoo, metric="manhattan")
     assert list(by_euclidean.labels) == ["euclidean", "cosine"]
     assert list(by_manhattan.labels) == ["manhattan", "cosine", "euclidean"]
@@ -65,7 +65,7 @@ def test_both_silhouettes_are_shown_and_the_metric_decides(zoo):
 
 
 def test_the_baseline_is_the_raw_input_scored_the_same_way(zoo):
-    baseline = ranked(zoo).baseline
+    baseline = ranked(zoo, metric="cosine").baseline
     with np.load(zoo.data) as data:
         X, y = data["X"], data["y"]
     expected = zoorank.silhouette(X, y, metric="cosine")
@@ -123,7 +123,7 @@ def test_a_score_that_is_not_finite_is_no_score(zoo, monkeypatch, value):
             if X.shape[1] == 9 else score, X,
         ),
     )  # fmt: skip
-    ranking = ranked(zoo)
+    ranking = ranked(zoo, metric="cosine")
     assert {row.model for row in ranking.failures} == {"net1"}
     assert ranking.failures[0].note == f"MSC cosine is {value}"
     assert Ranking.from_json(ranking.to_json()) == ranking

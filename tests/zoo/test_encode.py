@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from zoorank.zoo import (
     load_zoo,
 )
 from zoorank.zoo.calibrate import calibrate
+from zoorank.zoo.load import check_digest
 from zoorank.zoo.preprocess import prepare
 from zoorank.zoo.specs import ImagePreprocessing
 
@@ -73,7 +75,7 @@ def test_only_what_is_missing_is_done(make_spec, table: Target, store, monkeypat
     assert both[0].path == first.path
     every = encode_source(spec, table, cuts=["all"], store=store).encodings
     assert {each.cut: each.reused for each in every} == {"1": True, "3": False, "penultimate": True}
-    monkeypatch.setattr("zoorank.zoo.encode.load_model", None)  # not even loaded again
+    monkeypatch.setattr("zoorank.zoo.encode.load_checked", None)  # not even loaded again
     again = encode_source(spec, table, cuts=ALL, store=store)
     assert all(each.reused for each in again.encodings)
     assert [replace(each, reused=False) for each in every] == [
@@ -108,6 +110,60 @@ def test_edited_code_is_another_source(make_spec, table: Target, store, tmp_path
         (encoding,) = encode_source(spec, table, store=store).encodings
         paths.add(encoding.path)
     assert len(paths) == 2
+
+
+def _key(spec, table: Target, store) -> str:
+    return encode_source(spec, table, store=store).encodings[0].path.name
+
+
+def test_edited_code_beside_the_factory_is_another_source(
+    make_spec, table: Target, store, tmp_path: Path
+) -> None:
+    package = tmp_path / "code" / "layered"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("from layered.net import Net\n")
+    (package / "net.py").write_text(
+        "import torch\nfrom layered.layers import inner\n"
+        "class Net(torch.nn.Sequential):\n    def __init__(self):\n"
+        "        super().__init__(inner(), torch.nn.Linear(4, 2))\n"
+    )
+    spec = make_spec("TinyMLP").model_copy(
+        update={"factory": "layered:Net", "allow_code": (tmp_path / "code",)}
+    )
+    keys = []
+    for body in ("torch.nn.Identity()", "torch.nn.Tanh()"):
+        for name in [name for name in sys.modules if name.partition(".")[0] == "layered"]:
+            del sys.modules[name]
+        shutil.rmtree(package / "__pycache__", ignore_errors=True)
+        (package / "layers.py").write_text(f"import torch\ndef inner():\n    return {body}\n")
+        keys += [_key(spec, table, store), _key(spec, table, store)]
+    # Edited while loaded: the old code still runs, so its key must stay.
+    (package / "layers.py").write_text("import torch\ndef inner():\n    return torch.nn.ReLU()\n")
+    keys.append(_key(spec, table, store))
+    assert keys[0] == keys[1] != keys[2] == keys[3] == keys[4]
+
+
+def test_another_torch_is_another_encoding(make_spec, table: Target, store, monkeypatch) -> None:
+    spec = make_spec("TinyMLP")
+    before = _key(spec, table, store)
+    monkeypatch.setattr(torch, "__version__", "2.99.0")
+    assert _key(spec, table, store) != before
+
+
+def test_a_weights_file_is_hashed_once(
+    make_spec, table: Target, store, tmp_path: Path, monkeypatch
+) -> None:
+    torch.save(tiny_nets.TinyMLP().state_dict(), tmp_path / "w.pt")
+    calls = []
+
+    def check(spec, file):
+        calls.append(file)
+        return check_digest(spec, file)
+
+    monkeypatch.setattr("zoorank.zoo.encode.check_digest", check)
+    monkeypatch.setattr("zoorank.zoo.load.check_digest", check)
+    encode_source(make_spec("TinyMLP", 'file = "w.pt"'), table, store=store)
+    assert calls == [tmp_path / "w.pt"]
 
 
 def test_memory_that_runs_out_halves_the_batch(make_spec, table: Target, store) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
+import re
 import sys
 from pathlib import Path
 
@@ -125,13 +127,58 @@ class _Attack:
         return (Path.touch, (Path(__file__).with_name("attacked"),))
 
 
-def test_a_pickle_that_runs_code_is_refused_and_does_not_run(make_spec, tmp_path: Path) -> None:
-    torch.save({"weight": _Attack()}, tmp_path / "w.pt")
+class _Command:
+    def __reduce__(self):
+        return (os.system, ("true",))
+
+
+def _evil(path: Path) -> None:
+    torch.save({"weight": _Attack()}, path)
+
+
+def _evil_import(path: Path) -> None:
+    torch.save({"weight": _Command()}, path)
+
+
+def _whole_model(path: Path) -> None:
+    torch.save(tiny_nets.TinyMLP(), path)
+
+
+def _bare_pickle(path: Path) -> None:
+    path.write_bytes(pickle.dumps(_Attack()))
+
+
+def _garbage(path: Path) -> None:
+    path.write_bytes(b"\x1b[31mgarbage\x00\xff" * 9)
+
+
+def _cut_short(path: Path) -> None:
+    torch.save({"weight": torch.ones(2)}, path)
+    path.write_bytes(path.read_bytes()[:-50])
+
+
+_RUNS_CODE = "refused, as it holds more than tensors and would run code when loaded: "
+_ADVICE = "; save the state_dict alone with torch.save"
+
+
+@pytest.mark.parametrize(
+    ("write", "expected"),
+    [
+        (_evil, rf"{_RUNS_CODE}(getattr|pathlib\.[\w.]+){_ADVICE}"),
+        (_evil_import, rf"{_RUNS_CODE}(posix|nt)\.system{_ADVICE}"),
+        (_whole_model, rf"{_RUNS_CODE}tests\.zoo\.tiny_nets\.TinyMLP{_ADVICE}"),
+        (_bare_pickle, f"refused, as it is a plain pickle, which may run code .*{_ADVICE}"),
+        (_garbage, "not a readable PyTorch file: torch.save did not write it"),
+        (_cut_short, "not a readable PyTorch file: .*failed finding central directory"),
+    ],
+)
+def test_a_file_of_more_than_tensors_is_refused_in_a_line(
+    make_spec, tmp_path: Path, write, expected: str
+) -> None:
+    write(tmp_path / "w.pt")
     text = _message(make_spec("TinyMLP", 'file = "w.pt"'))
-    assert "refused, as it holds more than tensors and would run code" in text
-    assert "weights_only=False" not in text
-    (tmp_path / "w.pt").write_bytes(pickle.dumps(_Attack()))
-    _message(make_spec("TinyMLP", 'file = "w.pt"'))
+    assert re.fullmatch(rf"{re.escape(str(tmp_path))}/w\.pt: {expected}", text), text
+    assert text.isprintable()
     assert not Path(__file__).with_name("attacked").exists()
 
 

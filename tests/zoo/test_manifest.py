@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from zoorank.errors import ManifestError
 from zoorank.zoo import DEMO_MANIFEST, load_zoo
+from zoorank.zoo.lines import find_line
 from zoorank.zoo.sources import FileWeights, PackageWeights, RandomWeights
 
 MODEL = """
@@ -121,7 +123,7 @@ def test_a_manifest_cannot_allow_code(tmp_path: Path) -> None:
         (
             "weights.random",
             "wieghts.random",
-            "zoo.toml, line 2, model 1 'one': unknown key 'wieghts'; did you mean 'weights'?",
+            "zoo.toml, line 6, model 1 'one': unknown key 'wieghts'; did you mean 'weights'?",
         ),
         (
             "weights.random = { seed = 7 }",
@@ -185,7 +187,7 @@ def test_what_is_wrong_is_said_with_its_place(
     [
         ("", "zoo.toml: names no model; add a [[model]] or a [[family]]"),
         ("a = = 1", "zoo.toml: not valid TOML: Invalid value (at line 1, column 5)"),
-        ("[[modle]]\n", "zoo.toml: unknown key 'modle'; did you mean 'model'?"),
+        ("[[modle]]\n", "zoo.toml, line 1: unknown key 'modle'; did you mean 'model'?"),
         ("batch_size = 0\n" + MODEL, "zoo.toml, line 1, batch_size: input should be greater"),
         (MODEL + MODEL, "line 11, model 2 'one', name: 'one' is already the name of model 1 'one'"),
         (FAMILY, "zoo.toml, line 3, family 1, files: no file matches"),
@@ -195,6 +197,105 @@ def test_what_is_wrong_is_said_with_its_place(
 )
 def test_what_is_wrong_with_the_whole(tmp_path: Path, text: str, expected: str) -> None:
     assert expected in _error(tmp_path, text)
+
+
+SHARED = """\
+factory = "package:build"
+[preprocessing]
+input = "image"
+size = 32
+
+[[model]]
+name = "one"
+weights.random = {}
+
+[[model]]
+name = "two"
+weights.random = {}
+[model.preprocessing]
+input = "series"
+length = 9
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("size = 32", "size = 0", "zoo.toml, line 4, preprocessing.size: must be at least 1"),
+        ("size = 32", "siz = 32", "zoo.toml, line 4, preprocessing: unknown key 'siz'; did you"),
+        ('"package:build"', '"build"', "zoo.toml, line 1, factory: must read 'module:function'"),
+        ("length = 9", "length = 0", "line 15, model 2 'two', preprocessing.length: input should"),
+        ("length = 9", "lenth = 9", "line 15, model 2 'two', preprocessing: unknown key 'lenth'"),
+        ('input = "series"', "", "line 13, model 2 'two', preprocessing: needs input ="),
+    ],
+)
+def test_what_is_wrong_is_blamed_on_the_table_that_says_it(
+    tmp_path: Path, old: str, new: str, expected: str
+) -> None:
+    _load(tmp_path, SHARED)
+    assert old in SHARED
+    assert _error(tmp_path, SHARED.replace(old, new)).startswith(
+        (expected, f"zoo.toml, {expected}")
+    )
+
+
+def test_several_faults_are_listed_in_one_line(tmp_path: Path) -> None:
+    text = MODEL.replace("scaling = 255", "channels = 2").replace('"penultimate"', "3")
+    assert _error(tmp_path, text) == (
+        "zoo.toml, line 7, model 1 'one', preprocessing.channels: 2 is not one of 1 or 3; "
+        "also line 8, cuts: must be a list of names, not 3"
+    )
+    text = text.replace('"package:build"', '"build"').replace("size = 32", "fit = 1, layout = 2")
+    message = _error(tmp_path, text)
+    assert message.count("; also line ") == 2
+    assert message.endswith("; and 2 more")
+    assert "unknown key 'b'; allowed: " in _error(tmp_path, MODEL + "b = 1\nc = 2\n")
+    assert "; also line 10, unknown key 'c'; allowed: " in _error(
+        tmp_path, MODEL + "b = 1\nc = 2\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('"penultimate"', "3", "cuts: must be a list of names, not 3"),
+        ('"penultimate"', "[]", "cuts: must be a list of names, not []"),
+        ('"penultimate"', "[1]", "cuts.0: input should be a valid string, not 1"),
+        ("size = 32", 'size = "x"', "size: must be a number or [height, width], not 'x'"),
+        ("size = 32", "size = [1, 2, 3]", "size: must be a number or [height, width], not [1, 2"),
+        ("size = 32", 'mean = "x"', "mean: must be a number or a list of numbers, not 'x'"),
+        ("{ depth = 3 }", "3", "arguments: must be a table, not 3"),
+        ('{ input = "image", size = 32, scaling = 255 }', "3", "preprocessing: must be a table"),
+        ("[[model]]", "[model]", "line 2, model: must be an array of tables: write [[model]]"),
+    ],
+)
+def test_types_are_said_in_the_words_of_toml(
+    tmp_path: Path, old: str, new: str, expected: str
+) -> None:
+    assert old in MODEL
+    message = _error(tmp_path, MODEL.replace(old, new))
+    assert expected in message
+    assert not re.search("tuple|dictionary|mapping|instance", message)
+
+
+def test_a_line_is_found_however_the_key_is_written() -> None:
+    text = (
+        "'a' = 1 # a\nlong = [\n  1,\n\n  2,\n]\nx.y.z = 3\n[\"t\"]\n# u = 0\n"
+        'u = """\nv = 1\n"""\nv = 2\n[t.w]\n[[m]]\n[[m]]\nk = { i = 1 }'
+    )
+    places = {
+        ("a",): 1,
+        ("long", 1): 2,
+        ("x", "y", "z"): 7,
+        ("t",): 8,
+        ("t", "u"): 10,
+        ("t", "v"): 13,
+        ("t", "w"): 14,
+        ("m", 0, "k"): 15,
+        ("m", 1, "k", "i"): 17,
+        ("none",): None,
+    }
+    assert {path: find_line(text, path) for path in places} == places
 
 
 def test_lines_inside_strings_are_not_taken_for_entries(tmp_path: Path) -> None:

@@ -13,8 +13,6 @@ struct build_info_t {
     std::string instruction_set;                          ///< in use, chosen at the first call or by ZOORANK_ISA
     std::vector<std::string> supported_instruction_sets;  ///< of this binary on this processor, best first
     int threads;                                          ///< what options.threads = 0 means
-    bool cuda_built;
-    std::string cuda_unavailable_reason;  ///< empty when a CUDA device can be used
 };
 
 /// Throws std::invalid_argument where ZOORANK_ISA or ZOORANK_NUM_THREADS makes no sense.

@@ -101,8 +101,6 @@ typedef struct zoorank_build_info {
     const char* instruction_set;            /* in use, chosen at the first call or by ZOORANK_ISA */
     const char* supported_instruction_sets; /* of this binary on this processor, best first: "avx512, avx2, baseline" */
     int32_t threads;                        /* what threads = 0 means */
-    int32_t cuda_built;                     /* 0 or 1 */
-    const char* cuda_unavailable_reason;    /* "" when a CUDA device can be used */
 } zoorank_build_info;
 
 ZOORANK_API zoorank_status zoorank_get_build_info(zoorank_build_info* info);

@@ -1,14 +1,43 @@
 #pragma once
+// The contract of <zoorank/silhouette.hpp> and <zoorank/distances.hpp> on a CUDA device. A library and a Python module
+// of their own, so that nothing else needs CUDA; see docs/cuda.md.
+#include <cuda_runtime_api.h>
 
+#include <cstdint>
 #include <string>
+#include <vector>
+#include <zoorank/metric.hpp>
+#include <zoorank/options.hpp>
+#include <zoorank/views.hpp>
 
-// The seam between the host library and the GPU. A build with kernels compiles
-// .cu files that define these; a build without them compiles no_cuda.cpp.
 namespace zoorank::cuda {
 
-bool built() noexcept;
+/// A matrix that lies in host memory, or in that of the device the call runs on.
+template <class T>
+struct input {
+    matrix_view<T> view;
+    bool on_device;
+};
 
-// Why no device can be used, in one line; empty when one can.
-std::string unavailable_reason();
+/// Where a call runs: a device, and the stream that whoever made the input used last.
+struct place {
+    int device;
+    cudaStream_t stream;
+};
+
+/// Writes s for each row of `x` to `samples`; labels and samples are in host memory. Any metric but precomputed.
+/// options.threads means nothing here. Throws what the CPU's function does; out_of_memory with what would fit;
+/// std::runtime_error for a device that fails.
+template <class T>
+void silhouette_samples(input<T> x, array_view<const std::int64_t> labels, array_view<double> samples, metric how,
+                        place where, const options& opt);
+
+/// Writes the distance of row i of `x` to row j of `y` to out[i * y.rows + j], in host memory.
+template <class T>
+void pairwise_distances(input<T> x, input<T> y, array_view<T> out, metric how, place where, const options& opt);
+
+/// The kernel that a Euclidean silhouette of float rows with that many features runs on: simt, mma or wgmma. The
+/// environment variable ZOORANK_CUDA_KERNEL forces one; std::invalid_argument names the valid ones otherwise.
+std::string euclidean_kernel(std::int64_t features, int device);
 
 }  // namespace zoorank::cuda

@@ -25,7 +25,9 @@ EXTRAS = {
     "pydantic": "zoo",
     "PIL": "zoo",
     "tomli": "zoo",
-    "sklearn": "demo",
+    "sklearn": "scores",
+    "scipy": "scores",
+    "matplotlib": "plots",
 }
 
 

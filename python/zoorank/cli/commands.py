@@ -5,8 +5,6 @@ What is heavy is imported inside a command, so that ``--help`` is instant.
 
 from __future__ import annotations
 
-import json
-import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,72 +13,30 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoorank.cli import FAILED, INTERRUPTED
+from zoorank.cli import FAILED, INTERRUPTED, trust
+from zoorank.cli.options import (
+    AllowCode,
+    BatchSize,
+    Cuts,
+    Data,
+    Device,
+    Json,
+    Limit,
+    Metric,
+    Out,
+    Quiet,
+    ScoreName,
+    ScoreNames,
+    Store,
+    Zoo,
+    app,
+    print_json,
+    stdout,
+)
 from zoorank.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from zoorank.selection import Ranking
-
-FILE_WIDTH = 160
-
-app = typer.Typer(
-    name="zoorank",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-Zoo = Annotated[Path, typer.Argument(metavar="ZOO.toml", help="Manifest of the zoo.")]
-Data = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PATH|NAME",
-        help="Labelled target: .npz, .npy, .tsv, .ts, a folder of images by class, or "
-        "sklearn:NAME. Default: the manifest's.",
-    ),
-]
-Cuts = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="CUT,...",
-        help="Where to cut: penultimate, all, or module names. May be repeated. "
-        "Default: the manifest's, else penultimate.",
-    ),
-]
-Metric = Annotated[str, typer.Option(help="Distance: cosine, euclidean, sqeuclidean or manhattan.")]
-ScoreName = Annotated[str, typer.Option(help="Score that decides the rank.")]
-Out = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Write ranking.json and ranking.csv there.")
-]
-Store = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="DIR",
-        help="Keep the encodings there; a run that was stopped goes on from it. "
-        "Default: encodings in --out, else the user's cache.",
-    ),
-]
-BatchSize = Annotated[
-    int | None, typer.Option(min=1, help="Samples in a forward pass. Default: the manifest's.")
-]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Limit = Annotated[
-    int | None, typer.Option(min=2, help="Use at most this many samples of the target.")
-]
-AllowCode = Annotated[
-    list[Path] | None,
-    typer.Option(
-        metavar="DIR",
-        help="Let the manifest name factories in modules of this directory. "
-        "Their code is run. May be repeated.",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -115,8 +71,8 @@ def rank(
     zoo: Zoo,
     data: Data = None,
     cuts: Cuts = None,
-    metric: Metric = "cosine",
-    score: ScoreName = "silhouette",
+    metric: Metric = None,
+    score: ScoreNames = None,
     out: Out = None,
     store: Store = None,
     batch_size: BatchSize = None,
@@ -200,11 +156,11 @@ def cuts(
     sizes = None if shape is None else _sizes(shape)
     found = cut_points(models, data=data, shape=sizes, allow_code=allow_code or ())
     if as_json:
-        _print_json([asdict(source) for source in found])
+        print_json([asdict(source) for source in found])
     else:
         from zoorank.report.cuts import cuts_tables
 
-        _stdout().print(*cuts_tables(found), sep="\n")
+        stdout().print(*cuts_tables(found), sep="\n")
     return 0 if any(source.cuts for source in found) else FAILED
 
 
@@ -216,7 +172,7 @@ def score(
     labels: Annotated[
         Path | None, typer.Argument(metavar="[labels.npy]", help="Class of each row.")
     ] = None,
-    metric: Metric = "cosine",
+    metric: Metric = None,
     score: ScoreName = "silhouette",
     as_json: Json = False,
 ) -> int:
@@ -230,12 +186,16 @@ def score(
     chosen = find_score(score, metric)
     result = score_file(x, labels, chosen)
     if as_json:
-        _print_json(asdict(result))
+        print_json(asdict(result))
     else:
         from zoorank.report.score import score_table
 
-        _stdout().print(score_table(result, chosen))
+        stdout().print(score_table(result, chosen))
     return 0
+
+
+app.command()(trust.verify)
+app.command()(trust.evaluate)
 
 
 @app.command()
@@ -248,11 +208,11 @@ def info(as_json: Json = False) -> int:
 
     found = environment()
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         from zoorank.report.info import info_table
 
-        _stdout().print(info_table(found))
+        stdout().print(info_table(found))
     return 0
 
 
@@ -295,7 +255,7 @@ def bench(
     if as_json:
         typer.echo(throughput_json(here, limits, found), nl=False)
     else:
-        _stdout().print(*throughput_tables(here, limits, found), sep="\n")
+        stdout().print(*throughput_tables(here, limits, found), sep="\n")
     if out is not None:
         written = ", ".join(map(str, write_throughput(out, here, limits, found)))
         typer.echo(f"zoorank: written: {written}", err=True)
@@ -330,24 +290,10 @@ def _rank(zoo: Path, data: str | None, *, as_json: bool, quiet: bool, **settings
 def _print_ranking(ranking: Ranking, out: Path | None) -> None:
     from zoorank.report.table import RankingTable
 
-    console = _stdout()
+    console = stdout()
     console.print(RankingTable(ranking))
     if out is not None:
         console.print(f"Written: {out / 'ranking.json'}, {out / 'ranking.csv'}", style="dim")
-
-
-def _stdout() -> Console:
-    """A console that does not fold for a terminal that is not there."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = FILE_WIDTH
-    return console
-
-
-def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
 def _sizes(text: str) -> tuple[int, ...]:

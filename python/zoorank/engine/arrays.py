@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from zoorank.engine.devices import to_host
+
 Matrix = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
 _DLPACK_HOST_DEVICES = {1, 3, 11}  # plain, CUDA-pinned and ROCm-pinned host memory
@@ -26,7 +28,8 @@ def as_matrix(X: Any, name: str = "X") -> Matrix:
     Parameters
     ----------
     X : array_like of shape (n, d)
-        Anything NumPy can view, DLPack, or a torch tensor in host memory.
+        Anything NumPy can view, DLPack, or a torch tensor. What lives on a CUDA device
+        is copied to the host.
     name : str
         How error messages call it.
 
@@ -68,6 +71,7 @@ def _as_ndarray(X: Any, name: str) -> npt.NDArray[Any]:
         raise TypeError(f"{name} has masked values; fill or drop them first")
     if isinstance(X, np.ndarray):
         return np.asarray(X)
+    X = to_host(X)
     if hasattr(X, "tocsr"):
         raise TypeError(f"{name} is sparse; pass {name}.toarray()")
     if hasattr(X, "__dlpack_device__") and X.__dlpack_device__()[0] not in _DLPACK_HOST_DEVICES:

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from zoorank import _core
+from zoorank.engine import cuda
 from zoorank.engine.arrays import Matrix, as_matrix, as_pair
-from zoorank.engine.options import METRICS, check_choice, check_threads
+from zoorank.engine.options import METRICS, check_choice, check_threads, uses_cuda
 
 
 def pairwise_distances(
@@ -37,7 +38,7 @@ def pairwise_distances(
     Returns
     -------
     ndarray of shape (n, m)
-        float32 when both inputs are, float64 otherwise.
+        float32 when both inputs are, float64 otherwise; in host memory.
 
     Raises
     ------
@@ -64,6 +65,11 @@ def pairwise_distances(
             )
         return matrix
     threads = check_threads(n_threads)
+    if uses_cuda("auto", X, metric) or (Y is not None and uses_cuda("auto", Y, metric)):
+        distances = cuda.pairwise_distances(X, Y, metric)
+        if Y is None:
+            np.fill_diagonal(distances, 0)
+        return distances
     if Y is not None:
         x, y = as_pair(X, Y)
         return _core.pairwise_distances(x, y, metric, threads)

@@ -6,6 +6,7 @@ import importlib.metadata
 from typing import TypedDict
 
 from zoorank import _core
+from zoorank.engine import cuda
 
 
 class BuildInfo(TypedDict):
@@ -19,6 +20,7 @@ class BuildInfo(TypedDict):
     cuda_built: bool
     cuda_available: bool
     cuda_unavailable_reason: str
+    cuda_devices: list[str]
     faiss: str | None
 
 
@@ -31,7 +33,8 @@ def build_info() -> BuildInfo:
         A dict: ``version``; ``compiler``; ``instruction_set`` in use (the best of
         ``supported_instruction_sets``, or what ``ZOORANK_ISA`` names);
         ``threads`` used by default; ``cuda_built`` and ``cuda_available``, with
-        ``cuda_unavailable_reason``; ``faiss``, the installed distribution of
+        ``cuda_unavailable_reason``, and ``cuda_devices``, each with its compute
+        capability; ``faiss``, the installed distribution of
         FAISS with its version, or None. FAISS is not imported to find out.
 
     Examples
@@ -48,9 +51,10 @@ def build_info() -> BuildInfo:
         "instruction_set": core["instruction_set"],
         "supported_instruction_sets": core["supported_instruction_sets"],
         "threads": core["threads"],
-        "cuda_built": core["cuda_built"],
-        "cuda_available": not core["cuda_unavailable_reason"],
-        "cuda_unavailable_reason": core["cuda_unavailable_reason"],
+        "cuda_built": cuda.is_built(),
+        "cuda_available": not cuda.unavailable_reason(),
+        "cuda_unavailable_reason": cuda.unavailable_reason(),
+        "cuda_devices": cuda.device_names(),
         "faiss": _faiss_distribution(),
     }
 

@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from zoorank.engine.devices import to_host
+
+_EXACT_FLOATS = 2.0**53
+
 
 def number_classes(labels: Any, n_samples: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
     """Sort the distinct labels and number them.
@@ -14,7 +18,8 @@ def number_classes(labels: Any, n_samples: int) -> tuple[npt.NDArray[Any], npt.N
     Parameters
     ----------
     labels : array_like of shape (n,) or (n, 1)
-        Integers, strings, booleans, or floats without a fraction.
+        Integers, strings, booleans, or floats without a fraction; on the host or on a
+        CUDA device.
     n_samples : int
         How many there have to be.
 
@@ -32,7 +37,7 @@ def number_classes(labels: Any, n_samples: int) -> tuple[npt.NDArray[Any], npt.N
     ValueError
         For another shape or length, missing labels, or labels with fractions.
     """
-    array = np.asarray(labels.detach() if hasattr(labels, "detach") else labels)
+    array = _as_array(to_host(labels))
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
@@ -46,6 +51,8 @@ def number_classes(labels: Any, n_samples: int) -> tuple[npt.NDArray[Any], npt.N
                 f"labels must be classes, not measurements; the first bad one is {array[bad[0]]!s} "
                 f"in row {bad[0]}"
             )
+        if (np.abs(array) >= _EXACT_FLOATS).any():
+            raise ValueError("labels of 2**53 and more are not told apart as floats; use strings")
     elif array.dtype.kind == "O":
         missing = [i for i, label in enumerate(array) if label is None or label != label]  # noqa: PLR0124  NaN
         if missing:
@@ -58,3 +65,13 @@ def number_classes(labels: Any, n_samples: int) -> tuple[npt.NDArray[Any], npt.N
         kinds = sorted({type(label).__name__ for label in array})
         raise TypeError(f"labels mix kinds that have no common order: {', '.join(kinds)}") from None
     return classes, np.ascontiguousarray(codes, dtype=np.int64)
+
+
+def _as_array(labels: Any) -> npt.NDArray[Any]:
+    if hasattr(labels, "detach"):
+        labels = labels.detach()
+    if isinstance(labels, list | tuple):
+        text = sum(isinstance(label, str | bytes) for label in labels)
+        if 0 < text < len(labels):  # NumPy would turn the others into text
+            return np.asarray(labels, dtype=object)
+    return np.asarray(labels)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 import operator
+import os
 from collections.abc import Sequence
 from typing import SupportsIndex
 
-from zoorank import _core
+from zoorank.engine import cuda
+from zoorank.engine.devices import on_device
 
 METRICS = ("euclidean", "sqeuclidean", "cosine", "manhattan", "precomputed")
 
@@ -16,8 +18,8 @@ def check_choice(value: object, valid: Sequence[str], what: str) -> str:
     """`value` if it is one of `valid`; a ValueError with the nearest of them otherwise."""
     if isinstance(value, str) and value in valid:
         return value
-    near = difflib.get_close_matches(str(value), valid, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    near = difflib.get_close_matches(value, valid, n=1) if isinstance(value, str) else []
+    hint = f"; did you mean {near[0]!r}?" if near else "."
     raise ValueError(f"unknown {what} {value!r}{hint} Valid: {', '.join(valid)}")
 
 
@@ -25,13 +27,35 @@ def check_threads(n_threads: SupportsIndex | None) -> int:
     """The number for the library, in which 0 is automatic."""
     if n_threads is None:
         return 0
-    threads = operator.index(n_threads)
+    try:
+        threads = operator.index(n_threads)
+    except TypeError:
+        raise TypeError(f"n_threads must be an integer or None, got {n_threads!r}") from None
     if threads < 1:
         raise ValueError(f"n_threads must be at least 1 or None (automatic), got {threads}")
-    return threads
+    return min(threads, 2**31 - 1)  # the library takes no more than it has processors for
 
 
-def check_device(device: object) -> None:
-    """Refuse a device that this build or machine does not have."""
-    if check_choice(device, ("auto", "cpu", "cuda"), "device") == "cuda":
-        raise RuntimeError(f"device='cuda': {_core.build_info()['cuda_unavailable_reason']}")
+def uses_cuda(device: object, X: object, metric: str) -> bool:
+    """Whether a call computes on a CUDA device.
+
+    ``"auto"`` follows the array: what lives on a device is computed there, what lives
+    on the host wherever the environment variable ``ZOORANK_DEVICE`` says, by default
+    there too. Precomputed distances are added up on the host in less time than it
+    takes to copy them.
+
+    Raises
+    ------
+    RuntimeError
+        Where that would be a device and none can be used, with the reason.
+    """
+    if check_choice(device, ("auto", "cpu", "cuda"), "device") == "auto":
+        if on_device(X):
+            device = "cuda"
+        else:
+            wish = os.environ.get("ZOORANK_DEVICE", "cpu")
+            device = check_choice(wish, ("cpu", "cuda"), "device in ZOORANK_DEVICE")
+    if device == "cpu":
+        return False
+    cuda.require()
+    return metric != "precomputed"

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zoorank import _core
-from zoorank.engine import cost
+from zoorank.engine import cost, cuda
 from zoorank.engine.arrays import Matrix, as_matrix
 from zoorank.engine.estimate import (
     Progress,
@@ -20,7 +20,7 @@ from zoorank.engine.estimate import (
     silhouettes_by_means,
 )
 from zoorank.engine.labels import number_classes
-from zoorank.engine.options import METRICS, check_choice, check_device, check_threads
+from zoorank.engine.options import METRICS, check_choice, check_threads, uses_cuda
 from zoorank.engine.result import SilhouetteResult, exact_result
 from zoorank.engine.rows import MemoryRows, StreamedRows, is_streamed, open_rows
 
@@ -59,7 +59,8 @@ def silhouette_samples(
     ----------
     X : array_like of shape (n, d), or (n, n) for ``metric="precomputed"``
         Encodings, or distances between them. float32 is computed in float32, to
-        within 5e-6 of the float64 answer; all else in float64.
+        within 5e-6 of the float64 answer; all else in float64. An array that lives on
+        a CUDA device is computed there, without a copy.
     labels : array_like of shape (n,)
         Integers or strings.
     metric : {"euclidean", "sqeuclidean", "cosine", "manhattan", "precomputed"}
@@ -87,7 +88,9 @@ def silhouette_samples(
         For NaN or infinity (naming the first bad row), labels of another length,
         fewer than 2 or more than n - 1 classes, an unknown metric.
     TypeError
-        For input that is sparse, complex or on another device.
+        For input that is sparse, complex or on a device that is not CUDA's.
+    RuntimeError
+        For an array on a CUDA device where none can be used, with the reason.
 
     References
     ----------
@@ -104,6 +107,8 @@ def silhouette_samples(
     check_choice(metric, METRICS, "metric")
     check_choice(method, ("exact", "estimate"), "method")
     threads = check_threads(n_threads)
+    if uses_cuda("auto", X, metric):
+        return cuda.silhouettes(X, labels, metric)[0]
     rows = _rows_of(X)
     classes, codes = number_classes(labels, rows.shape[0])
     if method == "estimate" and metric == "euclidean" and 2 <= len(classes) < rows.shape[0]:
@@ -190,7 +195,9 @@ def silhouette(
     random_state : int or numpy.random.Generator, optional
         Seed of the draw. An estimate has the same bits for the same seed.
     device : {"auto", "cpu", "cuda"}
-        Where to compute. ``"cuda"`` raises where there is no usable device.
+        Where to compute. ``"auto"`` computes where `X` lives: a torch or CuPy array on a
+        CUDA device is not copied. ``"cuda"`` raises where there is no usable device. On
+        a device results are exact, and files are read into memory first.
     precision : {"auto", "float32"}
         How float32 input is computed.
     progress : callable, optional
@@ -232,12 +239,18 @@ def silhouette(
     check_choice(metric, METRICS, "metric")
     check_choice(method, METHODS, "method")
     check_choice(precision, ("auto", "float32"), "precision")
-    check_device(device)
+    on_cuda = uses_cuda(device, X, metric)
     if not tol > 0:
         raise ValueError(f"tol must be positive, got {tol!r}")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, got {confidence!r}")
     threads = check_threads(n_threads)
+    if on_cuda:
+        begin = time.perf_counter()
+        samples, classes, codes = cuda.silhouettes(X, labels, metric)
+        if progress is not None:
+            progress(1.0)
+        return exact_result(samples, classes, codes, metric, time.perf_counter() - begin)
     rows = _rows_of(X)
     n, d = rows.shape
     classes, codes = number_classes(labels, n)
@@ -320,6 +333,9 @@ def silhouette_batch(
     """
     check_choice(metric, METRICS, "metric")
     threads = check_threads(n_threads)
+    Xs = list(Xs)
+    if any(uses_cuda("auto", X, metric) for X in Xs):
+        return [silhouette(X, labels, metric=metric, method="exact") for X in Xs]
     matrices = [as_matrix(X, f"Xs[{i}]") for i, X in enumerate(Xs)]
     if not matrices:
         return []

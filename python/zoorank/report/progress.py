@@ -167,7 +167,8 @@ def outcome(model: str, rows: Sequence[RankRow]) -> Text:
     if not scored:
         reason = "; ".join(dict.fromkeys(row.note for row in rows))
         return Text.assemble((model, FAILED), f": failed: {reason}")
-    spent = sum(row.encode_seconds or 0.0 for row in scored if not row.reused)
+    # All cuts share one pass; the deepest is charged with all of it.
+    spent = max((row.encode_seconds or 0.0 for row in scored if not row.reused), default=0.0)
     reused = sum(row.reused for row in scored)
     cuts = f"{len(scored)} cut{'s' if len(scored) > 1 else ''}"
     parts = [cuts, f"{reused} from the store" if reused else ""]

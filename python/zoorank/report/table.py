@@ -21,14 +21,18 @@ ASIDE = "italic cyan"
 FAILED = "red"
 NOTE_WIDTH = 24
 
+# Columns that a narrow table can do without, beside those of scores.
+SCORE_SECONDS, ENCODE_SECONDS, BY_CLASS = "score seconds", "encode seconds", "range by class"
+
 
 @dataclass(frozen=True)
 class RankingTable:
     """Draws a ranking to fit the console.
 
     As the console gets narrower, notes move below the table, then columns move
-    together, then the cut goes under its model. Nothing is cut off: a name that
-    still does not fit folds.
+    together, then the cut goes under its model, then columns are left out, the least
+    telling first, and named below. Nothing is cut off: a name that still does not fit
+    folds.
     """
 
     ranking: Ranking
@@ -37,7 +41,7 @@ class RankingTable:
         """Yield the heading, the table, the notes and the verdict."""
         signs = _Signs.for_encoding(options.encoding)
         unbound = options.update(width=1000)
-        for layout in (_Layout(), _Layout(dense=True), _Layout(dense=True, stacked=True)):
+        for layout in self._layouts():
             width = Measurement.get(console, unbound, self._table(layout, signs)).maximum
             if width <= options.max_width:
                 break
@@ -48,6 +52,9 @@ class RankingTable:
         yield self._heading()
         yield Text()
         yield self._table(layout, signs)
+        if layout.hidden:
+            names = ", ".join(self.ranking.labels.get(key, key) for key in layout.hidden)
+            yield Text(f"Too narrow for: {names}.", style="dim")
         if noted:
             yield Text()
         for row in noted:
@@ -55,6 +62,24 @@ class RankingTable:
             yield Text.assemble((place, _style(row) or "bold"), f": {row.note}")
         yield Text()
         yield Text(self.ranking.verdict, style="bold")
+        if self.ranking.guidance:
+            yield Text()
+            yield Text(self.ranking.guidance)
+
+    def _layouts(self) -> Iterator[_Layout]:
+        """From the widest to the narrowest."""
+        yield _Layout()
+        yield _Layout(dense=True)
+        narrow = _Layout(dense=True, stacked=True)
+        yield narrow
+        details = [
+            key
+            for key, label in reversed(list(self.ranking.labels.items()))
+            if key != self.ranking.key and not label.startswith("MSC")
+        ]
+        dispensable = (SCORE_SECONDS, ENCODE_SECONDS, *details, BY_CLASS)
+        for most in range(1, len(dispensable) + 1):
+            yield replace(narrow, hidden=dispensable[:most])
 
     def _heading(self) -> Text:
         target = self.ranking.target
@@ -73,15 +98,22 @@ class RankingTable:
         table.add_column("model\n  cut" if layout.stacked else "model", overflow="fold")
         if not layout.stacked:
             table.add_column("cut", overflow="fold")
-        heads = [_head(label, layout) for label in self.ranking.labels.values()]
+        labels = self.ranking.labels.items()
+        heads = [_head(label, layout) for key, label in labels if key not in layout.hidden]
         for position, head in enumerate(heads):
             style = "bold not dim" if position == 0 else ""
             table.add_column(Text(head, style), justify="right", no_wrap=True)
-        of_deciding = heads[0].rpartition("\n")[2]
-        table.add_column(f"by class\n{of_deciding}", justify="center", no_wrap=True)
-        encode = "enc.\ns" if layout.dense else "encode\ns"
-        for head in ("\ndim", "params\nkept", encode, "score\ns"):
+        by_class = self.ranking.labels[self.ranking.class_key or self.ranking.key]
+        of_deciding = _head(by_class, layout).rpartition("\n")[2]
+        if BY_CLASS not in layout.hidden:
+            table.add_column(f"by class\n{of_deciding}", justify="center", no_wrap=True)
+        for head in ("\ndim", "params\nkept"):
             table.add_column(head, justify="right", no_wrap=True)
+        if ENCODE_SECONDS not in layout.hidden:
+            encode = "enc.\ns" if layout.dense else "encode\ns"
+            table.add_column(encode, justify="right", no_wrap=True)
+        if SCORE_SECONDS not in layout.hidden:
+            table.add_column("score\ns", justify="right", no_wrap=True)
         if layout.notes:
             table.add_column("note", overflow="fold")
         best = self.ranking.best
@@ -103,15 +135,20 @@ class RankingTable:
             yield row.model
             yield row.cut or signs.none
         for key in self.ranking.labels:
+            if key in layout.hidden:
+                continue
             width = row.half_width if key == self.ranking.key else 0.0
             interval = f" {signs.within} {width:.4f}" if width > 0 else ""
             yield shown(row.scores.get(key), "{:.4f}".format) + interval
         low, high = shown(row.class_min, "{:.2f}".format), shown(row.class_max, "{:.2f}".format)
-        yield f"{low:>5}{signs.to}{high:<5}" if row.per_class else signs.none
+        if BY_CLASS not in layout.hidden:
+            yield f"{low:>5}{signs.to}{high:<5}" if row.per_class else signs.none
         yield shown(row.dim, str)
         yield shown(row.parameters_kept, count)
-        yield shown(row.encode_seconds, seconds)
-        yield shown(row.score_seconds, seconds)
+        if ENCODE_SECONDS not in layout.hidden:
+            yield shown(row.encode_seconds, seconds)
+        if SCORE_SECONDS not in layout.hidden:
+            yield shown(row.score_seconds, seconds)
         if layout.notes:
             yield row.note
 
@@ -151,6 +188,7 @@ class _Layout:
     dense: bool = False
     stacked: bool = False
     notes: bool = False
+    hidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

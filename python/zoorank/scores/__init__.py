@@ -1,7 +1,8 @@
 """Encodings and labels in, one score out.
 
 Adding a score is one file that defines its :class:`Score` values and one entry
-in ``TABLE``; nothing registers itself by being imported.
+in ``TABLE``; nothing registers itself by being imported. Packages of others add
+theirs through entry points; see :mod:`zoorank.scores.plugins`.
 """
 
 from __future__ import annotations
@@ -10,12 +11,42 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from zoorank.errors import UsageError
-from zoorank.scores import silhouette
+from zoorank.scores import (
+    gbc,
+    hscore,
+    knn,
+    leep,
+    logme,
+    nce,
+    nleep,
+    parc,
+    probe,
+    silhouette,
+    transrate,
+)
 from zoorank.scores.base import Score, ScoreValue
+from zoorank.scores.plugins import load_plugin, plugin_names
 
-__all__ = ["TABLE", "Score", "ScoreValue", "find_score"]
+__all__ = ["TABLE", "Score", "ScoreValue", "find_score", "find_scores", "score_names"]
 
-TABLE: tuple[Score, ...] = (*silhouette.SCORES,)
+TABLE: tuple[Score, ...] = (
+    *silhouette.SCORES,
+    *logme.SCORES,
+    *hscore.SCORES,
+    *knn.SCORES,
+    *probe.SCORES,
+    *gbc.SCORES,
+    *transrate.SCORES,
+    *nleep.SCORES,
+    *parc.SCORES,
+    *leep.SCORES,
+    *nce.SCORES,
+)
+
+
+def score_names() -> tuple[str, ...]:
+    """Names of all scores, the installed packages' last."""
+    return (*dict.fromkeys(score.name for score in TABLE), *plugin_names())
 
 
 def find_score(name: str = "silhouette", metric: str | None = None) -> Score:
@@ -24,7 +55,7 @@ def find_score(name: str = "silhouette", metric: str | None = None) -> Score:
     Parameters
     ----------
     name : str
-        A name in ``TABLE``.
+        A name in ``TABLE``, or of another package's score.
     metric : str, optional
         One of the metrics of that score; None takes its first. A score that
         uses no distance ignores it.
@@ -48,15 +79,54 @@ def find_score(name: str = "silhouette", metric: str | None = None) -> Score:
     zoorank.errors.UsageError: unknown metric 'euclidian'; did you mean 'euclidean'? \
 Allowed: cosine, euclidean, sqeuclidean, manhattan
     """
-    family = [score for score in TABLE if score.name == name]
+    family = tuple(score for score in TABLE if score.name == name) or load_plugin(name)
     if not family:
-        raise UsageError(_unknown("score", name, sorted({score.name for score in TABLE})))
+        raise UsageError(_unknown("score", name, score_names()))
     if metric is None or family[0].metric is None:
         return family[0]
     for score in family:
         if score.metric == metric:
             return score
     raise UsageError(_unknown("metric", metric, [str(score.metric) for score in family]))
+
+
+def find_scores(names: str | Sequence[str], metric: str | None = None) -> tuple[Score, ...]:
+    """Look several scores up.
+
+    Parameters
+    ----------
+    names : str or sequence of str
+        Names, also comma separated; ``NAME:METRIC`` says which metric.
+    metric : str, optional
+        For those that name none.
+
+    Returns
+    -------
+    tuple of Score
+        Each once, in the order given.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or one does not exist.
+
+    Examples
+    --------
+    >>> [score.key for score in find_scores("logme,silhouette:euclidean,knn")]
+    ['logme', 'euclidean', 'knn']
+    """
+    given = [names] if isinstance(names, str) else names
+    wanted = [name.strip() for text in given for name in text.split(",") if name.strip()]
+    if not wanted:
+        raise UsageError(f"no score is named. Allowed: {', '.join(score_names())}")
+    found = {}
+    for text in wanted:
+        name, _, own = text.partition(":")
+        score = find_score(name, own or metric)
+        if own and score.metric is None:
+            raise UsageError(f"score {name!r} has no metric, so {text!r} is not one")
+        found[score.key] = score
+    return tuple(found.values())
 
 
 def _unknown(kind: str, wanted: str, allowed: Sequence[str]) -> str:

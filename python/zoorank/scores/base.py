@@ -9,8 +9,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from zoorank.engine.arrays import as_matrix
+from zoorank.engine.labels import number_classes
+
 Array = npt.NDArray[Any]
-Need = Literal["encoding", "labels"]
+Need = Literal["encoding", "source_probabilities", "source_labels", "labels"]
 
 
 @dataclass(frozen=True)
@@ -46,15 +49,22 @@ class Score:
     label : str
         Heading of its column in a table.
     compute : callable
-        ``compute(X, labels) -> ScoreValue`` for X of shape ``(n_samples,
-        n_features)`` and labels of shape ``(n_samples,)``. Raises ValueError
-        where the score is undefined.
+        ``compute(first, labels) -> ScoreValue``, where ``needs`` says what comes
+        first, and labels have shape ``(n_samples,)``. Raises ValueError where the
+        score is undefined.
     higher_is_better : bool
         Direction of the ranking.
-    needs : tuple of {"encoding", "labels"}
-        What of a source and a target it looks at.
+    needs : tuple of Need
+        What of a source and of the target it looks at, in the order of
+        ``compute``: an ``"encoding"`` of shape ``(n_samples, n_features)``,
+        ``"source_probabilities"`` of shape ``(n_samples, n_source_classes)``, which
+        the source gives its own classes on the target's samples, or
+        ``"source_labels"`` of shape ``(n_samples,)``, the likeliest of them; then
+        ``"labels"``.
     cost : str
-        Work for n samples, d features and K classes.
+        Work for n samples, d features, K classes and Z classes of the source.
+    identity : str
+        Key of its values in a row; by default the metric, else the name.
     """
 
     name: str
@@ -64,11 +74,50 @@ class Score:
     higher_is_better: bool = True
     needs: tuple[Need, ...] = ("encoding", "labels")
     cost: str = ""
+    identity: str = ""
 
     @property
     def key(self) -> str:
-        """The metric, or the name of a score without one: unique within a table row."""
-        return self.metric or self.name
+        """What its values are called in a row: unique among all scores."""
+        return self.identity or self.metric or self.name
+
+    @property
+    def needs_head(self) -> bool:
+        """Whether it looks at what the source's own classifier says."""
+        return self.needs[0] != "encoding"
+
+
+def checked(X: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Array, Array, int]:
+    """An encoding and its labels, ready for arithmetic.
+
+    Parameters
+    ----------
+    X : array_like of shape (n_samples, n_features)
+    labels : array_like of shape (n_samples,)
+
+    Returns
+    -------
+    X : ndarray of float64
+    codes : ndarray of int64
+        Classes numbered from 0.
+    n_classes : int
+
+    Raises
+    ------
+    ValueError
+        If X holds NaN or infinity, naming the first bad row, or there are fewer
+        than 2 classes.
+    """
+    matrix = np.asarray(as_matrix(X), dtype=np.float64)
+    classes, codes = number_classes(labels, len(matrix))
+    finite = np.isfinite(matrix).all(axis=1)
+    if not finite.all():
+        row = int(np.argmin(finite))
+        what = "NaN" if np.isnan(matrix[row]).any() else "infinity"
+        raise ValueError(f"row {row} of X holds {what}")
+    if len(classes) < 2:
+        raise ValueError(f"labels have {len(classes)} class; a score needs at least 2")
+    return matrix, codes, len(classes)
 
 
 def as_floats(values: npt.ArrayLike) -> tuple[float, ...]:

@@ -87,7 +87,7 @@ def score_file(
         half_width=value.half_width,
         per_class=dict(zip(map(str, np.unique(classes)), value.per_class, strict=False)),
         n_samples=matrix.shape[0],
-        n_features=matrix.shape[1],
+        n_features=matrix.shape[1] if matrix.ndim > 1 else 1,
         seconds=time.perf_counter() - start,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 from zoorank import engine
@@ -50,13 +51,56 @@ def mean_silhouette(X: Array, labels: Array, *, metric: str) -> ScoreValue:
     return ScoreValue(float(result.score), float(result.half_width), as_floats(result.per_class))
 
 
-SCORES = tuple(
-    Score(
-        name="silhouette",
-        metric=metric,
-        label=f"MSC {metric}",
-        compute=partial(mean_silhouette, metric=metric),
-        cost=cost,
-    )
-    for metric, cost in COST.items()
+def macro_silhouette(X: Array, labels: Array, *, metric: str) -> ScoreValue:
+    """Mean over the classes of each class's mean silhouette.
+
+    A large class counts no more than a small one, as in balanced accuracy.
+
+    Parameters
+    ----------
+    X, labels, metric
+        As for :func:`mean_silhouette`.
+
+    Returns
+    -------
+    ScoreValue
+
+    Raises
+    ------
+    ValueError
+        As for :func:`mean_silhouette`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[0.0, 1.0], [0.0, 2.0], [1.0, 0.0], [3.0, 0.0]])
+    >>> macro_silhouette(X, np.array(["a", "a", "b", "b"]), metric="cosine").value
+    1.0
+    """
+    parts = as_floats(engine.silhouette(X, labels, metric=metric, method="exact").per_class)
+    return ScoreValue(math.fsum(parts) / len(parts), per_class=parts)
+
+
+SCORES = (
+    *(
+        Score(
+            name="silhouette",
+            metric=metric,
+            label=f"MSC {metric}",
+            compute=partial(mean_silhouette, metric=metric),
+            cost=cost,
+        )
+        for metric, cost in COST.items()
+    ),
+    *(
+        Score(
+            name="macro_silhouette",
+            metric=metric,
+            label=f"macro-MSC {metric}",
+            compute=partial(macro_silhouette, metric=metric),
+            cost=COST[metric],
+            identity=f"macro_{metric}",
+        )
+        for metric in ("cosine", "euclidean")
+    ),
 )

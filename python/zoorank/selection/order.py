@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from zoorank.scores import Score
+from zoorank.selection.consensus import Consensus
 from zoorank.selection.ranking import RankRow
 
 
-def ranked(rows: Iterable[RankRow], score: Score) -> tuple[RankRow, ...]:
+def ranked(rows: Iterable[RankRow], score: Score | Consensus) -> tuple[RankRow, ...]:
     """Put rows in order and number the sources.
 
     Best score first. Equal scores share the smaller rank, as in sport (1, 1, 3),
@@ -48,7 +49,7 @@ def ranked(rows: Iterable[RankRow], score: Score) -> tuple[RankRow, ...]:
     return tuple(numbered)
 
 
-def verdict(rows: Iterable[RankRow], score: Score) -> str:
+def verdict(rows: Iterable[RankRow], score: Score | Consensus) -> str:
     """Say in a sentence whether the zoo helps, given rows in ranked order."""
     rows = tuple(rows)
     sources = [row for row in rows if row.status == "ok"]
@@ -73,7 +74,7 @@ def verdict(rows: Iterable[RankRow], score: Score) -> str:
     )
 
 
-def _better(value: float | None, other: float, score: Score) -> bool:
+def _better(value: float | None, other: float, score: Score | Consensus) -> bool:
     if value is None:
         return False
     return value > other if score.higher_is_better else value < other

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoorank.errors import UsageError
-from zoorank.scores import Score, find_score
+from zoorank.scores import Score, find_score, find_scores
+from zoorank.selection import consensus
+from zoorank.selection.consensus import Consensus
 from zoorank.selection.files import prepare, write_results
+from zoorank.selection.guidance import guidance
 from zoorank.selection.order import ranked, verdict
 from zoorank.selection.progress import Progress, Silent
 from zoorank.selection.provenance import call_text, collect
@@ -28,8 +31,8 @@ def rank(
     data: Any = None,
     *,
     cuts: str | Sequence[str] | None = None,
-    score: str = "silhouette",
-    metric: str = "cosine",
+    score: str | Sequence[str] | None = None,
+    metric: str | None = None,
     out: str | os.PathLike[str] | None = None,
     store: str | os.PathLike[str] | None = None,
     batch_size: int | None = None,
@@ -56,10 +59,14 @@ def rank(
     cuts : str or sequence of str, optional
         Where to cut every source: ``"penultimate"``, ``"all"``, module names,
         or several, also comma separated. None takes the manifest's cuts.
-    score : str
-        Score that decides the rank.
-    metric : {"cosine", "euclidean", "sqeuclidean", "manhattan"}
-        Its distance. The cosine and Euclidean scores are always shown too.
+    score : str or sequence of str, optional
+        Scores to compute, also comma separated and as ``NAME:METRIC``; the first
+        decides the rank. ``"consensus"`` asks Euclidean MSC, LogME, the H-score and
+        the nearest neighbour for one vote each; it is the default unless a metric is
+        given, which means ``"silhouette"``. Cosine and Euclidean MSC are always
+        shown too.
+    metric : {"cosine", "euclidean", "sqeuclidean", "manhattan"}, optional
+        Distance of the scores that have one and do not say which.
     out : path, optional
         Directory for ``ranking.json`` and ``ranking.csv``.
     store : path, optional
@@ -94,7 +101,7 @@ def rank(
     """
     arguments = locals()
     started = datetime.now(timezone.utc)
-    scores = _scores(find_score(score, metric))
+    deciding, scores = _scores(score, metric)
     for name in ("batch_size", "limit"):
         if arguments[name] is not None and arguments[name] < 1:
             raise UsageError(f"{name} must be at least 1, not {arguments[name]}")
@@ -123,15 +130,18 @@ def rank(
     if mistake is not None and all(source.mistake is not None for source in sources):
         raise mistake
 
-    rows = ranked([run.baseline(), *(row for source in sources for row in source.rows)], scores[0])
+    unordered = [run.baseline(), *(row for source in sources for row in source.rows)]
+    if isinstance(deciding, Consensus):
+        unordered = deciding.decided(unordered)
+    rows = ranked(unordered, deciding)
     ranking = Ranking(
         rows=rows,
         target=facts,
-        score=scores[0].name,
-        key=scores[0].key,
-        labels={each.key: each.label for each in scores},
-        higher_is_better=scores[0].higher_is_better,
-        verdict=verdict(rows, scores[0]),
+        score=deciding.name,
+        key=deciding.key,
+        labels={each.key: each.label for each in (deciding, *scores)},
+        higher_is_better=deciding.higher_is_better,
+        verdict=verdict(rows, deciding),
         provenance=collect(
             command=command or f"zoorank.{call_text(rank, arguments)}",
             started=started,
@@ -149,6 +159,8 @@ def rank(
                 "store": place,
             },
         ),
+        class_key=scores[0].key,
+        guidance=guidance(deciding.key, rows, facts),
     )
     if out is not None:
         write_results(ranking, out)
@@ -177,9 +189,29 @@ def _names(cuts: str | Sequence[str] | None) -> tuple[str, ...]:
     return tuple(name.strip() for text in given for name in text.split(",") if name.strip())
 
 
-def _scores(deciding: Score) -> tuple[Score, ...]:
-    """The score that decides, then those that are always shown beside it."""
-    return (deciding, *(score for score in COMPANIONS if score.key != deciding.key))
+def _scores(
+    wanted: str | Sequence[str] | None, metric: str | None
+) -> tuple[Score | Consensus, tuple[Score, ...]]:
+    """What decides, and all that is computed: its parts, the others, and MSC always."""
+    if wanted is None:
+        wanted = consensus.NAME if metric is None else "silhouette"
+    names = [name for text in _list(wanted) for name in text.split(",") if name.strip()]
+    if consensus.NAME not in [name.strip() for name in names]:
+        scores = find_scores(names, metric)
+        return scores[0], _each_once(*scores, *COMPANIONS)
+    if names[0].strip() != consensus.NAME:
+        raise UsageError(f"{consensus.NAME!r} decides or is left out: name it first")
+    deciding = Consensus.default()
+    others = find_scores(names[1:], metric) if len(names) > 1 else ()
+    return deciding, _each_once(*deciding.parts, *COMPANIONS, *others)
+
+
+def _list(wanted: str | Sequence[str]) -> Sequence[str]:
+    return (wanted,) if isinstance(wanted, str) else wanted
+
+
+def _each_once(*scores: Score) -> tuple[Score, ...]:
+    return tuple({score.key: score for score in scores}.values())
 
 
 def _facts(target: Target) -> TargetFacts:

@@ -40,7 +40,8 @@ class RankRow:
     scores : mapping of str to float
         Every score of the row by key, such as ``{"cosine": .2, "euclidean": .1}``.
     per_class : tuple of float
-        ``score`` of each class, in the order of ``Ranking.target.classes``.
+        Score of each class, in the order of ``Ranking.target.classes``; of the score
+        ``Ranking.class_key``.
     dim : int or None
         Width of the encoding.
     parameters_kept : int or None
@@ -166,6 +167,10 @@ class Ranking:
     verdict : str
         The outcome in a sentence: whether the zoo helps on this target.
     provenance : Provenance
+    class_key : str
+        Key of the score that ``RankRow.per_class`` belongs to; empty for ``key``.
+    guidance : str
+        How far to trust the pick, from the evidence on targets of this size.
     """
 
     rows: tuple[RankRow, ...]
@@ -176,6 +181,8 @@ class Ranking:
     higher_is_better: bool
     verdict: str
     provenance: Provenance
+    class_key: str = ""
+    guidance: str = ""
 
     @property
     def best(self) -> RankRow | None:
@@ -206,7 +213,7 @@ class Ranking:
             cells.append([rank, row.model, row.cut or "-", *scores, _text(row.dim), row.note])
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]
-        return "\n".join([*lines, self.verdict])
+        return "\n".join([*lines, self.verdict, *filter(None, [self.guidance])])
 
     def records(self) -> list[dict[str, Any]]:
         """One flat dict for each row, the same keys in the same order, for tables."""

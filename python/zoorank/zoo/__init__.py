@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
+
+if importlib.util.find_spec("torch") is None:
+    raise ModuleNotFoundError("zoorank.zoo needs torch: pip install 'zoorank[zoo]'", name="torch")
 
 from zoorank.zoo.cuts import Cut, list_cuts, resolve_cuts
 from zoorank.zoo.data import load_target

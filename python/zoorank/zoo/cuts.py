@@ -16,6 +16,7 @@ from zoorank.zoo.trace import Trace, trace
 
 PENULTIMATE = "penultimate"
 ALL = "all"
+LOGITS = "logits"
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Cut:
     Attributes
     ----------
     name : str
-        As the user names it: "penultimate" or a module.
+        As the user names it: "penultimate", "logits" or a module.
     module : str
         The module whose input or output becomes the encoding.
     side : {"input", "output"}
@@ -88,7 +89,7 @@ def resolve_cuts(model: nn.Module, example: Any, wanted: Sequence[str]) -> tuple
     example : Tensor
         A batch as the network takes it.
     wanted : sequence of str
-        "penultimate", "all", or names of modules.
+        "penultimate", "logits" (what the classifier says), "all", or names of modules.
 
     Returns
     -------
@@ -123,8 +124,9 @@ def _names(model: nn.Module, record: Trace) -> list[str]:
 def _cut(model: nn.Module, record: Trace, name: str) -> Cut:
     side: Literal["input", "output"] = "output"
     module = name
-    if name == PENULTIMATE:
-        side, module = "input", _classifier(model, record)
+    if name in (PENULTIMATE, LOGITS):
+        module = _classifier(model, record)
+        side = "input" if name == PENULTIMATE else "output"
     elif not name or name not in dict(model.named_modules()):
         blocks = find_blocks(model, record)
         modules = [each for each, _ in model.named_modules() if each]

@@ -20,7 +20,7 @@ from zoorank.zoo.calibrate import calibrate
 from zoorank.zoo.cuts import ALL, Cut, resolve_cuts
 from zoorank.zoo.factory import code_fingerprint
 from zoorank.zoo.hints import hint
-from zoorank.zoo.load import check_digest, load_model
+from zoorank.zoo.load import check_digest, load_checked
 from zoorank.zoo.preprocess import prepare
 from zoorank.zoo.specs import ModelSpec
 from zoorank.zoo.store import EncodingStore, key_of
@@ -139,14 +139,14 @@ def encode_source(
         When an image file vanishes or breaks meanwhile.
     """
     wanted = tuple(cuts or spec.cuts or ("penultimate",))
-    where = _device(device)
+    where = torch_device(device)
     plan = _Plan.of(spec, target, store)
     if ALL not in wanted:
         known = plan.known(wanted)
         if len(known) == len(set(wanted)):
             return plan.result(known)
 
-    model = load_model(spec).to(where)
+    model = load_checked(spec, plan.weights_file).to(where)
     if spec.weights.calibrates:
         rows = min(_CALIBRATION_ROWS, target.n_samples)
         calibrate(model, prepare(spec.preprocessing, target, 0, rows).to(where))
@@ -187,23 +187,26 @@ class _Plan:
     spec: ModelSpec
     target: Target
     store: EncodingStore
+    weights_file: Path | None
     weights_sha256: str | None
     identity: Mapping[str, Any]
 
     @classmethod
     def of(cls, spec: ModelSpec, target: Target, store: EncodingStore) -> _Plan:
-        digest = check_digest(spec, spec.weights.locate())
+        file = spec.weights.locate()
+        digest = check_digest(spec, file)
         identity = {
             "format": _FORMAT,
             "factory": spec.factory,
             "arguments": {**spec.arguments, "from weights": spec.arguments_from_weights},
             "code": code_fingerprint(spec),
+            "torch": torch.__version__,
             "weights": digest or spec.weights.model_dump(mode="json"),
             "state_dict": spec.state_dict.model_dump(mode="json"),
             "preprocessing": spec.preprocessing.model_dump(mode="json"),
             "data": target.fingerprint,
         }
-        return cls(spec, target, store, digest, identity)
+        return cls(spec, target, store, file, digest, identity)
 
     def key(self, cut: str) -> str:
         return key_of({**self.identity, "cut": cut})
@@ -254,7 +257,8 @@ class _Plan:
         )
 
 
-def _device(name: str) -> torch.device:
+def torch_device(name: str) -> torch.device:
+    """Turn "auto", "cpu" or "cuda:N" into a device that is there, or raise UsageError."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if not re.fullmatch(r"cpu|cuda(:\d+)?", name):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib
 import inspect
 import io
@@ -14,16 +13,20 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
 
 from zoorank.errors import SourceError
+from zoorank.zoo.code import fingerprint_code
 from zoorank.zoo.hints import hint, one_line
 from zoorank.zoo.installed import Found, find_installed
 from zoorank.zoo.specs import ModelSpec
 
 Factory = Callable[..., Any]
+
+_fingerprints: WeakKeyDictionary[ModuleType, dict[tuple[Path, ...], str]] = WeakKeyDictionary()
 
 
 def build(spec: ModelSpec, arguments: Mapping[str, Any]) -> nn.Module:
@@ -52,12 +55,21 @@ def build(spec: ModelSpec, arguments: Mapping[str, Any]) -> nn.Module:
 
 
 def code_fingerprint(spec: ModelSpec) -> str:
-    """SHA-256 of the file that defines the factory, so that edited code is another source."""
+    """SHA-256 of the code that the factory belongs to, so that edited code is another source.
+
+    It is taken once for a package as imported: what is edited later does not run in this
+    process, and must not name its results.
+    """
+    name = _split(spec.factory)[0]
     with _importing(spec):
-        module = _module(spec, _split(spec.factory)[0])
-    file = getattr(module, "__file__", None)
-    content = Path(file).read_bytes() if file else spec.factory.encode()
-    return hashlib.sha256(content).hexdigest()
+        _module(spec, name)
+    found = find_installed(name, spec.allow_code)
+    package = sys.modules[found.name]
+    allowed = spec.allow_code if found.trusted_by_flag else ()
+    known = _fingerprints.setdefault(package, {})
+    if allowed not in known:
+        known[allowed] = fingerprint_code(found, allowed)
+    return known[allowed]
 
 
 def find_factory(spec: ModelSpec) -> Factory:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 _SHOWN = 24
+_TERMINAL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 def hint(name: str, allowed: Iterable[str]) -> str:
@@ -37,6 +39,7 @@ def listing(names: Iterable[str], shown: int = _SHOWN) -> str:
 
 
 def one_line(error: BaseException, limit: int = 300) -> str:
-    """Flatten an exception's message to one line of bounded length."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    """Flatten an exception's message to one line of bounded length, without escapes."""
+    words = " ".join(_TERMINAL.sub("", str(error)).split())
+    text = "".join(filter(str.isprintable, words)) or type(error).__name__
     return text if len(text) <= limit else f"{text[: limit - 3]}..."

@@ -1,60 +1,65 @@
-"""Where in a TOML text an entry begins; ``tomllib`` does not tell."""
+"""Where in a TOML text a key is given its value; ``tomllib`` does not tell."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from zoorank.zoo.toml import SyntaxFault, parse
 
 
-def find_line(text: str, table: str | None, number: int, key: str | None) -> int | None:
-    r"""Find the line of a key in the ``number``-th ``[[table]]``, or of that entry's header.
+def find_line(text: str, path: Sequence[str | int]) -> int | None:
+    r"""Find the line that brings in a key, or as much of the way to it as there is.
 
     Parameters
     ----------
     text : str
         Valid TOML.
-    table : str or None
-        Name of an array of tables; None for the keys above the first table.
-    number : int
-        Which entry, from 1.
-    key : str or None
-        First part of the key; None for the header.
+    path : sequence of str or int
+        Keys from the top level inwards; entries of an array count from 0.
 
     Returns
     -------
     int or None
-        From 1; None where it cannot be told.
+        From 1; None where not even the first part of the path is there.
 
     Examples
     --------
-    >>> find_line('data = "d"\n[[model]]\nname = "a"\n[[model]]\nname = 1', "model", 2, "name")
-    5
+    >>> text = 'data = "d"\n[[model]]\nname = "a"\n\n[[model]]\nname = 1'
+    >>> find_line(text, ("model", 1, "name")), find_line(text, ("model", 1, "weights"))
+    (6, 5)
     """
-    lines = text.splitlines()
-    start = 0
-    if table is not None:
-        header = re.compile(rf"\s*\[\[\s*{re.escape(table)}\s*\]\]")
-        found = [i for i, line in enumerate(lines) if header.match(line) and _is_code(lines, i)]
-        if number > len(found):
-            return None
-        start = found[number - 1] + 1
-    if key is not None:
-        named = re.compile(rf"\s*(\[\s*{table}\s*\.\s*)?[\"']?{re.escape(key)}[\"']?\s*[.=\]]")
-        inner = re.compile(rf"\s*\[\s*{table}\s*\.")
-        for i in range(start, len(lines)):
-            if re.match(r"\s*\[", lines[i]) and not inner.match(lines[i]) and _is_code(lines, i):
-                break
-            if named.match(lines[i]) and _is_code(lines, i):
-                return i + 1
-    return start or None
+    path = path[: _depth(parse(text), path)]
+    if not path:
+        return None
+    # A beginning of the text parses when it ends with a statement, and what it holds stays.
+    lines = text.split("\n")
+    without, within = 0, len(lines)
+    while True:
+        middle = (without + within) // 2
+        nearest = (*range(middle, without, -1), *range(middle + 1, within))
+        parsed = ((end, _parse(lines[:end])) for end in nearest)
+        end, content = next((each for each in parsed if each[1] is not None), (None, None))
+        if end is None:  # one statement lies between
+            return without + 1
+        if _depth(content, path) == len(path):
+            within = end
+        else:
+            without = end
 
 
-def _is_code(lines: Sequence[str], i: int) -> bool:
-    # Within a string or an array over several lines, what comes before is not valid TOML.
+def _parse(lines: Sequence[str]) -> dict[str, Any] | None:
     try:
-        parse("\n".join(lines[:i]))
+        return parse("\n".join(lines))
     except SyntaxFault:
-        return False
-    return True
+        return None
+
+
+def _depth(content: Any, path: Sequence[str | int]) -> int:
+    for depth, part in enumerate(path):
+        if isinstance(content, list):
+            content = dict(enumerate(content))
+        if not isinstance(content, Mapping) or part not in content:
+            return depth
+        content = content[part]
+    return len(path)

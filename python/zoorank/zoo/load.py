@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import re
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -44,6 +45,11 @@ def load_model(spec: ModelSpec) -> nn.Module:
     """
     file = spec.weights.locate()
     check_digest(spec, file)
+    return load_checked(spec, file)
+
+
+def load_checked(spec: ModelSpec, file: Path | None) -> nn.Module:
+    """Do what `load_model` does, with a file that `check_digest` has already passed."""
     weights = read_weights(file, spec.state_dict) if file is not None else None
     model = build(spec, {**spec.arguments, **_lengths(spec, weights or {})})
     if file is not None and weights is not None:
@@ -130,14 +136,25 @@ def _read_torch(file: Path) -> Any:
             warnings.simplefilter("ignore")  # about old formats; whether it loads is what counts
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        # The advice torch adds is to load it unsafely; the cause stands in one sentence.
-        cause = one_line(error).rpartition("WeightsUnpickler error: ")[2].partition(" Please")[0]
-        raise SourceError(
-            f"{file}: refused, as it holds more than tensors and would run code when loaded "
-            f"({one_line(ValueError(cause), 120)}); save its state_dict alone"
-        ) from None
+        raise _refused(file, str(error)) from None
     except (RuntimeError, OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise SourceError(f"{file}: not a readable PyTorch file: {one_line(error, 160)}") from None
+        cause = one_line(error).partition(". ")[0]
+        raise SourceError(f"{file}: not a readable PyTorch file: {cause}") from None
+
+
+def _refused(file: Path, text: str) -> SourceError:
+    """Say what a pickle wanted; what torch says advises to load it unsafely."""
+    with file.open("rb") as stream:
+        start = stream.read(2)
+    if name := re.search(r"GLOBAL ([\w.]+)", text):
+        what = f"it holds more than tensors and would run code when loaded: {name[1]}"
+    elif start[:1] == pickle.PROTO:
+        what = "it is a plain pickle, which may run code when loaded, not a file of torch.save"
+    elif start == b"PK":
+        what = "its pickle does more than hold tensors"
+    else:
+        return SourceError(f"{file}: not a readable PyTorch file: torch.save did not write it")
+    return SourceError(f"{file}: refused, as {what}; save the state_dict alone with torch.save")
 
 
 def _unwrap(file: Path, content: Any, key: str | None) -> dict[str, Tensor]:

@@ -8,14 +8,22 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from zoorank.errors import ManifestError
-from zoorank.zoo.frozen import Frozen, explain
+from zoorank.zoo.frozen import Fault, Frozen, Key, custom, find_faults, join
 from zoorank.zoo.hints import hint
 from zoorank.zoo.lines import find_line
 from zoorank.zoo.paths import expand
-from zoorank.zoo.specs import Cuts, FamilyEntry, ModelEntry, ModelSpec, Zoo
+from zoorank.zoo.specs import (
+    Cuts,
+    FactoryName,
+    FamilyEntry,
+    ModelEntry,
+    ModelSpec,
+    Preprocessing,
+    Zoo,
+)
 from zoorank.zoo.toml import SyntaxFault, parse
 
 T = TypeVar("T", bound=Frozen)
@@ -29,10 +37,17 @@ class _Manifest(Frozen):
     data: Annotated[str, Field(min_length=1)] | None = None
     cuts: Cuts | None = None
     batch_size: Annotated[int, Field(ge=1)] = 32
-    factory: str | None = None
-    preprocessing: dict[str, Any] | None = None
+    factory: FactoryName | None = None
+    preprocessing: Preprocessing | None = None
     model: tuple[dict[str, Any], ...] = ()
     family: tuple[dict[str, Any], ...] = ()
+
+    @field_validator("model", "family", mode="before")
+    @classmethod
+    def _array_of_tables(cls, value: Any, info: ValidationInfo) -> Any:
+        if not isinstance(value, list):
+            raise custom(f"must be an array of tables: write [[{info.field_name}]]")
+        return value
 
 
 def load_zoo(
@@ -170,15 +185,19 @@ class _Reader:
         try:
             return record.model_validate(values, context={"folder": self.folder})
         except ValidationError as error:
-            key, message = explain(error)
-            raise self.error(entry, key, message) from None
+            raise self._refuse(entry, find_faults(error)) from None
 
-    def error(self, entry: _Entry | None, key: Sequence[str | int], message: str) -> ManifestError:
-        first = str(key[0]) if key else None
-        table, number = (entry.table, entry.number) if entry else (None, 1)
-        line = find_line(self.text, table, number, first)
-        places = [str(self.path)]
-        places += [f"line {line}"] if line else []
-        places += [str(entry)] if entry else []
-        places += [".".join(map(str, key))] if key else []
-        return ManifestError(f"{', '.join(places)}: {message}")
+    def error(self, entry: _Entry | None, key: Key, message: str) -> ManifestError:
+        return self._refuse(entry, [Fault(key, message, key)])
+
+    def _refuse(self, entry: _Entry | None, faults: Sequence[Fault]) -> ManifestError:
+        first, *others = faults
+        where = [str(self.path), *self._line(entry, first), *([str(entry)] if entry else [])]
+        clauses = [", ".join([*self._line(entry, each), str(each)]) for each in others]
+        between = ", " if first.key else ": "
+        return ManifestError(f"{', '.join(where)}{between}{join([str(first), *clauses])}")
+
+    def _line(self, entry: _Entry | None, fault: Fault) -> list[str]:
+        above = (entry.table, entry.number - 1) if entry else ()
+        line = find_line(self.text, (*above, *fault.place))
+        return [f"line {line}"] if line else []

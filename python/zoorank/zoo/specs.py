@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     SerializeAsAny,
@@ -84,7 +85,11 @@ class ImagePreprocessing(Frozen):
     @field_validator("size", mode="before")
     @classmethod
     def _square(cls, size: Any) -> Any:
-        return (size, size) if isinstance(size, int) else size
+        if isinstance(size, int):
+            return (size, size)
+        if size is not None and not (isinstance(size, list | tuple) and len(size) == 2):
+            raise ValueError(f"must be a number or [height, width], not {size!r}")
+        return size
 
     @field_validator("size")
     @classmethod
@@ -96,7 +101,11 @@ class ImagePreprocessing(Frozen):
     @field_validator("mean", "std", mode="before")
     @classmethod
     def _one_number(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, int | float) else value
+        if isinstance(value, int | float):
+            return (value,)
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"must be a number or a list of numbers, not {value!r}")
+        return value
 
     @model_validator(mode="after")
     def _one_or_each(self) -> ImagePreprocessing:
@@ -168,32 +177,37 @@ class StateDict(Frozen):
 
 
 def _one_or_more(cuts: Any) -> Any:
-    return (cuts,) if isinstance(cuts, str) else cuts
+    if isinstance(cuts, str):
+        return (cuts,)
+    if not isinstance(cuts, list | tuple) or not cuts:
+        raise custom(f"must be a list of names, not {cuts!r}")
+    return cuts
 
 
 Cuts = Annotated[
     tuple[Annotated[str, Field(min_length=1)], ...],
-    Field(min_length=1),
     BeforeValidator(_one_or_more),
 ]
+
+
+def _module_and_name(factory: str) -> str:
+    if not re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*|\w+(\.\w+)+", factory):
+        raise custom("must read 'module:function' or 'module.Class'")
+    return factory
+
+
+FactoryName = Annotated[str, AfterValidator(_module_and_name)]
 
 
 class _Shared(Frozen):
     """Keys that a model and a family of models have in common."""
 
-    factory: str
+    factory: FactoryName
     arguments: Mapping[str, Any] = Field(default_factory=dict)
     arguments_from_weights: Mapping[str, str] = Field(default_factory=dict)
     state_dict: StateDict = StateDict()
     preprocessing: Preprocessing
     cuts: Cuts | None = None
-
-    @field_validator("factory")
-    @classmethod
-    def _module_and_name(cls, factory: str) -> str:
-        if not re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*|\w+(\.\w+)+", factory):
-            raise ValueError("must read 'module:function' or 'module.Class'")
-        return factory
 
 
 class ModelEntry(_Shared):

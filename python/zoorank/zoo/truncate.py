@@ -25,7 +25,9 @@ class _Stop(BaseException):
     """Ends a forward pass; no ``except Exception`` in a model's code may catch it."""
 
 
-def run_to_cuts(model: nn.Module, batch: Any, cuts: Sequence[Cut], pool: Pool) -> dict[str, Tensor]:
+def run_to_cuts(
+    model: nn.Module, batch: Any, cuts: Sequence[Cut], pool: Pool, *, gradients: bool = False
+) -> dict[str, Tensor]:
     """Encode one batch at several cuts in one pass that ends at the deepest.
 
     Parameters
@@ -36,6 +38,8 @@ def run_to_cuts(model: nn.Module, batch: Any, cuts: Sequence[Cut], pool: Pool) -
     cuts : sequence of Cut
     pool : callable
         Turns a cut's output into ``(n_samples, n_features)``; see `pooler`.
+    gradients : bool
+        Whether the outputs are to be trained through.
 
     Returns
     -------
@@ -61,7 +65,8 @@ def run_to_cuts(model: nn.Module, batch: Any, cuts: Sequence[Cut], pool: Pool) -
     with contextlib.ExitStack() as hooks:
         for cut in cuts:
             hooks.callback(_attach(model, cut, collect).remove)
-        hooks.enter_context(torch.inference_mode())
+        if not gradients:
+            hooks.enter_context(torch.inference_mode())
         # A model that prints while it runs must not spoil results on standard output.
         hooks.enter_context(contextlib.redirect_stdout(io.StringIO()))
         with contextlib.suppress(_Stop):

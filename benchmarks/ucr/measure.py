@@ -1,0 +1,100 @@
+"""Measure one target of the study: every score on TRAIN, and the truth on TEST."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from zoorank.scores import TABLE, Score
+from zoorank.zoo import EncodingStore, encode_source, load_target, load_zoo
+
+CUTS = ("layers.0", "layers.1", "penultimate")
+HEAD = "final"
+MOST_TRAIN, MOST_TEST = 250, 500
+
+Row = dict[str, str | int | float]
+
+
+def measure(name: str, data: Path, manifest: Path, store: Path) -> list[Row]:
+    """All rows of a target, one for each network of another data set and each cut.
+
+    Parameters
+    ----------
+    name : str
+        Of the target; its own network is left out.
+    data : Path
+        The folder with ``ucr/`` and ``fcn-zoo/``.
+    manifest : Path
+    store : Path
+        Where encodings are kept.
+    """
+    os.environ["ZOORANK_DATA"] = str(data)
+    zoo = load_zoo(manifest, allow_code=[manifest.parent])
+    file = np.load(data / "ucr" / f"{name}.npz")
+    train = load_target((file["X_train"], file["y_train"]), kind="series", limit=MOST_TRAIN)
+    test = load_target((file["X_test"], file["y_test"]), kind="series", limit=MOST_TEST)
+    kept = EncodingStore(store)
+    rows = []
+    for spec in zoo.models:
+        if spec.name == name:
+            continue
+        of_train, of_test = (
+            encode_source(spec, part, cuts=(*CUTS, HEAD), store=kept, batch_size=64).encodings
+            for part in (train, test)
+        )
+        logits = of_train[-1].load()
+        for at_train, at_test in zip(of_train[:-1], of_test[:-1], strict=True):
+            X = at_train.load()
+            row: Row = {
+                "target": name,
+                "network": spec.name,
+                "cut": at_train.cut,
+                "n": train.n_samples,
+                "K": len(train.classes),
+                "d": at_train.dim,
+                "parameters": at_train.parameters_kept,
+            }
+            for score in TABLE:
+                row |= timed(score, X, logits, train.labels)
+            row["truth"] = head_accuracy(X, train.labels, at_test.load(), test.labels)
+            rows.append(row)
+    return rows
+
+
+def timed(score: Score, X: np.ndarray, logits: np.ndarray, labels: np.ndarray) -> Row:
+    """The value of a score, and what it cost in seconds of processor time."""
+    first = {
+        "encoding": X,
+        "source_probabilities": softmax(logits),
+        "source_labels": logits.argmax(axis=1),
+    }[score.needs[0]]
+    start = time.process_time()
+    value = score.compute(first, labels).value
+    return {score.key: value, f"{score.key}_seconds": time.process_time() - start}
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities of the source's own classes."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)
+
+
+def head_accuracy(
+    X: np.ndarray, labels: np.ndarray, X_test: np.ndarray, labels_test: np.ndarray
+) -> float:
+    """Accuracy on TEST of a logistic regression on the standardised encoding of TRAIN."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    head = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
+    with warnings.catch_warnings():
+        # Classes that separate have no largest likelihood; the accuracy is what counts.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        head.fit(X, labels)
+    return float(head.score(X_test, labels_test))

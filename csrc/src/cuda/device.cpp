@@ -1,0 +1,92 @@
+#include "cuda/device.hpp"
+
+#include "cuda/messages.hpp"
+
+namespace zoorank::cuda {
+namespace {
+
+device_info describe(int index) {
+    cudaDeviceProp properties;
+    check(cudaGetDeviceProperties(&properties, index), "asking for the properties of a device");
+    return {index,
+            properties.name,
+            properties.major,
+            properties.minor,
+            properties.multiProcessorCount,
+            static_cast<std::int64_t>(properties.totalGlobalMem)};
+}
+
+// Fills `found` with the usable devices, or returns why there are none.
+std::string look(std::vector<device_info>& found) {
+    int count = 0;
+    const cudaError_t status = cudaGetDeviceCount(&count);
+    if (status == cudaErrorInsufficientDriver || status == cudaErrorStubLibrary) {
+        int driver = 0, runtime = 0;
+        cudaDriverGetVersion(&driver);
+        cudaRuntimeGetVersion(&runtime);
+        return driver_message(driver, runtime);
+    }
+    if (status == cudaErrorNoDevice || (status == cudaSuccess && count == 0))
+        return "there is an NVIDIA driver and no CUDA device (CUDA_VISIBLE_DEVICES may hide one)";
+    if (status != cudaSuccess) return std::string("CUDA does not start: ") + cudaGetErrorString(status);
+    std::string unsuited;
+    for (int index = 0; index < count; ++index) {
+        const device_info device = describe(index);
+        if (device.major >= least_major)
+            found.push_back(device);
+        else
+            unsuited = device.name + " has compute capability " + std::to_string(device.major) + "." +
+                       std::to_string(device.minor) + "; zoorank needs " + std::to_string(least_major) + ".0 or newer";
+    }
+    return found.empty() ? unsuited : "";
+}
+
+}  // namespace
+
+std::string unavailable_reason() {
+    std::vector<device_info> found;
+    return look(found);
+}
+
+std::vector<device_info> devices() {
+    std::vector<device_info> found;
+    const std::string reason = look(found);
+    if (!reason.empty()) throw std::runtime_error(reason);
+    return found;
+}
+
+int device_of(std::uintptr_t address) {
+    cudaPointerAttributes attributes;
+    check(cudaPointerGetAttributes(&attributes, reinterpret_cast<const void*>(address)), "asking for an address");
+    if (attributes.type != cudaMemoryTypeDevice && attributes.type != cudaMemoryTypeManaged)
+        throw std::invalid_argument("the array's memory is not that of a CUDA device");
+    return attributes.device;
+}
+
+void reserve(std::int64_t needed, std::int64_t rows) {
+    std::size_t free = 0, total = 0;
+    check(cudaMemGetInfo(&free, &total), "asking for free memory");
+    if (needed <= static_cast<std::int64_t>(free)) return;
+    int index = 0;
+    check(cudaGetDevice(&index), "asking for the device");
+    throw out_of_memory(memory_message(needed, static_cast<std::int64_t>(free), rows, describe(index).name));
+}
+
+void check(cudaError_t status, const char* what) {
+    if (status == cudaSuccess) return;
+    cudaGetLastError();  // an error that can be survived must not be found again by the next call
+    const std::string message = std::string("CUDA, ") + what + ": " + cudaGetErrorString(status);
+    if (status == cudaErrorMemoryAllocation) throw out_of_memory(message);
+    if (status == cudaErrorNoKernelImageForDevice)
+        throw std::runtime_error(message + " (zoorank was built for other devices: see ZOORANK_CUDA_ARCHITECTURES)");
+    throw std::runtime_error(message);
+}
+
+current_device::current_device(int index) {
+    check(cudaGetDevice(&former_), "asking for the device");
+    if (index != former_) check(cudaSetDevice(index), "choosing the device");
+}
+
+current_device::~current_device() { cudaSetDevice(former_); }
+
+}  // namespace zoorank::cuda

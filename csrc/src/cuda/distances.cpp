@@ -1,0 +1,108 @@
+#include <algorithm>
+
+#include "cuda/methods.hpp"
+
+namespace zoorank::cuda {
+namespace {
+
+// Distances that are on the device at a time.
+constexpr std::int64_t slab_elements = std::int64_t(64) << 20;
+
+// Rows packed for the kernels that store distances; unit rows for cosine.
+template <class T>
+class packed_side {
+public:
+    packed_side(const source_rows<T>& from, bool directions, cudaStream_t stream)
+        : inverse_(directions ? from.rows : 0, stream),
+          unit_(directions ? from.rows * from.depth : 0, stream),
+          packed_(padded(from.rows) * panel::blocks<T>(from.depth) * panel::features<T>, stream),
+          norms_(padded(from.rows), stream),
+          from_(from) {
+        if (directions) {
+            inverse_lengths(from, inverse_.get(), stream);
+            to_directions(from, inverse_.get(), unit_.get(), stream);
+            from_ = {unit_.get(), from.depth, nullptr, from.rows, from.depth, T(1), from.centre};
+        }
+        pack_panels(from_, packed_.get(), norms_.get(), stream);
+    }
+
+    operand<T> rows() const { return {packed_.get(), norms_.get(), from_}; }
+    const double* inverse() const { return inverse_.get(); }
+
+    static std::int64_t bytes(std::int64_t rows, std::int64_t depth, bool directions) {
+        const auto element = static_cast<std::int64_t>(sizeof(T));
+        return padded(rows) * (panel::blocks<T>(depth) * 64 + element) +
+               (directions ? rows * (depth * element + 8) : 0);
+    }
+
+private:
+    static std::int64_t padded(std::int64_t rows) { return ceil_div(rows, tile_side<T>) * tile_side<T>; }
+
+    buffer<double> inverse_;
+    buffer<T> unit_, packed_, norms_;
+    source_rows<T> from_;
+};
+
+// What a stored value has to be multiplied by: the scale of the rows taken out again, and halved for cosine.
+template <class T>
+T factor_of(metric how, T scale) {
+    if (how == metric::cosine) return T(0.5);
+    return how == metric::sqeuclidean ? 1 / scale / scale : 1 / scale;
+}
+
+}  // namespace
+
+template <class T>
+void pairwise_distances(input<T> x, input<T> y, array_view<T> out, metric how, place where, const options& opt) {
+    if (how == metric::precomputed) throw std::invalid_argument("metric 'precomputed' has no rows to compare");
+    const std::int64_t n = x.view.rows, m = y.view.rows, depth = x.view.cols;
+    if (depth != y.view.cols)
+        throw std::invalid_argument("X has " + std::to_string(depth) + " features and Y has " +
+                                    std::to_string(y.view.cols));
+    if (depth < 1) throw std::invalid_argument("X has no features");
+    if (out.size != n * m)
+        throw std::invalid_argument("room for " + std::to_string(out.size) + " distances, need " +
+                                    std::to_string(n * m));
+    const current_device guard(where.device);
+    const cudaStream_t stream = where.stream;
+    const bool directions = how == metric::cosine;
+    const std::int64_t slab =
+        std::min(n, std::max<std::int64_t>(tile_side<T>, slab_elements / std::max<std::int64_t>(m, 1)));
+    reserve(upload_bytes(x) + upload_bytes(y) + packed_side<T>::bytes(m, depth, directions) +
+                packed_side<T>::bytes(slab, depth, directions) + slab * m * static_cast<std::int64_t>(sizeof(T)),
+            n + m);
+
+    const device_rows<T> left(x, stream), right(y, stream);
+    const T scale = std::min(left.scale("X", stream), right.scale("Y", stream));
+    if (out.size == 0) return;
+    // A centre is taken from the rows of Y as they are multiplied; unit rows lie around the origin anyway.
+    std::vector<T> centre;
+    if (how == metric::euclidean || how == metric::sqeuclidean) {
+        std::vector<std::int64_t> every(static_cast<std::size_t>(m));
+        std::iota(every.begin(), every.end(), 0);
+        centre = right.centre(every.data(), m, scale, stream);
+    }
+    const buffer<T> device_centre(centre, stream);
+    const packed_side<T> columns(right.source(nullptr, scale, device_centre.get()), directions, stream);
+    const buffer<T> distances(slab * m, stream);
+    pacer pace(stream, opt);
+    for (std::int64_t begin = 0; begin < n; begin += slab) {
+        source_rows<T> part = left.source(nullptr, scale, device_centre.get());
+        part.x += begin * part.stride;
+        part.rows = std::min(slab, n - begin);
+        const packed_side<T> rows(part, directions, stream);
+        const store_args<T> args{rows.rows(),           columns.rows(), distances.get(),  m, how == metric::euclidean,
+                                 factor_of(how, scale), rows.inverse(), columns.inverse()};
+        if (how == metric::manhattan)
+            store_manhattan(args, stream);
+        else
+            store_squares(args, stream);
+        to_host(out.data + begin * m, distances.get(), part.rows * m, stream);
+        pace.handed_in(static_cast<double>(begin + part.rows) / static_cast<double>(n));
+    }
+}
+
+template void pairwise_distances(input<float>, input<float>, array_view<float>, metric, place, const options&);
+template void pairwise_distances(input<double>, input<double>, array_view<double>, metric, place, const options&);
+
+}  // namespace zoorank::cuda

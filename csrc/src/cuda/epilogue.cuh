@@ -1,0 +1,149 @@
+#pragma once
+// What all kernels do with a tile of products: turn them into distances in shared memory, recompute the few that
+// cancellation spoilt, and add them up both ways.
+//
+// The distances of a tile take the place of the operands, which are not needed any more. Row r begins at element
+// r * distance_stride. The stride is a whole side and 16 bytes: eight rows read 16 bytes each at the same column from
+// all 32 banks, and 32 columns of one row lie in 32 banks, so sums along rows and along columns are free of conflicts.
+#include "cuda/kernels.hpp"
+#include "cuda/warp.cuh"
+
+namespace zoorank::cuda {
+
+// Shared memory of a multiprocessor, in KB, of which each block loses one. Where no two blocks fit, the one may have
+// all registers.
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ == 900 || __CUDA_ARCH__ == 1000
+inline constexpr int multiprocessor_kilobytes = 228;
+#elif __CUDA_ARCH__ == 800
+inline constexpr int multiprocessor_kilobytes = 164;
+#else
+inline constexpr int multiprocessor_kilobytes = 100;
+#endif
+constexpr int resident_blocks(int shared_bytes) {
+    return 2 * (shared_bytes + 1024) <= multiprocessor_kilobytes * 1024 ? 2 : 1;
+}
+
+template <class T>
+inline constexpr int distance_stride = tile_side<T> + 16 / int(sizeof(T));
+
+template <class T>
+inline constexpr int distance_bytes = tile_side<T> * distance_stride<T> * int(sizeof(T));
+
+/// A squared distance below this share of |x|^2 + |y|^2 has lost too many digits to cancellation: such pairs are
+/// recomputed from differences of the original rows.
+template <class T>
+inline constexpr T cancellation_share = T(1) / 32;
+
+template <class T>
+inline constexpr T spoilt_mark = T(-1);
+
+__device__ __forceinline__ float root_of(float x) {
+    float y;  // one unit of error in the last place, a fifth of the instructions of the rounded root
+    asm("sqrt.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+__device__ __forceinline__ double root_of(double x) { return sqrt(x); }
+
+/// Distance (or squared distance) of a pair of rows, or spoilt_mark.
+template <class T>
+__device__ __forceinline__ T distance_of(T product, T norms, bool root) {
+    const T square = norms - 2 * product;
+    if (square < cancellation_share<T> * norms) return spoilt_mark<T>;
+    return root ? root_of(square) : square;
+}
+
+/// Recomputes the marked pairs among the first `rows` x `cols` of a tile, one warp a pair.
+template <class T>
+__device__ void repair(T* distances, const source_rows<T>& a, std::int64_t first_row, const source_rows<T>& b,
+                       std::int64_t first_col, bool root) {
+    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    const int rows = int(least(a.rows - first_row, tile_side<T>)), cols = int(least(b.rows - first_col, tile_side<T>));
+    if (warp >= block_threads / 32) return;
+    for (int r = warp; r < rows; r += block_threads / 32) {
+        const T* x = a.row(first_row + r);
+        for (int first = 0; first < cols; first += 32) {
+            const bool marked = first + lane < cols && distances[r * distance_stride<T> + first + lane] < 0;
+            for (unsigned left = __ballot_sync(~0u, marked); left; left &= left - 1) {
+                const int c = first + __ffs(static_cast<int>(left)) - 1;
+                const T* y = b.row(first_col + c);
+                T sum = 0;
+                for (std::int64_t k = lane; k < a.depth; k += 32) {
+                    const T difference = x[k] * a.scale - y[k] * b.scale;
+                    sum += difference * difference;
+                }
+                sum = warp_sum(sum);
+                if (lane == 0) distances[r * distance_stride<T> + c] = root ? root_of(sum) : sum;
+            }
+        }
+    }
+}
+
+/// The tile is complete when this returns. Every thread of the block calls it.
+template <class T>
+__device__ __forceinline__ void settle(bool spoilt, T* distances, const source_rows<T>& a, std::int64_t first_row,
+                                       const source_rows<T>& b, std::int64_t first_col, bool root) {
+    if (__syncthreads_or(spoilt)) {
+        repair(distances, a, first_row, b, first_col, root);
+        __syncthreads();
+    }
+}
+
+/// Elements [begin, end) of a row, in a fixed order.
+template <class T>
+__device__ __forceinline__ T sum_along_row(const T* row, int begin, int end) {
+    constexpr int width = 16 / int(sizeof(T));
+    T sums[width] = {};
+    int c = begin;
+    for (; c < end && c % width; ++c) sums[0] += row[c];
+#pragma unroll 4
+    for (; c + width <= end; c += width) {
+        const int4 words = *reinterpret_cast<const int4*>(row + c);
+        T four[width];
+        memcpy(four, &words, sizeof words);
+#pragma unroll
+        for (int i = 0; i < width; ++i) sums[i] += four[i];
+    }
+    for (; c < end; ++c) sums[0] += row[c];
+    T total = sums[0];
+#pragma unroll
+    for (int i = 1; i < width; ++i) total += sums[i];
+    return total;
+}
+
+/// Rows [begin, end) of a column, in a fixed order.
+template <class T>
+__device__ __forceinline__ T sum_along_column(const T* column, int begin, int end) {
+    T sums[4] = {};
+    int r = begin;
+#pragma unroll 2
+    for (; r + 4 <= end; r += 4)
+#pragma unroll
+        for (int i = 0; i < 4; ++i) sums[i] += column[(r + i) * distance_stride<T>];
+    for (; r < end; ++r) sums[0] += column[r * distance_stride<T>];
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
+/// Writes what tile `number` of the batch says of its rows and, off the diagonal, of its columns. The first tile_side
+/// threads take a row each, the next a column.
+template <class T>
+__device__ __forceinline__ void emit_sums(const T* distances, const sums_args<T>& args, tile_index tile,
+                                          std::int64_t number) {
+    constexpr int side = tile_side<T>;
+    static_assert(block_threads >= 2 * side, "a thread a row and a thread a column");
+    const bool of_columns = threadIdx.x >= side, diagonal = tile.row == tile.col;
+    const int mine = of_columns ? int(threadIdx.x) - side : int(threadIdx.x);
+    if (mine >= side || (of_columns && diagonal)) return;
+    const std::int64_t n = args.rows.from.rows, other = of_columns ? tile.row : tile.col;
+    const std::int64_t position = (of_columns ? tile.col : tile.row) * side + mine;
+    if (position >= n) return;
+    const stretch s = stretch_of_tile<T>(args.tile_classes, other, n);
+    const auto sum = [&](int begin, int end) {
+        return of_columns ? sum_along_column(distances + mine, begin, end)
+                          : sum_along_row(distances + mine * distance_stride<T>, begin, end);
+    };
+    const stretch_sums<T> sums = sums_of_stretch<T>(other * side, s, args.class_begin,
+                                                    diagonal ? args.class_of[position] : -1, args.own + position, sum);
+    write_sums(args.partial, args.batch.tiles(), of_columns, number, mine, sums);
+}
+
+}  // namespace zoorank::cuda

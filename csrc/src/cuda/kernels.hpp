@@ -1,0 +1,166 @@
+#pragma once
+// The launchers: every kernel of the backend behind a plain function. Pointers point to memory of the device.
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+#include "cuda/choice.hpp"
+#include "cuda/fold.hpp"
+#include "cuda/tiles.hpp"
+
+namespace zoorank::cuda {
+
+/// Rows as they came: sorted position i is x + order[i] * stride (order null: i * stride).
+template <class T>
+struct source_rows {
+    const T* x;
+    std::int64_t stride;
+    const std::int64_t* order;
+    std::int64_t rows, depth;
+    T scale;          ///< a power of two
+    const T* centre;  ///< subtracted from each scaled row; null for none
+
+    ZOORANK_HOST_DEVICE const T* row(std::int64_t i) const { return x + (order ? order[i] : i) * stride; }
+    ZOORANK_HOST_DEVICE T value(const T* row, std::int64_t k) const {
+        const T scaled = row[k] * scale;
+        return centre ? scaled - centre[k] : scaled;
+    }
+};
+
+/// One side of tiles: packed rows, and where they came from for pairs that need recomputing.
+template <class T>
+struct operand {
+    const void* packed;  ///< panels, or split images
+    const T* norms;      ///< squared length of each packed row, whole tiles
+    source_rows<T> from;
+};
+
+// prepare.cu
+
+/// What a matrix holds: the bits of the largest |x|, and the first row with a NaN or an infinity (`rows` for none).
+struct survey {
+    unsigned long long largest_bits;
+    unsigned long long first_bad_row;
+};
+template <class T>
+void look_over(const T* x, std::int64_t rows, std::int64_t cols, std::int64_t stride, survey* out, cudaStream_t stream);
+
+/// Rows -> panels and squared lengths; rows beyond the last, up to whole tiles, become zeros.
+template <class T>
+void pack_panels(const source_rows<T>& from, T* packed, T* norms, cudaStream_t stream);
+/// Rows -> split images and squared lengths.
+void pack_split(const source_rows<float>& from, void* packed, float* norms, cudaStream_t stream);
+
+/// 1 / |x| of each row, 0 for a row of zeros.
+template <class T>
+void inverse_lengths(const source_rows<T>& from, double* inverse, cudaStream_t stream);
+/// Rows brought to length 1, one after the other.
+template <class T>
+void to_directions(const source_rows<T>& from, const double* inverse, T* unit, cudaStream_t stream);
+
+// pairs_*.cu
+
+/// Sums of the distances of the tiles of a batch; see fold.hpp for what is written.
+template <class T>
+struct sums_args {
+    operand<T> rows;  ///< sorted by class: both sides
+    tile_batch batch;
+    const std::int64_t* class_begin;   ///< by class, and n
+    const std::int64_t* class_of;      ///< by position
+    const std::int64_t* tile_classes;  ///< [2t]: class of the first position of tile t, [2t + 1]: of its last
+    T* partial;                        ///< partial_index()
+    double* own;                       ///< by position: sums over classes that lie within a diagonal tile
+};
+
+/// Distances written out: row i of a to row j of b at out[i * out_stride + j].
+template <class T>
+struct store_args {
+    operand<T> a, b;
+    T* out;
+    std::int64_t out_stride;
+    bool root;  ///< distances, not their squares
+    T factor;
+    const double *inverse_a, *inverse_b;  ///< for cosine: where 0, the distance is 1. Else null
+};
+
+void sum_euclidean(kernel which, const sums_args<float>& args, cudaStream_t stream);
+void sum_euclidean(kernel which, const sums_args<double>& args, cudaStream_t stream);
+void sum_manhattan(const sums_args<float>& args, cudaStream_t stream);
+void sum_manhattan(const sums_args<double>& args, cudaStream_t stream);
+void store_squares(const store_args<float>& args, cudaStream_t stream);
+void store_squares(const store_args<double>& args, cudaStream_t stream);
+void store_manhattan(const store_args<float>& args, cudaStream_t stream);
+void store_manhattan(const store_args<double>& args, cudaStream_t stream);
+
+void sum_euclidean_mma(const sums_args<float>& args, cudaStream_t stream);
+void sum_euclidean_wgmma(const sums_args<float>& args, cudaStream_t stream);
+/// False in a build without compute capability 9.0.
+bool wgmma_built();
+
+// fold.cu
+
+template <class T>
+struct fold_args {
+    tile_batch batch;
+    std::int64_t positions;
+    const std::int64_t *class_begin, *tile_classes, *class_of;  ///< class_of: by position
+    const T* partial;
+    stretch_sums<double>* joined;  ///< room for joined_sums() of the batch
+    walk_state* states;            ///< by position
+    double* own;
+};
+
+template <class T>
+std::int64_t joined_sums(const tile_batch& batch);
+/// Takes the partial sums of a batch into the states of all rows that have not passed it yet.
+template <class T>
+void fold(const fold_args<T>& args, cudaStream_t stream);
+
+void clear_states(walk_state* states, double* own, std::int64_t positions, cudaStream_t stream);
+
+/// States and own sums -> silhouettes, in the order of rows.
+void finish(const walk_state* states, const double* own, const std::int64_t* class_begin, const std::int64_t* class_of,
+            const std::int64_t* order, std::int64_t positions, double* samples, cudaStream_t stream);
+
+// means.cu
+
+/// Consecutive sorted positions of one class.
+struct chunk {
+    std::int64_t class_index, begin, end;
+};
+
+template <class T>
+struct means_args {
+    source_rows<T> from;    ///< sorted by class
+    const double* inverse;  ///< for cosine: unit rows; null for squared Euclidean
+    const std::int64_t *class_begin, *class_of;
+    std::int64_t classes;
+    const chunk* chunks;
+    std::int64_t chunk_count;
+    const std::int64_t* first_chunk;  ///< by class, and chunk_count
+    double* chunk_sums;               ///< chunk_count x depth
+    double* means;                    ///< classes x depth
+    double* own;                      ///< by position: the mean distance to the own class
+    double* bias;                     ///< by class
+};
+template <class T>
+void compute_means(const means_args<T>& args, cudaStream_t stream);
+template <class T>
+void compute_spreads(const means_args<T>& args, cudaStream_t stream);
+
+/// Positions [begin, begin + count) as rows of double, one after the other.
+template <class T>
+void load_rows(const means_args<T>& args, std::int64_t begin, std::int64_t count, double* rows, cudaStream_t stream);
+
+/// For `rows` rows from position `first` on, the smallest mean squared distance to a class that is not their own, and
+/// what the silhouette becomes.
+struct nearest_args {
+    operand<double> rows, means;
+    std::int64_t first;
+    const double *bias, *own, *inverse;
+    const std::int64_t *class_begin, *class_of, *order;
+    double* samples;
+};
+void nearest_means(const nearest_args& args, cudaStream_t stream);
+
+}  // namespace zoorank::cuda

@@ -1,0 +1,180 @@
+// Squared Euclidean and cosine by class means, O(nKd); the formulas are those of csrc/src/means.cpp. All in double.
+#include "cuda/device.hpp"
+#include "cuda/simt.cuh"
+
+namespace zoorank::cuda {
+namespace {
+
+// Feature k of a row in double: scaled and centred, or of unit length.
+template <class T>
+__device__ double feature(const means_args<T>& args, std::int64_t position, std::int64_t k) {
+    const T* row = args.from.row(position);
+    const double scaled = static_cast<double>(row[k]) * static_cast<double>(args.from.scale);
+    if (args.inverse) return scaled * args.inverse[position];
+    return scaled - static_cast<double>(args.from.centre[k]);
+}
+
+// e of a row: 1 where it has no direction.
+__device__ double excess_of(const double* inverse, std::int64_t position) {
+    return inverse && inverse[position] == 0 ? 1 : 0;
+}
+
+// One thread a feature of a chunk, around the class's first row, which keeps the mean of a tight class exact.
+template <class T>
+__global__ void __launch_bounds__(block_threads) chunk_sums_kernel(const __grid_constant__ means_args<T> args) {
+    const std::int64_t feature_blocks = ceil_div(args.from.depth, block_threads);
+    const std::int64_t index = blockIdx.x / feature_blocks;
+    const std::int64_t k = blockIdx.x % feature_blocks * block_threads + threadIdx.x;
+    if (k >= args.from.depth) return;
+    const chunk part = args.chunks[index];
+    const double origin = feature(args, args.class_begin[part.class_index], k);
+    double sum = 0;
+#pragma unroll 4
+    for (std::int64_t i = part.begin; i < part.end; ++i) sum += feature(args, i, k) - origin;
+    args.chunk_sums[index * args.from.depth + k] = sum;
+}
+
+template <class T>
+__global__ void __launch_bounds__(block_threads) means_kernel(const __grid_constant__ means_args<T> args) {
+    const std::int64_t feature_blocks = ceil_div(args.from.depth, block_threads);
+    const std::int64_t c = blockIdx.x / feature_blocks;
+    const std::int64_t k = blockIdx.x % feature_blocks * block_threads + threadIdx.x;
+    if (k >= args.from.depth) return;
+    double sum = 0;
+    for (std::int64_t index = args.first_chunk[c]; index < args.first_chunk[c + 1]; ++index)
+        sum += args.chunk_sums[index * args.from.depth + k];
+    const double size = static_cast<double>(args.class_begin[c + 1] - args.class_begin[c]);
+    args.means[c * args.from.depth + k] = feature(args, args.class_begin[c], k) + sum / size;
+}
+
+// Squared distance of each row to its own mean; one warp a row.
+template <class T>
+__global__ void __launch_bounds__(block_threads) radii_kernel(const __grid_constant__ means_args<T> args) {
+    const std::int64_t position = (std::int64_t(blockIdx.x) * block_threads + threadIdx.x) / 32;
+    if (position >= args.from.rows) return;
+    const double* mean = args.means + args.class_of[position] * args.from.depth;
+    double sum = 0;
+    for (std::int64_t k = threadIdx.x % 32; k < args.from.depth; k += 32) {
+        const double difference = feature(args, position, k) - mean[k];
+        sum += difference * difference;
+    }
+    sum = warp_sum(sum);
+    if (threadIdx.x % 32 == 0) args.own[position] = sum;
+}
+
+// The bias of each class, then the mean distance of its rows to each other; one block a class.
+template <class T>
+__global__ void __launch_bounds__(block_threads) spreads_kernel(const __grid_constant__ means_args<T> args) {
+    __shared__ double sums[block_threads / 32];
+    const std::int64_t c = blockIdx.x, begin = args.class_begin[c], end = args.class_begin[c + 1];
+    double sum = 0;
+    for (std::int64_t i = begin + threadIdx.x; i < end; i += block_threads)
+        sum += args.own[i] + excess_of(args.inverse, i);
+    sum = warp_sum(sum);
+    if (threadIdx.x % 32 == 0) sums[threadIdx.x / 32] = sum;
+    __syncthreads();
+    sum = 0;
+#pragma unroll
+    for (int warp = 0; warp < block_threads / 32; ++warp) sum += sums[warp];
+    const double size = static_cast<double>(end - begin);
+    if (threadIdx.x == 0) args.bias[c] = sum / size;
+    if (end - begin == 1) return;
+    for (std::int64_t i = begin + threadIdx.x; i < end; i += block_threads) {
+        // The sum over the class holds the row itself once, at 0 + e + e.
+        const double excess = excess_of(args.inverse, i);
+        args.own[i] = (size * (args.own[i] + excess) + sum - 2 * excess) / (size - 1);
+    }
+}
+
+template <class T>
+__global__ void __launch_bounds__(block_threads)
+    load_rows_kernel(const __grid_constant__ means_args<T> args, std::int64_t begin, double* rows) {
+    for (std::int64_t k = threadIdx.x; k < args.from.depth; k += block_threads)
+        rows[blockIdx.x * args.from.depth + k] = feature(args, begin + blockIdx.x, k);
+}
+
+// Parallel rows are at cosine distance 0, but rounding leaves their unit rows some 1e-16 apart.
+__device__ double without_rounding(double mean_distance, bool directions) {
+    constexpr double rounding = 1e-30;
+    return directions && mean_distance < rounding ? 0 : mean_distance;
+}
+
+// One block takes 64 rows past all means, 64 at a time; four threads look through a row's distances.
+__global__ void __launch_bounds__(block_threads, 2) nearest_kernel(const __grid_constant__ nearest_args args) {
+    extern __shared__ __align__(16) unsigned char shared[];
+    constexpr int side = tile_side<double>, threads_a_row = block_threads / side;
+    const std::int64_t blocks = panel::blocks<double>(args.rows.from.depth), classes = args.means.from.rows;
+    const int mine = threadIdx.x / threads_a_row;
+    const std::int64_t row = std::int64_t(blockIdx.x) * side + mine, position = args.first + row;
+    const bool exists = row < args.rows.from.rows;
+    const std::int64_t own_class = exists ? args.class_of[position] : -1;
+    double* distances = reinterpret_cast<double*>(shared);
+    double nearest = nothing_near;
+    for (std::int64_t tile = 0; tile * side < classes; ++tile) {
+        double sums[simt_shape<double>::held][simt_shape<double>::held];
+        accumulate<double, by_products<double>>(panel_of(args.rows, blockIdx.x, blocks),
+                                                panel_of(args.means, tile, blocks), blocks, shared, sums);
+        place_distances<double, by_products<double>>(sums, args.rows, blockIdx.x, args.means, tile, false, false,
+                                                     distances);
+        for (int c = threadIdx.x % threads_a_row; c < side && tile * side + c < classes; c += threads_a_row) {
+            const double distance = distances[mine * distance_stride<double> + c] + args.bias[tile * side + c];
+            if (tile * side + c != own_class && distance < nearest) nearest = distance;
+        }
+        __syncthreads();  // the next tile's operands take the place of the distances
+    }
+#pragma unroll
+    for (int lane = 1; lane < threads_a_row; lane *= 2) {
+        const double other = __shfl_xor_sync(~0u, nearest, lane);
+        nearest = other < nearest ? other : nearest;
+    }
+    if (!exists || threadIdx.x % threads_a_row != 0) return;
+    const bool directions = args.inverse != nullptr;
+    const bool alone = args.class_begin[own_class + 1] - args.class_begin[own_class] == 1;
+    args.samples[args.order[position]] =
+        alone ? 0
+              : silhouette_of(without_rounding(args.own[position], directions),
+                              without_rounding(nearest + excess_of(args.inverse, position), directions));
+}
+
+}  // namespace
+
+template <class T>
+void compute_means(const means_args<T>& args, cudaStream_t stream) {
+    const std::int64_t feature_blocks = ceil_div(args.from.depth, block_threads);
+    chunk_sums_kernel<T><<<static_cast<unsigned>(args.chunk_count * feature_blocks), block_threads, 0, stream>>>(args);
+    check_launch("adding up classes");
+    means_kernel<T><<<static_cast<unsigned>(args.classes * feature_blocks), block_threads, 0, stream>>>(args);
+    check_launch("computing means");
+}
+
+template <class T>
+void compute_spreads(const means_args<T>& args, cudaStream_t stream) {
+    radii_kernel<T>
+        <<<static_cast<unsigned>(ceil_div(args.from.rows, block_threads / 32)), block_threads, 0, stream>>>(args);
+    check_launch("computing distances to means");
+    spreads_kernel<T><<<static_cast<unsigned>(args.classes), block_threads, 0, stream>>>(args);
+    check_launch("computing spreads");
+}
+
+template <class T>
+void load_rows(const means_args<T>& args, std::int64_t begin, std::int64_t count, double* rows, cudaStream_t stream) {
+    load_rows_kernel<T><<<static_cast<unsigned>(count), block_threads, 0, stream>>>(args, begin, rows);
+    check_launch("loading rows");
+}
+
+void nearest_means(const nearest_args& args, cudaStream_t stream) {
+    constexpr int shared_bytes = simt_shape<double>::shared_bytes;
+    static_assert(shared_bytes <= 48 * 1024, "no more than a kernel may take without asking");
+    nearest_kernel<<<static_cast<unsigned>(ceil_div(args.rows.from.rows, tile_side<double>)), block_threads,
+                     shared_bytes, stream>>>(args);
+    check_launch("looking for the nearest means");
+}
+
+#define ZOORANK_INSTANTIATE(T)                                         \
+    template void compute_means(const means_args<T>&, cudaStream_t);   \
+    template void compute_spreads(const means_args<T>&, cudaStream_t); \
+    template void load_rows(const means_args<T>&, std::int64_t, std::int64_t, double*, cudaStream_t);
+ZOORANK_INSTANTIATE(float)
+ZOORANK_INSTANTIATE(double)
+
+}  // namespace zoorank::cuda

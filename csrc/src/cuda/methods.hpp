@@ -1,0 +1,35 @@
+#pragma once
+// The two ways to exact silhouettes on a device; silhouettes.cpp picks one.
+#include "cuda/sorted_rows.hpp"
+
+namespace zoorank::cuda {
+
+/// Euclidean and Manhattan: every pair of rows once.
+template <class T>
+void silhouettes_by_pairs(const input<T>& x, const partition& p, metric how, array_view<double> samples, place where,
+                          const options& opt);
+
+/// Squared Euclidean and cosine: from class means.
+template <class T>
+void silhouettes_by_means(const input<T>& x, const partition& p, metric how, array_view<double> samples, place where,
+                          const options& opt);
+
+/// Waits for what was handed in the time before last, so that the host is never more than two portions of work ahead,
+/// and then tells the caller how much is done; throws `cancelled` when the call has been abandoned.
+class pacer {
+public:
+    pacer(cudaStream_t stream, const options& opt);
+    ~pacer();
+    pacer(const pacer&) = delete;
+    pacer& operator=(const pacer&) = delete;
+
+    void handed_in(double fraction);
+
+private:
+    cudaStream_t stream_;
+    const options& options_;
+    cudaEvent_t events_[2] = {};
+    int next_ = 0;
+};
+
+}  // namespace zoorank::cuda

@@ -1,0 +1,170 @@
+// Before pairs are computed: look the rows over, sort, scale, centre and pack them. Each is one pass over memory.
+#include <cuda_bf16.h>
+
+#include "cuda/device.hpp"
+#include "cuda/kernels.hpp"
+#include "cuda/warp.cuh"
+
+namespace zoorank::cuda {
+namespace {
+
+__device__ unsigned long long magnitude(float x) { return __float_as_uint(x) & 0x7fffffffu; }
+__device__ unsigned long long magnitude(double x) {
+    return static_cast<unsigned long long>(__double_as_longlong(x)) & 0x7fffffffffffffffull;
+}
+
+// The bits of |x|, taken as an integer, order as |x| does, and above every finite value lie infinity and NaN. Integer
+// maxima and minima do not depend on the order in which they are taken.
+template <class T>
+__global__ void __launch_bounds__(block_threads)
+    look_over_kernel(const T* x, std::int64_t rows, std::int64_t cols, std::int64_t stride, survey* out) {
+    const unsigned long long infinity = magnitude(static_cast<T>(INFINITY));
+    unsigned long long largest = 0;
+    for (std::int64_t i = blockIdx.x; i < rows; i += gridDim.x) {
+        unsigned long long largest_of_row = 0;
+        for (std::int64_t k = threadIdx.x; k < cols; k += blockDim.x)
+            largest_of_row = max(largest_of_row, magnitude(x[i * stride + k]));
+        if (largest_of_row >= infinity) atomicMin(&out->first_bad_row, static_cast<unsigned long long>(i));
+        largest = max(largest, largest_of_row);
+    }
+    for (int lane = 16; lane > 0; lane /= 2) largest = max(largest, __shfl_xor_sync(~0u, largest, lane));
+    if (threadIdx.x % 32 == 0) atomicMax(&out->largest_bits, largest);
+}
+
+// One warp a row.
+template <class T>
+__global__ void __launch_bounds__(block_threads) norms_kernel(source_rows<T> from, std::int64_t padded_rows, T* norms) {
+    const std::int64_t row = (std::int64_t(blockIdx.x) * block_threads + threadIdx.x) / 32;
+    if (row >= padded_rows) return;
+    double sum = 0;
+    if (row < from.rows) {
+        const T* x = from.row(row);
+        for (std::int64_t k = threadIdx.x % 32; k < from.depth; k += 32) {
+            const double value = from.value(x, k);
+            sum += value * value;
+        }
+    }
+    sum = warp_sum(sum);
+    if (threadIdx.x % 32 == 0) norms[row] = static_cast<T>(sum);
+}
+
+// One thread a row of a panel and a stage of features; consecutive threads write consecutive rows.
+template <class T>
+__global__ void __launch_bounds__(tile_side<T>) panels_kernel(source_rows<T> from, std::int64_t blocks, T* packed) {
+    const std::int64_t tile = blockIdx.x / blocks, block = blockIdx.x % blocks;
+    const std::int64_t row = tile * tile_side<T> + threadIdx.x;
+    const T* x = row < from.rows ? from.row(row) : nullptr;
+    for (int f = 0; f < panel::features<T>; ++f) {
+        const std::int64_t k = block * panel::features<T> + f;
+        packed[panel::offset<T>(tile, k, threadIdx.x, blocks)] = x && k < from.depth ? from.value(x, k) : T(0);
+    }
+}
+
+// One thread a row and eight features: a chunk of hi and the chunk of lo that belongs to it.
+__global__ void __launch_bounds__(block_threads)
+    split_kernel(source_rows<float> from, std::int64_t blocks, unsigned char* packed) {
+    constexpr int chunks = split::features / split::chunk_features;
+    static_assert(block_threads == 2 * tile_side<float>, "two passes over an image");
+    const std::int64_t tile = blockIdx.x / blocks, block = blockIdx.x % blocks;
+    unsigned char* image = packed + split::image_offset(tile, block, blocks);
+    for (int i = threadIdx.x; i < tile_side<float> * chunks; i += block_threads) {
+        const int r = i / chunks, chunk = i % chunks;
+        const std::int64_t row = tile * tile_side<float> + r;
+        const float* x = row < from.rows ? from.row(row) : nullptr;
+        __align__(16) __nv_bfloat16 hi[split::chunk_features];
+        __align__(16) __nv_bfloat16 lo[split::chunk_features];
+#pragma unroll
+        for (int f = 0; f < split::chunk_features; ++f) {
+            const std::int64_t k = block * split::features + chunk * split::chunk_features + f;
+            const float value = x && k < from.depth ? from.value(x, k) : 0.0f;
+            hi[f] = __float2bfloat16_rn(value);
+            lo[f] = __float2bfloat16_rn(value - __bfloat162float(hi[f]));
+        }
+        uint4 words;
+        memcpy(&words, hi, sizeof words);
+        *reinterpret_cast<uint4*>(image + split::chunk_offset(r, chunk)) = words;
+        memcpy(&words, lo, sizeof words);
+        *reinterpret_cast<uint4*>(image + split::chunk_offset(r, chunk + chunks)) = words;
+    }
+}
+
+template <class T>
+__global__ void __launch_bounds__(block_threads) inverse_kernel(source_rows<T> from, double* inverse) {
+    const std::int64_t row = (std::int64_t(blockIdx.x) * block_threads + threadIdx.x) / 32;
+    if (row >= from.rows) return;
+    const T* x = from.row(row);
+    double sum = 0;
+    for (std::int64_t k = threadIdx.x % 32; k < from.depth; k += 32) {
+        const double value = static_cast<double>(x[k]) * static_cast<double>(from.scale);
+        sum += value * value;
+    }
+    sum = warp_sum(sum);
+    if (threadIdx.x % 32 == 0) inverse[row] = sum > 0 ? 1 / sqrt(sum) : 0;
+}
+
+template <class T>
+__global__ void __launch_bounds__(block_threads)
+    directions_kernel(source_rows<T> from, const double* inverse, T* unit) {
+    const std::int64_t row = blockIdx.x;
+    const T* x = from.row(row);
+    for (std::int64_t k = threadIdx.x; k < from.depth; k += block_threads)
+        unit[row * from.depth + k] =
+            static_cast<T>(static_cast<double>(x[k]) * static_cast<double>(from.scale) * inverse[row]);
+}
+
+unsigned blocks_of_warps(std::int64_t rows) { return static_cast<unsigned>(ceil_div(rows, block_threads / 32)); }
+
+template <class T>
+void compute_norms(const source_rows<T>& from, T* norms, cudaStream_t stream) {
+    const std::int64_t padded = ceil_div(from.rows, tile_side<T>) * tile_side<T>;
+    norms_kernel<T><<<blocks_of_warps(padded), block_threads, 0, stream>>>(from, padded, norms);
+    check_launch("computing norms");
+}
+
+}  // namespace
+
+template <class T>
+void look_over(const T* x, std::int64_t rows, std::int64_t cols, std::int64_t stride, survey* out,
+               cudaStream_t stream) {
+    const unsigned blocks = static_cast<unsigned>(least(rows, 4096));
+    look_over_kernel<T><<<blocks, block_threads, 0, stream>>>(x, rows, cols, stride, out);
+    check_launch("looking over the rows");
+}
+
+template <class T>
+void pack_panels(const source_rows<T>& from, T* packed, T* norms, cudaStream_t stream) {
+    compute_norms(from, norms, stream);
+    const std::int64_t blocks = panel::blocks<T>(from.depth), tiles = ceil_div(from.rows, tile_side<T>);
+    panels_kernel<T><<<static_cast<unsigned>(tiles * blocks), tile_side<T>, 0, stream>>>(from, blocks, packed);
+    check_launch("packing rows");
+}
+
+void pack_split(const source_rows<float>& from, void* packed, float* norms, cudaStream_t stream) {
+    compute_norms(from, norms, stream);
+    const std::int64_t blocks = split::blocks(from.depth), tiles = ceil_div(from.rows, tile_side<float>);
+    split_kernel<<<static_cast<unsigned>(tiles * blocks), block_threads, 0, stream>>>(
+        from, blocks, static_cast<unsigned char*>(packed));
+    check_launch("packing rows");
+}
+
+template <class T>
+void inverse_lengths(const source_rows<T>& from, double* inverse, cudaStream_t stream) {
+    inverse_kernel<T><<<blocks_of_warps(from.rows), block_threads, 0, stream>>>(from, inverse);
+    check_launch("computing lengths");
+}
+
+template <class T>
+void to_directions(const source_rows<T>& from, const double* inverse, T* unit, cudaStream_t stream) {
+    directions_kernel<T><<<static_cast<unsigned>(from.rows), block_threads, 0, stream>>>(from, inverse, unit);
+    check_launch("computing directions");
+}
+
+#define ZOORANK_INSTANTIATE(T)                                                                          \
+    template void look_over(const T*, std::int64_t, std::int64_t, std::int64_t, survey*, cudaStream_t); \
+    template void pack_panels(const source_rows<T>&, T*, T*, cudaStream_t);                             \
+    template void inverse_lengths(const source_rows<T>&, double*, cudaStream_t);                        \
+    template void to_directions(const source_rows<T>&, const double*, T*, cudaStream_t);
+ZOORANK_INSTANTIATE(float)
+ZOORANK_INSTANTIATE(double)
+
+}  // namespace zoorank::cuda

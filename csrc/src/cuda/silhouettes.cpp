@@ -1,0 +1,62 @@
+#include <cstdlib>
+#include <stdexcept>
+
+#include "cuda/choice.hpp"
+#include "cuda/methods.hpp"
+
+namespace zoorank::cuda {
+
+pacer::pacer(cudaStream_t stream, const options& opt) : stream_(stream), options_(opt) {
+    for (cudaEvent_t& event : events_)
+        check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming | cudaEventBlockingSync), "creating an event");
+}
+
+pacer::~pacer() {
+    for (const cudaEvent_t event : events_)
+        if (event) cudaEventDestroy(event);
+}
+
+void pacer::handed_in(double fraction) {
+    check(cudaEventRecord(events_[next_], stream_), "recording an event");
+    next_ = 1 - next_;
+    check(cudaEventSynchronize(events_[next_]), "computing");  // at once where it was never recorded
+    if (options_.progress && !options_.progress(fraction)) throw cancelled();
+}
+
+template <class T>
+void silhouette_samples(input<T> x, array_view<const std::int64_t> labels, array_view<double> samples, metric how,
+                        place where, const options& opt) {
+    if (x.view.cols < 1) throw std::invalid_argument("X has no features");
+    if (labels.size != x.view.rows || samples.size != x.view.rows)
+        throw std::invalid_argument("X has " + std::to_string(x.view.rows) + " rows, there are " +
+                                    std::to_string(labels.size) + " labels and room for " +
+                                    std::to_string(samples.size) + " samples");
+    const partition p = partition_by_class(labels);
+    const current_device guard(where.device);
+    switch (how) {
+        case metric::euclidean:
+        case metric::manhattan:
+            return silhouettes_by_pairs(x, p, how, samples, where, opt);
+        case metric::sqeuclidean:
+        case metric::cosine:
+            return silhouettes_by_means(x, p, how, samples, where, opt);
+        case metric::precomputed:
+            throw std::invalid_argument("metric 'precomputed' is computed on the CPU");
+    }
+    throw std::invalid_argument("unknown metric number " + std::to_string(static_cast<int>(how)));
+}
+
+std::string euclidean_kernel(std::int64_t features, int device) {
+    const char* wish = std::getenv("ZOORANK_CUDA_KERNEL");
+    int major = 0, minor = 0;
+    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "asking for the device");
+    check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device), "asking for the device");
+    return name_of(choose_kernel(wish ? wish : "", features, major, minor, wgmma_built()));
+}
+
+template void silhouette_samples(input<float>, array_view<const std::int64_t>, array_view<double>, metric, place,
+                                 const options&);
+template void silhouette_samples(input<double>, array_view<const std::int64_t>, array_view<double>, metric, place,
+                                 const options&);
+
+}  // namespace zoorank::cuda

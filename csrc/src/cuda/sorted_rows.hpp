@@ -1,0 +1,91 @@
+#pragma once
+// A matrix on the device with its rows looked over, and what the labels say of them: what every method begins with.
+#include <cstring>
+#include <numeric>
+#include <type_traits>
+#include <vector>
+#include <zoorank/views.hpp>
+
+#include "cuda/backend.hpp"
+#include "cuda/device.hpp"
+#include "cuda/kernels.hpp"
+#include "partition.hpp"
+#include "scaling.hpp"
+
+namespace zoorank::cuda {
+
+/// Bytes that a matrix takes when it has to be copied to the device.
+template <class T>
+std::int64_t upload_bytes(const input<T>& x) {
+    return x.on_device ? 0 : x.view.rows * x.view.cols * static_cast<std::int64_t>(sizeof(T));
+}
+
+/// Rows on the device: borrowed where they lie there, else a copy.
+template <class T>
+class device_rows {
+public:
+    device_rows(const input<T>& x, cudaStream_t stream) : view_(x.view) {
+        if (x.on_device) return;
+        copy_ = buffer<T>(x.view.rows * x.view.cols, stream);
+        const std::size_t width = static_cast<std::size_t>(x.view.cols) * sizeof(T);
+        check(cudaMemcpy2DAsync(copy_.get(), width, x.view.data, static_cast<std::size_t>(x.view.stride) * sizeof(T),
+                                width, static_cast<std::size_t>(x.view.rows), cudaMemcpyHostToDevice, stream),
+              "copying rows to the device");
+        view_ = matrix_view<T>(copy_.get(), x.view.rows, x.view.cols);
+    }
+
+    const matrix_view<T>& view() const { return view_; }
+
+    /// checked_scale(), computed on the device.
+    T scale(const char* name, cudaStream_t stream) const {
+        const buffer<survey> found(std::vector<survey>{{0, static_cast<unsigned long long>(view_.rows)}}, stream);
+        look_over(view_.data, view_.rows, view_.cols, view_.stride, found.get(), stream);
+        survey result;
+        to_host(&result, found.get(), 1, stream);
+        const auto bad = static_cast<std::int64_t>(result.first_bad_row);
+        if (bad < view_.rows) {
+            std::vector<T> row(static_cast<std::size_t>(view_.cols));
+            to_host(row.data(), view_.row(bad), view_.cols, stream);
+            checked_largest(matrix_view<T>(row.data(), 1, view_.cols), name, bad);  // throws
+        }
+        using bits_of_value = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+        const auto bits = static_cast<bits_of_value>(result.largest_bits);
+        T largest;
+        std::memcpy(&largest, &bits, sizeof largest);
+        return scale_for(largest);
+    }
+
+    /// robust_centre(), from the few rows that it looks at.
+    std::vector<T> centre(const std::int64_t* order, std::int64_t count, T scale, cudaStream_t stream) const {
+        const std::vector<std::int64_t> rows = centre_rows(count);
+        const auto samples = static_cast<std::int64_t>(rows.size());
+        std::vector<T> values(static_cast<std::size_t>(samples * view_.cols));
+        for (std::size_t s = 0; s < rows.size(); ++s)
+            check(cudaMemcpyAsync(values.data() + s * static_cast<std::size_t>(view_.cols), view_.row(order[rows[s]]),
+                                  static_cast<std::size_t>(view_.cols) * sizeof(T), cudaMemcpyDeviceToHost, stream),
+                  "copying rows to the host");
+        check(cudaStreamSynchronize(stream), "copying rows to the host");
+        std::vector<std::int64_t> every(rows.size());
+        std::iota(every.begin(), every.end(), 0);
+        return robust_centre(matrix_view<T>(values.data(), samples, view_.cols), every.data(), samples, scale);
+    }
+
+    source_rows<T> source(const std::int64_t* order, T scale, const T* centre) const {
+        return {view_.data, view_.stride, order, view_.rows, view_.cols, scale, centre};
+    }
+
+private:
+    matrix_view<T> view_;
+    buffer<T> copy_;
+};
+
+/// A partition on the device.
+struct device_partition {
+    device_partition(const partition& p, cudaStream_t stream)
+        : order(p.order, stream), class_begin(p.begin, stream), class_of(class_of_position(p), stream) {}
+    buffer<std::int64_t> order, class_begin, class_of;
+
+    static std::int64_t bytes(const partition& p) { return 16 * p.rows() + 8 * (p.classes() + 1); }
+};
+
+}  // namespace zoorank::cuda

@@ -1,0 +1,44 @@
+from typing import Any, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+class _Device(TypedDict):
+    index: int
+    name: str
+    compute_capability: tuple[int, int]
+    multiprocessors: int
+    memory: int
+
+class DeviceArray:
+    def __init__(
+        self, address: int, rows: int, cols: int, stride: int, is_double: bool, keeper: object
+    ) -> None: ...
+    @property
+    def address(self) -> int: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def cols(self) -> int: ...
+    @property
+    def is_double(self) -> bool: ...
+
+def from_dlpack(capsule: object) -> DeviceArray: ...
+def device_of(address: int) -> int: ...
+def unavailable_reason() -> str: ...
+def devices() -> list[_Device]: ...
+def euclidean_kernel(features: int, device: int) -> str: ...
+def silhouette_samples(
+    X: npt.NDArray[Any] | DeviceArray,
+    labels: npt.NDArray[np.int64],
+    metric: str,
+    device: int,
+    stream: int,
+) -> npt.NDArray[np.float64]: ...
+def pairwise_distances(
+    X: npt.NDArray[Any] | DeviceArray,
+    Y: npt.NDArray[Any] | DeviceArray,
+    metric: str,
+    device: int,
+    stream: int,
+) -> npt.NDArray[Any]: ...

@@ -1,0 +1,155 @@
+"""The commands that ask whether a choice holds up: ``verify`` and ``evaluate``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zoorank.cli import FAILED
+from zoorank.cli.options import (
+    AllowCode,
+    BatchSize,
+    Cuts,
+    Data,
+    Device,
+    Json,
+    Limit,
+    Metric,
+    Out,
+    Quiet,
+    ScoreNames,
+    Store,
+    Zoo,
+    stdout,
+)
+
+
+def verify(
+    zoo: Zoo,
+    data: Data = None,
+    cuts: Cuts = None,
+    score: ScoreNames = None,
+    metric: Metric = None,
+    top: Annotated[int, typer.Option(min=1, help="Train so many of the ranking.")] = 5,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[:CUT]", help="Train this one too. May be repeated."),
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Of every training that counts.")] = 3,
+    epochs: Annotated[
+        int, typer.Option(min=0, help="Of fine-tuning, at most; 0 trains heads alone.")
+    ] = 5,
+    budget: Annotated[float, typer.Option(min=0, help="Seconds for fine-tuning.")] = 120.0,
+    samples: Annotated[int, typer.Option(min=10, help="Train on at most so many samples.")] = 400,
+    figure: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Draw the learning curves.")
+    ] = None,
+    out: Out = None,
+    store: Store = None,
+    batch_size: BatchSize = None,
+    device: Device = "auto",
+    limit: Limit = None,
+    allow_code: AllowCode = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Train the first picks of a ranking and say whether its order held.
+
+    Example: `zoorank verify zoo.toml --top 3 --figure curves.png`
+    """
+    from zoorank.report.progress import progress
+    from zoorank.report.verification import curves_figure, verification_table
+    from zoorank.selection.verify import verify
+
+    with progress(quiet=quiet) as watcher:
+        found = verify(
+            zoo,
+            data,
+            cuts=cuts,
+            score=score,
+            metric=metric,
+            top=top,
+            models=model or (),
+            repeats=repeats,
+            epochs=epochs,
+            budget=budget,
+            samples=samples,
+            out=out,
+            store=store,
+            batch_size=batch_size,
+            device=device,
+            limit=limit,
+            allow_code=allow_code or (),
+            progress=watcher,
+            on_step=None if quiet else lambda text: typer.echo(text, err=True),
+        )
+    if figure is not None:
+        curves_figure(found, figure)
+    if as_json:
+        typer.echo(found.to_json(), nl=False)
+    else:
+        stdout().print(verification_table(found), "", found.verdict, sep="\n")
+    return 0 if any(row.head for row in found.rows) else FAILED
+
+
+def evaluate(
+    scores: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SCORES",
+            help="CSV: columns target, source and scores; or a matrix of sources by targets; "
+            "or the sources of each target from best to worst.",
+        ),
+    ],
+    truth: Annotated[
+        Path, typer.Argument(metavar="TRUTH", help="CSV of true accuracies; may be the same file.")
+    ],
+    columns: Annotated[
+        list[str] | None,
+        typer.Option("--score", metavar="NAME,...", help="Scores to take. Default: all."),
+    ] = None,
+    lower: Annotated[
+        list[str] | None, typer.Option(metavar="NAME,...", help="Scores of which less is better.")
+    ] = None,
+    truth_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Column of the true accuracy.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="Write the figures there.")
+    ] = None,
+    figure: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Draw the regret of each score.")
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Say how well picks by scores did, beside random, static and parameter count.
+
+    Example: `zoorank evaluate scores.csv accuracies.csv --figure regret.png`
+    """
+    from zoorank.report.evaluation import evaluation_heading, evaluation_table, regret_figure
+    from zoorank.selection.evaluate import evaluate
+    from zoorank.selection.files import write_text
+
+    found = evaluate(
+        scores,
+        truth,
+        columns=_split(columns),
+        lower_is_better=_split(lower),
+        truth_column=truth_column,
+    )
+    if out is not None:
+        write_text(out, found.to_csv())
+    if figure is not None:
+        regret_figure(found, figure)
+    if as_json:
+        typer.echo(found.to_json(), nl=False)
+    else:
+        stdout().print(evaluation_heading(found), "", evaluation_table(found), sep="\n")
+    return 0
+
+
+def _split(texts: Sequence[str] | None) -> tuple[str, ...]:
+    return tuple(name.strip() for text in texts or () for name in text.split(",") if name.strip())

@@ -1,0 +1,227 @@
+"""The engine on a CUDA device: which device, which stream, and arrays that live there.
+
+The compiled module is loaded when the first question about a device is asked, so a
+machine without a GPU, or a build without CUDA, pays nothing for it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zoorank.engine.arrays import Matrix, as_matrix
+from zoorank.engine.devices import is_torch, on_device, to_host
+from zoorank.engine.labels import number_classes
+from zoorank.engine.rows import is_streamed, open_rows
+
+_LEGACY_STREAM = 1  # the default stream, by the name that CUDA and DLPack both know
+
+
+def is_built() -> bool:
+    """Whether this installation has the module at all; asks no device."""
+    return importlib.util.find_spec("zoorank._cuda") is not None
+
+
+@cache
+def unavailable_reason() -> str:
+    """Why no device can be used, in one line; empty when one can."""
+    if not is_built():
+        return "this build of zoorank has no CUDA kernels; build it where nvcc works"
+    reason: str = _module().unavailable_reason()
+    return reason
+
+
+def device_names() -> list[str]:
+    """Every usable device with its compute capability."""
+    if unavailable_reason():
+        return []
+    return [
+        "{} ({}.{})".format(device["name"], *device["compute_capability"])
+        for device in _module().devices()
+    ]
+
+
+@dataclass(frozen=True)
+class DeviceMatrix:
+    """A matrix on a CUDA device, borrowed.
+
+    Attributes
+    ----------
+    array : zoorank._cuda.DeviceArray
+        Where it lies; keeps its owner alive.
+    shape : tuple of int
+        Samples and features.
+    dtype : numpy.dtype
+        float32 or float64.
+    device : int
+        The device it lies on.
+    stream : int
+        The stream that its contents are ready on.
+    """
+
+    array: Any
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    device: int
+    stream: int
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+
+def as_device_matrix(X: Any, name: str = "X") -> DeviceMatrix:
+    """Borrow an array that lives on a device, on the stream it was last used on.
+
+    float32 and float64 with adjacent features are not copied. float16 and bfloat16
+    become float32, integers and booleans float64, by the array's own library.
+
+    Raises
+    ------
+    RuntimeError
+        Where no device can be used here, with the reason.
+    TypeError, ValueError
+        As :func:`zoorank.engine.arrays.as_matrix`.
+    """
+    require()
+    X = _prepared(X, name)
+    if len(X.shape) != 2:
+        hint = "; a single feature is X.reshape(-1, 1)" if len(X.shape) == 1 else ""
+        raise ValueError(f"{name} must have 2 dimensions, got shape {tuple(X.shape)}{hint}")
+    if 0 in X.shape:
+        missing = "samples" if X.shape[0] == 0 else "features"
+        raise ValueError(f"{name} has no {missing}: its shape is {tuple(X.shape)}")
+    if not hasattr(X, "__cuda_array_interface__"):
+        array = _module().from_dlpack(X.__dlpack__(stream=_LEGACY_STREAM))
+        stream = _LEGACY_STREAM
+    else:
+        interface = X.__cuda_array_interface__
+        array = _borrowed(interface, X, name)
+        stream = _stream_of(X, interface)
+    return DeviceMatrix(
+        array=array,
+        shape=(array.rows, array.cols),
+        dtype=np.dtype(np.float64 if array.is_double else np.float32),
+        device=_module().device_of(array.address),
+        stream=stream,
+    )
+
+
+def require() -> None:
+    """Raise a RuntimeError with the reason where no device can be used."""
+    if reason := unavailable_reason():
+        raise RuntimeError(f"device='cuda': {reason}")
+
+
+def silhouettes(
+    X: Any, labels: Any, metric: str
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """Silhouettes of rows that live on a device, or are copied to the first one.
+
+    Returns
+    -------
+    samples : ndarray of shape (n,), float64
+        In host memory.
+    classes, codes : ndarray
+        As of :func:`zoorank.engine.labels.number_classes`.
+    """
+    matrix = open_rows(X).load() if is_streamed(X) else _matrix(X, "X")
+    classes, codes = number_classes(labels, len(matrix))
+    device, stream, array = _place(matrix)
+    return _module().silhouette_samples(array, codes, metric, device, stream), classes, codes
+
+
+def pairwise_distances(X: Any, Y: Any | None, metric: str) -> Matrix:
+    """Distances between rows of which at least one side may live on a device."""
+    x = _matrix(X, "X")
+    y = x if Y is None else _matrix(Y, "Y")
+    if x.dtype != y.dtype:
+        x, y = (as_matrix(to_host(side)).astype(np.float64, copy=False) for side in (X, Y))
+    (device, stream, left), (device_y, stream_y, right) = _place(x), _place(y)
+    if isinstance(x, np.ndarray):
+        device, stream = device_y, stream_y
+    elif isinstance(y, DeviceMatrix) and (device, stream) != (device_y, stream_y):
+        raise ValueError("X and Y must live on one device, and be ready on one stream")
+    distances: Matrix = _module().pairwise_distances(left, right, metric, device, stream)
+    return distances
+
+
+def _matrix(X: Any, name: str) -> Matrix | DeviceMatrix:
+    return as_device_matrix(X, name) if on_device(X) else as_matrix(X, name)
+
+
+def _place(X: Matrix | DeviceMatrix) -> tuple[int, int, Any]:
+    if isinstance(X, DeviceMatrix):
+        return X.device, X.stream, X.array
+    return int(_module().devices()[0]["index"]), _LEGACY_STREAM, X
+
+
+@cache
+def _module() -> ModuleType:
+    return importlib.import_module("zoorank._cuda")
+
+
+def _prepared(X: Any, name: str) -> Any:
+    """Detach, convert and make contiguous what the engine cannot read as it is."""
+    torch_like = is_torch(X)
+    if torch_like:
+        X = X.detach()
+    wanted = _computed_type(str(X.dtype).removeprefix("torch."), name)
+    if wanted is not None:
+        X = (
+            getattr(X, {"float32": "float", "float64": "double"}[wanted])()
+            if torch_like
+            else (X.astype(wanted))
+        )
+    strides = X.stride() if torch_like else _element_strides(X)
+    if strides is not None and len(X.shape) == 2 and X.shape[1] > 1 and strides[1] != 1:
+        X = X.contiguous() if torch_like else X.copy()
+    return X
+
+
+def _computed_type(dtype: str, name: str) -> str | None:
+    """What an element has to be converted to; None for float32 and float64."""
+    if dtype in {"float32", "float64"}:
+        return None
+    if dtype in {"float16", "bfloat16"}:
+        return "float32"
+    if dtype.startswith(("int", "uint", "bool")):
+        return "float64"
+    raise TypeError(
+        f"{name} has dtype {dtype}; use float32 or float64 (float16, bfloat16, integers and "
+        "booleans are converted)"
+    )
+
+
+def _element_strides(X: Any) -> tuple[int, ...] | None:
+    interface = getattr(X, "__cuda_array_interface__", {})
+    strides = interface.get("strides")
+    if strides is None:
+        return None
+    return tuple(stride // int(interface["typestr"][2:]) for stride in strides)
+
+
+def _borrowed(interface: dict[str, Any], owner: Any, name: str) -> Any:
+    rows, cols = interface["shape"]
+    kind, itemsize = interface["typestr"][:2], int(interface["typestr"][2:])
+    if kind not in {"<f", "=f"} or interface.get("mask") is not None:
+        raise TypeError(f"{name} must be of plain float32 or float64, without a mask")
+    strides = interface.get("strides") or (cols * itemsize, itemsize)
+    if (cols > 1 and strides[1] != itemsize) or strides[0] % itemsize:
+        raise ValueError(f"{name} must have adjacent features")
+    return _module().DeviceArray(
+        interface["data"][0], rows, cols, strides[0] // itemsize, itemsize == 8, owner
+    )
+
+
+def _stream_of(X: Any, interface: dict[str, Any]) -> int:
+    if is_torch(X):  # says nothing of its stream; the module is there, or X would not be
+        return int(sys.modules["torch"].cuda.current_stream(X.device).cuda_stream)
+    stream = interface.get("stream")
+    return _LEGACY_STREAM if stream is None else int(stream)

@@ -1,0 +1,34 @@
+"""Where an array lives, found out without loading anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+_DLPACK_CUDA_DEVICES = {2, 13}  # plain and managed
+
+
+def on_device(X: Any) -> bool:
+    """Whether an array lives on a CUDA device; loads nothing."""
+    if isinstance(X, np.ndarray):
+        return False
+    if is_torch(X):
+        return bool(X.is_cuda)
+    if hasattr(X, "__cuda_array_interface__"):
+        return True
+    return hasattr(X, "__dlpack_device__") and X.__dlpack_device__()[0] in _DLPACK_CUDA_DEVICES
+
+
+def to_host(X: Any) -> Any:
+    """An array of any library in host memory; what is there already stays."""
+    if not on_device(X):
+        return X
+    if is_torch(X):
+        return X.detach().cpu()
+    return X.get() if hasattr(X, "get") else np.asarray(X)  # CuPy's arrays refuse asarray
+
+
+def is_torch(X: Any) -> bool:
+    """Whether this is a torch tensor; torch is not imported to find out."""
+    return type(X).__module__.split(".")[0] == "torch" and hasattr(X, "is_cuda")

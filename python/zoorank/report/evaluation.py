@@ -1,0 +1,130 @@
+"""An evaluation of scores, for people: a table, and a picture of regret."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from zoorank.errors import StoreError, UsageError
+from zoorank.report.table import ASIDE
+from zoorank.selection.evaluate import BASELINES, Estimate, Evaluation
+
+PICTURES = (".png", ".svg", ".pdf")
+HEADS = {
+    "regret@1": "regret@1\nwith 95 % interval",
+    "regret@3": "\n@3",
+    "regret@5": "\n@5",
+    "held@1": "best in\ntop 1",
+    "held@3": "\ntop 3",
+    "reciprocal_rank": "MRR\nties shared",
+    "first_reciprocal_rank": "MRR\nfirst of ties",
+    "weighted_tau": "weighted\ntau",
+    "spearman": "Spear-\nman",
+}
+
+
+def evaluation_table(evaluation: Evaluation) -> Table:
+    """Draw scores, least regret first, and under them the baselines.
+
+    Regret is in points where accuracies are fractions.
+    """
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    table.add_column("\nscore", overflow="fold")
+    for head in HEADS.values():
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("p against\nstatic", justify="right", no_wrap=True)
+    scale = 100.0 if evaluation.oracle <= 1 else 1.0
+    for score in evaluation.scores:
+        cells = [
+            _cell(name, score.measures.get(name), scale if name.startswith("regret") else 1.0)
+            for name in HEADS
+        ]
+        table.add_row(
+            score.name, *cells, _chance(score.p_static), style=ASIDE if score.is_baseline else ""
+        )
+    return table
+
+
+def evaluation_heading(evaluation: Evaluation) -> Text:
+    """Say what was compared."""
+    low, high = min(evaluation.n_candidates), max(evaluation.n_candidates)
+    count = str(low) if low == high else f"{low} to {high}"
+    unit = " (points)" if evaluation.oracle <= 1 else ""
+    return Text(
+        f"{len(evaluation.targets)} targets, {count} candidates each; the best of each has an "
+        f"accuracy of {evaluation.oracle:.4f} on average. Regret{unit}: what a pick lacks to it."
+    )
+
+
+def regret_figure(evaluation: Evaluation, path: str | os.PathLike[str]) -> Path:
+    """Write a picture of the mean regret of each score with its interval; needs matplotlib.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    path : path
+        Ending in ``.png``, ``.svg`` or ``.pdf``.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    UsageError
+        For another ending.
+    StoreError
+        If the file cannot be written.
+    """
+    place = Path(path)
+    if place.suffix.lower() not in PICTURES:
+        raise UsageError(f"{place}: a picture ends in one of {', '.join(PICTURES)}")
+    # The object-oriented interface draws without a window or a global state.
+    from matplotlib.figure import Figure
+
+    scores = sorted(evaluation.scores, key=lambda score: -score.measures["regret@1"].mean)
+    scale = 100.0 if evaluation.oracle <= 1 else 1.0
+    figure = Figure(figsize=(7, 1.2 + 0.32 * len(scores)), layout="constrained")
+    axes = figure.add_subplot()
+    for row, score in enumerate(scores):
+        colour = "tab:gray" if score.name in BASELINES else "tab:blue"
+        for k, marker in ((1, "o"), (3, "s"), (5, "^")):
+            regret = score.measures[f"regret@{k}"]
+            axes.plot(scale * regret.mean, row, marker, color=colour, fillstyle=_fill(k))
+        first = score.measures["regret@1"]
+        axes.plot([scale * first.low, scale * first.high], [row, row], color=colour, linewidth=1)
+    axes.set_yticks(range(len(scores)), [score.name for score in scores])
+    axes.set_xlim(left=0)
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_xlabel(
+        f"mean regret{' in points' if scale > 1 else ''} of the first pick with its 95 % interval\n"
+        "open: best of the first 3 (squares) and 5 (triangles)"
+    )
+    try:
+        figure.savefig(place, dpi=150)
+    except OSError as error:
+        raise StoreError(f"cannot write {place}: {error.strerror}") from error
+    return place
+
+
+def _fill(k: int) -> str:
+    return "full" if k == 1 else "none"
+
+
+def _cell(name: str, estimate: Estimate | None, scale: float) -> str:
+    if estimate is None:
+        return "-"
+    if name == "regret@1":
+        low, high = scale * estimate.low, scale * estimate.high
+        return f"{scale * estimate.mean:.2f} [{low:.2f}, {high:.2f}]"
+    if name.startswith("held"):
+        return f"{estimate.mean:.0%}"
+    return f"{scale * estimate.mean:.{2 if name.startswith('regret') else 3}f}"
+
+
+def _chance(p: float) -> str:
+    return "<0.001" if p < 0.001 else f"{p:.3f}"

@@ -1,0 +1,222 @@
+"""Scores and true accuracies of many (source, target) pairs, read from tables."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from zoorank.errors import DataError, UsageError
+from zoorank.scores.base import Array
+
+SOURCE_COLUMNS = ("source", "model", "network")
+TRUTH_COLUMNS = ("truth", "accuracy", "acc", "finetuned_acc")
+SIZE_COLUMNS = ("parameters", "parameters_kept")
+
+Pair = tuple[str, tuple[str, str]]
+Values = dict[Pair, float]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """One target with all that could be picked for it, in the order of their names.
+
+    Attributes
+    ----------
+    target : str
+    names : tuple of (str, str)
+        Source and cut; the cut is empty where the tables know none.
+    truth : ndarray of shape (n_candidates,)
+        True accuracy.
+    scores : mapping of str to ndarray of shape (n_candidates,)
+        Higher is better.
+    """
+
+    target: str
+    names: tuple[tuple[str, str], ...]
+    truth: Array
+    scores: Mapping[str, Array]
+
+
+def read_board(
+    scores: str | os.PathLike[str],
+    truth: str | os.PathLike[str],
+    *,
+    columns: Sequence[str] = (),
+    lower_is_better: Sequence[str] = (),
+    truth_column: str | None = None,
+) -> tuple[Candidates, ...]:
+    """Read two tables and join them.
+
+    Each is CSV in one of three forms. *Long*: columns ``target`` and ``source`` (or
+    ``model`` or ``network``), perhaps ``cut``, and numbers. *Matrix*: a row for each
+    source and a column for each target; pairs of a name with itself are left out.
+    *Ranked lists*, for scores only: a row for each target with the names of the
+    sources from best to worst.
+
+    Parameters
+    ----------
+    scores, truth : path
+        May be the same file.
+    columns : sequence of str
+        Scores to take from a long table; by default every column of numbers that is
+        not the truth.
+    lower_is_better : sequence of str
+        Scores of which less is better.
+    truth_column : str, optional
+        By default ``truth``, ``accuracy``, ``acc`` or ``finetuned_acc``, else the only
+        column of numbers.
+
+    Returns
+    -------
+    tuple of Candidates
+        Targets in the order of the truth, each with the candidates that have the truth
+        and every score.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be read, holds something else, or nothing is in both.
+    UsageError
+        If a column does not exist.
+    """
+    accuracies = _truth(Path(truth), truth_column)
+    values = _scores(Path(scores), columns, truth_column)
+    for name in lower_is_better:
+        if name not in values:
+            raise UsageError(f"{scores} has no score {name!r}. Allowed: {', '.join(values)}")
+        values[name] = {pair: -value for pair, value in values[name].items()}
+    complete = [pair for pair in accuracies if all(pair in each for each in values.values())]
+    board = []
+    for target in dict.fromkeys(target for target, _ in complete):
+        names = sorted(name for of, name in complete if of == target)
+        pairs = [(target, name) for name in names]
+        if len(pairs) < 2:
+            continue
+        board.append(
+            Candidates(
+                target,
+                tuple(names),
+                np.array([accuracies[pair] for pair in pairs]),
+                {key: np.array([each[pair] for pair in pairs]) for key, each in values.items()},
+            )
+        )
+    if not board:
+        raise DataError(
+            f"{scores} and {truth} have no target with two sources in common; "
+            "names must be the same in both"
+        )
+    return tuple(board)
+
+
+def _truth(path: Path, column: str | None) -> Values:
+    header, rows = _read(path)
+    if not _is_long(header):
+        return _matrix(path, header, rows)
+    numeric = _numeric(header, rows)
+    named = [name for name in numeric if name.lower() in TRUTH_COLUMNS]
+    chosen = column or (named or numeric if len(named or numeric) == 1 else [""])[0]
+    if chosen not in numeric:
+        what = f"no column {chosen!r} of numbers" if chosen else "several columns of numbers"
+        raise UsageError(
+            f"{path} has {what}; name the true accuracy, one of {', '.join(numeric) or 'none'}"
+        )
+    return _long(path, header, rows, [chosen])[chosen]
+
+
+def _scores(path: Path, columns: Sequence[str], truth_column: str | None) -> dict[str, Values]:
+    header, rows = _read(path)
+    if not _is_long(header):
+        lists = not _numeric(header[1:], [row[1:] for row in rows])
+        values = _ranked_lists(rows) if lists else _matrix(path, header, rows)
+        return {path.stem: values}
+    numeric = [
+        name
+        for name in _numeric(header, rows)
+        if name != truth_column and name.lower() not in TRUTH_COLUMNS
+    ]
+    unknown = [name for name in columns if name not in numeric]
+    if unknown or not numeric:
+        missing = f"no column {unknown[0]!r} of numbers" if unknown else "no column of numbers"
+        raise UsageError(f"{path} has {missing}. Allowed: {', '.join(numeric) or 'none'}")
+    return _long(path, header, rows, columns or numeric)
+
+
+def _read(path: Path) -> tuple[list[str], list[list[str]]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            lines = [row for row in csv.reader(stream) if row]
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is not CSV text: {error}") from error
+    if len(lines) < 2 or len(lines[0]) < 2:
+        raise DataError(f"{path} holds no table: a header and rows are needed")
+    for number, row in enumerate(lines, 1):
+        if len(row) != len(lines[0]):
+            raise DataError(
+                f"{path}: row {number} has {len(row)} cells, the header {len(lines[0])}"
+            )
+    return lines[0], lines[1:]
+
+
+def _is_long(header: Sequence[str]) -> bool:
+    return "target" in header and any(name in header for name in SOURCE_COLUMNS)
+
+
+def _numeric(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [
+        name
+        for position, name in enumerate(header)
+        if all(_number(row[position]) is not None for row in rows)
+    ]
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _long(
+    path: Path, header: Sequence[str], rows: Sequence[Sequence[str]], columns: Sequence[str]
+) -> dict[str, Values]:
+    place = {name: header.index(name) for name in header}
+    source = next(place[name] for name in SOURCE_COLUMNS if name in place)
+    values: dict[str, Values] = {name: {} for name in columns}
+    for number, row in enumerate(rows, 2):
+        cut = row[place["cut"]] if "cut" in place else ""
+        pair = (row[place["target"]], (row[source], cut))
+        if pair in values[columns[0]]:
+            raise DataError(f"{path}: row {number} repeats {row[source]} for {pair[0]}")
+        for name in columns:
+            values[name][pair] = float(row[place[name]])
+    return values
+
+
+def _matrix(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Values:
+    values = {}
+    for number, (source, *cells) in enumerate(rows, 2):
+        for target, cell in zip(header[1:], cells, strict=True):
+            value = _number(cell)
+            if value is None:
+                raise DataError(f"{path}: row {number}, column {target!r}: {cell!r} is no number")
+            if source != target:
+                values[target, (source, "")] = value
+    return values
+
+
+def _ranked_lists(rows: Sequence[Sequence[str]]) -> Values:
+    return {
+        (target, (source, "")): -float(place)
+        for target, *sources in rows
+        for place, source in enumerate(sources, 1)
+        if source != target
+    }

@@ -1,0 +1,443 @@
+"""Train what the ranking promises: heads on its first picks, then fine-tuning."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoorank.errors import SourceError, UsageError
+from zoorank.scores.probe import cross_validated
+from zoorank.selection.files import prepare, write_text
+from zoorank.selection.progress import Progress
+from zoorank.selection.rank import rank, store_directory
+from zoorank.selection.ranking import Ranking, RankRow
+
+if TYPE_CHECKING:
+    from zoorank.zoo import ModelSpec, Target, Zoo
+    from zoorank.zoo.train import Training
+
+FORMAT = 1
+MARGIN = 2.0
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Verified:
+    """One candidate of the ranking, trained.
+
+    Attributes
+    ----------
+    rank : int or None
+        Its rank by score.
+    model, cut : str
+    head : tuple of float
+        Accuracy of a head on the frozen encodings, cross-validated; one figure for
+        each repeat, which draws its own samples.
+    frozen, tuned : tuple of float
+        Accuracy on samples held out, before and after the prefix was trained too; one
+        figure for each repeat that successive halving granted.
+    curves : tuple of tuple of float
+        Accuracy on the stopping samples: with the prefix frozen, then by epoch.
+    note : str
+        Why there is none, or what cut it short.
+    """
+
+    rank: int | None
+    model: str
+    cut: str
+    head: tuple[float, ...] = ()
+    frozen: tuple[float, ...] = ()
+    tuned: tuple[float, ...] = ()
+    curves: tuple[tuple[float, ...], ...] = ()
+    note: str = ""
+
+    @property
+    def accuracy(self) -> float:
+        """Of a head on the frozen encodings: the mean of its repeats."""
+        return float(np.mean(self.head)) if self.head else math.nan
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What :func:`verify` found, candidates in the order of the ranking.
+
+    Attributes
+    ----------
+    rows : tuple of Verified
+    ranking : Ranking
+    n_trained_on : int
+        Samples that a training could use.
+    chosen : int or None
+        Place in ``rows`` of the one to take; None where nothing could be trained.
+    verdict : str
+    seconds : float
+        Without ranking.
+    """
+
+    rows: tuple[Verified, ...]
+    ranking: Ranking
+    n_trained_on: int
+    chosen: int | None
+    verdict: str
+    seconds: float
+
+    @property
+    def order_held(self) -> bool:
+        """Whether no head clearly beats that of the first of the ranking."""
+        trained = [place for place, row in enumerate(self.rows) if row.head]
+        return self.chosen is not None and self.chosen == trained[0]
+
+    def to_json(self) -> str:
+        """Everything as JSON text."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, indent=2, allow_nan=False) + "\n"
+
+
+def verify(
+    zoo: str | os.PathLike[str] | Zoo,
+    data: Any = None,
+    *,
+    top: int = 5,
+    models: Sequence[str] = (),
+    repeats: int = 3,
+    epochs: int = 5,
+    budget: float = 120.0,
+    samples: int = 400,
+    limit: int | None = None,
+    out: str | os.PathLike[str] | None = None,
+    store: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    allow_code: Sequence[str | os.PathLike[str]] = (),
+    progress: Progress | None = None,
+    on_step: Told | None = None,
+    **settings: Any,
+) -> Verification:
+    """Rank a zoo, then train its first picks and say whether the order held.
+
+    First a head on the frozen encodings of each candidate, cross-validated. Then
+    fine-tuning by successive halving: every candidate once, the better half again
+    with another draw of samples, and so on until each of the last has `repeats`. A
+    training that ended is kept in the store, so a run that was stopped goes on.
+
+    Parameters
+    ----------
+    zoo, data, limit, out, store, device, allow_code, progress
+        As for :func:`zoorank.rank`, as are further ``settings``: cuts, score, metric,
+        batch_size. ``out`` also receives ``verification.json``.
+    top : int
+        How many of the ranking to train.
+    models : sequence of str
+        Further candidates, ``MODEL`` (its best cut) or ``MODEL:CUT``.
+    repeats : int
+        Of each cross-validation, and of the training of the last candidates.
+    epochs : int
+        Of fine-tuning, at most; 0 trains heads alone.
+    budget : float
+        Seconds for fine-tuning, shared evenly. A training that it cuts short counts
+        with the best it had, is said to be, and is not kept.
+    samples : int
+        Train on at most so many samples, drawn by class.
+    on_step : callable, optional
+        Told what is being trained.
+
+    Returns
+    -------
+    Verification
+
+    Raises
+    ------
+    UsageError, DataError, StoreError
+        As :func:`zoorank.rank`; or for a candidate that is not in the ranking.
+    """
+    for name, value, least in (("top", top, 1), ("repeats", repeats, 1), ("epochs", epochs, 0)):
+        if value < least:
+            raise UsageError(f"{name} must be at least {least}, not {value}")
+    from zoorank.zoo import load_target, load_zoo
+
+    if isinstance(zoo, str | os.PathLike):
+        zoo = load_zoo(zoo, allow_code=allow_code)
+    place = store_directory(out, store)
+    ranking = rank(
+        zoo, data, out=out, store=place, device=device, limit=limit, progress=progress, **settings
+    )
+    target = load_target(zoo.data if data is None else data, limit=limit)
+    tell = on_step or _silent
+    start = time.monotonic()
+    specs = {spec.name: spec for spec in zoo.models}
+    work = _Work(specs, target, place, device, repeats, epochs, samples, tell)
+    rows = [work.head(row) for row in _candidates(ranking, top, models)]
+    if epochs:
+        rows = work.halved(rows, time.monotonic() + budget)
+    n_trained_on = min(samples, target.n_samples)
+    chosen, said = verdict(rows, n_trained_on)
+    found = Verification(
+        rows=tuple(rows),
+        ranking=ranking,
+        n_trained_on=n_trained_on,
+        chosen=chosen,
+        verdict=said,
+        seconds=time.monotonic() - start,
+    )
+    if out is not None:
+        write_text(prepare(out) / "verification.json", found.to_json())
+    return found
+
+
+def first_within_noise(accuracies: Sequence[float], n_samples: int, margin: float = MARGIN) -> int:
+    """Place of the first candidate that the best head does not clearly beat.
+
+    A head's accuracy on few samples is mostly chance, and the order by score knows
+    something too: in the UCR study, letting a head overrule it only when it is two
+    standard errors ahead was better than always and never (docs/ucr-study.md).
+
+    Parameters
+    ----------
+    accuracies : sequence of float
+        Of the heads, in the order of the ranking.
+    n_samples : int
+        That each was measured on.
+    margin : float
+        In standard errors of the best accuracy p, √(p(1 − p)/n).
+
+    Examples
+    --------
+    >>> first_within_noise([0.90, 0.93], 50), first_within_noise([0.90, 0.93], 5000)
+    (0, 1)
+    """
+    best = max(accuracies)
+    allowed = best - margin * math.sqrt(best * (1 - best) / n_samples)
+    return next(i for i, each in enumerate(accuracies) if each >= allowed - 1e-12)
+
+
+def verdict(rows: Sequence[Verified], n_samples: int) -> tuple[int | None, str]:
+    """Which to take, and whether the ranking's first held, in a sentence.
+
+    Parameters
+    ----------
+    rows : sequence of Verified
+        In the order of the ranking.
+    n_samples : int
+        That each head was measured on.
+
+    Returns
+    -------
+    int or None
+        Place of the choice; None where nothing could be trained.
+    str
+
+    Examples
+    --------
+    >>> rows = [Verified(1, "a", "x", head=(0.9,)), Verified(2, "b", "x", head=(0.99,))]
+    >>> verdict(rows, 500)[0]
+    1
+    """
+    trained = [place for place, row in enumerate(rows) if row.head]
+    if not trained:
+        return None, "No candidate could be trained; the notes give the reasons."
+    chosen = trained[first_within_noise([rows[i].accuracy for i in trained], n_samples)]
+    first, best = rows[trained[0]], max((rows[i] for i in trained), key=lambda row: row.accuracy)
+    gap = f"{100 * (best.accuracy - first.accuracy):.1f} points"
+    if rows[chosen] is not first:
+        text = (
+            f"The order did not hold: take {_place(rows[chosen])}, rank {rows[chosen].rank}; the "
+            f"best head beats that of {_place(first)}, first by score, by {gap}, more than chance."
+        )
+    elif best is first:
+        text = f"The order held: {_place(first)}, first by score, has the best head too."
+    else:
+        text = (
+            f"The order held within chance: take {_place(first)}, first by score; the head of "
+            f"{_place(best)} is {gap} ahead, which {n_samples} samples cannot tell from chance."
+        )
+    tuned = [row for row in rows if row.tuned]
+    if tuned:
+        top = max(tuned, key=lambda row: (len(row.tuned), float(np.mean(row.tuned))))
+        text += (
+            f" After fine-tuning {_place(top)} came out first: {np.mean(top.tuned):.1%} on samples "
+            "held out."
+        )
+    return chosen, text
+
+
+def _place(row: Verified) -> str:
+    return f"{row.model} cut at {row.cut}"
+
+
+def _silent(_text: str) -> None:
+    """Tell nobody."""
+
+
+def _candidates(ranking: Ranking, top: int, models: Sequence[str]) -> list[RankRow]:
+    """The first rows, and the named ones."""
+    ranked = [row for row in ranking if row.status == "ok"]
+    chosen = ranked[:top]
+    for text in models:
+        fitting = [row for row in ranked if text in (row.model, f"{row.model}:{row.cut}")]
+        if not fitting:
+            names = dict.fromkeys(row.model for row in ranked)
+            raise UsageError(f"{text!r} is not in the ranking. Allowed: {', '.join(names)}")
+        if fitting[0] not in chosen:
+            chosen.append(fitting[0])
+    return chosen
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What all candidates share."""
+
+    specs: dict[str, ModelSpec]
+    target: Target
+    store: Path
+    device: str
+    repeats: int
+    epochs: int
+    samples: int
+    tell: Told
+
+    def head(self, row: RankRow) -> Verified:
+        """Cross-validate a head on encodings that ranking has made."""
+        from zoorank.zoo import EncodingStore, encode_source
+
+        verified = Verified(row.rank, row.model, row.cut or "")
+        self.tell(f"head on {row.model}, {row.cut}")
+        try:
+            (encoding,) = encode_source(
+                self.specs[row.model],
+                self.target,
+                cuts=[verified.cut],
+                store=EncodingStore(self.store),
+                device=self.device,
+            ).encodings
+            F = np.asarray(encoding.load(), dtype=np.float64)
+            _, codes = np.unique(self.target.labels, return_inverse=True)
+            found = []
+            for seed in range(self.repeats):
+                rows = drawn(codes, self.samples, seed)
+                found.append(cross_validated(F[rows], codes[rows], seed=seed))
+        except (SourceError, ValueError) as error:
+            return replace(verified, note=str(error))
+        return replace(verified, head=tuple(found))
+
+    def halved(self, rows: Sequence[Verified], deadline: float) -> list[Verified]:
+        """Fine-tune all once, the better half again, until the repeats or the time are up."""
+        by_place = dict(enumerate(rows))
+        alive = [place for place, row in by_place.items() if row.head]
+        for seed in range(self.repeats):
+            for done, place in enumerate(alive):
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    by_place[place] = _without_time(by_place[place])
+                else:  # an even share of what is left, so that none goes without
+                    until = time.monotonic() + left / (len(alive) - done)
+                    by_place[place] = self.tuned(by_place[place], seed, until)
+            alive = [place for place in alive if len(by_place[place].tuned) == seed + 1]
+            alive.sort(key=lambda place: -float(np.mean(by_place[place].tuned)))
+            alive = alive[: max(1, math.ceil(len(alive) / 2))]
+        return list(by_place.values())
+
+    def tuned(self, row: Verified, seed: int, deadline: float) -> Verified:
+        """One more repeat of fine-tuning, from the store where it is there."""
+        self.tell(f"fine-tune {row.model}, {row.cut}, repeat {seed + 1}")
+        path = self.store / f"training-{self.key(row, seed)}.json"
+        try:
+            training = _read(path) or self.train(row, seed, deadline)
+        except SourceError as error:
+            return replace(row, note=str(error))
+        if training.complete:
+            write_text(path, json.dumps(asdict(training)))
+        else:
+            epochs = len(training.curve) - 1
+            row = replace(row, note=f"the budget ended repeat {seed + 1} after {epochs} epochs")
+        return replace(
+            row,
+            frozen=(*row.frozen, training.frozen_accuracy),
+            tuned=(*row.tuned, training.accuracy),
+            curves=(*row.curves, training.curve),
+        )
+
+    def train(self, row: Verified, seed: int, deadline: float) -> Training:
+        """Fine-tune on one draw of the samples."""
+        from zoorank.zoo.train import fine_tune
+
+        return fine_tune(
+            self.specs[row.model],
+            self.target,
+            row.cut,
+            split(self.target.labels, self.samples, seed),
+            seed=seed,
+            epochs=self.epochs,
+            device=self.device,
+            deadline=deadline,
+        )
+
+    def key(self, row: Verified, seed: int) -> str:
+        """Name of a training by what it depends on."""
+        from zoorank.zoo.store import key_of
+
+        spec = self.specs[row.model]
+        return key_of(
+            {
+                "format": FORMAT,
+                "spec": spec.model_dump(mode="json"),
+                "cut": row.cut,
+                "data": self.target.fingerprint,
+                "seed": seed,
+                "epochs": self.epochs,
+                "samples": self.samples,
+            }
+        )
+
+
+def drawn(codes: Any, samples: int, seed: int) -> Any:
+    """Rows of a draw that has every class in its share, in an order of chance."""
+    rng = np.random.default_rng(seed)
+    # Place of each sample in its class, as a share: sorting by it keeps classes in step.
+    share = np.empty(len(codes))
+    for c in range(int(codes.max()) + 1):
+        members = rng.permutation(np.flatnonzero(codes == c))
+        share[members] = (np.arange(len(members)) + 0.5) / len(members)
+    return np.argsort(share, kind="stable")[:samples]
+
+
+def split(labels: Any, samples: int, seed: int) -> Any:
+    """Rows to train on, to stop by and to test on: 60, 20 and 20 in 100 of each class.
+
+    Returns
+    -------
+    zoorank.zoo.train.Split
+    """
+    from zoorank.zoo.train import Split
+
+    _, codes = np.unique(labels, return_inverse=True)
+    chosen = drawn(codes, samples, seed)
+    train, stop, test = [], [], []
+    for c in range(int(codes.max()) + 1):
+        members = chosen[codes[chosen] == c]
+        first, second = round(0.6 * len(members)), round(0.8 * len(members))
+        train += members[: max(first, 1)].tolist()
+        stop += members[max(first, 1) : second].tolist()
+        test += members[max(second, 1) :].tolist()
+    if not stop or not test:
+        raise SourceError("too few samples of each class to hold some out for fine-tuning")
+    return Split(*(np.array(rows, dtype=np.int64) for rows in (train, stop, test)))
+
+
+def _read(path: Path) -> Training | None:
+    from zoorank.zoo.train import Training
+
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return Training(**{**found, "curve": tuple(found["curve"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _without_time(row: Verified) -> Verified:
+    return replace(row, note=f"the budget ended before repeat {len(row.tuned) + 1} of fine-tuning")

@@ -1,0 +1,246 @@
+"""The engine on a CUDA device; on a machine without one, what it says of that."""
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from tests.engine.problems import KINDS, make
+from tests.engine.test_input import OnlyDLPack
+from tests.reference import silhouettes as reference
+
+import zoorank
+
+INFO = zoorank.build_info()
+REASON = INFO["cuda_unavailable_reason"]
+
+on_a_device = pytest.mark.skipif(not INFO["cuda_available"], reason=REASON)
+without_a_device = pytest.mark.skipif(
+    INFO["cuda_available"], reason="this machine has a usable CUDA device"
+)
+
+KERNELS = ("simt", "mma", "wgmma")
+# Around the features of a stage, and more than one ring of stages.
+DEPTHS = (64, 65, 95, 96, 97, 128, 300, 511, 512, 1100)
+X = np.random.default_rng(0).standard_normal((300, 96))
+Y = np.arange(300) % 7
+
+
+def samples(X, y, metric="euclidean"):
+    return zoorank.silhouette_samples(X, y, metric=metric)
+
+
+@pytest.fixture
+def cuda_everywhere(monkeypatch):
+    monkeypatch.setenv("ZOORANK_DEVICE", "cuda")
+
+
+def run_python(program, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+# What holds on every machine.
+
+
+def test_importing_and_computing_on_the_cpu_load_no_cuda():
+    run = run_python(
+        """
+        import sys, zoorank
+        zoorank.silhouette([[0.0], [1.0], [5.0]], [0, 0, 1])
+        zoorank.pairwise_distances([[0.0], [1.0]])
+        print("zoorank._cuda" in sys.modules)
+        """
+    )
+    assert run.stdout.split() == ["False"], run.stderr
+
+
+def test_the_build_says_in_one_line_what_there_is():
+    assert INFO["cuda_available"] == (not REASON)
+    assert "\n" not in REASON
+    assert bool(INFO["cuda_devices"]) == INFO["cuda_available"]
+    if not INFO["cuda_built"]:
+        assert REASON == "this build of zoorank has no CUDA kernels; build it where nvcc works"
+
+
+@without_a_device
+def test_asking_for_a_device_is_refused_with_the_reason():
+    message = re.escape(f"device='cuda': {REASON}")
+    with pytest.raises(RuntimeError, match=message):
+        zoorank.silhouette(X, Y, device="cuda")
+    with pytest.raises(RuntimeError, match=message):
+        samples(OnlyDLPack(X, device=(2, 0)), Y)
+    with pytest.raises(RuntimeError, match=message):
+        zoorank.silhouette_batch([OnlyDLPack(X, device=(2, 0))], Y)
+    with pytest.raises(RuntimeError, match=message):
+        zoorank.pairwise_distances(X, OnlyDLPack(X, device=(2, 0)))
+
+
+@without_a_device
+def test_the_environment_may_ask_for_a_device(cuda_everywhere):
+    with pytest.raises(RuntimeError, match=re.escape(REASON)):
+        samples(X, Y)
+    assert zoorank.silhouette(X, Y, device="cpu").method == "exact"
+
+
+def test_an_unknown_device_in_the_environment_is_named(monkeypatch):
+    monkeypatch.setenv("ZOORANK_DEVICE", "gpu")
+    with pytest.raises(ValueError, match="unknown device in ZOORANK_DEVICE 'gpu'"):
+        samples(X, Y)
+
+
+@pytest.mark.skipif(not INFO["cuda_built"], reason="this build has no CUDA kernels")
+def test_the_module_refuses_what_it_cannot_read():
+    from zoorank import _cuda
+
+    codes = np.zeros(3, np.int64)
+    with pytest.raises(TypeError, match="X must be float32 or float64"):
+        _cuda.silhouette_samples(np.zeros((3, 2), np.int32), codes, "euclidean", 0, 0)
+    with pytest.raises(ValueError, match="2 to n_samples - 1 classes, got 1 class"):
+        _cuda.silhouette_samples(np.zeros((3, 2)), codes, "euclidean", 0, 0)
+    with pytest.raises(ValueError, match="unknown metric"):
+        _cuda.silhouette_samples(np.zeros((3, 2)), codes, "euclid", 0, 0)
+    borrowed = _cuda.from_dlpack(np.zeros((4, 3), np.float32)[::2].__dlpack__())
+    assert (borrowed.rows, borrowed.cols, borrowed.is_double) == (2, 3, False)
+    with pytest.raises(TypeError, match="must be float32 or float64"):
+        _cuda.from_dlpack(np.zeros((2, 3), np.int32).__dlpack__())
+    with pytest.raises(ValueError, match="adjacent features"):
+        _cuda.from_dlpack(np.zeros((2, 6))[:, ::2].__dlpack__())
+
+
+# What needs a device.
+
+
+@pytest.mark.cuda
+@on_a_device
+@pytest.mark.parametrize("metric", reference.VECTOR_METRICS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", KINDS)
+def test_agrees_on_every_kind_of_trouble(cuda_everywhere, kind, dtype, metric):
+    for n, d, classes in ((120, 5, 4), (700, 17, 3), (530, 97, 200)):
+        problem = make(kind, n, d, classes, dtype, seed=n)
+        s = samples(problem.X, problem.labels, metric)
+        expected = reference.silhouette_samples(problem.X, problem.labels, metric)
+        np.testing.assert_allclose(s, expected, rtol=0, atol=reference.tolerance(problem.X, metric))
+
+
+@pytest.mark.cuda
+@on_a_device
+@pytest.mark.parametrize("d", DEPTHS)
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_every_kernel_agrees(cuda_everywhere, monkeypatch, kernel, d):
+    if kernel == "wgmma" and "(9.0)" not in INFO["cuda_devices"][0]:
+        pytest.skip(f"{INFO['cuda_devices'][0]} has no wgmma of compute capability 9.0")
+    monkeypatch.setenv("ZOORANK_CUDA_KERNEL", kernel)
+    for kind in ("plain", "tight and near", "duplicates", "outliers"):
+        for n, classes in ((127, 3), (129, 60), (640, 5), (900, 400)):
+            problem = make(kind, n, d, classes, np.float32, seed=n + d)
+            expected = reference.silhouette_samples(problem.X, problem.labels, "euclidean")
+            np.testing.assert_allclose(
+                samples(problem.X, problem.labels), expected, rtol=0, atol=5e-6, err_msg=kind
+            )
+
+
+@pytest.mark.cuda
+@on_a_device
+@pytest.mark.parametrize("metric", reference.VECTOR_METRICS)
+@pytest.mark.parametrize(("n", "d", "classes"), [(20_000, 70, 30), (9000, 33, 4000)])
+def test_agrees_with_the_cpu_on_many_tiles_and_twice_with_itself(
+    monkeypatch, n, d, classes, metric
+):
+    # More tile rows than a batch has, and joined stretches.
+    problem = make("plain", n, d, classes, np.float32, seed=n)
+    expected = samples(problem.X, problem.labels, metric)
+    monkeypatch.setenv("ZOORANK_DEVICE", "cuda")
+    s = samples(problem.X, problem.labels, metric)
+    np.testing.assert_allclose(s, expected, rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(s, samples(problem.X, problem.labels, metric))
+
+
+@pytest.mark.cuda
+@on_a_device
+@pytest.mark.parametrize("library", ["torch", "cupy"])
+def test_arrays_on_the_device_are_borrowed(library):
+    module = pytest.importorskip(library)
+    for dtype in (np.float32, np.float64):
+        host = X.astype(dtype)
+        expected = zoorank.silhouette(host, Y, device="cuda").score
+        if library == "torch":
+            if not module.cuda.is_available():
+                pytest.skip("this torch has no CUDA")
+            there, labels = module.from_numpy(host).cuda(), module.from_numpy(Y).cuda()
+        else:
+            there, labels = module.asarray(host), module.asarray(Y)
+        assert zoorank.silhouette(there, labels).score == expected
+        assert zoorank.silhouette(there, Y.astype(str)).score == expected
+        wide = np.zeros((600, 100), dtype)
+        wide[::2, :96] = host
+        rows_apart = module.from_numpy(wide).cuda() if library == "torch" else module.asarray(wide)
+        assert zoorank.silhouette(rows_apart[::2, :96], Y).score == expected
+        np.testing.assert_array_equal(
+            zoorank.pairwise_distances(there),
+            zoorank.pairwise_distances(there, there) * (1 - np.eye(len(host), dtype=dtype)),
+        )
+        np.testing.assert_allclose(
+            zoorank.silhouette(there, Y, device="cpu").score, expected, atol=5e-6
+        )
+
+
+@pytest.mark.cuda
+@on_a_device
+def test_torch_tensors_are_used_on_their_stream_and_converted():
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("this torch has no CUDA")
+    host = X.astype(np.float32)
+    expected = zoorank.silhouette(host, Y, device="cuda").score
+    source = torch.from_numpy(host).cuda()
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        stream.wait_stream(torch.cuda.default_stream())
+        late = torch.zeros_like(source)
+        torch.cuda._sleep(200_000_000)  # a tenth of a second: who does not wait reads zeros
+        late.copy_(source)
+        assert zoorank.silhouette(late, Y).score == expected
+    half = source.half()
+    assert zoorank.silhouette(half, Y).score == zoorank.silhouette(half.float(), Y).score
+    assert zoorank.silhouette(source.requires_grad_(), Y).score == expected
+
+
+@pytest.mark.cuda
+@on_a_device
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_the_first_bad_row_is_named(cuda_everywhere, bad):
+    broken = X.copy()
+    broken[[17, 200], 5] = bad
+    with pytest.raises(ValueError, match="X holds NaN or infinity; the first bad row is 17"):
+        samples(broken, Y)
+    with pytest.raises(ValueError, match="Y holds NaN or infinity; the first bad row is 17"):
+        zoorank.pairwise_distances(X, broken)
+
+
+@pytest.mark.cuda
+@on_a_device
+def test_too_large_a_problem_says_what_would_fit(cuda_everywhere):
+    rows = np.broadcast_to(np.float32(1), (1, 1 << 20))
+    there = np.lib.stride_tricks.as_strided(rows, (1 << 22, 1 << 20), (0, 4))
+    labels = np.arange(len(there)) % 2
+    with pytest.raises(MemoryError, match=r"is out of memory: 4194304 rows need .* enough for"):
+        samples(there, labels)
+
+
+@pytest.mark.cuda
+@on_a_device
+def test_an_unknown_kernel_is_named_with_the_valid_ones(cuda_everywhere, monkeypatch):
+    monkeypatch.setenv("ZOORANK_CUDA_KERNEL", "tma")
+    with pytest.raises(ValueError, match="it must be auto, simt, mma or wgmma"):
+        samples(X.astype(np.float32), Y)

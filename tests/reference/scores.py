@@ -1,0 +1,180 @@
+"""Scores by their definition: loops, dense covariances and SciPy's optimisers."""
+
+import itertools
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.spatial.distance import cdist
+from scipy.stats import multivariate_normal, spearmanr
+from sklearn.covariance import LedoitWolf
+from sklearn.linear_model import LogisticRegression
+from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import StratifiedKFold
+from sklearn.preprocessing import StandardScaler
+from tests.reference import silhouettes
+
+
+def classes_of(labels):
+    return [np.asarray(labels) == label for label in np.unique(labels)]
+
+
+def macro_silhouette(X, labels, metric):
+    s = silhouettes.silhouette_samples(X, labels, metric)
+    return np.mean([s[members].mean() for members in classes_of(labels)])
+
+
+def log_evidence(F, y, alpha, beta):
+    """ln p(y | F, α, β): y is normal with covariance I/β + FFᵀ/α."""
+    covariance = np.eye(len(F)) / beta + F @ F.T / alpha
+    return multivariate_normal(np.zeros(len(F)), covariance).logpdf(y)
+
+
+def maximum_log_evidence(F, y, starts=(-3.0, 0.0, 3.0)):
+    """The evidence at the best of all α and β, found without their fixed point."""
+
+    def loss(logarithms):
+        # In the eigenbasis of FFᵀ the covariance is diagonal.
+        variance = np.exp(-logarithms[1]) + squares * np.exp(-logarithms[0])
+        return np.sum(np.log(2 * np.pi * variance) + z**2 / variance) / 2
+
+    squares, U = np.linalg.eigh(F @ F.T)
+    squares, z = np.maximum(squares, 0), U.T @ y
+    found = [
+        minimize(loss, (start, 1.0), method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-11})
+        for start in starts
+    ]
+    best = min(found, key=lambda result: result.fun)
+    return log_evidence(F, y, *np.exp(best.x))
+
+
+def logme(X, labels):
+    F = np.asarray(X, dtype=np.float64)
+    targets = [members.astype(float) for members in classes_of(labels)]
+    return np.mean([maximum_log_evidence(F, y) for y in targets]) / len(F)
+
+
+def hscore(X, labels):
+    X = np.asarray(X, dtype=np.float64)
+    return np.trace(np.linalg.pinv(_covariance(X), rcond=1e-12) @ _between(X, labels))
+
+
+def regularised_hscore(X, labels):
+    X = np.asarray(X, dtype=np.float64)
+    estimate = LedoitWolf().fit(X)
+    inverse = np.linalg.inv(estimate.covariance_)
+    return np.trace(inverse @ ((1 - estimate.shrinkage_) * _between(X, labels)))
+
+
+def _covariance(X):
+    return np.cov(X, rowvar=False, bias=True)
+
+
+def _between(X, labels):
+    """Covariance of E[f | y]: of the encoding with each row replaced by its class's mean."""
+    means = np.empty_like(X)
+    for members in classes_of(labels):
+        means[members] = X[members].mean(axis=0)
+    return _covariance(means)
+
+
+def leep(theta, labels):
+    n, groups = theta.shape
+    names = list(np.unique(labels))
+    joint = np.zeros((len(names), groups))
+    for i, z in itertools.product(range(n), range(groups)):
+        joint[names.index(labels[i]), z] += theta[i, z] / n
+    total = 0.0
+    for i in range(n):
+        y = names.index(labels[i])
+        total += np.log(
+            sum(
+                joint[y, z] / joint[:, z].sum() * theta[i, z]
+                for z in range(groups)
+                if joint[:, z].sum() > 0
+            )
+        )
+    return total / n
+
+
+def nleep(X, labels):
+    X = np.asarray(X, dtype=np.float64)
+    centred = X - X.mean(axis=0)
+    U, s, _ = np.linalg.svd(centred, full_matrices=False)
+    # Signs as scikit-learn fixes them: they move where the mixture starts.
+    kept = np.searchsorted(np.cumsum(s**2) / np.sum(s**2), 0.8, side="right") + 1
+    P = (U * s)[:, :kept]
+    P = P / P.std()
+    components = max(2, min(5 * len(np.unique(labels)), len(X) // 2))
+    mixture = GaussianMixture(components, random_state=0).fit(P)
+    return leep(mixture.predict_proba(P), labels)
+
+
+def nce(source_labels, labels):
+    n = len(labels)
+    total = 0.0
+    for z in np.unique(source_labels):
+        for y in np.unique(labels):
+            both = np.sum((source_labels == z) & (labels == y))
+            if both:
+                total += both / n * np.log(both / np.sum(source_labels == z))
+    return total
+
+
+def gbc(X, labels):
+    X = np.asarray(X, dtype=np.float64)
+    values, vectors = np.linalg.eigh(_covariance(X))
+    order = np.argsort(values)[::-1]
+    kept = [i for i in order[:64] if values[i] > 1e-12 * values.max()]
+    P = (X - X.mean(axis=0)) @ vectors[:, kept]
+    total = 0.0
+    for a, b in itertools.permutations(classes_of(labels), 2):
+        variance_a, variance_b = P[a].var(axis=0).mean(), P[b].var(axis=0).mean()
+        v = (variance_a + variance_b) / 2
+        distance = np.sum((P[a].mean(axis=0) - P[b].mean(axis=0)) ** 2) / (8 * v)
+        distance += P.shape[1] / 2 * np.log(v / np.sqrt(variance_a * variance_b))
+        total += np.exp(-distance)
+    return -total
+
+
+def transrate(X, labels, distortion=1e-4):
+    Z = np.asarray(X, dtype=np.float64)
+    Z = Z - Z.mean(axis=0)
+    Z = Z * np.sqrt(len(Z) / np.trace(Z.T @ Z))
+
+    def rate(part):
+        identity = np.eye(part.shape[1])
+        return np.linalg.slogdet(identity + part.T @ part / (len(part) * distortion))[1] / 2
+
+    within = sum(members.mean() * rate(Z[members]) for members in classes_of(labels))
+    return rate(Z) - within
+
+
+def knn(X, labels):
+    X, labels = np.asarray(X, dtype=np.float64), np.asarray(labels)
+    varying = X.std(axis=0) > 0
+    Z = (X[:, varying] - X[:, varying].mean(axis=0)) / X[:, varying].std(axis=0)
+    D = cdist(Z, Z)
+    np.fill_diagonal(D, np.inf)
+    return np.mean(labels[D.argmin(axis=1)] == labels)
+
+
+def linear_probe(X, labels):
+    X, labels = np.asarray(X, dtype=np.float64), np.asarray(labels)
+    smallest = min(np.sum(labels == label) for label in np.unique(labels))
+    folds = StratifiedKFold(min(5, max(2, smallest)), shuffle=True, random_state=0)
+    right = 0
+    for train, test in folds.split(X, labels):
+        scaler = StandardScaler().fit(X[train])
+        head = LogisticRegression(max_iter=1000).fit(scaler.transform(X[train]), labels[train])
+        right += np.sum(head.predict(scaler.transform(X[test])) == labels[test])
+    return right / len(X)
+
+
+def parc(X, labels):
+    names = np.unique(labels)
+    onehot = (np.asarray(labels)[:, None] == names).astype(float)
+    pairs = list(itertools.combinations(range(len(X)), 2))
+    of_encodings = [1 - np.corrcoef(X[i], X[j])[0, 1] for i, j in pairs]
+    # Two one-hot rows have one of two distances; rounding must not order equal ones.
+    of_labels = [round(1 - np.corrcoef(onehot[i], onehot[j])[0, 1], 9) for i, j in pairs]
+    return 100 * spearmanr(of_encodings, of_labels).statistic

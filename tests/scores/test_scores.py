@@ -1,0 +1,168 @@
+"""Every score against its definition, and what must not change it."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.reference import scores as reference
+from tests.reference import silhouettes
+
+from zoorank.scores import TABLE, find_score
+
+ON_ENCODINGS = {
+    "logme": (reference.logme, 1e-6),
+    "hscore": (reference.hscore, 1e-6),
+    "regularised_hscore": (reference.regularised_hscore, 1e-9),
+    "knn": (reference.knn, 0),
+    "probe": (reference.linear_probe, 0),
+    "gbc": (reference.gbc, 1e-9),
+    "transrate": (reference.transrate, 1e-8),
+    "nleep": (reference.nleep, 1e-2),
+    "parc": (reference.parc, 1e-8),
+}
+ENCODING_SCORES = [score for score in TABLE if not score.needs_head]
+SHAPES = [(60, 5, 3), (40, 90, 4), (150, 20, 2), (31, 31, 5)]
+
+
+def make(n, d, classes, seed=0, apart=1.0):
+    rng = np.random.default_rng(seed)
+    y = rng.permutation(np.arange(n) % classes)
+    X = rng.standard_normal((n, d)) + apart * rng.standard_normal((classes, d))[y]
+    return np.abs(X).astype(np.float32), y
+
+
+def test_every_score_on_encodings_is_compared_with_a_reference():
+    compared = {*ON_ENCODINGS, "silhouette", "macro_silhouette"}
+    assert compared == {score.name for score in ENCODING_SCORES}
+
+
+@pytest.mark.parametrize(("n", "d", "classes"), SHAPES)
+@pytest.mark.parametrize("name", ON_ENCODINGS)
+def test_agrees_with_the_definition(name, n, d, classes):
+    X, y = make(n, d, classes, seed=n)
+    direct, tolerance = ON_ENCODINGS[name]
+    value = find_score(name).compute(X, y).value
+    assert value == pytest.approx(direct(X, y), rel=tolerance, abs=tolerance)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_macro_silhouette_weighs_classes_alike(metric):
+    X, y = make(50, 6, 2)
+    y = np.where(np.arange(50) < 8, 2, y)
+    found = find_score("macro_silhouette", metric).compute(X, y)
+    micro = silhouettes.silhouette_samples(X, y, metric).mean()
+    assert found.value == pytest.approx(reference.macro_silhouette(X, y, metric), abs=5e-6)
+    assert abs(found.value - micro) > 1e-3
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_leep_and_nce_agree_with_the_definition(seed):
+    rng = np.random.default_rng(seed)
+    theta = rng.dirichlet(np.ones(6), 40)
+    y = rng.integers(0, 3, 40)
+    y[:3] = [0, 1, 2]
+    names = np.array(["a", "b", "c"])[y]
+    assert find_score("leep").compute(theta, names).value == pytest.approx(
+        reference.leep(theta, names), abs=1e-12
+    )
+    hard = theta.argmax(axis=1)
+    assert find_score("nce").compute(hard, names).value == pytest.approx(
+        reference.nce(hard, names), abs=1e-12
+    )
+
+
+def test_a_source_that_never_says_a_class_is_no_trouble():
+    theta = np.zeros((6, 3))
+    theta[:, 0] = 1
+    y = np.array([0, 0, 0, 1, 1, 1])
+    assert find_score("leep").compute(theta, y).value == pytest.approx(np.log(0.5))
+
+
+@pytest.mark.parametrize("score", ENCODING_SCORES, ids=lambda score: f"{score.name}-{score.key}")
+@pytest.mark.parametrize("trouble", ["labels", "rows", "classes apart", "constant feature"])
+def test_invariants(score, trouble):
+    X, y = make(60, 8, 3, seed=3)
+    value = score.compute(X, y).value
+    rng = np.random.default_rng(1)
+    if trouble == "labels":
+        assert score.compute(X, np.array(["z", "k", "a"])[y]).value == pytest.approx(
+            value, abs=1e-6
+        )
+    elif trouble == "rows" and score.name not in ("nleep", "probe"):  # they draw by position
+        order = rng.permutation(len(y))
+        assert score.compute(X[order], y[order]).value == pytest.approx(value, abs=1e-6)
+    elif trouble == "classes apart":
+        moved = X + 5 * np.eye(8, dtype=np.float32)[y]
+        assert score.compute(moved, y).value >= value
+    elif trouble == "constant feature":
+        wide = np.hstack([X, np.zeros((60, 1), np.float32)])
+        assert np.isfinite(score.compute(wide, y).value)
+
+
+@pytest.mark.parametrize("score", ENCODING_SCORES, ids=lambda score: f"{score.name}-{score.key}")
+def test_says_which_row_is_not_finite(score):
+    X, y = make(20, 4, 2)
+    X[7, 1] = np.nan
+    with pytest.raises(ValueError, match=r"row 7|row.*7"):
+        score.compute(X, y)
+    with pytest.raises(ValueError, match="class"):
+        score.compute(make(20, 4, 2)[0], np.zeros(20, int))
+
+
+UNDEFINED = {(name, kind) for name in ("nleep", "parc") for kind in ("equal rows", "zeros")}
+HARD = ("equal rows", "duplicates", "singletons", "huge", "tiny", "zeros")
+
+
+@pytest.mark.parametrize("kind", HARD)
+@pytest.mark.parametrize("score", ENCODING_SCORES, ids=lambda score: f"{score.name}-{score.key}")
+def test_gives_a_number_or_says_why_not(score, kind):
+    X, y = make(24, 6, 3)
+    X, y = {
+        "equal rows": (np.ones_like(X), y),
+        "duplicates": (X[np.arange(24) % 4], y),
+        "singletons": (X, np.r_[np.arange(12), np.arange(12)][np.argsort(np.arange(24))] % 23),
+        "huge": (X * 1e12, y),
+        "tiny": (X * 1e-12, y),
+        "zeros": (np.zeros_like(X), y),
+    }[kind]
+    if (score.name, kind) in UNDEFINED:
+        with pytest.raises(ValueError, match="equal"):
+            score.compute(X, y)
+    else:
+        assert np.isfinite(score.compute(X, y).value)
+
+
+class TestLogME:
+    """Against the evidence itself, for more and for fewer samples than features."""
+
+    @pytest.mark.parametrize(("n", "d"), [(500, 64), (200, 512), (100, 2048)])
+    def test_is_the_maximum_of_the_direct_evidence(self, n, d):
+        X, y = make(n, d, 4, seed=d, apart=0.5)
+        found = find_score("logme").compute(X, y)
+        direct = [
+            reference.maximum_log_evidence(X.astype(float), (y == c).astype(float)) / n
+            for c in range(4)
+        ]
+        np.testing.assert_allclose(found.per_class, direct, rtol=0, atol=1e-6)
+        assert found.value == pytest.approx(np.mean(direct), abs=1e-6)
+
+    @settings(max_examples=40, deadline=None)
+    @given(st.integers(0, 2**32 - 1), st.floats(-3, 3))
+    def test_no_other_alpha_and_beta_have_more_evidence(self, seed, scale):
+        rng = np.random.default_rng(seed)
+        F = rng.standard_normal((30, 12)) * 10**scale
+        y = (rng.random(30) < 0.5).astype(float)
+        y[:2] = 0, 1
+        best = find_score("logme").compute(F, y).per_class[1] * 30
+        for logarithms in rng.uniform(-4, 4, (20, 2)):
+            alpha, beta = np.exp(logarithms) * (10 ** (2 * scale), 1)
+            other = reference.log_evidence(F, y, alpha, beta)
+            assert other <= best + 1e-6
+
+    def test_a_perfect_fit_is_finite_and_beats_a_noisy_one(self):
+        y = np.repeat([0, 1], 20)
+        perfect = np.c_[y, 1 - y].astype(float)
+        noisy = perfect + np.random.default_rng(0).normal(0, 0.3, perfect.shape)
+        score = find_score("logme").compute
+        assert np.isfinite(score(perfect, y).value)
+        assert score(perfect, y).value > score(noisy, y).value

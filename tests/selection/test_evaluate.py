@@ -1,0 +1,182 @@
+"""Published figures from published tables, and tables of every form."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import rankdata
+
+from zoorank.errors import DataError, UsageError
+from zoorank.selection.board import Candidates, read_board
+from zoorank.selection.evaluate import RANDOM, SIZE, STATIC, evaluate, evaluate_board
+
+DATA = Path(os.environ.get("ZOORANK_DATA", Path(__file__).parents[3] / "shared" / "data"))
+
+
+@pytest.fixture(scope="module")
+def tables():
+    folder = DATA / "tables"
+    if not folder.is_dir():
+        pytest.skip(f"no published tables in {folder} (set ZOORANK_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ids(tables):
+    return evaluate(tables / "similar_datasets.csv", tables / "df_transfer_acc.csv")
+
+
+@pytest.fixture
+def file(tables):
+    return tables / "tllib_finetuned_acc_and_scores.csv"
+
+
+def mean(evaluation, score, measure):
+    return evaluation[score].measures[measure].mean
+
+
+class TestUCR85:
+    """Fawaz et al. (2018): 85 data sets, fine-tuned, and their order by IDS."""
+
+    def test_published_order_with_the_first_best_source(self, ids):
+        found = mean(ids, "similar_datasets", "first_reciprocal_rank")
+        assert found == pytest.approx(0.11626114810805344, abs=1e-15)
+        assert 85 * mean(ids, "similar_datasets", "first_hit") == pytest.approx(4)
+        assert 85 * mean(ids, RANDOM, "first_hit") == pytest.approx(1.01, abs=5e-3)
+        assert mean(ids, RANDOM, "first_reciprocal_rank") == pytest.approx(0.05969, abs=5e-6)
+
+    def test_with_all_best_sources(self, ids):
+        assert mean(ids, "similar_datasets", "reciprocal_rank") == pytest.approx(0.1696, abs=5e-5)
+        assert 85 * mean(ids, "similar_datasets", "hit") == pytest.approx(8)
+        assert 85 * mean(ids, RANDOM, "hit") == pytest.approx(5.86, abs=5e-3)
+        # 0.1305 is the published figure, from draws; this is its expectation.
+        assert mean(ids, RANDOM, "reciprocal_rank") == pytest.approx(0.1305, abs=1e-3)
+
+    def test_accuracy_of_the_picks(self, ids):
+        assert ids.oracle == pytest.approx(0.8571, abs=5e-5)
+        assert mean(ids, STATIC, "pick") == pytest.approx(0.8274, abs=5e-5)
+        assert mean(ids, "similar_datasets", "pick") == pytest.approx(0.8198, abs=5e-5)
+        assert mean(ids, RANDOM, "pick") == pytest.approx(0.8154, abs=5e-5)
+        assert mean(ids, RANDOM, "regret@1") == pytest.approx(0.8571 - 0.8154, abs=1e-4)
+
+    def test_static_is_better_than_random_and_the_test_says_so(self, ids):
+        assert ids[STATIC].p_random < 0.001
+        assert ids[STATIC].p_static == 1
+        assert ids["similar_datasets"].p_static > 0.05
+
+
+class TestTransferLearningLibrary:
+    """Ten convolutional networks on eight data sets."""
+
+    @pytest.mark.parametrize(
+        ("score", "tau"), [("LogME", 0.670), ("HScore", 0.650), ("LEEP", 0.419), ("NCE", 0.687)]
+    )
+    def test_weighted_tau(self, file, score, tau):
+        assert mean(evaluate(file, file), score, "weighted_tau") == pytest.approx(tau, abs=5e-4)
+
+    def test_static_by_rank_and_by_accuracy(self, file):
+        board = read_board(file, file)
+        by_rank = [
+            dataclasses.replace(target, truth=rankdata(target.truth), scores={}) for target in board
+        ]
+        found = evaluate_board([dataclasses.replace(each, scores={}) for each in by_rank])
+        assert mean(found, STATIC, "weighted_tau") == pytest.approx(0.680, abs=5e-3)
+        assert mean(evaluate_board(board), STATIC, "weighted_tau") == pytest.approx(0.757, abs=5e-4)
+
+
+LONG = """target,model,cut,good,bad,parameters,accuracy
+t1,a,x,3,1,10,0.9
+t1,b,x,2,2,20,0.8
+t1,c,y,1,3,30,0.7
+t2,a,x,9,1,10,0.6
+t2,b,x,8,2,20,0.5
+t2,c,y,7,3,30,0.4
+"""
+
+
+def write(folder, **texts):
+    paths = [folder / f"{name}.csv" for name in texts]
+    for path, text in zip(paths, texts.values(), strict=True):
+        path.write_text(text)
+    return paths
+
+
+def test_a_long_table_with_baselines(tmp_path):
+    (file,) = write(tmp_path, all=LONG)
+    found = evaluate(file, file)
+    assert [score.name for score in found.scores[:2]] == ["good", "bad"]
+    assert mean(found, "good", "regret@1") == 0
+    assert mean(found, "bad", "regret@1") == mean(found, SIZE, "regret@1") == pytest.approx(0.2)
+    assert mean(found, STATIC, "hit") == 1
+    assert mean(found, RANDOM, "hit") == pytest.approx(1 / 3)
+    assert found["bad"].is_baseline is False
+    assert found[SIZE].is_baseline is True
+    mended = evaluate(file, file, columns=["bad"], lower_is_better=["bad"])
+    assert mean(mended, "bad", "weighted_tau") == pytest.approx(1)
+    assert {score.name for score in mended.scores} == {"bad", STATIC, RANDOM}
+
+
+def test_matrices_and_lists_leave_a_name_with_itself_out(tmp_path):
+    truth, scores, lists = write(
+        tmp_path,
+        truth=",a,b,c\na,0,.5,.6\nb,.8,0,.4\nc,.7,.9,0\n",
+        scores=",a,b,c\na,99,1,2\nb,2,99,1\nc,1,2,99\n",
+        lists=",1,2\na,b,c\nb,c,a\nc,a,b\n",
+    )
+    for path in (scores, lists):
+        found = evaluate(path, truth)
+        assert found.n_candidates == (2, 2, 2)
+        assert mean(found, path.stem, "hit") == 1
+
+
+def test_the_same_seed_gives_the_same_intervals(tmp_path):
+    (file,) = write(tmp_path, all=LONG)
+    assert evaluate(file, file).to_json() == evaluate(file, file).to_json()
+    frame = evaluate(file, file).to_frame()
+    assert list(frame["score"])[:2] == ["good", "bad"]
+    assert len(evaluate(file, file).to_csv().splitlines()) == 1 + len(frame)
+
+
+def test_intervals_hold_the_mean():
+    rng = np.random.default_rng(0)
+    board = []
+    for t in range(30):
+        truth = rng.random(8)
+        names = tuple((f"m{i}", "") for i in range(8))
+        scores = {"signal": truth + rng.normal(0, 0.1, 8)}
+        board.append(Candidates(f"t{t}", names, truth, scores))
+    found = evaluate_board(board)
+    for score in found.scores:
+        for estimate in score.measures.values():
+            assert estimate.low <= estimate.mean <= estimate.high
+    assert found["signal"].p_random < 0.01
+
+
+@pytest.mark.parametrize(
+    ("scores", "truth", "options", "message"),
+    [
+        (LONG, LONG, {"columns": ["god"]}, "no column 'god' of numbers. Allowed: good, bad"),
+        (LONG, LONG, {"lower_is_better": ["x"]}, "has no score 'x'. Allowed: good, bad"),
+        (LONG, LONG, {"truth_column": "acc"}, "no column 'acc' of numbers; name the true"),
+        (LONG, LONG.replace("accuracy", "z"), {}, "several columns of numbers; name the true"),
+        (LONG, "target,model,accuracy\nt9,a,1\n", {}, "no target with two sources in common"),
+        (LONG + "t1,a,x,3,1,10,0.9\n", LONG, {}, "row 8 repeats a for t1"),
+        (LONG + "t1,a\n", LONG, {}, "row 8 has 2 cells, the header 7"),
+        ("nothing", LONG, {}, "holds no table"),
+        (LONG, ",a,b\na,0,x\nb,1,0\n", {}, "row 2, column 'b': 'x' is no number"),
+        (LONG.replace("good", "random"), LONG, {}, "'random' is the name of a baseline"),
+    ],
+)
+def test_a_wrong_table_is_met_with_one_line(tmp_path, scores, truth, options, message):
+    first, second = write(tmp_path, scores=scores, truth=truth)
+    with pytest.raises((DataError, UsageError)) as caught:
+        evaluate(first, second, **options)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(DataError, match="cannot be read"):
+        evaluate(tmp_path / "none.csv", tmp_path / "none.csv")

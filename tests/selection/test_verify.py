@@ -1,0 +1,161 @@
+"""Training what the ranking promises, on a zoo that trains in seconds."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+from tests.selection.tiny_zoo import tiny_zoo
+
+from zoorank.errors import UsageError
+from zoorank.scores.probe import cross_validated
+from zoorank.selection.verify import (
+    Verified,
+    drawn,
+    first_within_noise,
+    split,
+    verdict,
+    verify,
+)
+from zoorank.zoo import EncodingStore, encode_source, load_target, load_zoo
+
+pytest.importorskip("sklearn", reason="heads need scikit-learn: pip install 'zoorank[scores]'")
+
+
+@pytest.fixture
+def zoo(tmp_path):
+    return tiny_zoo(tmp_path / "zoo", models=3)
+
+
+def verified(zoo, **settings):
+    given = {"allow_code": [zoo.code], "store": zoo.folder / "store", "epochs": 2, **settings}
+    return verify(zoo.manifest, **given)
+
+
+def test_trains_the_first_of_the_ranking_and_those_named(zoo):
+    named = "net0:1"
+    found = verified(zoo, top=2, models=[named], repeats=2, out=zoo.folder / "out")
+    first = [(row.model, row.cut) for row in found.ranking if row.status == "ok"]
+    wanted = {*first[:2], tuple(named.split(":"))}
+    assert {(row.model, row.cut) for row in found.rows} == wanted
+    assert [(row.model, row.cut) for row in found.rows[:2]] == first[:2]
+    assert found.order_held == (found.chosen == 0)
+    assert all(len(row.head) == 2 for row in found.rows)
+    repeats = sorted(len(row.tuned) for row in found.rows)
+    assert repeats == ([1, 2, 2] if len(wanted) == 3 else [1, 2])
+    for row in found.rows:
+        assert len(row.frozen) == len(row.tuned) == len(row.curves)
+        assert all(2 <= len(curve) <= 3 for curve in row.curves)
+    saved = json.loads((zoo.folder / "out" / "verification.json").read_text())
+    assert saved["verdict"] == found.verdict
+
+
+def test_the_head_is_the_probe_of_the_same_samples(zoo):
+    found = verified(zoo, top=1, repeats=2, epochs=0, samples=45)
+    (row,) = found.rows
+    assert row.tuned == ()
+    target = load_target(zoo.data)
+    spec = next(
+        spec
+        for spec in load_zoo(zoo.manifest, allow_code=[zoo.code]).models
+        if spec.name == row.model
+    )
+    store = EncodingStore(zoo.folder / "other")
+    X = encode_source(spec, target, cuts=[row.cut], store=store).encodings[0].load().astype(float)
+    codes = np.unique(target.labels, return_inverse=True)[1]
+    expected = []
+    for seed in range(2):
+        rows = drawn(codes, 45, seed)
+        expected.append(cross_validated(X[rows], codes[rows], seed=seed))
+    assert row.head == pytest.approx(expected)
+
+
+def test_a_second_run_trains_nothing_and_says_the_same(zoo, monkeypatch):
+    first = verified(zoo, top=2, repeats=2)
+    from zoorank.zoo import train
+
+    monkeypatch.setattr(train, "fine_tune", None)
+    again = verified(zoo, top=2, repeats=2)
+    assert again.rows == first.rows
+
+
+def test_the_same_seeds_give_the_same_training(zoo):
+    first = verified(zoo, top=1, repeats=1)
+    again = verified(zoo, top=1, repeats=1, store=zoo.folder / "another")
+    assert again.rows == first.rows
+
+
+def test_what_the_budget_cuts_short_is_said_and_not_kept(zoo):
+    found = verified(zoo, top=2, budget=0.0)
+    assert all("the budget ended" in row.note for row in found.rows)
+    assert not list((zoo.folder / "store").glob("training-*"))
+    assert all(row.tuned == () for row in found.rows)
+    later = verified(zoo, top=2, repeats=1)
+    assert all(len(row.tuned) == 1 and not row.note for row in later.rows)
+
+
+def test_training_stops_at_the_deadline(zoo):
+    from zoorank.zoo.train import fine_tune
+
+    target = load_target(zoo.data)
+    spec = load_zoo(zoo.manifest, allow_code=[zoo.code]).models[0]
+    rows = split(target.labels, 60, 0)
+    done = fine_tune(
+        spec, target, "penultimate", rows, seed=0, epochs=5, deadline=time.monotonic() - 1
+    )
+    assert not done.complete
+    assert done.accuracy == done.frozen_accuracy
+    whole = fine_tune(spec, target, "penultimate", rows, seed=0, epochs=30, patience=30)
+    assert whole.complete
+    assert len(whole.curve) == 31
+    assert max(whole.curve) > 0.5  # the classes are far apart, and a third is chance
+
+
+def test_splits_share_classes_out_and_never_rows():
+    labels = np.repeat(["a", "b", "c"], [50, 30, 20])
+    for seed in range(3):
+        found = split(labels, 80, seed)
+        rows = np.concatenate([found.train, found.stop, found.test])
+        assert len(np.unique(rows)) == len(rows) == 80
+        for part in (found.train, found.stop, found.test):
+            assert set(labels[part]) == {"a", "b", "c"}
+        assert np.unique(labels[rows], return_counts=True)[1].tolist() == [40, 24, 16]
+
+
+@pytest.mark.parametrize(
+    ("others", "chosen", "words"),
+    [
+        ([], 0, "first by score, has the best head too"),
+        ([Verified(2, "b", "y", head=(0.93, 0.93))], 0, "held within chance: take a cut at x"),
+        ([Verified(2, "b", "y", head=(0.99, 0.99))], 1, "did not hold: take b cut at y, rank 2"),
+        ([Verified(2, "b", "y", note="no")], 0, "The order held"),
+        ([Verified(2, "b", "y", head=(0.5,), tuned=(0.7,))], 0, "b cut at y came out first: 70.0%"),
+    ],
+)
+def test_the_verdict(others, chosen, words):
+    rows = [Verified(1, "a", "x", head=(0.90, 0.94)), *others]
+    found, text = verdict(rows, 200)
+    assert found == chosen
+    assert words in text
+
+
+def test_the_more_samples_the_less_is_chance():
+    choices = [first_within_noise([0.80, 0.85, 0.90], n) for n in (20, 150, 300, 3000)]
+    assert choices == sorted(choices)
+    assert choices[0] == 0
+    assert choices[-1] == 2
+    assert first_within_noise([0.5, 0.6], 10**9, margin=0) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"models": ["net9"]}, "'net9' is not in the ranking. Allowed: net"),
+        ({"top": 0}, "top must be at least 1, not 0"),
+        ({"repeats": 0}, "repeats must be at least 1"),
+    ],
+)
+def test_a_mistake_is_met_with_what_is_allowed(zoo, settings, message):
+    with pytest.raises(UsageError) as caught:
+        verified(zoo, **settings)
+    assert message in str(caught.value)

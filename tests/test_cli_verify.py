@@ -1,0 +1,45 @@
+"""``zoorank verify`` as a user calls it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytest.importorskip("typer", reason="the command line needs typer: pip install 'zoorank[cli]'")
+pytest.importorskip("torch", reason="the zoo needs torch: pip install 'zoorank[zoo]'")
+pytest.importorskip("sklearn", reason="heads need scikit-learn: pip install 'zoorank[scores]'")
+
+from tests.selection.tiny_zoo import tiny_zoo
+
+from zoorank.cli import main
+
+SHARED = ["--allow-code", "code", "--store", "store", "--top", "2", "--epochs", "1"]
+
+
+@pytest.fixture
+def zoo(tmp_path, monkeypatch):
+    made = tiny_zoo(tmp_path / "zoo")
+    monkeypatch.chdir(made.folder)
+    return made
+
+
+def test_a_table_and_a_picture(zoo, capsys):
+    pytest.importorskip("matplotlib", reason="pictures need matplotlib: pip install zoorank[plots]")
+    assert main(["verify", "zoo.toml", *SHARED, "--repeats", "1", "--figure", "curves.png"]) == 0
+    out, error = capsys.readouterr()
+    assert "he order " in out
+    assert "fine-tune net" in error
+    assert (zoo.folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_json_is_all_of_standard_output(zoo, capsys):
+    assert main(["verify", "zoo.toml", *SHARED, "--json", "--quiet", "--repeats", "1"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["rows"]) == 2
+    assert found["ranking"]["key"] == "consensus"
+
+
+def test_a_mistake_is_one_line(zoo, capsys):
+    assert main(["verify", "zoo.toml", *SHARED, "--model", "absent", "--quiet"]) == 2
+    assert "'absent' is not in the ranking" in capsys.readouterr().err
