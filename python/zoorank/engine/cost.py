@@ -24,7 +24,7 @@ TYPICAL_DEVIATION = 0.01
 # Of more classes than this, a row is compared with those nearest to its own only: finding
 # them for every class then costs less than comparing (benchmarks/estimator_index.py).
 MOST_CLASSES = 2000
-_CANDIDATES = 256
+_CANDIDATES = 128
 
 
 def classes_compared(classes: int) -> int:
