@@ -29,7 +29,8 @@ def test_every_header_that_is_installed_and_has_functions_is_listed():
 
 def test_the_options_listed_are_those_of_cmake():
     listed = set(re.findall(r"^\| `(ZOORANK_\w+)` \|", PAGE, re.MULTILINE))
-    cmake = (ROOT / "CMakeLists.txt").read_text()
+    files = [ROOT / "CMakeLists.txt", *(ROOT / "cmake").glob("*.cmake")]
+    cmake = "\n".join(path.read_text() for path in files)
     assert listed
     assert all(re.search(rf"(option|set)\({option}\b", cmake) for option in listed)
 
