@@ -1,8 +1,8 @@
 """Does the rule of method="auto" pick what is faster?
 
 Times an exact and an estimated score (tol 0.001) of several shapes from where "auto" is exact to
-where it is not, and sets what engine/cost.py predicts for the ratio beside what was measured. "wrong" marks a shape
-where the prediction names the slower of the two by more than a half.
+where it is not, and sets what engine/cost.py predicts for the ratio beside what was measured.
+"wrong" marks a shape where the prediction names the slower of the two by more than a half.
 
     python benchmarks/estimator_cost.py
 """

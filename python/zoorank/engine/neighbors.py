@@ -57,8 +57,8 @@ def nearest_neighbors(
     method : {"auto", "exact", "approximate"}
         ``"approximate"`` searches a sixteenth of an inverted file and needs FAISS. What
         it misses depends on the data: under a tenth of the neighbours in 8 features, a
-        quarter among 20 000 points in 128 independent ones. ``"auto"`` is exact below 200 000 rows, for
-        ``manhattan``, and without FAISS.
+        quarter among 20 000 points in 128 independent ones. ``"auto"`` is exact
+        below 200 000 rows, for ``manhattan``, and without FAISS.
     n_threads : int, optional
         As for :func:`silhouette_samples`.
 
