@@ -17,7 +17,8 @@ _PER_VALUE = 12.0
 # An exact result that takes about a second on two cores is not worth an error bar.
 WORTHWHILE = 5e10
 
-# Standard deviation of s - surrogate on encodings of real data, on the high side.
+# Standard deviation of s - surrogate: above that of encodings of images, below that of narrow
+# encodings of series (docs/estimator.md).
 TYPICAL_DEVIATION = 0.01
 
 
