@@ -17,7 +17,7 @@ from zoorank.selection.board import Candidates, read_board
 from zoorank.selection.consensus import Consensus, shares_beaten
 from zoorank.selection.evaluate import Evaluation, evaluate_board
 from zoorank.selection.guidance import EVIDENCE, regime
-from zoorank.selection.verify import MARGIN, first_within_noise
+from zoorank.selection.verification import MARGIN, first_within_noise
 
 LABELS = {score.key: score.label for score in TABLE}
 PARTS = [part.key for part in Consensus.default().parts]

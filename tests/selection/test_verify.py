@@ -9,14 +9,8 @@ from tests.selection.tiny_zoo import tiny_zoo
 
 from zoorank.errors import UsageError
 from zoorank.scores.probe import cross_validated
-from zoorank.selection.verify import (
-    Verified,
-    drawn,
-    first_within_noise,
-    split,
-    verdict,
-    verify,
-)
+from zoorank.selection.verification import Verified, first_within_noise, verdict
+from zoorank.selection.verify import drawn, split, verify
 from zoorank.zoo import EncodingStore, encode_source, load_target, load_zoo
 
 pytest.importorskip("sklearn", reason="heads need scikit-learn: pip install 'zoorank[scores]'")

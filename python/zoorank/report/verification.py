@@ -14,7 +14,7 @@ from rich.text import Text
 from zoorank.errors import StoreError, UsageError
 from zoorank.report.evaluation import PICTURES
 from zoorank.report.table import BEST
-from zoorank.selection.verify import Verification
+from zoorank.selection.verification import Verification
 
 
 def verification_table(found: Verification) -> Table:
