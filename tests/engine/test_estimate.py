@@ -279,19 +279,3 @@ def test_classes_borrow_from_each_other_where_they_are_alike():
     )
     np.testing.assert_allclose(apart.mean[1:19], shifts[1:19], atol=0.005)
     assert apart.half_width[19] > 0.1  # nothing of it was drawn
-
-
-def test_estimated_samples_are_as_far_off_as_is_said():
-    X, y = clusters(8000, 12, 9, seed=6)
-    exact = zoorank.silhouette_samples(X, y)
-    samples = zoorank.silhouette_samples(X, y, method="estimate", random_state=1)
-    said = zoorank.silhouette(X, y, method="estimate", tol=2, random_state=1)
-    error = np.sqrt(np.mean((samples - exact) ** 2))
-    assert error == pytest.approx(said.sample_error, rel=0.25)
-    assert np.sum(abs(samples - exact) < 5e-6) >= said.rows_evaluated  # those drawn are exact
-    assert error < 0.7 * np.sqrt(np.mean((surrogate_of(X, y) - exact) ** 2))
-    assert zoorank.silhouette(X, y, method="exact").sample_error == 0
-    few = zoorank.silhouette_samples(X[:600], y[:600], method="estimate")
-    np.testing.assert_array_equal(few, zoorank.silhouette_samples(X[:600], y[:600]))
-    with pytest.raises(ValueError, match="unknown method 'auto'"):
-        zoorank.silhouette_samples(X, y, method="auto")

@@ -28,6 +28,10 @@ MOST_CLASSES = 2000
 _CANDIDATES = 128
 
 
+# The own class and reference_rows::nearest_classes others.
+_COMPARED_BY_SAMPLES = 6
+
+
 def classes_compared(classes: int) -> int:
     """With how many classes the surrogate of a row is computed."""
     return classes if classes <= MOST_CLASSES else _CANDIDATES
@@ -63,6 +67,20 @@ def surrogate_cost(n: int, d: int, classes: int) -> float:
 def rows_cost(n: int, d: int, drawn: int) -> float:
     """Some rows against all."""
     return n * d * _PER_VALUE + n * drawn * (d + _PER_DISTANCE)
+
+
+def references_cost(n: int, d: int, classes: int, references: int) -> float:
+    """Every row against all class means, and then against references of a few classes."""
+    compared = min(classes, _COMPARED_BY_SAMPLES) * (
+        references * (d + _PER_DISTANCE) + d * _PER_VALUE
+    )
+    return comparison_cost(n, d, classes) + n * compared
+
+
+def samples_cost(n: int, d: int, classes: int, references: int) -> float:
+    """Silhouettes of every sample from references."""
+    packed = classes * references * d * _PER_VALUE
+    return moments_cost(n, d) + packed + references_cost(n, d, classes, references)
 
 
 def prefers_exact(n: int, d: int, classes: int, drawn: int) -> bool:

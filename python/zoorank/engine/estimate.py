@@ -8,21 +8,22 @@ derivation and the measured coverage.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from zoorank import _core
 from zoorank.engine import cost, intervals
-from zoorank.engine.neighbors import class_candidates
 from zoorank.engine.rows import MemoryRows, Rows
-
-Progress = Callable[[float], object]
-Integers = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+from zoorank.engine.surrogate import (
+    Floats,
+    Integers,
+    Progress,
+    Report,
+    statistics_of,
+    surrogate_of,
+)
 
 # Rows are drawn in whole blocks of the kernel. The first draw holds two: enough that the
 # interval holds for residuals as skewed as those of encodings (benchmarks/estimator_coverage.py).
@@ -56,8 +57,6 @@ class Estimate:
     per_class: Floats
     per_class_half_width: Floats
     rows_evaluated: int
-    samples: Floats
-    sample_error: float
 
 
 def predicted_rows(n: int, classes: int, tol: float, confidence: float) -> int:
@@ -93,9 +92,9 @@ def estimate_mean(
     if in_memory and _exact_is_cheaper(n, d, target):
         return None
     expected = predicted_rows(n, classes, tol, confidence)
-    report = _Report(progress, cost.surrogate_cost(n, d, classes) + cost.rows_cost(n, d, expected))
-    statistics = _statistics(rows, codes, "euclidean")
-    surrogate = _surrogate(rows, statistics, "euclidean", classes, threads, report)
+    report = Report(progress, cost.surrogate_cost(n, d, classes) + cost.rows_cost(n, d, expected))
+    statistics = statistics_of(rows, codes, "euclidean")
+    surrogate = surrogate_of(rows, statistics, "euclidean", classes, threads, report)
     order = np.random.default_rng(random_state).permutation(n)
     sampler = _Sampler(rows, statistics, classes, threads, report)
     residuals = np.empty(0)
@@ -118,57 +117,11 @@ def _exact_is_cheaper(n: int, d: int, more: int) -> bool:
     return cost.exact_cost(n, d) <= cost.rows_cost(n, d, more)
 
 
-def silhouettes_by_means(
-    rows: Rows, codes: Integers, metric: str, threads: int, progress: Progress | None = None
-) -> Floats:
-    """Silhouettes of rows that are read in blocks: exact for sqeuclidean and cosine.
-
-    For euclidean, the surrogate.
-    """
-    n, d = rows.shape
-    classes = int(codes.max()) + 1
-    report = _Report(progress, cost.surrogate_cost(n, d, classes))
-    return _surrogate(rows, _statistics(rows, codes, metric), metric, classes, threads, report)
-
-
-def _statistics(rows: Rows, codes: Integers, metric: str) -> Any:
-    kind = _core.RowStatistics32 if rows.dtype == np.float32 else _core.RowStatistics64
-    statistics = kind(codes, rows.shape[1], metric)
-    for first, block in rows.blocks():
-        statistics.check(block, first)
-    return statistics
-
-
-def _surrogate(
-    rows: Rows, statistics: Any, metric: str, classes: int, threads: int, report: _Report
-) -> Floats:
-    """Silhouettes from class means.
-
-    Of thousands of classes, euclidean rows are compared with those near their own only.
-    A nearest class that is missed costs the estimate variance, and no bias.
-    """
-    n, d = rows.shape
-    for first, block in rows.blocks():
-        work = cost.moments_cost(len(block), d)
-        statistics.add_moments(block, first, threads, report.of(work))
-    compared = cost.classes_compared(classes) if metric == "euclidean" else classes
-    if compared < classes:
-        statistics.restrict_to(class_candidates(statistics.class_points(), compared, threads))
-        report.of(cost.search_cost(d, classes))
-    surrogate = np.empty(n)
-    for first, block in rows.blocks():
-        work = cost.comparison_cost(len(block), d, compared)
-        surrogate[first : first + len(block)] = statistics.surrogate(
-            block, first, threads, report.of(work)
-        )
-    return surrogate
-
-
 class _Sampler:
     """Exact silhouettes of drawn rows."""
 
     def __init__(
-        self, rows: Rows, statistics: Any, classes: int, threads: int, report: _Report
+        self, rows: Rows, statistics: Any, classes: int, threads: int, report: Report
     ) -> None:
         self._rows, self._statistics = rows, statistics
         self._threads, self._report = threads, report
@@ -189,31 +142,6 @@ class _Sampler:
             exact.add(block, first, self._threads, self._report.of(work))
         values: Floats = exact.silhouettes(len(drawn))
         return values
-
-
-class _Report:
-    """One rising fraction out of the fractions of many calls."""
-
-    def __init__(self, progress: Progress | None, work: float) -> None:
-        self._progress, self._work = progress, work
-        self._done, self._highest = 0.0, 0.0
-
-    def expect(self, more: float) -> None:
-        """Let what is left be `more`, as far as it is known."""
-        self._work = max(self._work, self._done + more)
-
-    def of(self, work: float) -> Progress | None:
-        """What a call of this much work is to be handed."""
-        begin, self._done = self._done, self._done + work
-        if self._progress is None:
-            return None
-        progress = self._progress
-
-        def report(fraction: float) -> None:
-            self._highest = max(self._highest, min(1.0, (begin + fraction * work) / self._work))
-            progress(self._highest)
-
-        return report
 
 
 def _summarise(
@@ -238,8 +166,6 @@ def _summarise(
             per_class=base + exact,
             per_class_half_width=np.zeros(classes),
             rows_evaluated=n,
-            samples=_with_exact(surrogate, drawn, surrogate[drawn] + residuals),
-            sample_error=0.0,
         )
     correction = intervals.residuals_by_class(residuals, codes[drawn], sizes, confidence)
     rounding = _ROUNDING[dtype]
@@ -249,14 +175,4 @@ def _summarise(
         per_class=base + correction.mean,
         per_class_half_width=correction.half_width + rounding,
         rows_evaluated=m,
-        samples=_with_exact(
-            np.clip(surrogate + correction.mean[codes], -1, 1), drawn, surrogate[drawn] + residuals
-        ),
-        sample_error=float(np.sqrt(np.mean((residuals - correction.mean[codes[drawn]]) ** 2))),
     )
-
-
-def _with_exact(samples: Floats, drawn: Integers, exact: Floats) -> Floats:
-    result: Floats = samples.copy()
-    result[drawn] = exact
-    return result

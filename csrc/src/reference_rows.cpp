@@ -1,0 +1,287 @@
+// Mean distances to classes from a few of their rows. With u the root of the mean squared distance of row i to class c,
+// which is known, and d_ij the distances to the references j in c,
+//
+//     d_ij - (d_ij^2 - u^2) / (2u)  =  u - (d_ij - u)^2 / (2u),
+//
+// whose mean over the references is an unbiased estimate of the mean distance: what is subtracted has mean 0 over the
+// class. All noise is in the second-order term, which is a hundredth of u where distances concentrate.
+//
+// Each row needs a few classes, and different ones. So pairs of a row and a class are ordered by class, and the rows
+// that need a class are gathered and compared with its references. A pair is computed whole by one task: results do
+// not depend on threads.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+
+#include "aligned_buffer.hpp"
+#include "cpu/kernel_table.hpp"
+#include "methods.hpp"
+#include "packed_rows.hpp"
+#include "row_statistics.hpp"
+#include "thread_pool.hpp"
+
+namespace zoorank {
+namespace {
+
+using cpu::block_side;
+
+constexpr std::int64_t least_references = 3;
+
+// What one worker writes to.
+template <class T>
+struct workspace {
+    workspace(const cpu::kernel_set<T>& kernels, std::int64_t depth)
+        : rows(kernels, block_side, depth), products(cpu::scratch_size), distances(block_side * block_side) {}
+    packed_rows<T> rows;
+    aligned_buffer<T> products, distances;
+    std::vector<std::int64_t> order;
+    std::array<double, block_side> sums, squares;
+};
+
+// An estimated mean distance and the variance of the estimate.
+struct mean_estimate {
+    double mean, variance;
+};
+
+// Sums of (d - u)^2 and of its square, in lanes.
+template <class T>
+void add_terms(const T* distances, std::int64_t count, T u, double& sum, double& squares) {
+    constexpr std::int64_t width = 8;
+    std::array<T, width> terms{}, of_squares{};
+    std::int64_t j = 0;
+    for (; j + width <= count; j += width)
+        for (std::int64_t lane = 0; lane < width; ++lane) {
+            const T difference = distances[j + lane] - u, term = difference * difference;
+            terms[static_cast<std::size_t>(lane)] += term;
+            of_squares[static_cast<std::size_t>(lane)] += term * term;
+        }
+    for (; j < count; ++j) {
+        const T difference = distances[j] - u, term = difference * difference;
+        terms[0] += term;
+        of_squares[0] += term * term;
+    }
+    sum += static_cast<double>(std::accumulate(terms.begin(), terms.end(), T(0)));
+    squares += static_cast<double>(std::accumulate(of_squares.begin(), of_squares.end(), T(0)));
+}
+
+// From the sums over `drawn` of `size` rows.
+mean_estimate estimate_of(double u, double sum, double squares, std::int64_t drawn, std::int64_t size) {
+    if (!(u > 0)) return {0, 0};
+    const double count = static_cast<double>(drawn), mean = sum / count;
+    const double variance = drawn > 1 ? std::max(squares / count - mean * mean, 0.0) / (count - 1) : 0;
+    const double unseen = 1 - count / static_cast<double>(size);
+    return {std::max(u - mean / (2 * u), 0.0), unseen * variance / (4 * u * u)};
+}
+
+// The standard error of s, to first order in those of the two means that it is made of.
+double error_of(const mean_estimate& own, const mean_estimate& nearest) {
+    const double less = std::min(own.mean, nearest.mean), more = std::max(own.mean, nearest.mean);
+    if (!(more > 0)) return 0;
+    const double of_less = less == own.mean ? own.variance : nearest.variance;
+    const double of_more = less == own.mean ? nearest.variance : own.variance;
+    return std::sqrt(of_less + less * less / (more * more) * of_more) / more;
+}
+
+}  // namespace
+
+template <class T>
+struct reference_rows<T>::state {
+    state(const typename row_statistics<T>::state& all_rows, matrix_view<T> references,
+          array_view<const std::int64_t> row_indices)
+        : all(all_rows),
+          kernels(cpu::active_set<T>()),
+          indices(row_indices.data, row_indices.data + row_indices.size),
+          begin(static_cast<std::size_t>(all.numbers.classes), 0),
+          count(begin.size(), 0),
+          first_packed(begin.size(), 0) {
+        find_classes();
+        // Kept as they came too: pairs that cancellation spoils are recomputed from the original rows.
+        values.reserve(static_cast<std::size_t>(references.rows * all.cols));
+        for (std::int64_t i = 0; i < references.rows; ++i)
+            values.insert(values.end(), references.row(i), references.row(i) + all.cols);
+        pack();
+    }
+
+    // Where the references of each class begin, and how many there are.
+    void find_classes() {
+        for (std::size_t i = 0; i < indices.size(); ++i) {
+            const std::int64_t c = all.numbers.of_row[static_cast<std::size_t>(indices[i])];
+            const auto at = static_cast<std::size_t>(c);
+            if (count[at] == 0) begin[at] = static_cast<std::int64_t>(i);
+            if (begin[at] + count[at] != static_cast<std::int64_t>(i))
+                throw std::invalid_argument("references of class number " + std::to_string(c) +
+                                            " do not lie side by side: " + std::to_string(i) + " is another one");
+            ++count[at];
+        }
+        for (std::size_t c = 0; c < count.size(); ++c)
+            if (count[c] < std::min(least_references, all.sizes[c]) || count[c] > all.sizes[c])
+                throw std::invalid_argument("class number " + std::to_string(c) + " has " + std::to_string(count[c]) +
+                                            " references; allowed are all of its " + std::to_string(all.sizes[c]) +
+                                            " rows or at least " + std::to_string(least_references));
+    }
+
+    // Each class begins a panel.
+    void pack() {
+        std::int64_t padded = 0;
+        for (std::size_t c = 0; c < count.size(); ++c) {
+            first_packed[c] = padded;
+            padded += (count[c] + kernels.panel - 1) / kernels.panel * kernels.panel;
+        }
+        order.assign(static_cast<std::size_t>(padded), 0);
+        packed = packed_rows<T>(kernels, padded, all.cols);
+        packed.lend(values.data(), all.cols, order.data());
+        for (std::size_t c = 0; c < count.size(); ++c) {
+            std::iota(order.data() + first_packed[c], order.data() + first_packed[c] + count[c], begin[c]);
+            packed.pack_part(first_packed[c], count[c], all.frame.scale, all.frame.centre.data());
+        }
+    }
+
+    // Slots of `found` that hold class c: slots[first[c]], ..., slots[first[c + 1] - 1].
+    struct slot_lists {
+        std::vector<std::int64_t> first, slots;
+    };
+
+    slot_lists by_class(const std::vector<class_distance>& found) const {
+        slot_lists lists{std::vector<std::int64_t>(count.size() + 1, 0), std::vector<std::int64_t>(found.size())};
+        for (const class_distance& each : found) ++lists.first[static_cast<std::size_t>(each.class_index) + 1];
+        std::partial_sum(lists.first.begin(), lists.first.end(), lists.first.begin());
+        std::vector<std::int64_t> next(lists.first.begin(), lists.first.end() - 1);
+        for (std::size_t slot = 0; slot < found.size(); ++slot)
+            lists.slots[static_cast<std::size_t>(next[static_cast<std::size_t>(found[slot].class_index)]++)] =
+                static_cast<std::int64_t>(slot);
+        return lists;
+    }
+
+    // Slots [0, rows) of a list of one class, at most block_side.
+    void compare(matrix_view<T> block, const partition& p, std::int64_t first_row, std::int64_t slots_of_row,
+                 const std::vector<class_distance>& found, const std::int64_t* slots, std::int64_t rows,
+                 workspace<T>& space, std::vector<mean_estimate>& out) const {
+        const auto c = static_cast<std::size_t>(found[static_cast<std::size_t>(slots[0])].class_index);
+        space.order.resize(static_cast<std::size_t>(rows));
+        for (std::int64_t r = 0; r < rows; ++r)
+            space.order[static_cast<std::size_t>(r)] = p.order[static_cast<std::size_t>(slots[r] / slots_of_row)];
+        space.rows.pack(block.data, block.stride, space.order.data(), rows, all.frame.scale, all.frame.centre.data());
+        space.sums.fill(0);
+        space.squares.fill(0);
+        for (std::int64_t first = 0; first < count[c]; first += block_side) {
+            const std::int64_t cols = std::min(block_side, count[c] - first);
+            kernels.store_euclidean({{space.rows.block(0, rows), packed.block(first_packed[c] + first, cols), all.cols,
+                                      all.frame.scale, space.products.data()},
+                                     space.distances.data(),
+                                     block_side});
+            for (std::int64_t r = 0; r < rows; ++r) {
+                T* distances = space.distances.data() + r * block_side;
+                const T u = static_cast<T>(found[static_cast<std::size_t>(slots[r])].distance);
+                if (slots[r] % slots_of_row == 0) {
+                    // The row itself is none of its references: at distance u it adds nothing.
+                    const std::int64_t self = find(c, first_row + space.order[static_cast<std::size_t>(r)]) - first;
+                    if (self >= 0 && self < cols) distances[self] = u;
+                }
+                add_terms(distances, cols, u, space.sums[static_cast<std::size_t>(r)],
+                          space.squares[static_cast<std::size_t>(r)]);
+            }
+        }
+        for (std::int64_t r = 0; r < rows; ++r) {
+            const bool own = slots[r] % slots_of_row == 0;
+            const bool is_reference = own && find(c, first_row + space.order[static_cast<std::size_t>(r)]) < count[c];
+            const auto at = static_cast<std::size_t>(slots[r]);
+            if (own && all.sizes[c] == 1) {
+                out[at] = {0, 0};
+                continue;
+            }
+            out[at] = estimate_of(found[at].distance, space.sums[static_cast<std::size_t>(r)],
+                                  space.squares[static_cast<std::size_t>(r)], count[c] - (is_reference ? 1 : 0),
+                                  all.sizes[c] - (own ? 1 : 0));
+        }
+    }
+
+    // The position of a row among the references of class c; their count if it is none.
+    std::int64_t find(std::size_t c, std::int64_t row) const {
+        const std::int64_t* const from = indices.data() + begin[c];
+        return std::find(from, from + count[c], row) - from;
+    }
+
+    void estimate(matrix_view<T> block, std::int64_t first_row, array_view<double> samples, array_view<double> errors,
+                  const options& opt) const {
+        const partition p = all.partition_of_block(block, first_row);
+        const int threads = resolve_threads(opt.threads);
+        const std::int64_t nearest = std::min(nearest_classes, all.numbers.classes - 1), slots_of_row = nearest + 1;
+        std::vector<class_distance> found;
+        all.search->nearest_classes(block, p, all.frame, nearest, found, threads, without_fraction(opt));
+        const slot_lists lists = by_class(found);
+        std::vector<std::pair<std::int64_t, std::int64_t>> tasks;  // of slots of one class, and how many
+        for (std::size_t c = 0; c < count.size(); ++c)
+            for (std::int64_t i = lists.first[c]; i < lists.first[c + 1]; i += block_side)
+                tasks.emplace_back(i, std::min(block_side, lists.first[c + 1] - i));
+        std::vector<mean_estimate> means(found.size());
+        std::vector<std::unique_ptr<workspace<T>>> spaces(static_cast<std::size_t>(threads));
+        parallel_for(static_cast<std::int64_t>(tasks.size()), threads, static_cast<std::int64_t>(found.size()), opt,
+                     [&](std::int64_t index, int worker, progress_meter& meter) {
+                         auto& space = spaces[static_cast<std::size_t>(worker)];
+                         if (!space) space = std::make_unique<workspace<T>>(kernels, all.cols);
+                         const auto [first, rows] = tasks[static_cast<std::size_t>(index)];
+                         compare(block, p, first_row, slots_of_row, found, lists.slots.data() + first, rows, *space,
+                                 means);
+                         meter.advance(rows, worker);
+                     });
+        for (std::int64_t i = 0; i < block.rows; ++i) {
+            const mean_estimate* const own = means.data() + i * slots_of_row;
+            const mean_estimate& other =
+                *std::min_element(own + 1, own + slots_of_row,
+                                  [](const mean_estimate& a, const mean_estimate& b) { return a.mean < b.mean; });
+            const std::int64_t row = p.order[static_cast<std::size_t>(i)];
+            const auto c = static_cast<std::size_t>(found[static_cast<std::size_t>(i * slots_of_row)].class_index);
+            samples[row] = all.sizes[c] == 1 ? 0 : silhouette_of(own->mean, other.mean);
+            errors[row] = all.sizes[c] == 1 ? 0 : error_of(*own, other);
+        }
+    }
+
+    const typename row_statistics<T>::state& all;
+    const cpu::kernel_set<T>& kernels;
+    const std::vector<std::int64_t> indices;
+    std::vector<std::int64_t> begin, count;         // of the references of each class
+    std::vector<std::int64_t> first_packed, order;  // where they lie in `packed`, and which of `values` lies there
+    std::vector<T> values;
+    packed_rows<T> packed;
+};
+
+template <class T>
+reference_rows<T>::reference_rows(const row_statistics<T>& statistics, matrix_view<T> references,
+                                  array_view<const std::int64_t> indices) {
+    const auto& all = statistics.internals();
+    all.require(all.summed, "add_moments");
+    if (all.how != metric::euclidean)
+        throw std::invalid_argument("references are for the metric euclidean: moments do for the others");
+    if (references.cols != all.cols || references.rows != indices.size)
+        throw std::invalid_argument("references are " + std::to_string(references.rows) + " x " +
+                                    std::to_string(references.cols) + ", need " + std::to_string(indices.size) + " x " +
+                                    std::to_string(all.cols));
+    for (std::int64_t i = 0; i < indices.size; ++i)
+        if (indices[i] < 0 || indices[i] >= all.rows())
+            throw std::invalid_argument("reference " + std::to_string(indices[i]) + " is none of the " +
+                                        std::to_string(all.rows()) + " rows");
+    state_ = std::make_unique<state>(all, references, indices);
+}
+
+template <class T>
+reference_rows<T>::~reference_rows() = default;
+template <class T>
+reference_rows<T>::reference_rows(reference_rows&&) noexcept = default;
+
+template <class T>
+void reference_rows<T>::estimate(matrix_view<T> block, std::int64_t first_row, array_view<double> samples,
+                                 array_view<double> errors, const options& opt) const {
+    if (samples.size != block.rows || errors.size != block.rows)
+        throw std::invalid_argument("a block has " + std::to_string(block.rows) + " rows and there is room for " +
+                                    std::to_string(samples.size) + " samples and " + std::to_string(errors.size) +
+                                    " errors");
+    if (block.rows > 0) state_->estimate(block, first_row, samples, errors, opt);
+}
+
+template class reference_rows<float>;
+template class reference_rows<double>;
+
+}  // namespace zoorank
