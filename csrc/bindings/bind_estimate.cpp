@@ -45,6 +45,17 @@ void register_for(py::module_& module, const char* statistics_name, const char* 
                  return points;
              })
         .def(
+            "radii",
+            [](const statistics& self, const py::array& block, std::int64_t first_row, int threads,
+               const py::object& progress) {
+                const auto view = borrow_matrix<T>(block, "X");
+                py::array_t<double> values(block.shape(0));
+                const array_view<double> out(values.mutable_data(), values.size());
+                interruptible(threads, [&](const options& opt) { self.radii(view, first_row, out, opt); }, progress);
+                return values;
+            },
+            py::arg("block"), py::arg("first_row"), py::arg("threads"), py::arg("progress"))
+        .def(
             "restrict_to",
             [](statistics& self, const integer_array& candidates) {
                 if (candidates.ndim() != 2) throw py::value_error("candidates must have 2 dimensions");
@@ -85,10 +96,13 @@ void register_for(py::module_& module, const char* statistics_name, const char* 
             },
             py::arg("count"));
     py::class_<references>(module, references_name)
-        .def(py::init([](const statistics& all, const py::array& rows, const integer_array& indices) {
-                 return references(all, borrow_matrix<T>(rows, "rows"), view_of(indices));
+        .def(py::init([](const statistics& all, const py::array& rows, const integer_array& indices,
+                         const integer_array& drawn, const integer_array& sizes) {
+                 return references(all, borrow_matrix<T>(rows, "rows"), view_of(indices), view_of(drawn),
+                                   view_of(sizes));
              }),
-             py::keep_alive<1, 2>(), py::arg("statistics"), py::arg("rows"), py::arg("indices").noconvert())
+             py::keep_alive<1, 2>(), py::arg("statistics"), py::arg("rows"), py::arg("indices").noconvert(),
+             py::arg("drawn").noconvert(), py::arg("sizes").noconvert())
         .def(
             "estimate",
             [](const references& self, const py::array& block, std::int64_t first_row, int threads,

@@ -6,6 +6,10 @@
 // whose mean over the references is an unbiased estimate of the mean distance: what is subtracted has mean 0 over the
 // class. All noise is in the second-order term, which is a hundredth of u where distances concentrate.
 //
+// The references come in strata of the class. Strata of which every row is a reference are taken out of the mean first,
+// sum and squares: a few rows far away from the others would else decide over u and over the noise. The rest is
+// estimated as above, with the u of the rest, and each stratum counts by its size.
+//
 // Each row needs a few classes, and different ones. So pairs of a row and a class are ordered by class, and the rows
 // that need a class are gathered and compared with its references. A pair is computed whole by one task: results do
 // not depend on threads.
@@ -34,11 +38,11 @@ constexpr std::int64_t least_references = 3;
 template <class T>
 struct workspace {
     workspace(const cpu::kernel_set<T>& kernels, std::int64_t depth)
-        : rows(kernels, block_side, depth), products(cpu::scratch_size), distances(block_side * block_side) {}
+        : rows(kernels, block_side, depth), products(cpu::scratch_size) {}
     packed_rows<T> rows;
-    aligned_buffer<T> products, distances;
+    aligned_buffer<T> products;
+    std::vector<T> distances;  // of each row to every reference of a class
     std::vector<std::int64_t> order;
-    std::array<double, block_side> sums, squares;
 };
 
 // An estimated mean distance and the variance of the estimate.
@@ -46,34 +50,53 @@ struct mean_estimate {
     double mean, variance;
 };
 
-// Sums of (d - u)^2 and of its square, in lanes.
-template <class T>
-void add_terms(const T* distances, std::int64_t count, T u, double& sum, double& squares) {
-    constexpr std::int64_t width = 8;
-    std::array<T, width> terms{}, of_squares{};
-    std::int64_t j = 0;
-    for (; j + width <= count; j += width)
-        for (std::int64_t lane = 0; lane < width; ++lane) {
-            const T difference = distances[j + lane] - u, term = difference * difference;
-            terms[static_cast<std::size_t>(lane)] += term;
-            of_squares[static_cast<std::size_t>(lane)] += term * term;
-        }
-    for (; j < count; ++j) {
-        const T difference = distances[j] - u, term = difference * difference;
-        terms[0] += term;
-        of_squares[0] += term * term;
-    }
-    sum += static_cast<double>(std::accumulate(terms.begin(), terms.end(), T(0)));
-    squares += static_cast<double>(std::accumulate(of_squares.begin(), of_squares.end(), T(0)));
-}
+// Some references of one class: of a stratum of `size` rows, `count` from `first` on are references.
+struct stratum {
+    std::int64_t first, count, size;
+};
 
-// From the sums over `drawn` of `size` rows.
-mean_estimate estimate_of(double u, double sum, double squares, std::int64_t drawn, std::int64_t size) {
-    if (!(u > 0)) return {0, 0};
-    const double count = static_cast<double>(drawn), mean = sum / count;
-    const double variance = drawn > 1 ? std::max(squares / count - mean * mean, 0.0) / (count - 1) : 0;
-    const double unseen = 1 - count / static_cast<double>(size);
-    return {std::max(u - mean / (2 * u), 0.0), unseen * variance / (4 * u * u)};
+// Estimates the mean distance of a row to a class, from its distances to the references of the class and the root of
+// the mean squared distance. `self`: which reference is the row itself, or -1; `own`: whether the class is its own.
+template <class T>
+mean_estimate estimate_of(const T* distances, const stratum* strata, std::int64_t count, double root,
+                          std::int64_t class_size, bool own, std::int64_t self) {
+    double rows = static_cast<double>(class_size - (own ? 1 : 0)), sum = 0, squares = rows * root * root, rest = rows;
+    for (const stratum* h = strata; h < strata + count; ++h) {
+        if (h->count < h->size) continue;
+        for (std::int64_t j = h->first; j < h->first + h->count; ++j) {
+            if (j == self) continue;
+            const double d = static_cast<double>(distances[j]);
+            sum += d;
+            squares -= d * d;
+            rest -= 1;
+        }
+    }
+    if (rest < 0.5 || !(squares > 0)) return {sum / rows, 0};
+    const T u = static_cast<T>(std::sqrt(squares / rest));
+    double excess = 0, variance = 0, weight = 0;
+    for (const stratum* h = strata; h < strata + count; ++h) {
+        if (h->count == h->size) continue;
+        T terms = 0, of_squares = 0;
+        std::int64_t drawn = 0;
+        for (std::int64_t j = h->first; j < h->first + h->count; ++j) {
+            if (j == self) continue;
+            const T difference = distances[j] - u, term = difference * difference;
+            terms += term;
+            of_squares += term * term;
+            ++drawn;
+        }
+        const double n = static_cast<double>(drawn);
+        // Without the row itself; where it is no reference, its stratum is not known.
+        const double size = static_cast<double>(h->size - (h->count - drawn));
+        const double mean = static_cast<double>(terms) / n;
+        excess += size * mean;
+        weight += size;
+        variance += size * (size - n) * std::max(static_cast<double>(of_squares) / n - mean * mean, 0.0) / (n - 1);
+    }
+    // `weight` is `rest`, or one more where the row itself lies in one of these strata and is no reference.
+    const double twice = 2 * static_cast<double>(u), share = rest / rows / (weight * twice);
+    const double mean = (sum + rest * static_cast<double>(u)) / rows - share * excess;
+    return {std::max(mean, 0.0), share * share * variance};
 }
 
 // The standard error of s, to first order in those of the two means that it is made of.
@@ -90,14 +113,17 @@ double error_of(const mean_estimate& own, const mean_estimate& nearest) {
 template <class T>
 struct reference_rows<T>::state {
     state(const typename row_statistics<T>::state& all_rows, matrix_view<T> references,
-          array_view<const std::int64_t> row_indices)
+          array_view<const std::int64_t> row_indices, array_view<const std::int64_t> drawn,
+          array_view<const std::int64_t> sizes)
         : all(all_rows),
           kernels(cpu::active_set<T>()),
           indices(row_indices.data, row_indices.data + row_indices.size),
           begin(static_cast<std::size_t>(all.numbers.classes), 0),
           count(begin.size(), 0),
-          first_packed(begin.size(), 0) {
+          first_packed(begin.size(), 0),
+          first_stratum(begin.size() + 1, 0) {
         find_classes();
+        find_strata(drawn, sizes);
         // Kept as they came too: pairs that cancellation spoils are recomputed from the original rows.
         values.reserve(static_cast<std::size_t>(references.rows * all.cols));
         for (std::int64_t i = 0; i < references.rows; ++i)
@@ -116,11 +142,44 @@ struct reference_rows<T>::state {
                                             " do not lie side by side: " + std::to_string(i) + " is another one");
             ++count[at];
         }
-        for (std::size_t c = 0; c < count.size(); ++c)
-            if (count[c] < std::min(least_references, all.sizes[c]) || count[c] > all.sizes[c])
-                throw std::invalid_argument("class number " + std::to_string(c) + " has " + std::to_string(count[c]) +
-                                            " references; allowed are all of its " + std::to_string(all.sizes[c]) +
+    }
+
+    void find_strata(array_view<const std::int64_t> drawn, array_view<const std::int64_t> sizes) {
+        std::vector<std::int64_t> rows(count.size(), 0);  // of the strata of each class
+        std::int64_t at = 0;
+        for (std::int64_t h = 0; h < drawn.size; ++h) {
+            if (drawn[h] < std::min(least_references, sizes[h]) || drawn[h] > sizes[h] ||
+                drawn[h] > static_cast<std::int64_t>(indices.size()) - at || drawn[h] < 1)
+                throw std::invalid_argument("stratum " + std::to_string(h) + " has " + std::to_string(drawn[h]) +
+                                            " references; allowed are all of its " + std::to_string(sizes[h]) +
                                             " rows or at least " + std::to_string(least_references));
+            const auto c = static_cast<std::size_t>(
+                all.numbers.of_row[static_cast<std::size_t>(indices[static_cast<std::size_t>(at)])]);
+            strata.push_back({at - begin[c], drawn[h], sizes[h]});
+            if (strata.back().first + drawn[h] > count[c])
+                throw std::invalid_argument("stratum " + std::to_string(h) + " has references of two classes");
+            ++first_stratum[c + 1];
+            stratum_classes.push_back(c);
+            rows[c] += sizes[h];
+            at += drawn[h];
+        }
+        for (std::size_t c = 0; c < count.size(); ++c)
+            if (rows[c] != all.sizes[c])
+                throw std::invalid_argument("class number " + std::to_string(c) + " has " +
+                                            std::to_string(all.sizes[c]) + " rows and its strata have " +
+                                            std::to_string(rows[c]));
+        sort_strata();
+    }
+
+    // By class; within a class they stay in order.
+    void sort_strata() {
+        std::partial_sum(first_stratum.begin(), first_stratum.end(), first_stratum.begin());
+        std::vector<std::int64_t> next(first_stratum.begin(), first_stratum.end() - 1);
+        std::vector<stratum> sorted(strata.size());
+        for (std::size_t h = 0; h < strata.size(); ++h)
+            sorted[static_cast<std::size_t>(next[stratum_classes[h]]++)] = strata[h];
+        strata = std::move(sorted);
+        stratum_classes.clear();
     }
 
     // Each class begins a panel.
@@ -164,44 +223,34 @@ struct reference_rows<T>::state {
         for (std::int64_t r = 0; r < rows; ++r)
             space.order[static_cast<std::size_t>(r)] = p.order[static_cast<std::size_t>(slots[r] / slots_of_row)];
         space.rows.pack(block.data, block.stride, space.order.data(), rows, all.frame.scale, all.frame.centre.data());
-        space.sums.fill(0);
-        space.squares.fill(0);
+        const std::int64_t stride = count[c];
+        space.distances.resize(static_cast<std::size_t>(rows * stride));
         for (std::int64_t first = 0; first < count[c]; first += block_side) {
             const std::int64_t cols = std::min(block_side, count[c] - first);
             kernels.store_euclidean({{space.rows.block(0, rows), packed.block(first_packed[c] + first, cols), all.cols,
                                       all.frame.scale, space.products.data()},
-                                     space.distances.data(),
-                                     block_side});
-            for (std::int64_t r = 0; r < rows; ++r) {
-                T* distances = space.distances.data() + r * block_side;
-                const T u = static_cast<T>(found[static_cast<std::size_t>(slots[r])].distance);
-                if (slots[r] % slots_of_row == 0) {
-                    // The row itself is none of its references: at distance u it adds nothing.
-                    const std::int64_t self = find(c, first_row + space.order[static_cast<std::size_t>(r)]) - first;
-                    if (self >= 0 && self < cols) distances[self] = u;
-                }
-                add_terms(distances, cols, u, space.sums[static_cast<std::size_t>(r)],
-                          space.squares[static_cast<std::size_t>(r)]);
-            }
+                                     space.distances.data() + first,
+                                     stride});
         }
+        const stratum* const of_class = strata.data() + first_stratum[c];
         for (std::int64_t r = 0; r < rows; ++r) {
-            const bool own = slots[r] % slots_of_row == 0;
-            const bool is_reference = own && find(c, first_row + space.order[static_cast<std::size_t>(r)]) < count[c];
             const auto at = static_cast<std::size_t>(slots[r]);
+            const bool own = slots[r] % slots_of_row == 0;
             if (own && all.sizes[c] == 1) {
                 out[at] = {0, 0};
                 continue;
             }
-            out[at] = estimate_of(found[at].distance, space.sums[static_cast<std::size_t>(r)],
-                                  space.squares[static_cast<std::size_t>(r)], count[c] - (is_reference ? 1 : 0),
-                                  all.sizes[c] - (own ? 1 : 0));
+            const std::int64_t self = own ? find(c, first_row + space.order[static_cast<std::size_t>(r)]) : -1;
+            out[at] = estimate_of(space.distances.data() + r * stride, of_class,
+                                  first_stratum[c + 1] - first_stratum[c], found[at].distance, all.sizes[c], own, self);
         }
     }
 
-    // The position of a row among the references of class c; their count if it is none.
+    // The position of a row among the references of class c; -1 if it is none.
     std::int64_t find(std::size_t c, std::int64_t row) const {
         const std::int64_t* const from = indices.data() + begin[c];
-        return std::find(from, from + count[c], row) - from;
+        const std::int64_t at = std::find(from, from + count[c], row) - from;
+        return at < count[c] ? at : -1;
     }
 
     void estimate(matrix_view<T> block, std::int64_t first_row, array_view<double> samples, array_view<double> errors,
@@ -244,13 +293,17 @@ struct reference_rows<T>::state {
     const std::vector<std::int64_t> indices;
     std::vector<std::int64_t> begin, count;         // of the references of each class
     std::vector<std::int64_t> first_packed, order;  // where they lie in `packed`, and which of `values` lies there
+    std::vector<std::int64_t> first_stratum;        // of each class in `strata`
+    std::vector<stratum> strata;
+    std::vector<std::size_t> stratum_classes;
     std::vector<T> values;
     packed_rows<T> packed;
 };
 
 template <class T>
 reference_rows<T>::reference_rows(const row_statistics<T>& statistics, matrix_view<T> references,
-                                  array_view<const std::int64_t> indices) {
+                                  array_view<const std::int64_t> indices, array_view<const std::int64_t> drawn,
+                                  array_view<const std::int64_t> sizes) {
     const auto& all = statistics.internals();
     all.require(all.summed, "add_moments");
     if (all.how != metric::euclidean)
@@ -263,7 +316,10 @@ reference_rows<T>::reference_rows(const row_statistics<T>& statistics, matrix_vi
         if (indices[i] < 0 || indices[i] >= all.rows())
             throw std::invalid_argument("reference " + std::to_string(indices[i]) + " is none of the " +
                                         std::to_string(all.rows()) + " rows");
-    state_ = std::make_unique<state>(all, references, indices);
+    if (drawn.size != sizes.size)
+        throw std::invalid_argument("references of " + std::to_string(drawn.size) + " strata and sizes of " +
+                                    std::to_string(sizes.size));
+    state_ = std::make_unique<state>(all, references, indices, drawn, sizes);
 }
 
 template <class T>

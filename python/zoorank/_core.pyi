@@ -40,6 +40,9 @@ class RowStatistics32:
         self, block: npt.NDArray[Any], first_row: int, threads: int, progress: _Progress
     ) -> None: ...
     def class_points(self) -> npt.NDArray[np.float32]: ...
+    def radii(
+        self, block: npt.NDArray[Any], first_row: int, threads: int, progress: _Progress
+    ) -> npt.NDArray[np.float64]: ...
     def restrict_to(self, candidates: npt.NDArray[np.int64]) -> None: ...
     def surrogate(
         self, block: npt.NDArray[Any], first_row: int, threads: int, progress: _Progress
@@ -63,6 +66,8 @@ class ReferenceRows32:
         statistics: RowStatistics32,
         rows: npt.NDArray[Any],
         indices: npt.NDArray[np.int64],
+        drawn: npt.NDArray[np.int64],
+        sizes: npt.NDArray[np.int64],
     ) -> None: ...
     def estimate(
         self, block: npt.NDArray[Any], first_row: int, threads: int, progress: _Progress
@@ -75,6 +80,9 @@ class RowStatistics64:
         self, block: npt.NDArray[Any], first_row: int, threads: int, progress: _Progress
     ) -> None: ...
     def class_points(self) -> npt.NDArray[np.float64]: ...
+    def radii(
+        self, block: npt.NDArray[Any], first_row: int, threads: int, progress: _Progress
+    ) -> npt.NDArray[np.float64]: ...
     def restrict_to(self, candidates: npt.NDArray[np.int64]) -> None: ...
     def surrogate(
         self, block: npt.NDArray[Any], first_row: int, threads: int, progress: _Progress
@@ -98,6 +106,8 @@ class ReferenceRows64:
         statistics: RowStatistics64,
         rows: npt.NDArray[Any],
         indices: npt.NDArray[np.int64],
+        drawn: npt.NDArray[np.int64],
+        sizes: npt.NDArray[np.int64],
     ) -> None: ...
     def estimate(
         self, block: npt.NDArray[Any], first_row: int, threads: int, progress: _Progress

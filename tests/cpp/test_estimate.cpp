@@ -156,7 +156,7 @@ TEST_CASE("with every row as reference, and few classes, estimates of samples ar
         }
         std::iota(indices.begin(), indices.end(), 0);
         CHECK_THROWS(std::invalid_argument, "do not lie side by side",
-                     zoorank::reference_rows<double>(statistics, p.block(0, p.rows), indices));
+                     zoorank::reference_rows<double>(statistics, p.block(0, p.rows), indices, sizes, sizes));
     }
 }
 

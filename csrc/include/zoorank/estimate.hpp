@@ -51,6 +51,9 @@ public:
     /// `points` has room for classes x (cols + 1) values.
     void class_points(array_view<T> points) const;
 
+    /// The distance of each row of the block to the mean of its class, up to a factor. Euclidean metrics only.
+    void radii(matrix_view<T> block, std::int64_t first_row, array_view<double> out, const options& opt = {}) const;
+
     /// From now on, rows of class c are compared with the classes candidates[c * per_class + ...] only.
     void restrict_to(std::vector<std::int64_t> candidates, std::int64_t per_class);
 
@@ -94,16 +97,18 @@ public:
     /// With how many classes beside its own a row is compared.
     static constexpr std::int64_t nearest_classes = 5;
 
-    /// Copies the references, which are rows indices[0], ... of all, no two the same, those of a class side by side.
-    /// Each class needs all of its rows or 3 at least. `statistics` must have summed up every row and stays where it
-    /// is. Metric euclidean.
+    /// Copies the references, which are rows indices[0], ... of all, no two the same. They come in strata, those of a
+    /// class side by side: the first drawn[0] references are a random sample of a stratum of sizes[0] rows, and so on,
+    /// at least 3 of each unless all. Each class is made of strata. `statistics` must have summed up every row and
+    /// stays where it is. Metric euclidean.
     reference_rows(const row_statistics<T>& statistics, matrix_view<T> references,
-                   array_view<const std::int64_t> indices);
+                   array_view<const std::int64_t> indices, array_view<const std::int64_t> drawn,
+                   array_view<const std::int64_t> sizes);
     ~reference_rows();
     reference_rows(reference_rows&&) noexcept;
 
     /// s of each row of the block, and the standard error of each: 0 where the classes compared are references
-    /// altogether. For random references the mean distances that s is made of are unbiased. Memory: 150 bytes a row.
+    /// altogether. The mean distances that s is made of are unbiased. Memory: 200 bytes a row.
     void estimate(matrix_view<T> block, std::int64_t first_row, array_view<double> samples, array_view<double> errors,
                   const options& opt = {}) const;
 

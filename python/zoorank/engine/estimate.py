@@ -1,9 +1,10 @@
 """Mean silhouettes of many rows, from a surrogate for all and the exact value of a few.
 
 With s~ the surrogate of :mod:`zoorank._core` (every row, from class means alone) and E a
-random sample of m rows, ``mean(s~) + mean over E of (s - s~)`` is unbiased whatever the
-surrogate gets wrong, and its standard error is known. ``docs/estimator.md`` has the
-derivation and the measured coverage.
+sample of rows drawn at random from every class, ``mean over E of s`` is taken back by what
+the mean of s~ over E is off by, times the slope of s over s~. What the surrogate got wrong
+costs rows, and makes no bias to speak of. ``docs/estimator.md`` has the derivation and the
+measured coverage.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ FIRST_DRAW = 2 * _STEP
 # have large residuals: enough of these must be drawn to be known (benchmarks/estimator_index.py).
 _FIRST_DRAW_RESTRICTED = 8 * _STEP
 
+# Classes are strata where the first draw holds so many rows of each.
+_LEAST_OF_A_STRATUM = 4
+
 # The predicted number of rows is drawn with this margin, so that one more step is rarely needed.
 _MARGIN = 1.1
 
@@ -46,11 +50,7 @@ _ROUNDING = {np.dtype(np.float32): 5e-6, np.dtype(np.float64): 1e-12}
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its interval; of `rows_evaluated` rows the value is exact.
-
-    `samples` holds those, and for other rows the surrogate less what it is off by on
-    average in their class; `sample_error` is the root mean square error of the latter.
-    """
+    """A mean with its interval; of `rows_evaluated` rows the value is exact."""
 
     score: float
     half_width: float
@@ -95,22 +95,26 @@ def estimate_mean(
     report = Report(progress, cost.surrogate_cost(n, d, classes) + cost.rows_cost(n, d, expected))
     statistics = statistics_of(rows, codes, "euclidean")
     surrogate = surrogate_of(rows, statistics, "euclidean", classes, threads, report)
-    order = np.random.default_rng(random_state).permutation(n)
+    strata = codes if classes * _LEAST_OF_A_STRATUM <= target else np.zeros_like(codes)
+    draw = _Draw(strata, random_state)
+    sizes = np.bincount(strata)
+    means = np.bincount(strata, weights=surrogate) / sizes
     sampler = _Sampler(rows, statistics, classes, threads, report)
-    residuals = np.empty(0)
+    drawn, values = np.empty(0, np.int64), np.empty(0)
     while True:
-        drawn = order[len(residuals) : target]
-        residuals = np.concatenate([residuals, sampler.exact(drawn) - surrogate[drawn]])
-        width = intervals.half_width(residuals, n, confidence)
-        if target == n or width + _ROUNDING[rows.dtype] <= tol:
+        more = draw.grow(intervals.allocate(sizes, target))
+        drawn, values = np.append(drawn, more), np.append(values, sampler.exact(more))
+        mean = intervals.regression_mean(
+            values, surrogate[drawn], strata[drawn], sizes, means, confidence
+        )
+        if len(drawn) == n or mean.half_width + _ROUNDING[rows.dtype] <= tol:
             break
-        deviation = float(residuals.std(ddof=1))
-        needed = _MARGIN * intervals.rows_needed(deviation, n, tol, confidence)
+        needed = _MARGIN * intervals.rows_needed(mean.deviation, n, tol, confidence)
         target = min(n, -int(-max(needed, target + 1) // _STEP) * _STEP)
-        if in_memory and _exact_is_cheaper(n, d, target - len(residuals)):
+        if in_memory and _exact_is_cheaper(n, d, target - len(drawn)):
             return None
-        report.expect(cost.rows_cost(n, d, target - len(residuals)))
-    return _summarise(surrogate, residuals, order, codes, classes, width, confidence, rows.dtype)
+        report.expect(cost.rows_cost(n, d, target - len(drawn)))
+    return _summarise(surrogate, mean, drawn, values, codes, confidence, rows.dtype)
 
 
 def _exact_is_cheaper(n: int, d: int, more: int) -> bool:
@@ -144,35 +148,53 @@ class _Sampler:
         return values
 
 
+class _Draw:
+    """Rows at random from every stratum, none twice, in draws that go on from each other."""
+
+    def __init__(self, strata: Integers, random_state: int | np.random.Generator | None) -> None:
+        shuffled = np.random.default_rng(random_state).permutation(len(strata))
+        self._rows = shuffled[np.argsort(strata[shuffled], kind="stable")]
+        sizes = np.bincount(strata)
+        self._begin = np.cumsum(sizes) - sizes
+        self._taken = np.zeros_like(sizes)
+
+    def grow(self, wanted: Integers) -> Integers:
+        """Draw rows until there are `wanted` of each stratum; those that are new."""
+        more = np.maximum(wanted - self._taken, 0)
+        step = np.arange(more.sum()) - np.repeat(np.cumsum(more) - more, more)
+        drawn: Integers = self._rows[np.repeat(self._begin + self._taken, more) + step]
+        self._taken += more
+        return drawn
+
+
 def _summarise(
     surrogate: Floats,
-    residuals: Floats,
-    order: Integers,
+    mean: intervals.Mean,
+    drawn: Integers,
+    values: Floats,
     codes: Integers,
-    classes: int,
-    width: float,
     confidence: float,
     dtype: np.dtype[Any],
 ) -> Estimate:
-    sizes = np.bincount(codes, minlength=classes)
-    base = np.bincount(codes, weights=surrogate, minlength=classes) / sizes
-    m, n = len(residuals), len(codes)
-    drawn = order[:m]
-    if m == n:
-        exact = np.bincount(codes[drawn], weights=residuals, minlength=classes) / sizes
+    sizes = np.bincount(codes)
+    n = len(codes)
+    if len(drawn) == n:
         return Estimate(
-            score=float(surrogate.mean() + residuals.mean()),
+            score=mean.value,
             half_width=0.0,
-            per_class=base + exact,
-            per_class_half_width=np.zeros(classes),
+            per_class=np.bincount(codes[drawn], weights=values) / sizes,
+            per_class_half_width=np.zeros(len(sizes)),
             rows_evaluated=n,
         )
-    correction = intervals.residuals_by_class(residuals, codes[drawn], sizes, confidence)
+    predicted = mean.slope * surrogate
+    correction = intervals.residuals_by_class(
+        values - predicted[drawn], codes[drawn], sizes, confidence
+    )
     rounding = _ROUNDING[dtype]
     return Estimate(
-        score=float(surrogate.mean() + residuals.mean()),
-        half_width=width + rounding,
-        per_class=base + correction.mean,
+        score=mean.value,
+        half_width=mean.half_width + rounding,
+        per_class=np.bincount(codes, weights=predicted) / sizes + correction.mean,
         per_class_half_width=correction.half_width + rounding,
-        rows_evaluated=m,
+        rows_evaluated=len(drawn),
     )

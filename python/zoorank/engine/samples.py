@@ -8,6 +8,7 @@ left to chance. ``docs/estimator.md`` has the derivation and the measured errors
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,11 @@ from zoorank.engine.surrogate import (
 
 # A standard error is taken from this many terms at least.
 LEAST_REFERENCES = 8
+
+# One reference in so many is one of the rows farthest from the mean of their class; others come
+# in strata of so many references. benchmarks/estimator_samples.py compares.
+_SHARE_ALWAYS = 8
+_OF_A_STRATUM = 4
 
 # References are drawn anew for so many rows; not for fewer than it takes to be worth packing them.
 _ROWS_OF_A_SET = 4096
@@ -63,8 +69,7 @@ def estimate_samples(
     work = cost.samples_cost(n, d, classes, references)
     if isinstance(rows, MemoryRows) and cost.exact_cost(n, d) <= work:
         return None
-    sizes = np.bincount(codes, minlength=classes)
-    held = int(np.minimum(sizes, references).sum()) * d * rows.dtype.itemsize
+    held = int(np.minimum(np.bincount(codes), references).sum()) * d * rows.dtype.itemsize
     if held > _SET_BYTES:
         raise ValueError(
             f"{references} references of each of {classes} classes take {held / 1e9:.1f} GB; "
@@ -74,7 +79,8 @@ def estimate_samples(
     statistics = statistics_of(rows, codes, "euclidean")
     add_moments(rows, statistics, threads, report)
     sets = min(-(-n // max(_ROWS_OF_A_SET, _ROWS_OF_A_CLASS * classes)), _POOL_BYTES // held)
-    drawn = _draw(codes, sizes, references, max(1, sets), random_state)
+    strata = _stratify(codes, _radii(rows, statistics, threads), references, random_state)
+    drawn = np.array([strata.draw(number) for number in range(max(1, sets))])
     pool = rows.take(drawn.ravel()).reshape(*drawn.shape, d)
     # Set i is for rows [bounds[i], bounds[i + 1]).
     bounds = [n * i // len(drawn) for i in range(len(drawn) + 1)]
@@ -88,7 +94,8 @@ def estimate_samples(
         for begin, stop in itertools.pairwise(cuts):
             chosen = int(np.searchsorted(bounds, begin, side="right")) - 1
             if chosen != current:
-                current, prepared = chosen, kind(statistics, pool[chosen], drawn[chosen])
+                current = chosen
+                prepared = kind(statistics, pool[chosen], drawn[chosen], strata.drawn, strata.sizes)
             for at in range(begin, stop, _CHUNK):
                 to = min(at + _CHUNK, stop)
                 part = cost.references_cost(to - at, d, classes, references)
@@ -98,26 +105,62 @@ def estimate_samples(
     return samples, errors
 
 
-def _draw(
-    codes: Integers,
-    sizes: Integers,
-    references: int,
-    sets: int,
-    random_state: int | np.random.Generator | None,
-) -> Integers:
-    """Row numbers of each set of references, those of a class side by side.
+def _radii(rows: Rows, statistics: Any, threads: int) -> Floats:
+    radii = np.empty(rows.shape[0])
+    for first, block in rows.blocks():
+        radii[first : first + len(block)] = statistics.radii(block, first, threads, None)
+    return radii
 
-    Each set is a random sample without replacement of every class; one set goes on in
-    the class where the one before has stopped, so that no row is taken twice before all are.
+
+@dataclass(frozen=True)
+class _Strata:
+    """Rows in strata of their classes, and how many references each stratum has."""
+
+    rows: Integers  # stratum by stratum, in random order within each
+    sizes: Integers
+    drawn: Integers
+
+    def draw(self, number: int) -> Integers:
+        """References of set `number`, a random sample of every stratum.
+
+        One set goes on in a stratum where the one before has stopped, so that no row is
+        taken twice before all are.
+        """
+        of = np.repeat(np.arange(len(self.sizes)), self.drawn)
+        step = np.arange(len(of)) - np.repeat(np.cumsum(self.drawn) - self.drawn, self.drawn)
+        begin = np.cumsum(self.sizes) - self.sizes
+        at = begin[of] + (number * self.drawn[of] + step) % self.sizes[of]
+        picked: Integers = self.rows[at]
+        return picked
+
+
+def _stratify(
+    codes: Integers,
+    radii: Floats,
+    references: int,
+    random_state: int | np.random.Generator | None,
+) -> _Strata:
+    """Divide each class by the distance of its rows to its mean.
+
+    The rows farthest out are references always: in long tails a few decide over the
+    mean square. The others are divided into strata of equal sums of distances.
     """
-    shuffled = np.random.default_rng(random_state).permutation(len(codes))
-    by_class = shuffled[np.argsort(codes[shuffled], kind="stable")]
-    counts = np.minimum(sizes, references)
-    owner = np.repeat(np.arange(len(sizes)), counts)
-    step = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
-    begin = np.cumsum(sizes) - sizes
-    drawn = [
-        by_class[begin[owner] + (number * counts[owner] + step) % sizes[owner]]
-        for number in range(sets)
-    ]
-    return np.array(drawn)
+    by_radius = np.lexsort((-radii, codes))
+    sizes = np.bincount(codes)
+    begin = np.repeat(np.cumsum(sizes) - sizes, sizes)
+    rank = np.arange(len(codes)) - begin
+    always = np.where(sizes <= references, sizes, references // _SHARE_ALWAYS)[codes[by_radius]]
+    rest = rank >= always
+    # Where all radii are 0, any division will do.
+    weight = np.where(rest, radii[by_radius] + np.finfo(np.float64).tiny, 0)
+    before = np.concatenate([[0.0], np.cumsum(weight)])
+    total = np.maximum(before[begin + sizes[codes[by_radius]]] - before[begin], 1e-300)
+    parts = max(1, (references - references // _SHARE_ALWAYS) // _OF_A_STRATUM)
+    part = ((before[:-1] - before[begin]) / total * parts).astype(np.int64).clip(0, parts - 1) + 1
+    key = codes[by_radius] * (parts + 1) + np.where(rest, part, 0)
+    _, strata, counts = np.unique(key, return_inverse=True, return_counts=True)
+    shuffle = np.random.default_rng(random_state).random(len(codes))
+    first = np.cumsum(counts) - counts
+    is_always = ~rest[first]
+    drawn = np.where(is_always, counts, np.minimum(counts, _OF_A_STRATUM))
+    return _Strata(by_radius[np.lexsort((shuffle, strata))], counts, drawn)
