@@ -81,7 +81,7 @@ def test_estimates_are_of_control_variates(n, d, classes, count, dtype):
     tolerance = 2e-6 if dtype == np.float32 else 1e-12
     np.testing.assert_allclose(samples, expected, rtol=0, atol=tolerance)
     # A row that is no reference counts as one of those that could have been.
-    np.testing.assert_allclose(errors, of_expected, rtol=0.02, atol=tolerance)
+    np.testing.assert_allclose(errors, of_expected, rtol=0.05, atol=tolerance)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -162,7 +162,7 @@ def test_small_classes_are_compared_with_whole():
 
 
 def test_exact_where_that_is_cheaper_and_for_other_metrics():
-    X, y = clusters(200, 5, 4)
+    X, y = clusters(1000, 5, 4)
     for metric in ("euclidean", "cosine", "manhattan"):
         samples, errors = zoorank.silhouette_samples(
             X, y, metric=metric, method="estimate", return_error=True

@@ -9,6 +9,7 @@ measured coverage.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,26 +96,61 @@ def estimate_mean(
     report = Report(progress, cost.surrogate_cost(n, d, classes) + cost.rows_cost(n, d, expected))
     statistics = statistics_of(rows, codes, "euclidean")
     surrogate = surrogate_of(rows, statistics, "euclidean", classes, threads, report)
-    strata = codes if classes * _LEAST_OF_A_STRATUM <= target else np.zeros_like(codes)
-    draw = _Draw(strata, random_state)
-    sizes = np.bincount(strata)
-    means = np.bincount(strata, weights=surrogate) / sizes
     sampler = _Sampler(rows, statistics, classes, threads, report)
+
+    def affordable(more: int) -> bool:
+        if in_memory and _exact_is_cheaper(n, d, more):
+            return False
+        report.expect(cost.rows_cost(n, d, more))
+        return True
+
+    return estimate_by_draws(
+        surrogate,
+        codes,
+        sampler.exact,
+        tol=tol,
+        confidence=confidence,
+        random_state=random_state,
+        rounding=_ROUNDING[rows.dtype],
+        affordable=affordable,
+    )
+
+
+def estimate_by_draws(
+    surrogate: Floats,
+    codes: Integers,
+    exact: Callable[[Integers], Floats],
+    *,
+    tol: float,
+    confidence: float,
+    random_state: int | np.random.Generator | None,
+    rounding: float,
+    affordable: Callable[[int], bool],
+) -> Estimate | None:
+    """Draw rows until the half width is at most `tol`.
+
+    `exact` is handed the rows drawn anew and returns their silhouettes; `affordable` is
+    asked before it has to compute so many more, and None is returned if they are not.
+    """
+    n, sizes = len(codes), np.bincount(codes)
+    target = _first_draw(n, len(sizes))
+    strata = codes if len(sizes) * _LEAST_OF_A_STRATUM <= target else np.zeros_like(codes)
+    rows_of = np.bincount(strata)
+    means = np.bincount(strata, weights=surrogate) / rows_of
+    draw = _Draw(strata, random_state)
     drawn, values = np.empty(0, np.int64), np.empty(0)
     while True:
-        more = draw.grow(intervals.allocate(sizes, target))
-        drawn, values = np.append(drawn, more), np.append(values, sampler.exact(more))
+        more = draw.grow(intervals.allocate(rows_of, target))
+        drawn, values = np.append(drawn, more), np.append(values, exact(more))
         mean = intervals.regression_mean(
-            values, surrogate[drawn], strata[drawn], sizes, means, confidence
+            values, surrogate[drawn], strata[drawn], rows_of, means, confidence
         )
-        if len(drawn) == n or mean.half_width + _ROUNDING[rows.dtype] <= tol:
-            break
+        if len(drawn) == n or mean.half_width + rounding <= tol:
+            return _summarise(surrogate, mean, drawn, values, codes, confidence, rounding)
         needed = _MARGIN * intervals.rows_needed(mean.deviation, n, tol, confidence)
         target = min(n, -int(-max(needed, target + 1) // _STEP) * _STEP)
-        if in_memory and _exact_is_cheaper(n, d, target - len(drawn)):
+        if not affordable(target - len(drawn)):
             return None
-        report.expect(cost.rows_cost(n, d, target - len(drawn)))
-    return _summarise(surrogate, mean, drawn, values, codes, confidence, rows.dtype)
 
 
 def _exact_is_cheaper(n: int, d: int, more: int) -> bool:
@@ -174,7 +210,7 @@ def _summarise(
     values: Floats,
     codes: Integers,
     confidence: float,
-    dtype: np.dtype[Any],
+    rounding: float,
 ) -> Estimate:
     sizes = np.bincount(codes)
     n = len(codes)
@@ -190,7 +226,6 @@ def _summarise(
     correction = intervals.residuals_by_class(
         values - predicted[drawn], codes[drawn], sizes, confidence
     )
-    rounding = _ROUNDING[dtype]
     return Estimate(
         score=mean.value,
         half_width=mean.half_width + rounding,
