@@ -7,7 +7,6 @@
 #include <memory>
 #include <numeric>
 
-#include "lanes.hpp"
 #include "methods.hpp"
 #include "scaling.hpp"
 #include "thread_pool.hpp"
@@ -188,7 +187,7 @@ void mean_search::nearest_classes(matrix_view<T> x, const partition& p, const ro
 double mean_search::own_square(const workspace& space, std::int64_t row, std::int64_t c) const {
     const std::int64_t depth = moments_.cols();
     const double e = space.excess[static_cast<std::size_t>(row)], size = static_cast<double>(moments_.size(c));
-    const double square = squared_distance(space.rows.data() + row * depth, moments_.mean(c), depth) + e;
+    const double square = kernels_.squared_distance(space.rows.data() + row * depth, moments_.mean(c), depth) + e;
     return (size * square + moments_.spread(c) - 2 * e) / (size - 1);
 }
 

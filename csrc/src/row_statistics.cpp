@@ -6,7 +6,6 @@
 #include <stdexcept>
 #include <string>
 
-#include "lanes.hpp"
 #include "scaling.hpp"
 #include "thread_pool.hpp"
 
@@ -137,6 +136,7 @@ void row_statistics<T>::radii(matrix_view<T> block, std::int64_t first_row, arra
     constexpr std::int64_t task_rows = 1024;
     const partition p = s.partition_of_block(block, first_row);
     const std::vector<std::int64_t> class_at = class_of_position(p);
+    const cpu::kernel_set<double>& kernels = cpu::active_set<double>();
     parallel_for((block.rows + task_rows - 1) / task_rows, resolve_threads(opt.threads), block.rows, opt,
                  [&](std::int64_t index, int worker, progress_meter& meter) {
                      std::vector<double> z(static_cast<std::size_t>(s.cols));
@@ -145,7 +145,7 @@ void row_statistics<T>::radii(matrix_view<T> block, std::int64_t first_row, arra
                          s.frame.load(block, p, i, z.data());
                          const double* mean = s.moments.mean(class_at[static_cast<std::size_t>(i)]);
                          out[p.order[static_cast<std::size_t>(i)]] =
-                             std::sqrt(squared_distance(z.data(), mean, s.cols));
+                             std::sqrt(kernels.squared_distance(z.data(), mean, s.cols));
                      }
                      meter.advance(end - begin, worker);
                  });
