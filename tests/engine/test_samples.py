@@ -72,7 +72,7 @@ def by_definition(X, y, indices):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("n", "d", "classes", "count"), [(400, 7, 2, 9), (330, 33, 6, 40)])
+@pytest.mark.parametrize(("n", "d", "classes", "count"), [(400, 7, 2, 9), (330, 33, 6, 25)])
 def test_estimates_are_of_control_variates(n, d, classes, count, dtype):
     X, y = clusters(n, d, classes, dtype, seed=n)
     indices = draw(y, count)
@@ -81,7 +81,7 @@ def test_estimates_are_of_control_variates(n, d, classes, count, dtype):
     tolerance = 2e-6 if dtype == np.float32 else 1e-12
     np.testing.assert_allclose(samples, expected, rtol=0, atol=tolerance)
     # A row that is no reference counts as one of those that could have been.
-    np.testing.assert_allclose(errors, of_expected, rtol=0.05, atol=tolerance)
+    np.testing.assert_allclose(errors, of_expected, rtol=0.02, atol=tolerance)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
