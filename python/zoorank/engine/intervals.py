@@ -6,6 +6,7 @@ Assisted Survey Sampling", Springer, 1992, chapters 6 and 10.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -25,6 +26,7 @@ _SERIES_FROM = 30  # degrees of freedom
 _OWN_ROWS = 8
 
 
+@functools.cache
 def student_t(confidence: float, degrees: float) -> float:
     """Two-sided quantile of Student's t; degrees of freedom are rounded down.
 
@@ -133,7 +135,7 @@ def regression_mean(
         freedom = total**2 / float((parts**2 / np.maximum(drawn - 1, 1)).sum())
     return Mean(
         value=float(share @ (of_values + slope * (surrogate_means - of_surrogates))),
-        half_width=student_t(confidence, min(freedom, len(values))) * math.sqrt(total),
+        half_width=student_t(confidence, int(min(freedom, len(values)))) * math.sqrt(total),
         slope=slope,
         deviation=math.sqrt(float(share @ variance)),
     )
