@@ -23,7 +23,7 @@ _ROWS_OF_A_STRATUM = 30
 _SERIES_FROM = 30  # degrees of freedom
 
 # A class of which so many rows were drawn speaks for itself.
-_OWN_ROWS = 8
+_OWN_ROWS = 3
 
 
 @functools.cache
@@ -104,7 +104,7 @@ def regression_mean(
     values, surrogates : ndarray of shape (m,)
         Of the rows drawn.
     strata : ndarray of shape (m,)
-        The stratum of each; two rows at least from strata that have more than one.
+        The stratum of each; two rows at least from strata that have more.
     sizes, surrogate_means : ndarray of shape (H,)
         How many rows each stratum has, and their mean surrogate.
     confidence : float
@@ -147,7 +147,7 @@ def allocate(sizes: Integers, rows: int) -> Integers:
     Half of the rows would do for those of the smallest strata: with a few rows a stratum
     has a mean, with some thirty an interval that holds.
     """
-    least = min(max(rows // (2 * len(sizes)), 2), _ROWS_OF_A_STRATUM)
+    least = min(max(rows // (2 * len(sizes)), _OWN_ROWS), _ROWS_OF_A_STRATUM)
     wanted: Integers = np.minimum(np.maximum(sizes * rows // sizes.sum(), least), sizes)
     return wanted
 
@@ -171,7 +171,7 @@ def residuals_by_class(
 ) -> ClassMeans:
     """Estimate the mean residual of every class from rows drawn from all of them.
 
-    A class from which eight rows were drawn, or all, speaks for itself; one with few or
+    A class from which three rows were drawn, or all, speaks for itself; one with few or
     none leans on the mean over all, the more so the less classes differ (the best
     linear unbiased predictor of a model with one variance between classes and one
     within).
