@@ -45,6 +45,34 @@ def test_exact_engine_says_what_is_wrong(monkeypatch):
     assert verdict == "4 of 4 are wrong: no time of them counts"
 
 
+def test_batch_checks_every_problem(tmp_path, monkeypatch):
+    import batch
+
+    assert batch.main(["--quick", "--rounds", "1", "--out", str(tmp_path)]) == 0
+    (table,) = tmp_path.glob("*/batch.csv")
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert {(row["metric"], row["threads"]) for row in rows} == {
+        (metric, threads)
+        for metric in ("euclidean", "cosine", "euclidean+cosine")
+        for threads in ("1", "2")
+    }
+    right = batch.definition
+    monkeypatch.setattr(batch, "definition", lambda *given: right(*given) + 1e-5)
+    assert batch.main(["--quick", "--rounds", "1"]).startswith("4 of 6 are wrong")
+
+
+def test_threads_asks_for_the_same_bits(tmp_path, monkeypatch):
+    import threads
+
+    monkeypatch.setattr(threads, "SHAPES", threads.SHAPES[:1])
+    assert threads.main(["--quick", "--rounds", "1", "--out", str(tmp_path)]) == 0
+    (table,) = tmp_path.glob("*/threads.csv")
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert [row["competitors"] for row in rows] == ["0", "1"]
+    monkeypatch.setattr(threads.np, "array_equal", lambda *_: False)
+    assert threads.main(["--quick", "--rounds", "1"]) == "2 of 2 differ between one thread and two"
+
+
 def test_memory_is_held_against_what_is_allowed(tmp_path, monkeypatch):
     import memory
 
