@@ -257,6 +257,13 @@ def test_other_scores_are_computed_for_those_that_stay(zoo):
     assert set(rows["none"].scores) == {"euclidean", "cosine"}
 
 
+def test_a_score_of_the_head_costs_no_second_pass(zoo):
+    rows = by_model(raced(zoo, score="silhouette:euclidean,leep"))
+    assert "leep" in rows["three"].scores
+    assert {row.cut for row in rows.values()} == {"0", None}
+    assert zoo.passes()["three"] == ALL
+
+
 @pytest.mark.parametrize(
     ("settings", "key"),
     [
