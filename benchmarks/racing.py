@@ -9,9 +9,14 @@ part of the intervals of rows that left the race which hold their score on all r
 
 Second table: what the difference of a candidate to the winner is off by on a sample. `deviation` is
 measured over seeds, `error` is what a race reckons with, and `naive` what it would be if the
-silhouettes of a sample were independent values.
+silhouettes of a sample were independent values. `by size` is the deviation where classes have
+rows in proportion to their size.
 
-Third table: how often a race loses the best of models that are all alike but for noise.
+Third table: why the scores of the consensus cannot race but for the silhouette. `bias` is what the
+difference of a candidate to another is off by on average over simple random samples, in
+deviations of that difference.
+
+Fourth table: how often a race loses the best of models that are all alike but for noise.
 
     python benchmarks/racing.py [--seeds 10] [--timed 2] [--sets ECG5000 ...] [--tables race ...]
 """
@@ -28,9 +33,11 @@ from _common import RESULTS, finish
 from _estimator_data import DATA
 
 import zoorank
+from zoorank.scores import find_scores
 from zoorank.scores.sampled import sampled_silhouette
+from zoorank.selection.consensus import PARTS
 from zoorank.selection.elimination import Heat, errors_by_round
-from zoorank.selection.samples import samples
+from zoorank.selection.samples import LEAST_PER_CLASS, Sample, samples
 from zoorank.zoo import EncodingStore, encode_source, load_target, load_zoo
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "ucr"
@@ -149,6 +156,12 @@ def spread(case, store, seeds, contenders=12):
         ]
         values, errors, naive = (np.array(part) for part in zip(*found, strict=True))
         deviation = values.std(axis=0, ddof=1)
+        by_size = np.array(
+            [
+                differences(encodings, proportional(target.labels, len(first.rows), seed))[0]
+                for seed in range(seeds)
+            ]
+        )
         yield {
             "set": case.name,
             "rows": len(first.rows),
@@ -156,8 +169,19 @@ def spread(case, store, seeds, contenders=12):
             "error / deviation": float(np.median(root_mean(errors) / deviation)),
             "naive / deviation": float(np.median(root_mean(naive) / deviation)),
             "bias / deviation": float(np.median(abs(values.mean(axis=0) - truth) / deviation)),
+            "by size / deviation": float(np.median(by_size.std(axis=0, ddof=1) / deviation)),
             "seeds": seeds,
         }
+
+
+def proportional(labels, rows, seed):
+    """A sample in proportion to the classes, of which each has four rows at least."""
+    _, codes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    taken = np.maximum(LEAST_PER_CLASS, np.round(sizes * rows / len(labels))).astype(int)
+    order = np.random.default_rng(seed).permutation(len(labels))
+    drawn = [order[codes[order] == label][:count] for label, count in enumerate(taken)]
+    rows = np.sort(np.concatenate(drawn))
+    return Sample(rows, labels[rows], codes[rows], sizes)
 
 
 def root_mean(errors):
@@ -179,6 +203,34 @@ def differences(encodings, sample):
     ]
     naive = Heat.of(values, np.stack(alone, axis=1), sample)
     return values[1:] - values[0], heat.errors[0, 1:], naive.errors[0, 1:]
+
+
+def meanings(case, store, seeds, networks=6, parts=(16, 4)):
+    """A row for each score and size of sample, over two cuts of some networks."""
+    target = load_target(case.data)
+    encodings = []
+    for spec in case.zoo.models[:networks]:
+        found = encode_source(spec, target, cuts=CUTS[1:], store=EncodingStore(store))
+        encodings += [np.asarray(each.load()) for each in found.encodings]
+    for score in find_scores(PARTS):
+        y, n = target.labels, target.n_samples
+        truth = np.array([score.compute(X, y).value for X in encodings])
+        for part in parts:
+            values = []
+            for seed in range(seeds):
+                rows = np.sort(np.random.default_rng(seed).permutation(n)[: n // part])
+                values.append([score.compute(X[rows], y[rows]).value for X in encodings])
+            differences = np.array(values) - np.array(values)[:, :1]
+            deviation = differences.std(axis=0, ddof=1)[1:]
+            bias = abs(differences.mean(axis=0) - truth + truth[0])[1:] / deviation
+            yield {
+                "set": case.name,
+                "score": score.label,
+                "rows": n // part,
+                "bias": float(np.median(bias)),
+                "largest": float(bias.max()),
+                "seeds": seeds,
+            }
 
 
 def nulls(seeds, d=8):
@@ -230,7 +282,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--timed", type=int, default=2, help="seeds that run their networks")
     parser.add_argument("--sets", nargs="*", default=SETS)
-    parser.add_argument("--tables", nargs="*", default=("race", "spread", "null"))
+    parser.add_argument("--tables", nargs="*", default=("race", "spread", "meaning", "null"))
     parser.add_argument("--store", type=Path, help="of full runs; by default a temporary one")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
@@ -247,8 +299,11 @@ def main():
                 found = list(races(case, store, arguments.seeds, arguments.timed))
                 finish(found, f"racing_{name}", arguments.out)
             if "spread" in arguments.tables:
-                found = list(spread(case, store, 3 * arguments.seeds))
+                found = list(spread(case, store, 2 * arguments.seeds))
                 finish(found, f"racing_spread_{name}", arguments.out)
+            if "meaning" in arguments.tables:
+                found = list(meanings(case, store, arguments.seeds))
+                finish(found, f"racing_meaning_{name}", arguments.out)
 
 
 if __name__ == "__main__":
