@@ -17,7 +17,7 @@ from zoorank.selection.progress import Progress
 from zoorank.selection.ranking import RankRow, Status
 
 if TYPE_CHECKING:
-    from zoorank.zoo import Encoding, EncodingStore, ModelSpec, Target
+    from zoorank.zoo import EncodedSource, Encoding, EncodingStore, ModelSpec, Target
 
 BASELINE = "raw input"
 LOGITS = "logits"
@@ -54,55 +54,68 @@ class Run:
     batch_size: int
     device: str
 
-    def source(self, spec: ModelSpec, cuts: Sequence[str], watcher: Progress) -> SourceResult:
-        """Encode the target with one source and score it at each cut."""
+    @property
+    def needs_head(self) -> bool:
+        """Whether a score looks at what the source's own classifier says."""
+        return any(score.needs_head for score in self.scores)
+
+    def source(
+        self,
+        spec: ModelSpec,
+        cuts: Sequence[str],
+        watcher: Progress,
+        earlier: Array | None = None,
+    ) -> SourceResult:
+        """Encode the target with one source and score it at each cut.
+
+        Rows in ``earlier`` that the store holds are not encoded again.
+        """
+        encoded = self.encoded(spec, cuts, watcher, earlier=earlier)
+        if isinstance(encoded, SourceResult):
+            return encoded
+        by_cut = {encoding.cut: encoding for encoding in encoded.encodings}
+        logits = by_cut[LOGITS].load() if self.needs_head else None
+        rows = []
+        for encoding in asked_for(encoded, cuts):
+            watcher.scoring(spec.name, encoding.cut)
+            row = row_of(spec.name, encoding, encoded.note)
+            rows.append(self._scored(row, encoding.load(), logits))
+        return SourceResult(spec.name, tuple(rows), encoded.weights_sha256)
+
+    def encoded(
+        self,
+        spec: ModelSpec,
+        cuts: Sequence[str],
+        watcher: Progress,
+        *,
+        rows: Array | None = None,
+        earlier: Array | None = None,
+    ) -> EncodedSource | SourceResult:
+        """Encode all rows or some; a source that cannot be used gives the row that says so."""
         from zoorank.zoo import encode_source
 
-        needs_head = any(score.needs_head for score in self.scores)
         try:
-            encoded = encode_source(
+            return encode_source(
                 spec,
                 self.target,
-                cuts=(*cuts, LOGITS) if needs_head else cuts,
+                cuts=(*cuts, LOGITS) if self.needs_head else cuts,
                 store=self.store,
                 batch_size=self.batch_size,
                 device=self.device,
                 on_batch=lambda done, total: watcher.encoding(spec.name, done, total),
+                rows=rows,
+                earlier=earlier,
             )
         except (SourceError, UsageError) as error:
             failed = RankRow(None, spec.name, None, status="failed", note=str(error))
             mistake = error if isinstance(error, UsageError) else None
             return SourceResult(spec.name, (failed,), spec.sha256, mistake)
-        by_cut = {encoding.cut: encoding for encoding in encoded.encodings}
-        logits = by_cut[LOGITS].load() if needs_head else None
-        if LOGITS not in cuts:
-            by_cut.pop(LOGITS, None)
-        rows = []
-        for encoding in by_cut.values():
-            watcher.scoring(spec.name, encoding.cut)
-            rows.append(self._scored_cut(spec.name, encoding, logits, encoded.note))
-        return SourceResult(spec.name, tuple(rows), encoded.weights_sha256)
 
     def baseline(self) -> RankRow:
         """Score the raw input like an encoding, without any network."""
         raw = self.target.raw()
         row = RankRow(None, BASELINE, None, dim=raw.shape[1], parameters_kept=0, status="baseline")
         return self._scored(row, raw)
-
-    def _scored_cut(
-        self, model: str, encoding: Encoding, logits: Array | None, note: str
-    ) -> RankRow:
-        row = RankRow(
-            None,
-            model,
-            encoding.cut,
-            dim=encoding.dim,
-            parameters_kept=encoding.parameters_kept,
-            encode_seconds=encoding.seconds,
-            reused=encoding.reused,
-            note=note,
-        )
-        return self._scored(row, encoding.load(), logits)
 
     def _scored(self, row: RankRow, X: Array, logits: Array | None = None) -> RankRow:
         start = time.perf_counter()
@@ -113,10 +126,7 @@ class Run:
                 if logits is not None or not score.needs_head
             }
         except (ValueError, ArithmeticError, MemoryError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            note = "; ".join(filter(None, (row.note, reason)))
-            status: Status = "baseline" if row.status == "baseline" else "failed"
-            return replace(row, status=status, note=note)
+            return unscored(row, error)
         deciding = values.get(self.scores[0].key)
         return replace(
             row,
@@ -129,9 +139,41 @@ class Run:
 
     def _value(self, score: Score, X: Array) -> ScoreValue:
         value = score.compute(X, self.target.labels)
-        if not math.isfinite(value.value):
-            raise ValueError(f"{score.label} is {value.value}")
+        check_finite(score, value.value)
         return value
+
+
+def asked_for(encoded: EncodedSource, cuts: Sequence[str]) -> list[Encoding]:
+    """The encodings to rank, without the logits that are there for the sake of a score."""
+    return [each for each in encoded.encodings if each.cut != LOGITS or LOGITS in cuts]
+
+
+def row_of(model: str, encoding: Encoding, note: str) -> RankRow:
+    """What is known of an encoding before it is scored."""
+    return RankRow(
+        None,
+        model,
+        encoding.cut,
+        dim=encoding.dim,
+        parameters_kept=encoding.parameters_kept,
+        encode_seconds=encoding.seconds,
+        reused=encoding.reused,
+        note=note,
+    )
+
+
+def unscored(row: RankRow, error: Exception) -> RankRow:
+    """The row with the reason why it has no score."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    note = "; ".join(filter(None, (row.note, reason)))
+    status: Status = "baseline" if row.status == "baseline" else "failed"
+    return replace(row, status=status, note=note)
+
+
+def check_finite(score: Score, value: float) -> None:
+    """Refuse a value that no order can be made of."""
+    if not math.isfinite(value):
+        raise ValueError(f"{score.label} is {value}")
 
 
 def _first(score: Score, X: Array, logits: Array | None) -> Array:
