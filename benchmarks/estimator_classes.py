@@ -5,7 +5,7 @@ long part), the surrogate by brute force and by the index, timed, and then the d
 whose rows are looked up in the exact silhouettes instead of computing them again. Two tolerances:
 the first draw alone, and one that it has to grow for.
 
-    python benchmarks/estimator_classes.py [--classes 20000] [--seeds 400] [--sets ...] [--cache DIR]
+    python benchmarks/estimator_classes.py [--seeds 400] [--sets ...] [--cache DIR]
 """
 
 import argparse
