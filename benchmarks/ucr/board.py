@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 from measure import CUTS
-from picks import CONSENSUS, LABELS, PARTS, PROBE, VERIFIED, only, selected
+from picks import CONSENSUS, LABELS, PARTS, PROBE, SINGLE, VERIFIED, VERIFY, only, selected
 
 from zoorank.selection.board import Candidates, read_board
-from zoorank.selection.evaluate import Evaluation, evaluate_board
+from zoorank.selection.evaluate import RANDOM, SIZE, STATIC, Evaluation, evaluate_board
 from zoorank.selection.guidance import regime
 
 
@@ -28,21 +28,27 @@ class Study:
     plain : sequence of Candidates
         Single scores and the probe.
     tuned : dict
-        Accuracy by fine-tuning of those that were: by target, then by candidate.
+        Rows of tuned.csv, by target and candidate.
+    costs : sequence of dict
+        Rows of costs.csv.
     """
 
     rows: Sequence[dict[str, str]]
     plain: Sequence[Candidates]
     tuned: dict[tuple[str, str, str], dict[str, str]]
+    costs: Sequence[dict[str, str]]
 
     @classmethod
-    def read(cls, measurements: Path, tuned: Path) -> Study:
-        """Read the two files of measurements."""
+    def read(cls, folder: Path) -> Study:
+        """Read measurements.csv, tuned.csv and costs.csv."""
+        measurements = folder / "measurements.csv"
         rows = _read(measurements)
         keys = [key for key in LABELS if key in rows[0]]
         board = read_board(measurements, measurements, columns=[*keys, "parameters"])
-        by_key = {(row["target"], row["network"], row["cut"]): row for row in _read(tuned)}
-        return cls(rows, board, by_key)
+        by_key = {
+            (row["target"], row["network"], row["cut"]): row for row in _read(folder / "tuned.csv")
+        }
+        return cls(rows, board, by_key, _read(folder / "costs.csv"))
 
     @cached_property
     def sizes(self) -> dict[str, tuple[int, int]]:
@@ -104,7 +110,7 @@ class Study:
             replace(
                 each,
                 truth=np.array(
-                    [float(self.tuned[each.target, *name][column]) for name in each.names]
+                    [float(self.tuned[(each.target, *name)][column]) for name in each.names]
                 ),
             )
             for each in targets
@@ -112,32 +118,26 @@ class Study:
 
     @cached_property
     def seconds(self) -> dict[str, float]:
-        """Processor time of every score for all candidates of all targets."""
-        return {
-            key: sum(float(row[f"{key}_seconds"]) for row in self.rows)
-            for key in LABELS
-            if f"{key}_seconds" in self.rows[0]
-        }
+        """Processor time of every selector for all candidates of all targets.
 
-    @property
-    def consensus_seconds(self) -> float:
-        """Of the scores that vote."""
-        return sum(self.seconds[key] for key in PARTS)
-
-    @cached_property
-    def verify_seconds(self) -> float:
-        """Of consensus and then of heads on its first few."""
-        spent = {
-            (row["target"], row["network"], row["cut"]): float(row[f"{PROBE}_seconds"])
-            for row in self.rows
-        }
-        heads = 0.0
+        Timed was a sample of the candidates of each target; the others are taken to cost
+        the same on average.
+        """
+        total = dict.fromkeys([*SINGLE, PROBE, VERIFY], 0.0)
         for target in self.board:
-            first = np.argsort(-target.scores[CONSENSUS], kind="stable")[:VERIFIED]
-            heads += sum(spent[target.target, *target.names[i]] for i in first)
-        return self.consensus_seconds + heads
+            rows = [row for row in self.costs if row["target"] == target.target]
+            each = {key: np.mean([float(row[key]) for row in rows]) for key in (*SINGLE, PROBE)}
+            for key, mean in each.items():
+                total[key] += float(mean) * len(target.names)
+            total[VERIFY] += float(each[PROBE]) * VERIFIED
+        total[CONSENSUS] = sum(total[key] for key in PARTS)
+        total[VERIFY] += total[CONSENSUS]
+        return {**total, RANDOM: 0.0, SIZE: 0.0, STATIC: 0.0}
 
 
 def _read(path: Path) -> list[dict[str, str]]:
+    """Rows of a table; none where there is no such file yet."""
+    if not path.exists():
+        return []
     with path.open(encoding="utf-8") as stream:
         return list(csv.DictReader(stream))

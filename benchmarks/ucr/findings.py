@@ -1,2 +1,6 @@
-def introduction(*a): return "intro"
-def findings(*a): return "findings"
+def introduction(*a):
+    return "intro"
+
+
+def findings(*a):
+    return "findings"

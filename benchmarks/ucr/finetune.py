@@ -26,7 +26,17 @@ SEED = 0
 BATCH = 16
 RATE = 5e-5
 LEAST_EPOCHS, LEAST_STEPS = 5, 60  # tiny sets take more epochs to be tuned at all
-COLUMNS = ("target", "network", "cut", "drawn", "frozen", "tuned", "best_epoch", "epochs", "seconds")
+COLUMNS = (
+    "target",
+    "network",
+    "cut",
+    "drawn",
+    "frozen",
+    "tuned",
+    "best_epoch",
+    "epochs",
+    "seconds",
+)
 
 Candidate = tuple[str, str]
 
@@ -64,7 +74,8 @@ def jobs(targets: Iterable[str], n_rounds: int, picks: Iterable[Job]) -> list[Jo
         for network, cut in candidates
         if network != target
     ]
-    return list({job.key: job for job in [*picks, *wanted][::-1]}.values())[::-1]
+    drawn = {job.key for job in wanted}
+    return [*wanted, *(pick for pick in picks if pick.key not in drawn)]
 
 
 def tune_all(wanted: list[Job], data: Path, manifest: Path, kept: Path) -> list[dict[str, str]]:
@@ -152,8 +163,10 @@ def trained(kept: Path) -> dict[tuple[str, str, str], dict[str, str]]:
     """Earlier trainings; a last line that was cut off by a kill does not count."""
     if not kept.exists():
         return {}
-    lines = kept.read_text(encoding="utf-8").splitlines(keepends=True)
-    rows = csv.DictReader(line for line in lines if line.endswith("\n"))
+    whole, _, cut_off = kept.read_text(encoding="utf-8").rpartition("\n")
+    if cut_off:
+        kept.write_text(whole + "\n", encoding="utf-8")
+    rows = csv.DictReader(whole.splitlines())
     return {(row["target"], row["network"], row["cut"]): row for row in rows}
 
 

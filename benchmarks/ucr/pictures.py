@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib as mpl
 from board import Study
 from matplotlib.figure import Figure
-from picks import COMBINED, CONSENSUS, PROBE, SINGLE, VERIFY, label, points
+from picks import COMBINED, PROBE, label, points
 from second import HEAD, Second
 
 from zoorank.selection.evaluate import BASELINES, RANDOM, STATIC, Evaluation
@@ -52,8 +52,7 @@ def draw_regret(axes: Any, names: Sequence[str], found: Evaluation) -> None:
 def cost_picture(study: Study, path: Path) -> Path:
     """Regret against the time that all candidates take."""
     whole = study.seconds[PROBE]
-    spent = {key: study.seconds[key] for key in SINGLE if key in study.seconds}
-    spent |= {CONSENSUS: study.consensus_seconds, VERIFY: study.verify_seconds}
+    spent = {key: seconds for key, seconds in study.seconds.items() if seconds}
     figure = Figure(figsize=(7, 4.6), layout="constrained")
     axes = figure.add_subplot()
     for name in (RANDOM, STATIC):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from board import Study
 from finetune import Job
-from picks import CONSENSUS, PROBE, VERIFIED, first
+from picks import CONSENSUS, PROBE, first
 
 from zoorank.selection.agreement import agreement
 from zoorank.selection.board import Candidates

@@ -8,21 +8,19 @@ from pathlib import Path
 
 import numpy as np
 from board import Study
-from crossfit import MARGIN_CHOSEN, PLAIN, STEADY, Crossfit, crossfit
+from crossfit import Crossfit, crossfit
 from findings import findings, introduction
 from measure import CUTS
-from pictures import cost_picture, regret_picture
 from picks import (
     COMBINED,
     CONSENSUS,
-    LABELS,
     PROBE,
     SINGLE,
-    VERIFY,
     first,
     label,
     points,
 )
+from pictures import cost_picture, regret_picture
 from second import Second
 
 from zoorank.selection.evaluate import BASELINES, RANDOM, SIZE, STATIC, Difference, paired
@@ -31,9 +29,9 @@ from zoorank.selection.guidance import EVIDENCE
 Cells = Callable[[str], Iterable[str]]
 
 
-def write_tables(measurements: Path, tuned: Path, page: Path) -> Path:
+def write_tables(folder: Path, page: Path) -> Path:
     """Write the page with its pictures, and the evidence; return the page."""
-    study = Study.read(measurements, tuned)
+    study = Study.read(folder)
     second = Second.of(study)
     chosen = crossfit(study.board, [study.sizes[each.target][0] for each in study.board])
     regret_picture(study, second, page.with_name("ucr-study-regret.svg"))
@@ -43,7 +41,8 @@ def write_tables(measurements: Path, tuned: Path, page: Path) -> Path:
         findings(study, second, chosen),
         by_head(study),
         beside_heads(study, chosen),
-        *by_tuning(study, second),
+        in_sample(second),
+        picks_tuned(second),
         by_cut(study),
         by_kind(study),
         costs(study),
@@ -70,6 +69,11 @@ def table(head: Sequence[str], names: Iterable[str], cells: Cells) -> str:
     return "\n".join(lines)
 
 
+def section(title: str, said: str, *parts: str) -> str:
+    """A heading, what the table holds, and the table."""
+    return "\n\n".join([f"## {title}", said, *parts])
+
+
 def by_head(study: Study) -> str:
     """Every measure of every selector."""
     found = study.whole
@@ -87,16 +91,12 @@ def by_head(study: Study) -> str:
         ]
 
     head = ["regret@1", "reporting half", "@3", "@5", "best in top 1", "top 3", "MRR"]
-    return "\n".join(
-        [
-            "## Every selector, by the head",
-            "",
-            "Regret of the first pick in points with its 95 % bootstrap interval over targets, the "
-            "same on the reporting half, and of the best of the first three and five; p of a "
-            "paired test of the first pick against the best static source.",
-            "",
-            table([*head, "weighted τ", "ρ", "p"], in_order(study), cells),
-        ]
+    return section(
+        "Every selector, by the head",
+        "Regret of the first pick in points with its 95 % bootstrap interval over targets, the "
+        "same on the reporting half, and of the best of the first three and five; p of a paired "
+        "test of the first pick against the best static source.",
+        table([*head, "weighted τ", "ρ", "p"], in_order(study), cells),
     )
 
 
@@ -110,26 +110,19 @@ def beside_heads(study: Study, chosen: Crossfit) -> str:
 
     def cells(name: str) -> list[str]:
         mine = of(name)
-        half = "-"
-        if name not in extra:
-            half = difference(paired(mine[1::2], heads[1::2]))
+        half = "-" if name in extra else difference(paired(mine[1::2], heads[1::2]))
         return [f"{100 * mine.mean():.2f}", difference(paired(mine, heads)), half]
 
     names = sorted([*in_order(study), *extra], key=lambda name: of(name).mean())
-    return "\n".join(
-        [
-            "## Beside a cross-validated head on every candidate",
-            "",
-            "Regret less that of the head, target by target: below 0 the selector is better. 95 % "
-            "bootstrap interval over targets and p of the paired test. An interval that holds 0 is "
-            "within chance. What was *chosen on the other half* was chosen and reported "
-            f"{chosen.n_choices} times, on halves drawn at random, and each target counts only "
-            "where it had no part in the choice.",
-            "",
-            table(["regret", "less the head: all targets", "reporting half"], names, cells),
-            "",
-            chosen_text(chosen),
-        ]
+    return section(
+        "Beside a cross-validated head on every candidate",
+        "Regret less that of the head, target by target: below 0 the selector is better. 95 % "
+        "bootstrap interval over targets and p of the paired test; an interval that holds 0 is "
+        "within chance. What was *chosen on the other half* was chosen and reported "
+        f"{chosen.n_choices} times, on halves drawn at random, and each target counts only where "
+        "it had no part in the choice.",
+        table(["regret", "less the head: all targets", "reporting half"], names, cells),
+        chosen_text(chosen),
     )
 
 
@@ -147,61 +140,50 @@ def chosen_text(chosen: Crossfit) -> str:
     )
 
 
-def by_tuning(study: Study, second: Second) -> list[str]:
-    """By fine-tuning: the sample as a zoo of its own, and the picks out of all candidates."""
+def in_sample(second: Second) -> str:
+    """By fine-tuning, the sample as a zoo of its own."""
 
-    def in_sample(name: str) -> list[str]:
-        one = second.tuned[name].measures["regret@1"]
+    def cells(name: str) -> list[str]:
+        by_tuning, by_head = second.tuned[name].measures, second.head[name].measures
+        one = by_tuning["regret@1"]
         return [
             f"{100 * one.mean:.2f} [{100 * one.low:.1f}, {100 * one.high:.1f}]",
-            f"{100 * second.tuned[name].measures['regret@3'].mean:.2f}",
-            f"{second.tuned[name].measures['spearman'].mean:.3f}",
-            f"{points(second.head, name):.2f}",
-            f"{second.head[name].measures['spearman'].mean:.3f}",
+            f"{100 * by_tuning['regret@3'].mean:.2f}",
+            f"{by_tuning['spearman'].mean:.3f}",
+            f"{100 * by_head['regret@1'].mean:.2f}",
+            f"{by_head['spearman'].mean:.3f}",
         ]
 
-    def of_picks(name: str) -> list[str]:
-        by_tuning, by_head = second.picks[name]
-        return [f"{100 * by_tuning.mean():.2f}", f"{100 * by_head.mean():.2f}"] + [
-            "0" if name == RANDOM else difference(paired(by_tuning, second.picks[RANDOM][0]))
-        ]
-
-    names = sorted(
-        (score.name for score in second.tuned.scores), key=lambda n: points(second.tuned, n)
+    names = [score.name for score in second.tuned.scores]
+    return section(
+        "The sample, by fine-tuning",
+        second.sample_text(),
+        table(
+            ["regret@1 by fine-tuning", "@3", "ρ", "regret@1 by the head", "ρ"],
+            sorted(names, key=lambda name: points(second.tuned, name)),
+            cells,
+        ),
     )
-    sections = [
-        "\n".join(
-            [
-                "## The sample, by fine-tuning",
-                "",
-                second.sample_text(),
-                "",
-                table(
-                    ["regret@1 by fine-tuning", "@3", "ρ", "regret@1 by the head", "ρ"],
-                    names,
-                    in_sample,
-                ),
-            ]
-        )
-    ]
-    if second.picks:
-        picked = sorted(second.picks, key=lambda name: -second.picks[name][0].mean())
-        sections.append(
-            "\n".join(
-                [
-                    "## First picks out of all candidates, fine-tuned",
-                    "",
-                    second.picks_text(),
-                    "",
-                    table(
-                        ["accuracy, fine-tuned", "accuracy of the head", "more than random"],
-                        picked,
-                        of_picks,
-                    ),
-                ]
-            )
-        )
-    return sections
+
+
+def picks_tuned(second: Second) -> str:
+    """By fine-tuning, the first picks out of all candidates."""
+    random = second.picks[RANDOM][0]
+
+    def cells(name: str) -> list[str]:
+        by_tuning, by_head = second.picks[name]
+        more = "0" if name == RANDOM else difference(paired(by_tuning, random))
+        return [f"{100 * by_tuning.mean():.2f}", f"{100 * by_head.mean():.2f}", more]
+
+    return section(
+        "First picks out of all candidates, fine-tuned",
+        second.picks_text(),
+        table(
+            ["accuracy, fine-tuned", "accuracy of the head", "fine-tuned, more than random"],
+            sorted(second.picks, key=lambda name: -second.picks[name][0].mean()),
+            cells,
+        ),
+    )
 
 
 def by_cut(study: Study) -> str:
@@ -220,31 +202,25 @@ def by_cut(study: Study) -> str:
         ]
         return [*shares, f"{points(study.whole, name):.2f}", *lost]
 
-    lines = ["## Where to cut", "", "| cut | mean accuracy | holds a best candidate of |", "|---|--:|--:|"]
+    lines = ["| cut | mean accuracy | holds a best candidate of |", "|---|--:|--:|"]
     for cut, (board, found) in study.cuts.items():
         held = sum(each.truth.max() == top for each, top in zip(board, best, strict=True))
         mean = found[RANDOM].measures["pick"].mean
         lines.append(f"| {cut} | {mean:.3f} | {held} of {len(best)} targets |")
     lacks = [100 * (best.mean() - found.oracle) for _, found in study.cuts.values()]
-    return "\n".join(
-        [
-            *lines,
-            "",
-            f"The best network lacks {lacks[0]:.1f} points where all are cut at {CUTS[0]}, "
-            f"{lacks[1]:.1f} at {CUTS[1]} and {lacks[2]:.1f} at {CUTS[2]}. Below: where the "
-            "selectors cut, their regret when they choose network and cut, and when they choose "
-            "the network alone and all are cut alike, always to the best candidate of all.",
-            "",
-            table(
-                [
-                    *(f"cuts at {cut}" for cut in CUTS),
-                    "network and cut",
-                    *(f"all at {cut}" for cut in CUTS),
-                ],
-                in_order(study),
-                cells,
-            ),
-        ]
+    head = [
+        *(f"cuts at {cut}" for cut in CUTS),
+        "network and cut",
+        *(f"all at {cut}" for cut in CUTS),
+    ]
+    return section(
+        "Where to cut",
+        "\n".join(lines),
+        f"The best network lacks {lacks[0]:.1f} points where all are cut at {CUTS[0]}, "
+        f"{lacks[1]:.1f} at {CUTS[1]} and {lacks[2]:.1f} at {CUTS[2]}. Below: where the selectors "
+        "cut, their regret when they choose network and cut, and when they choose the network "
+        "alone and all are cut alike, always to the best candidate of all.",
+        table(head, in_order(study), cells),
     )
 
 
@@ -255,20 +231,18 @@ def by_kind(study: Study) -> str:
     def cells(name: str) -> list[str]:
         return [f"{points(found, name):.1f}" for found in study.kinds.values()]
 
-    return "\n".join(
-        [
-            "## By kind of target: mean regret of the first pick, in points",
-            "",
-            table(head, in_order(study), cells),
-        ]
+    return section(
+        "By kind of target",
+        "Mean regret of the first pick in points, by the head. Differences of a point or two "
+        "between so few targets say little.",
+        table(head, in_order(study), cells),
     )
 
 
 def costs(study: Study) -> str:
     """Processor time of each selector, beside that of a head on every candidate."""
-    whole = study.seconds[PROBE]
-    spent = {**study.seconds, CONSENSUS: study.consensus_seconds, VERIFY: study.verify_seconds}
-    spent |= {RANDOM: 0.0, SIZE: 0.0, STATIC: 0.0}
+    spent = study.seconds
+    whole = spent[PROBE]
 
     def cells(name: str) -> list[str]:
         return [
@@ -281,16 +255,13 @@ def costs(study: Study) -> str:
         (name for name in in_order(study) if name in spent),
         key=lambda name: (spent[name], points(study.whole, name)),
     )
-    return "\n".join(
-        [
-            "## What it costs, without encoding",
-            "",
-            "Seconds of one core for all candidates of all targets, and the share of what a head "
-            "on every candidate takes. A static source costs nothing on the target at hand; it "
-            "needs every candidate's accuracy on many others.",
-            "",
-            table(["seconds", "share", "regret@1"], names, cells),
-        ]
+    return section(
+        "What it costs, without encoding",
+        "Seconds of one core for all candidates of all targets, extrapolated from "
+        f"{len(study.costs)} of them, and the share of what a head on every candidate takes. A "
+        "static source costs nothing on the target at hand; it needs every candidate's accuracy "
+        "on many others.",
+        table(["seconds", "share", "regret@1"], names, cells),
     )
 
 

@@ -19,7 +19,7 @@ import sys
 
 import numpy as np
 
-from zoorank.scores.base import Array, Score, ScoreValue, checked
+from zoorank.scores.base import Array, Score, ScoreValue, as_floats, checked
 from zoorank.scores.spectrum import Spectrum
 
 STEPS = 1000
@@ -55,69 +55,86 @@ def logme(X: Array, labels: Array) -> ScoreValue:
     True
     """
     F, codes, n_classes = checked(X, labels)
-    spectrum = Spectrum.of(F)
-    parts = [maximum_evidence(spectrum, codes == c) / len(F) for c in range(n_classes)]
-    return ScoreValue(math.fsum(parts) / n_classes, per_class=tuple(parts))
+    indicators = (codes[:, None] == np.arange(n_classes)).astype(np.float64)
+    parts = maximum_evidence(Spectrum.of(F), indicators) / len(F)
+    return ScoreValue(math.fsum(parts) / n_classes, per_class=as_floats(parts))
 
 
-def maximum_evidence(spectrum: Spectrum, target: Array) -> float:
-    """Log evidence of one regression target at the best α and β.
+def maximum_evidence(spectrum: Spectrum, targets: Array) -> Array:
+    """Log evidence of regression targets, each at its best α and β.
 
     The fixed point of You et al. (2021): γ = Σ βσ²/(α + βσ²), α ← γ/‖m‖²,
-    β ← (n − γ)/‖Fm − y‖², in terms of t = α/β alone, on which m depends.
+    β ← (n − γ)/‖Fm − y‖², in terms of t = α/β alone, on which m depends. All targets
+    go through it together until each has arrived.
 
     Parameters
     ----------
     spectrum : Spectrum
-    target : ndarray of shape (n_samples,)
+    targets : ndarray of shape (n_samples, k)
 
     Returns
     -------
-    float
+    ndarray of shape (k,)
     """
-    y = target.astype(np.float64)
-    n, s = len(y), spectrum.squares
+    n, s = len(targets), spectrum.squares
+    lengths = np.einsum("ij,ij->j", targets, targets)
+    evidence = _noise(lengths, n)
     if not len(s):
-        return _noise(y)
-    z = np.square(spectrum.U.T @ y)
-    outside = max(float(y @ y - z.sum()), 0.0)
-    least = LEAST_RATIO * float(s[0])
-    t = float(s.mean())
-    for _ in range(STEPS):
-        fit, residual = _errors(s, z, outside, t)
-        gamma = float((s / (s + t)).sum())
-        free = float((t / (s + t)).sum()) + n - len(s)  # n − γ without its cancellation
-        following = max(gamma * residual / (fit * free), least) if fit > 0 else math.inf
-        if following > float(s[0]) / LEAST_RATIO:
-            return _noise(y)
-        if abs(following - t) <= TOLERANCE * t:
-            break
-        t = following
+        return evidence
+    z = np.square(spectrum.projected(targets)).T
+    outside = np.maximum(lengths - z.sum(axis=1), 0.0)
+    t, explains = _fixed_point(s, z, outside, n)
+    t, z, outside = t[explains], z[explains], outside[explains]
     fit, residual = _errors(s, z, outside, t)
     # β maximises the evidence for this t: n/β = ‖Fm − y‖² + t‖m‖².
-    beta = n / max(residual + t * fit, sys.float_info.min)
+    beta = n / np.maximum(residual + t * fit, sys.float_info.min)
     alpha = t * beta
     k = len(s)
-    return (
-        n / 2 * math.log(beta)
-        + k / 2 * math.log(alpha)
+    evidence[explains] = (
+        n / 2 * np.log(beta)
+        + k / 2 * np.log(alpha)
         - n / 2 * math.log(2 * math.pi)
         - beta / 2 * residual
         - alpha / 2 * fit
-        - float(np.log(alpha + beta * s).sum()) / 2
+        - np.log(alpha[:, None] + beta[:, None] * s).sum(axis=1) / 2
     )
+    return evidence
 
 
-def _noise(y: Array) -> float:
+def _fixed_point(s: Array, z: Array, outside: Array, n: int) -> tuple[Array, Array]:
+    """The t = α/β of each target, and whether the encoding explains any of it."""
+    t = np.full(len(z), float(s.mean()))
+    explains = np.ones(len(z), dtype=bool)
+    going = np.arange(len(z))
+    for _ in range(STEPS):
+        now = t[going]
+        fit, residual = _errors(s, z[going], outside[going], now)
+        shares = s / (s + now[:, None])
+        gamma = shares.sum(axis=1)
+        free = (now[:, None] / (s + now[:, None])).sum(axis=1) + n - len(s)  # n − γ, uncancelled
+        with np.errstate(divide="ignore", invalid="ignore"):
+            following = np.where(fit > 0, gamma * residual / (fit * free), np.inf)
+        following = np.maximum(following, LEAST_RATIO * float(s[0]))
+        nothing = following > float(s[0]) / LEAST_RATIO
+        explains[going[nothing]] = False
+        moved = np.abs(following - now) > TOLERANCE * now
+        t[going] = np.where(moved & ~nothing, following, now)
+        going = going[moved & ~nothing]
+        if not len(going):
+            break
+    return t, explains
+
+
+def _noise(lengths: Array, n: int) -> Array:
     """Log evidence where the encoding explains nothing: y is noise of its own size."""
-    return -len(y) / 2 * (math.log(2 * math.pi * float(y @ y) / len(y)) + 1)
+    return np.asarray(-n / 2 * (np.log(2 * math.pi * lengths / n) + 1))
 
 
-def _errors(s: Array, z: Array, outside: float, t: float) -> tuple[float, float]:
-    """‖m‖² and ‖Fm − y‖² at t = α/β."""
-    shrunk = s + t
-    fit = float((s * z / shrunk**2).sum())
-    return fit, float((z * (t / shrunk) ** 2).sum()) + outside
+def _errors(s: Array, z: Array, outside: Array, t: Array) -> tuple[Array, Array]:
+    """‖m‖² and ‖Fm − y‖² of each target at its t = α/β."""
+    shrunk = s + t[:, None]
+    fit = (s * z / shrunk**2).sum(axis=1)
+    return fit, (z * (t[:, None] / shrunk) ** 2).sum(axis=1) + outside
 
 
 SCORES = (Score("logme", None, "LogME", logme, cost="O(nd min(n, d))"),)
