@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from measure import CUTS
-from picks import CONSENSUS, LABELS, PARTS, PROBE, SINGLE, VERIFIED, VERIFY, only, selected
+from picks import CONSENSUS, IDS, LABELS, PARTS, PROBE, SINGLE, VERIFIED, VERIFY, only, selected
 
 from zoorank.selection.board import Candidates, read_board
 from zoorank.selection.evaluate import RANDOM, SIZE, STATIC, Evaluation, evaluate_board
@@ -40,7 +40,7 @@ class Study:
 
     @classmethod
     def read(cls, folder: Path) -> Study:
-        """Read measurements.csv, tuned.csv and costs.csv."""
+        """Read measurements.csv, tuned.csv and costs.csv, and ids.csv where it is there."""
         measurements = folder / "measurements.csv"
         rows = _read(measurements)
         keys = [key for key in LABELS if key in rows[0]]
@@ -133,6 +133,15 @@ class Study:
         total[CONSENSUS] = sum(total[key] for key in PARTS)
         total[VERIFY] += total[CONSENSUS]
         return {**total, RANDOM: 0.0, SIZE: 0.0, STATIC: 0.0}
+
+
+def with_ids(target: Candidates, rows: Sequence[dict[str, str]]) -> Candidates:
+    """The target with the score by the source's data, a distance, which knows no cut."""
+    ids = {row["network"]: -float(row["ids"]) for row in rows if row["target"] == target.target}
+    if not ids:
+        return target
+    mine = np.array([ids[network] for network, _ in target.names])
+    return replace(target, scores={**target.scores, IDS: mine})
 
 
 def _read(path: Path) -> list[dict[str, str]]:

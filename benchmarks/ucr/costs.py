@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 from finetune import rounds
-from measure import CUTS, HEAD, MOST_TRAIN, first_argument
+from measure import CUTS, HEAD, MOST_TRAIN, NO_SOURCE_DATA, first_argument
 
-from zoorank.scores import TABLE
 from zoorank.zoo import EncodingStore, encode_source, load_target, load_zoo
 
 ROUNDS = 2
@@ -48,7 +47,7 @@ def measure_costs(data: Path, manifest: Path, store: Path) -> list[Row]:
             X, logits = found[CUTS.index(cut)].load(), found[-1].load()
             row: Row = {"target": name, "network": network, "cut": cut}
             row |= {"n": train.n_samples, "K": len(train.classes), "d": X.shape[1]}
-            for score in TABLE:
+            for score in NO_SOURCE_DATA:
                 first = first_argument(score, X, logits)
                 row[score.key] = seconds(partial(score.compute, first, train.labels))
             rows.append(row)

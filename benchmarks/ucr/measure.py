@@ -14,6 +14,8 @@ from zoorank.zoo import EncodingStore, encode_source, load_target, load_zoo
 CUTS = ("layers.0", "layers.1", "penultimate")
 HEAD = "final"
 MOST_TRAIN, MOST_TEST = 250, 500
+# IDS looks at the data that a source was trained on, and at no encoding.
+NO_SOURCE_DATA = [score for score in TABLE if score.key != "ids"]
 
 Row = dict[str, str | int | float]
 
@@ -57,7 +59,7 @@ def measure(name: str, data: Path, manifest: Path, store: Path) -> list[Row]:
                 "d": at_train.dim,
                 "parameters": at_train.parameters_kept,
             }
-            for score in TABLE:
+            for score in NO_SOURCE_DATA:
                 first = first_argument(score, X, logits)
                 row[score.key] = score.compute(first, train.labels).value
             row["truth"] = head_accuracy(X, train.labels, at_test.load(), test.labels)

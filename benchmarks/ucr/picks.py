@@ -13,11 +13,12 @@ from zoorank.selection.consensus import Consensus, shares_beaten
 from zoorank.selection.evaluate import Evaluation
 from zoorank.selection.verification import MARGIN, first_within_noise
 
-PROBE = "probe"
+PROBE, IDS = "probe", "ids"
 LABELS = {score.key: score.label for score in TABLE}
-LABELS[PROBE] = "head on every candidate, cross-validated"
-# All scores but the one that trains a head for every candidate, which they are to replace.
-SINGLE = [key for key in LABELS if key != PROBE]
+LABELS |= {PROBE: "head on every candidate, cross-validated", IDS: "IDS, from the source's data"}
+# Without the one that trains a head for every candidate, which they are to replace, and
+# the one that wants the data that a source was trained on.
+SINGLE = [key for key in LABELS if key not in (PROBE, IDS)]
 PARTS = [part.key for part in Consensus.default().parts]
 VERIFIED = 5
 CONSENSUS = "consensus"

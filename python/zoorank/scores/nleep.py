@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import warnings
 
-import numpy as np
-
 from zoorank.scores.base import Array, Score, ScoreValue, checked
 from zoorank.scores.leep import expected_log_likelihood
-from zoorank.scores.spectrum import Spectrum
 
 VARIANCE_KEPT = 0.8
 COMPONENTS_A_CLASS = 5
@@ -46,13 +43,14 @@ def nleep(X: Array, labels: Array) -> ScoreValue:
     >>> nleep(X, np.arange(40) % 2).value > nleep(X, np.arange(40) // 20).value
     True
     """
+    from sklearn.decomposition import PCA
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
     F, codes, n_classes = checked(X, labels)
     if (F[0] == F).all():
         raise ValueError("all rows of X are equal; a mixture of Gaussians needs some spread")
-    projected = _projected(F - F.mean(axis=0))
+    projected = PCA(VARIANCE_KEPT, svd_solver="full").fit_transform(F)
     projected /= projected.std()  # the mixture's least variance is an absolute number
     mixture = GaussianMixture(
         max(2, min(COMPONENTS_A_CLASS * n_classes, len(F) // 2)), random_state=0
@@ -61,19 +59,6 @@ def nleep(X: Array, labels: Array) -> ScoreValue:
         warnings.simplefilter("ignore", ConvergenceWarning)
         posterior = mixture.fit(projected).predict_proba(projected)
     return ScoreValue(expected_log_likelihood(posterior, codes, n_classes))
-
-
-def _projected(centred: Array) -> Array:
-    """Principal components that hold the variance wanted; the largest loading of each is positive.
-
-    As scikit-learn has it, for signs move where the mixture starts.
-    """
-    spectrum = Spectrum.of(centred)
-    held = np.cumsum(spectrum.squares) / spectrum.squares.sum()
-    P = spectrum.components(int(np.searchsorted(held, VARIANCE_KEPT, side="right")) + 1)
-    loadings = centred.T @ P
-    largest = np.abs(loadings).argmax(axis=0)
-    return np.asarray(P * np.sign(loadings[largest, np.arange(P.shape[1])]))
 
 
 SCORES = (Score("nleep", None, "NLEEP", nleep, cost="O(nd min(n, d) + 5nKp²), p components"),)
