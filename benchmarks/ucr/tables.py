@@ -42,7 +42,7 @@ def write_tables(folder: Path, page: Path) -> Path:
         by_head(study),
         beside_heads(study, chosen),
         in_sample(second),
-        picks_tuned(second),
+        *([picks_tuned(second)] if second.picks else []),
         by_cut(study),
         by_kind(study),
         costs(study),

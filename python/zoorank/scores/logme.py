@@ -16,14 +16,18 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 
 import numpy as np
 
 from zoorank.scores.base import Array, Score, ScoreValue, as_floats, checked
 from zoorank.scores.spectrum import Spectrum
 
-STEPS = 1000
-TOLERANCE = 1e-8
+STEPS = 100
+TOLERANCE = 1e-10
+# Roots lie close together only where the steps between them are short.
+STEPS_AT_ONCE, LONGEST_STRIDE = 12.0, 1.0
+SHORTEST_STEP, LONGEST_STEP = 1e-8, 60.0
 # Where y lies in the span of F the noise vanishes and the evidence has no maximum.
 LEAST_RATIO = 1e-12
 
@@ -102,27 +106,70 @@ def maximum_evidence(spectrum: Spectrum, targets: Array) -> Array:
 
 
 def _fixed_point(s: Array, z: Array, outside: Array, n: int) -> tuple[Array, Array]:
-    """The t = α/β of each target, and whether the encoding explains any of it."""
-    t = np.full(len(z), float(s.mean()))
-    explains = np.ones(len(z), dtype=bool)
-    going = np.arange(len(z))
+    """The t = α/β of each target, and whether the encoding explains any of it.
+
+    The fixed point that the steps lead to is the first root, on their side of the start,
+    of their length on a scale of logarithms. Strides of several steps find it between two
+    places, and false position (the Illinois algorithm) on the spot, where the steps
+    themselves would be hundreds.
+    """
+    lowest, highest = (math.log(LEAST_RATIO**sign * float(s[0])) for sign in (1, -1))
+
+    def length(which: Array, u: Array) -> Array:
+        with np.errstate(divide="ignore"):
+            steps = np.log(_step(s, z[which], outside[which], np.exp(u), n)) - u
+        return np.asarray(np.clip(steps, -LONGEST_STEP, LONGEST_STEP))
+
+    every = np.arange(len(z))
+    u = np.full(len(z), math.log(float(s.mean())))
+    f = length(every, u)
+    far, f_far = u.copy(), f.copy()
+    going = every[f != 0]
+    while len(going):
+        stride = np.clip(STEPS_AT_ONCE * f[going], -LONGEST_STRIDE, LONGEST_STRIDE)
+        ahead = np.clip(u[going] + stride, lowest, highest)
+        f_ahead = length(going, ahead)
+        far[going], f_far[going] = ahead, f_ahead
+        inside = (ahead > lowest) & (ahead < highest) & (np.abs(f_ahead) > SHORTEST_STEP)
+        going = going[inside & (f_ahead * f[going] > 0)]
+        u[going], f[going] = far[going], f_far[going]
+    explains = ~((far == highest) & (f_far > 0))
+    outward = f * f_far > 0  # at the end of the scale, or as good as there
+    return np.exp(_root(length, u, f, far, f_far, every[~outward & (f_far != 0)])), explains
+
+
+def _root(
+    length: Callable[[Array, Array], Array],
+    u: Array,
+    f: Array,
+    far: Array,
+    f_far: Array,
+    going: Array,
+) -> Array:
+    """Where the length is 0, between u and far; far itself for those that do not go."""
+    found: Array = far.copy()
     for _ in range(STEPS):
-        now = t[going]
-        fit, residual = _errors(s, z[going], outside[going], now)
-        shares = s / (s + now[:, None])
-        gamma = shares.sum(axis=1)
-        free = (now[:, None] / (s + now[:, None])).sum(axis=1) + n - len(s)  # n − γ, uncancelled
-        with np.errstate(divide="ignore", invalid="ignore"):
-            following = np.where(fit > 0, gamma * residual / (fit * free), np.inf)
-        following = np.maximum(following, LEAST_RATIO * float(s[0]))
-        nothing = following > float(s[0]) / LEAST_RATIO
-        explains[going[nothing]] = False
-        moved = np.abs(following - now) > TOLERANCE * now
-        t[going] = np.where(moved & ~nothing, following, now)
-        going = going[moved & ~nothing]
         if not len(going):
             break
-    return t, explains
+        a, b, f_a, f_b = u[going], far[going], f[going], f_far[going]
+        middle = (a * f_b - b * f_a) / (f_b - f_a)
+        f_middle = length(going, middle)
+        found[going] = middle
+        crossed = f_middle * f_b < 0
+        # The end that stays where it was twice loses half its weight.
+        u[going], f[going] = np.where(crossed, b, a), np.where(crossed, f_b, f_a / 2)
+        far[going], f_far[going] = middle, f_middle
+        going = going[(np.abs(f_middle) > TOLERANCE) & (np.abs(middle - u[going]) > TOLERANCE)]
+    return found
+
+
+def _step(s: Array, z: Array, outside: Array, t: Array, n: int) -> Array:
+    """The t that follows; infinite where the encoding explains nothing."""
+    fit, residual = _errors(s, z, outside, t)
+    gamma = (s / (s + t[:, None])).sum(axis=1)
+    free = (t[:, None] / (s + t[:, None])).sum(axis=1) + n - len(s)  # n − γ, uncancelled
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(fit > 0, gamma * residual / (fit * free), np.inf))
 
 
 def _noise(lengths: Array, n: int) -> Array:
