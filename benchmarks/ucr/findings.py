@@ -6,7 +6,7 @@ import numpy as np
 from board import Study
 from crossfit import FAMILY, MARGIN_CHOSEN, PLAIN, STEADY, Crossfit
 from measure import CUTS
-from picks import CONSENSUS, PARTS, PROBE, SINGLE, VERIFIED, VERIFY, label, points
+from picks import CONSENSUS, IDS, PARTS, PROBE, SINGLE, VERIFIED, VERIFY, label, points
 from second import HEAD, Second
 
 from zoorank.selection.evaluate import RANDOM, STATIC, Difference, Evaluation, paired
@@ -25,17 +25,18 @@ its three blocks, so a target has 105 candidates. Scores see encodings of TRAIN 
   candidate;
 - **fine-tuning**: a head on the frozen prefix, then head and prefix together at rates that fall
   with depth, stopped early by a quarter of TRAIN that is held out, as `zoorank verify` trains;
-  for a sample of candidates that chance has drawn, and for the first picks of all selectors.
+  for a sample of candidates that chance has drawn, and for the first picks of a few selectors.
 
 *Regret* is what the pick lacks, in points of accuracy, to the best candidate of its target.
 Equal scores are shared out: a score that is the same for all is exactly a random pick.
 
 Every table has the same rows. *Random* and *the best static source* (the candidate that was
 best on the other targets) need no score, *parameter count* takes the largest prefix.
-*Consensus*, the default of `zoorank rank`, is the mean rank by {parts}. *Consensus, then heads*
-is `zoorank verify` without its fine-tuning: consensus ranks, heads are cross-validated on its
-first {verified}, and the first keeps its place unless another head is two standard errors
-better. What both are held against is a head cross-validated on *every* candidate.
+*Consensus*, the default of `zoorank rank`, is the mean rank by {parts}.
+*Consensus, then heads* is `zoorank verify` without its fine-tuning: consensus ranks, heads are
+cross-validated on its first {verified}, and the first keeps its place unless another head is
+two standard errors better. What both are held against is a head cross-validated on *every*
+candidate.{ids}
 
 The four votes are those that a pilot on UCR data had proposed before this study; nothing was
 chosen by these figures but the two standard errors, and what a clean choice of them is worth
@@ -51,13 +52,25 @@ def introduction(study: Study, second: Second) -> str:
     """What was done."""
     n, k = np.array(list(study.sizes.values())).T
     names = [label(key) for key in PARTS]
-    text = INTRO.format(parts=f"{', '.join(names[:-1])} and {names[-1]}", verified=VERIFIED)
+    text = INTRO.format(
+        parts=f"{', '.join(names[:-1])} and {names[-1]}", verified=VERIFIED, ids=of_ids(study)
+    )
     measured = (
         f"Measured: {len(n)} targets with {n.min()} to {n.max()} samples of TRAIN (median "
         f"{np.median(n):.0f}) in {k.min()} to {k.max()} classes; {len(study.rows)} pairs of a "
         f"target and a candidate by the head, {len(second.rows)} by fine-tuning."
     )
     return f"{text}\n\n{measured}\n\n![Regret of every selector](ucr-study-regret.svg)"
+
+
+def of_ids(study: Study) -> str:
+    """What the score by the source's data is, where it was measured."""
+    if IDS not in study.plain[0].scores:
+        return ""
+    return (
+        " *IDS* looks at no network but at the data that it was trained on, so it knows no cut:\n"
+        "equal for the three cuts of a network, it is shared out among them."
+    )
 
 
 def findings(study: Study, second: Second, chosen: Crossfit) -> str:
@@ -183,12 +196,16 @@ def by_tuning(tuned: Evaluation) -> str:
 
 def picks_tuned(second: Second) -> str:
     """First picks out of all candidates by the second truth."""
-    mine, heads, random = (second.picks[name][0] for name in (CONSENSUS, PROBE, RANDOM))
+    picks = second.picks
+    mine, heads, random = (picks[name] for name in (CONSENSUS, PROBE, RANDOM))
+    others = ", ".join(
+        f"{label(name)} {100 * picks[name].mean():.1f}" for name in picks if name != CONSENSUS
+    )
     return (
-        f"First picks out of all candidates, fine-tuned: {100 * mine.mean():.1f} % by consensus, "
-        f"{100 * heads.mean():.1f} % by a head on every candidate, {100 * random.mean():.1f} % by "
-        f"chance. Consensus is {verdict(paired(random, mine), 'than chance ', gain=True)} and "
-        f"{verdict(paired(heads, mine), HEADS, gain=True)}."
+        "First picks out of all 105 candidates, fine-tuned, have on average, in per cent: "
+        f"consensus {100 * mine.mean():.1f}, {others} (random: the mean of the sample). Consensus "
+        f"is {verdict(paired(random, mine), 'than a random pick ')} and "
+        f"{verdict(paired(heads, mine), HEADS)}."
     )
 
 
@@ -210,22 +227,18 @@ def compared(found: Evaluation, name: str, other: str) -> Difference:
     return paired(found[name].regrets, found[other].regrets)
 
 
-def verdict(found: Difference, than: str = "", *, gain: bool = False) -> str:
+def verdict(found: Difference, than: str = "") -> str:
     """By how much it is better, and whether that is more than chance.
 
     Parameters
     ----------
     found : Difference
-        Of what is lost; less is better.
+        Of what is lost, or of what the other gains; less is better.
     than : str
         Than what, with a space after it.
-    gain : bool
-        Whether the difference is of what the other gains, so that its sign is the same.
     """
     how = "better" if found.mean < 0 else "worse"
     told = "within chance" if found.low <= 0 <= found.high else "more than chance"
     span = f"{100 * found.low:+.1f} to {100 * found.high:+.1f}"
-    if gain:
-        span = f"{-100 * found.high:+.1f} to {-100 * found.low:+.1f}"
-    p = "p < 0.001" if found.p < 0.001 else f"p = {found.p:.2f}"
+    p = "p < 0.001" if found.p < 0.001 else f"p = {found.p:.3f}"
     return f"{how} {than}by {abs(100 * found.mean):.2f} ({span}, {p}; {told})"

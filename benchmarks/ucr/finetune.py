@@ -3,8 +3,8 @@
 Every target gets the same candidates, drawn once by a fixed seed with as many at each cut,
 so nothing that a score says decides who is tried; a target's own network is left out here
 too. Rounds of one candidate a cut are trained for all targets before the next begins, so the
-work may be stopped after any round. The selectors' own first picks follow, so that these can
-be compared beyond the sample. The training is that of ``zoorank verify``.
+work may be stopped after any round. The first picks of a few selectors follow, so that these
+can be compared beyond the sample. The training is that of ``zoorank verify``.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from board import Study
 from finetune import Job
-from picks import CONSENSUS, PROBE, first
+from picks import CONSENSUS, PROBE, VERIFY, first
 
 from zoorank.selection.agreement import agreement
 from zoorank.selection.board import Candidates
@@ -24,7 +24,9 @@ from zoorank.selection.evaluate import (
 
 HEAD = "the head's accuracy on TEST, seen"
 
-Picks = dict[str, tuple[np.ndarray, np.ndarray]]
+PICKED = (CONSENSUS, VERIFY, PROBE, STATIC, "euclidean", "cosine")
+
+Picks = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,9 @@ class Second:
     of_head : Difference
         Regret by fine-tuning of the candidate with the best head on TEST, less that of
         a random pick.
-    picks : dict of str to (ndarray, ndarray)
-        Accuracy by fine-tuning and by the head of the first pick of each selector out of
-        all candidates, by target; of a random pick it is the mean over the sample.
+    picks : dict of str to ndarray
+        Accuracy by fine-tuning of the first pick out of all candidates, by target, for a
+        few selectors; of a random pick it is the mean over the sample.
     rows : sequence of dict
         Of tuned.csv.
     """
@@ -74,15 +76,16 @@ class Second:
 
     def sample_text(self) -> str:
         """What the sample is, and how far the two truths agree."""
-        head = self.tuned[HEAD].measures
+        least, most = min(self.tuned.n_candidates), max(self.tuned.n_candidates)
+        lost = 100 * self.tuned[HEAD].measures["regret@1"].mean
         return (
-            f"{self.tuned.n_candidates[0]} or {max(self.tuned.n_candidates)} candidates for each "
-            "target, drawn by chance with as many at each cut, are a zoo of their own; consensus "
-            "ranks these alone. The best has a mean accuracy of "
+            f"{least} or {most} candidates for each target, drawn by chance with as many at each "
+            "cut, are a zoo of their own, in which every selector picks; the first pick has to "
+            "beat few, so regrets are smaller. The best has a mean accuracy of "
             f"{self.tuned.oracle:.4f} by fine-tuning and {self.head.oracle:.4f} by the head. The "
-            f"two truths agree with ρ = {self.agreement:.2f} on average, and who took the best "
-            f"head on TEST would lack {100 * head['regret@1'].mean:.2f} points by fine-tuning: "
-            "that is how much of a selector's regret is the difference of the truths, and chance."
+            f"two truths agree with ρ = {self.agreement:.2f} on average. Who took the best head on "
+            f"TEST would lack {lost:.2f} points by fine-tuning: so much of a selector's regret is "
+            "the difference of the truths, and chance."
         )
 
     def change_text(self) -> str:
@@ -99,26 +102,12 @@ class Second:
             "stands."
         )
 
-    def picks_text(self) -> str:
-        """What the second table holds."""
-        return (
-            "The first pick of each selector out of all candidates, fine-tuned; equal scores go "
-            "to the smaller prefix, as `rank` has it. *Random* is the mean of the sample. The last "
-            "column is paired by target, with its 95 % interval and p."
-        )
-
 
 def wanted_picks(study: Study) -> list[Job]:
-    """The first pick of every selector for every target, those that matter most first."""
-    jobs = {}
-    named = _with_static(study)
-    keys = list(named[0].scores)
-    for key in sorted(keys, key=lambda key: key not in (CONSENSUS, PROBE)):
-        for target in named:
-            name = target.names[first(target, target.scores[key])]
-            job = Job(target.target, *name, drawn=0)
-            jobs[job.key] = job
-    return list(jobs.values())
+    """The first pick of the selectors that matter most, for every target."""
+    board = _with_static(study)
+    picks = [(each, each.names[first(each, each.scores[key])]) for key in PICKED for each in board]
+    return list(dict.fromkeys(Job(each.target, *name, drawn=0) for each, name in picks))
 
 
 def _with_head(target: Candidates) -> Candidates:
@@ -142,23 +131,18 @@ def _agreement(board: Sequence[Candidates], others: Sequence[Candidates]) -> flo
 
 
 def _picks(study: Study) -> Picks:
-    """Accuracy of every selector's first pick, where all of them were fine-tuned."""
-    board = _with_static(study)
+    """Accuracy by fine-tuning of first picks out of all candidates; nothing if some is missing.
+
+    Equal scores go to the smaller prefix, as `rank` has it.
+    """
     found: Picks = {}
-    for key in board[0].scores:
-        chosen = [first(each, each.scores[key]) for each in board]
-        keys = [(each.target, *each.names[i]) for each, i in zip(board, chosen, strict=True)]
-        if all(name in study.tuned for name in keys):
-            name = "parameter count" if key == "parameters" else key
-            found[name] = (
-                np.array([float(study.tuned[name]["tuned"]) for name in keys]),
-                np.array([each.truth[i] for each, i in zip(board, chosen, strict=True)]),
-            )
-    if not found:
-        return {}
+    for key in PICKED:
+        keys = [
+            (each.target, *each.names[first(each, each.scores[key])])
+            for each in _with_static(study)
+        ]
+        if not all(name in study.tuned for name in keys):
+            return {}
+        found[key] = np.array([float(study.tuned[name]["tuned"]) for name in keys])
     by_tuning = study.by_tuning(study.sample)
-    found[RANDOM] = (
-        np.array([each.truth.mean() for each in by_tuning]),
-        np.array([each.truth.mean() for each in study.sample]),
-    )
-    return found
+    return {**found, RANDOM: np.array([each.truth.mean() for each in by_tuning])}

@@ -4,10 +4,10 @@
 
 Each target's own network is left out. Scores see TRAIN alone. The first truth is the accuracy
 on TEST of a logistic head on the frozen encoding, for every candidate; the second that of a
-short fine-tuning, for a sample of them and for the selectors' picks. The data are looked for
-in ZOORANK_DATA, else in shared/data beside the project. What is in measurements.csv, tuned.csv
-and costs.csv beside this file is not measured again, nor is what a run that was stopped had
-done; remove a file to make it anew. The tables end up in docs/ucr-study.md.
+short fine-tuning, for a sample of them and for the picks of a few selectors. The data are
+looked for in ZOORANK_DATA, else in shared/data beside the project. What is in measurements.csv,
+tuned.csv and costs.csv beside this file is not measured again, nor is what a run that was
+stopped had done; remove a file to make it anew. The tables end up in docs/ucr-study.md.
 """
 
 from __future__ import annotations

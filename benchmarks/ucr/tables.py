@@ -42,7 +42,6 @@ def write_tables(folder: Path, page: Path) -> Path:
         by_head(study),
         beside_heads(study, chosen),
         in_sample(second),
-        *([picks_tuned(second)] if second.picks else []),
         by_cut(study),
         by_kind(study),
         costs(study),
@@ -161,26 +160,6 @@ def in_sample(second: Second) -> str:
         table(
             ["regret@1 by fine-tuning", "@3", "ρ", "regret@1 by the head", "ρ"],
             sorted(names, key=lambda name: points(second.tuned, name)),
-            cells,
-        ),
-    )
-
-
-def picks_tuned(second: Second) -> str:
-    """By fine-tuning, the first picks out of all candidates."""
-    random = second.picks[RANDOM][0]
-
-    def cells(name: str) -> list[str]:
-        by_tuning, by_head = second.picks[name]
-        more = "0" if name == RANDOM else difference(paired(by_tuning, random))
-        return [f"{100 * by_tuning.mean():.2f}", f"{100 * by_head.mean():.2f}", more]
-
-    return section(
-        "First picks out of all candidates, fine-tuned",
-        second.picks_text(),
-        table(
-            ["accuracy, fine-tuned", "accuracy of the head", "fine-tuned, more than random"],
-            sorted(second.picks, key=lambda name: -second.picks[name][0].mean()),
             cells,
         ),
     )
