@@ -15,6 +15,8 @@ FACTS = {
     "encoding": X,
     "source_probabilities": rng.dirichlet(np.ones(4), 30),
     "source_labels": rng.integers(0, 4, 30),
+    "prototypes": rng.normal(size=(3, 1, 8)),
+    "source_prototypes": rng.normal(size=(4, 1, 6)),
 }
 
 

@@ -14,6 +14,7 @@ from zoorank.errors import UsageError
 from zoorank.scores import (
     gbc,
     hscore,
+    ids,
     knn,
     leep,
     logme,
@@ -41,6 +42,7 @@ TABLE: tuple[Score, ...] = (
     *parc.SCORES,
     *leep.SCORES,
     *nce.SCORES,
+    *ids.SCORES,
 )
 
 

@@ -13,7 +13,14 @@ from zoorank.engine.arrays import as_matrix
 from zoorank.engine.labels import number_classes
 
 Array = npt.NDArray[Any]
-Need = Literal["encoding", "source_probabilities", "source_labels", "labels"]
+Need = Literal[
+    "encoding",
+    "source_probabilities",
+    "source_labels",
+    "labels",
+    "prototypes",
+    "source_prototypes",
+]
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,10 @@ class Score:
         - ``"source_probabilities"`` of shape ``(n_samples, n_source_classes)``, which
           the source gives its own classes on the target's samples;
         - ``"source_labels"`` of shape ``(n_samples,)``, the likeliest of them;
-        - ``"labels"`` of shape ``(n_samples,)``, those of the target.
+        - ``"labels"`` of shape ``(n_samples,)``, those of the target;
+        - ``"prototypes"`` of shape ``(n_classes, n_variables, length)``, a time series
+          for each class of the target;
+        - ``"source_prototypes"``, the same of the data that the source was trained on.
     cost : str
         Work for n samples, d features, K classes and Z classes of the source.
     identity : str
@@ -85,6 +95,11 @@ class Score:
     def needs_head(self) -> bool:
         """Whether it looks at what the source's own classifier says."""
         return not {"source_probabilities", "source_labels"}.isdisjoint(self.needs)
+
+    @property
+    def needs_source_data(self) -> bool:
+        """Whether it looks at the data that the source was trained on."""
+        return "source_prototypes" in self.needs
 
     @property
     def varies_with_cut(self) -> bool:
