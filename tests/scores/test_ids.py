@@ -30,8 +30,9 @@ def ids(X, y, X_source, y_source):
 def test_agrees_with_the_definition(lengths):
     target, source = make(15, lengths[0], 3, seed=1), make(14, lengths[1], 2, seed=2, bumps=2)
     direct = [reference.prototypes(*data) for data in (target, source)]
-    for found, expected in zip(map(class_prototypes, *zip(target, source)), direct, strict=True):
-        np.testing.assert_allclose(found[:, 0], np.array(expected)[:, :, 0], atol=1e-9)
+    for data, expected in zip((target, source), direct, strict=True):
+        found = class_prototypes(*data)[:, 0]
+        np.testing.assert_allclose(found, np.array(expected)[:, :, 0], atol=1e-9)
     value = ids(*target, *source)
     nearest = [min(reference.dtw(p, q) for q in direct[1]) for p in direct[0]]
     np.testing.assert_allclose(value.per_class, nearest, atol=1e-9)
@@ -83,7 +84,7 @@ def test_large_classes_are_drawn_from_and_the_draw_is_the_same_each_time(monkeyp
 
 
 def test_constant_series_and_single_ones_are_no_trouble():
-    X, y = make(5, 12, 2, seed=9)
+    X, _ = make(5, 12, 2, seed=9)
     X[4] = 7
     found = class_prototypes(X, np.array([0, 0, 0, 1, 2]))
     np.testing.assert_allclose(found[1, 0], reference.standardise(X[3]), atol=1e-6)

@@ -63,7 +63,9 @@ def class_prototypes(X: Array, labels: Array) -> Array:
     """
     series = _standardised(_series(np.asarray(X)))
     _, codes = number_classes(labels, len(series))
-    return np.stack([_barycentre(series[rows]) for rows in _members(codes)]).transpose(0, 2, 1)
+    found = np.stack([_barycentre(series[rows]) for rows in _members(codes)])
+    prototypes: Array = found.transpose(0, 2, 1)
+    return prototypes
 
 
 def inter_dataset_distance(prototypes: Array, source_prototypes: Array) -> ScoreValue:
@@ -118,7 +120,7 @@ def _series(X: Array) -> Array:
         )
     if X.shape[-1] > MOST_STEPS:
         raise ValueError(f"series of {X.shape[-1]} steps; at most {MOST_STEPS} are aligned")
-    series = np.asarray(X, dtype=np.float64).reshape(len(X), -1, X.shape[-1])
+    series: Array = np.asarray(X, dtype=np.float64).reshape(len(X), -1, X.shape[-1])
     finite = np.isfinite(series).all(axis=(1, 2))
     if not finite.all():
         row = int(np.argmin(finite))
@@ -133,7 +135,7 @@ def _standardised(series: Array) -> Array:
     deviation = centred.std(axis=-1, keepdims=True)
     flat = deviation <= 1e-12 * np.abs(series).max(axis=-1, keepdims=True)
     scaled: Array = np.where(flat, 0.0, centred / np.where(flat, 1.0, deviation))
-    return scaled.transpose(0, 2, 1)
+    return np.swapaxes(scaled, 1, 2)
 
 
 def _members(codes: Array) -> Iterator[Array]:
@@ -148,13 +150,13 @@ def _members(codes: Array) -> Iterator[Array]:
 
 def _barycentre(series: Array) -> Array:
     metrics, barycenters = _tslearn()
+    medoid: Array = series[(metrics.cdist_dtw(series) ** 2).sum(axis=0).argmin()]
     if len(series) == 1:
-        return series[0]
-    medoid = (metrics.cdist_dtw(series) ** 2).sum(axis=0).argmin()
+        return medoid
     # tslearn's other way to the same barycentre keeps two matrices of steps times steps
     # for every series.
     found: Array = barycenters.dtw_barycenter_averaging_petitjean(
-        series, init_barycenter=series[medoid], max_iter=ROUNDS
+        series, init_barycenter=medoid, max_iter=ROUNDS
     )
     return found
 

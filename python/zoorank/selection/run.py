@@ -6,14 +6,16 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoorank.errors import SourceError, UsageError
+from zoorank.errors import DataError, SourceError, UsageError
 from zoorank.scores import Score, ScoreValue
 from zoorank.scores.base import Array, Need
 from zoorank.selection.progress import Progress
+from zoorank.selection.prototypes import Prototypes
 from zoorank.selection.ranking import RankRow, Status
 
 if TYPE_CHECKING:
@@ -56,11 +58,17 @@ class Run:
     batch_size: int
     device: str
 
+    @cached_property
+    def prototypes(self) -> Prototypes:
+        """Of the target and of the sources' data."""
+        return Prototypes(self.target, self.store)
+
     def source(self, spec: ModelSpec, cuts: Sequence[str], watcher: Progress) -> SourceResult:
         """Encode the target with one source and score it at each cut."""
         from zoorank.zoo import encode_source
 
         needs_head = any(score.needs_head for score in self.scores)
+        compared, lacking = self._compared(spec)
         try:
             encoded = encode_source(
                 spec,
@@ -83,8 +91,9 @@ class Run:
         rows = []
         for encoding in by_cut.values():
             watcher.scoring(spec.name, encoding.cut)
-            row = _row_of(spec.name, encoding, encoded.note)
-            rows.append(self._scored(row, {**facts, "encoding": encoding.load()}, known))
+            row = _row_of(spec.name, encoding, "; ".join(filter(None, (encoded.note, lacking))))
+            whole = {**facts, **compared, "encoding": encoding.load()}
+            rows.append(self._scored(row, whole, known))
         return SourceResult(spec.name, tuple(rows), encoded.weights_sha256)
 
     def baseline(self) -> RankRow:
@@ -102,6 +111,17 @@ class Run:
             facts["source_labels"] = logits.argmax(axis=1)
         return facts
 
+    def _compared(self, spec: ModelSpec) -> tuple[Facts, str]:
+        """What scores may look at of the source's own data, or why there is nothing."""
+        asking = [score.label for score in self.scores if score.needs_source_data]
+        if not asking:
+            return {}, ""
+        try:
+            source = self.prototypes.of_source(spec)
+            return {"prototypes": self.prototypes.of_target(), "source_prototypes": source}, ""
+        except (DataError, UsageError) as error:
+            return {}, f"no {', '.join(asking)}: {error}"
+
     def _scored(self, row: RankRow, facts: Facts, known: dict[str, ScoreValue]) -> RankRow:
         start = time.perf_counter()
         try:
@@ -114,6 +134,7 @@ class Run:
         deciding = values.get(self.scores[0].key)
         return replace(
             row,
+            status=row.status if deciding or row.status == "baseline" else "failed",
             score=deciding.value if deciding else None,
             half_width=deciding.half_width if deciding else 0.0,
             scores={key: value.value for key, value in values.items()},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from zoorank.zoo.data.named import read_named
 from zoorank.zoo.data.series import read_ts, read_tsv
 from zoorank.zoo.hints import hint
 from zoorank.zoo.image_files import ImageFiles
+from zoorank.zoo.paths import is_named
 from zoorank.zoo.target import Kind, Target, fingerprint
 
 _EXTENSIONS = (".npz", ".npy", ".tsv", ".ts")
@@ -94,7 +94,7 @@ def _read(data: Any, split: str) -> tuple[Labelled, str]:
     if not isinstance(data, str | os.PathLike):
         allowed = "a path, (X, labels), a mapping or a name such as 'sklearn:digits'"
         raise UsageError(f"data of type {type(data).__name__}; allowed: {allowed}")
-    if isinstance(data, str) and re.match(r"\w{2,}:", data):
+    if isinstance(data, str) and is_named(data):
         return read_named(data), data
     path = Path(data).expanduser()
     if not path.exists():
