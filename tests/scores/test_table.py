@@ -64,8 +64,8 @@ def test_undefined_scores_raise():
     ("name", "metric", "message"),
     [
         ("silhouete", None, "unknown score 'silhouete'; did you mean 'silhouette'?"),
-        ("silhouette", "cosin", "unknown metric 'cosin'; did you mean 'cosine'? Allowed: cosine, "),
-        ("silhouette", "zzz", "unknown metric 'zzz'. Allowed: cosine, euclidean, sqeuclidean, man"),
+        ("silhouette", "cosin", "unknown metric 'cosin'; did you mean 'cosine'? allowed: cosine, "),
+        ("silhouette", "zzz", "unknown metric 'zzz'; allowed: cosine, euclidean, sqeuclidean, man"),
     ],
 )
 def test_unknown_names_are_met_with_what_is_allowed(name, metric, message):

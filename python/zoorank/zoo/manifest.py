@@ -10,8 +10,8 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from zoorank.errors import ManifestError
+from zoorank.hints import hint
 from zoorank.zoo.frozen import Fault, Frozen, Key, custom, find_faults, join
-from zoorank.zoo.hints import hint
 from zoorank.zoo.lines import find_line
 from zoorank.zoo.paths import expand, expand_data
 from zoorank.zoo.specs import (

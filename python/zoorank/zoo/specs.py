@@ -22,8 +22,8 @@ from pydantic import (
     model_validator,
 )
 
+from zoorank.hints import hint
 from zoorank.zoo.frozen import Frozen, custom, explain
-from zoorank.zoo.hints import hint
 from zoorank.zoo.paths import expand_data
 from zoorank.zoo.sources import SOURCES, WeightsSource
 

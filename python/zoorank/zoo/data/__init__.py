@@ -11,12 +11,12 @@ from typing import Any, get_args
 import numpy as np
 
 from zoorank.errors import DataError, UsageError
+from zoorank.hints import guess, hint
 from zoorank.zoo.data.arrays import SPLITS, from_mapping, from_pair, read_npy, read_npz
 from zoorank.zoo.data.folder import read_folder
 from zoorank.zoo.data.labelled import Labelled, check, kind_of
 from zoorank.zoo.data.named import read_named
 from zoorank.zoo.data.series import read_ts, read_tsv
-from zoorank.zoo.hints import hint
 from zoorank.zoo.image_files import ImageFiles
 from zoorank.zoo.paths import is_named
 from zoorank.zoo.target import Kind, Target, fingerprint
@@ -121,8 +121,8 @@ def _read_path(path: Path, split: str) -> Labelled:
 def _neighbour(path: Path) -> str:
     folder = path.parent
     names = [other.name for other in folder.iterdir()] if folder.is_dir() else []
-    near = hint(path.name, names).partition(" allowed:")[0]
-    return f"; {near}" if near.startswith("did") else ""
+    near = guess(path.name, names).rstrip()
+    return f"; {near}" if near else ""
 
 
 def _stratified(labels: np.ndarray, limit: int) -> np.ndarray:
