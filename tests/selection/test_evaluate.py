@@ -157,7 +157,12 @@ def test_intervals_hold_the_mean():
 @pytest.mark.parametrize(
     ("scores", "truth", "options", "message"),
     [
-        (LONG, LONG, {"columns": ["god"]}, "no column 'god' of numbers; did you mean 'good'? allowed: good, bad"),
+        (
+            LONG,
+            LONG,
+            {"columns": ["god"]},
+            "no column 'god' of numbers; did you mean 'good'?",
+        ),
         (LONG, LONG, {"lower_is_better": ["x"]}, "has no score 'x'; allowed: good, bad"),
         (LONG, LONG, {"truth_column": "acc"}, "no column 'acc' of numbers; name the true"),
         (LONG, LONG.replace("accuracy", "z"), {}, "several columns of numbers; name the true"),
