@@ -14,8 +14,8 @@ from zoorank.zoo import EncodingStore, encode_source, load_target, load_zoo
 CUTS = ("layers.0", "layers.1", "penultimate")
 HEAD = "final"
 MOST_TRAIN, MOST_TEST = 250, 500
-# IDS looks at the data that a source was trained on, and at no encoding.
-NO_SOURCE_DATA = [score for score in TABLE if score.key != "ids"]
+# What looks at the data that a source was trained on is the same for all its cuts: ids.py.
+NO_SOURCE_DATA = [score for score in TABLE if not score.needs_source_data]
 
 Row = dict[str, str | int | float]
 

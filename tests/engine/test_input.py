@@ -210,7 +210,7 @@ def test_sparse_input_is_refused_with_the_way_out():
         (
             {"metric": None},
             ValueError,
-            "Valid: euclidean, sqeuclidean, cosine, manhattan, precomputed",
+            "allowed: euclidean, sqeuclidean, cosine, manhattan, precomputed",
         ),
         ({"method": "guess"}, ValueError, "unknown method 'guess'"),
         ({"precision": "half"}, ValueError, "unknown precision 'half'"),

@@ -21,7 +21,7 @@ ON_ENCODINGS = {
     "nleep": (reference.nleep, 1e-2),
     "parc": (reference.parc, 1e-8),
 }
-ENCODING_SCORES = [score for score in TABLE if not score.needs_head]
+ENCODING_SCORES = [score for score in TABLE if score.varies_with_cut]
 SHAPES = [(60, 5, 3), (40, 90, 4), (150, 20, 2), (31, 31, 5)]
 
 

@@ -157,8 +157,13 @@ def test_intervals_hold_the_mean():
 @pytest.mark.parametrize(
     ("scores", "truth", "options", "message"),
     [
-        (LONG, LONG, {"columns": ["god"]}, "no column 'god' of numbers. Allowed: good, bad"),
-        (LONG, LONG, {"lower_is_better": ["x"]}, "has no score 'x'. Allowed: good, bad"),
+        (
+            LONG,
+            LONG,
+            {"columns": ["god"]},
+            "no column 'god' of numbers; did you mean 'good'?",
+        ),
+        (LONG, LONG, {"lower_is_better": ["x"]}, "has no score 'x'; allowed: good, bad"),
         (LONG, LONG, {"truth_column": "acc"}, "no column 'acc' of numbers; name the true"),
         (LONG, LONG.replace("accuracy", "z"), {}, "several columns of numbers; name the true"),
         (LONG, "target,model,accuracy\nt9,a,1\n", {}, "no target with two sources in common"),

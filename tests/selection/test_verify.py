@@ -164,7 +164,7 @@ def test_the_more_samples_the_less_is_chance():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"models": ["net9"]}, "'net9' is not in the ranking. Allowed: net"),
+        ({"models": ["net9"]}, "'net9' is not in the ranking; did you mean 'net"),
         ({"top": 0}, "top must be at least 1, not 0"),
         ({"repeats": 0}, "repeats must be at least 1"),
     ],

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from zoorank.errors import SourceError
+from zoorank.hints import one_line
 from zoorank.zoo.cuts import Cut
-from zoorank.zoo.hints import one_line
 from zoorank.zoo.preprocess import AnyPreprocessing, prepare
 from zoorank.zoo.target import Target
 from zoorank.zoo.truncate import Pool, run_to_cuts

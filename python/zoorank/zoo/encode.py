@@ -15,11 +15,11 @@ import torch
 from torch import nn
 
 from zoorank.errors import SourceError, UsageError
+from zoorank.hints import hint
 from zoorank.zoo.batches import Batches, Progress
 from zoorank.zoo.calibrate import calibrate
 from zoorank.zoo.cuts import ALL, Cut, resolve_cuts
 from zoorank.zoo.factory import code_fingerprint
-from zoorank.zoo.hints import hint
 from zoorank.zoo.load import check_digest, load_checked
 from zoorank.zoo.preprocess import prepare
 from zoorank.zoo.specs import ModelSpec

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from zoorank.errors import SourceError
+from zoorank.hints import one_line
 from zoorank.zoo.calibrate import calibrate
 from zoorank.zoo.cuts import Cut, resolve_cuts
 from zoorank.zoo.encode import torch_device
-from zoorank.zoo.hints import one_line
 from zoorank.zoo.load import load_model
 from zoorank.zoo.preprocess import prepare
 from zoorank.zoo.specs import ModelSpec

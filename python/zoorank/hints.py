@@ -1,4 +1,4 @@
-"""One-line hints for a name that does not exist."""
+"""Words for messages of one line: what was probably meant, and what there is."""
 
 from __future__ import annotations
 
@@ -19,9 +19,19 @@ def hint(name: str, allowed: Iterable[str]) -> str:
     "did you mean 'penultimate'? allowed: penultimate, all"
     """
     names = list(dict.fromkeys(allowed))
-    near = difflib.get_close_matches(name, names, n=1)
-    guess = f"did you mean {near[0]!r}? " if near else ""
-    return f"{guess}allowed: {listing(names)}"
+    return f"{guess(name, names)}allowed: {listing(names) or 'none'}"
+
+
+def guess(name: str, names: Iterable[str]) -> str:
+    """Say which name was probably meant, with a space after it; nothing when none is near.
+
+    Examples
+    --------
+    >>> guess("penultimat", ["penultimate", "all"]), guess("layer4", ["all"])
+    ("did you mean 'penultimate'? ", '')
+    """
+    near = difflib.get_close_matches(name, list(names), n=1)
+    return f"did you mean {near[0]!r}? " if near else ""
 
 
 def listing(names: Iterable[str], shown: int = _SHOWN) -> str:
