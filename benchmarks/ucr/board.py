@@ -44,7 +44,11 @@ class Study:
         measurements = folder / "measurements.csv"
         rows = _read(measurements)
         keys = [key for key in LABELS if key in rows[0]]
-        board = read_board(measurements, measurements, columns=[*keys, "parameters"])
+        ids = _read(folder / "ids.csv")
+        board = [
+            with_ids(each, ids)
+            for each in read_board(measurements, measurements, columns=[*keys, "parameters"])
+        ]
         by_key = {
             (row["target"], row["network"], row["cut"]): row for row in _read(folder / "tuned.csv")
         }

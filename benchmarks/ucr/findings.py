@@ -32,7 +32,8 @@ Equal scores are shared out: a score that is the same for all is exactly a rando
 
 Every table has the same rows. *Random* and *the best static source* (the candidate that was
 best on the other targets) need no score, *parameter count* takes the largest prefix.
-*Consensus*, the default of `zoorank rank`, is the mean rank by {parts}.
+*Consensus*, the default of `zoorank rank`, is the mean rank by
+{parts}.
 *Consensus, then heads* is `zoorank verify` without its fine-tuning: consensus ranks, heads are
 cross-validated on its first {verified}, and the first keeps its place unless another head is
 two standard errors better. What both are held against is a head cross-validated on *every*
@@ -152,7 +153,18 @@ def silhouettes(whole: Evaluation) -> str:
         f"(p = {euclidean.p_random:.3f} and {cosine.p_random:.3f}) and the best static source "
         f"{points(whole, STATIC):.1f} (p = {euclidean.p_static:.2f} and {cosine.p_static:.2f}). "
         f"The best of {len(SINGLE)} single scores, seen afterwards, is {label(best)} with "
-        f"{points(whole, best):.1f}."
+        f"{points(whole, best):.1f}.{source_data(whole)}"
+    )
+
+
+def source_data(whole: Evaluation) -> str:
+    """What the source's own data would have added."""
+    if all(score.name != IDS for score in whole.scores):
+        return ""
+    beside = verdict(compared(whole, "euclidean", IDS), "than IDS ")
+    return (
+        " IDS, which needs the data that a network was trained on, lacks "
+        f"{points(whole, IDS):.1f}: Euclidean MSC without them is {beside}."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from measure import CUTS
 from picks import (
     COMBINED,
     CONSENSUS,
+    IDS,
+    PARTS,
     PROBE,
     SINGLE,
     first,
@@ -25,6 +28,8 @@ from second import Second
 
 from zoorank.selection.evaluate import BASELINES, RANDOM, SIZE, STATIC, Difference, paired
 from zoorank.selection.guidance import EVIDENCE
+
+RESULTS = Path(__file__).parents[1] / "results"
 
 Cells = Callable[[str], Iterable[str]]
 
@@ -170,7 +175,7 @@ def by_cut(study: Study) -> str:
     best = np.array([each.truth.max() for each in study.board])
 
     def cells(name: str) -> list[str]:
-        if name in (STATIC, RANDOM, SIZE) or name not in study.board[0].scores:
+        if name in (STATIC, RANDOM, SIZE, IDS):
             shares = ["-"] * len(CUTS)
         else:
             at = [each.names[first(each, each.scores[name])][1] for each in study.board]
@@ -241,6 +246,30 @@ def costs(study: Study) -> str:
         "static source costs nothing on the target at hand; it needs every candidate's accuracy "
         "on many others.",
         table(["seconds", "share", "regret@1"], names, cells),
+        wide_costs(),
+    )
+
+
+def wide_costs() -> str:
+    """How the shares change where encodings are wide, by benchmarks/score_cost.py."""
+    rows = [
+        row
+        for path in sorted(RESULTS.glob("*/score_cost.csv"))[:1]
+        for row in csv.DictReader(path.open(encoding="utf-8"))
+    ]
+    parts = []
+    for n, d in dict.fromkeys((row["n"], row["d"]) for row in rows):
+        spent = {row["score"]: float(row["milliseconds"]) for row in rows if row["n"] == n}
+        votes, head = sum(spent[key] for key in PARTS), spent[PROBE]
+        parts.append(
+            f"for {n} samples of {d} numbers the four votes take {votes:.0f} ms and a "
+            f"cross-validated head {head:.0f} ms"
+        )
+    return (
+        f"These shares are of short encodings. On wide ones with classes that are easy to tell "
+        f"apart a head is no dearer than the votes: {'; '.join(parts)} "
+        "(`benchmarks/score_cost.py`, one core). There both are small beside the encoding, which "
+        "they share."
     )
 
 
