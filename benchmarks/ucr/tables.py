@@ -257,6 +257,8 @@ def wide_costs() -> str:
         for path in sorted(RESULTS.glob("*/score_cost.csv"))[:1]
         for row in csv.DictReader(path.open(encoding="utf-8"))
     ]
+    if not rows:
+        return ""
     parts = []
     for n, d in dict.fromkeys((row["n"], row["d"]) for row in rows):
         spent = {row["score"]: float(row["milliseconds"]) for row in rows if row["n"] == n}
@@ -266,7 +268,7 @@ def wide_costs() -> str:
             f"cross-validated head {head:.0f} ms"
         )
     return (
-        f"These shares are of short encodings. On wide ones with classes that are easy to tell "
+        "These shares are of short encodings. On wide ones with classes that are easy to tell "
         f"apart a head is no dearer than the votes: {'; '.join(parts)} "
         "(`benchmarks/score_cost.py`, one core). There both are small beside the encoding, which "
         "they share."
