@@ -1,4 +1,4 @@
-"""Two pictures of the study: regret by both truths, and regret against cost."""
+"""The picture of the study: regret by both truths."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 import matplotlib as mpl
 from board import Study
 from matplotlib.figure import Figure
-from picks import COMBINED, PROBE, label, points
+from picks import COMBINED, label, points
 from second import HEAD, Second
 
-from zoorank.selection.evaluate import BASELINES, RANDOM, STATIC, Evaluation
+from zoorank.selection.evaluate import BASELINES, Evaluation
 
 # The same bytes from the same figures.
 mpl.rcParams["svg.hashsalt"] = "zoorank"
@@ -32,11 +32,11 @@ def regret_picture(study: Study, second: Second, path: Path) -> Path:
     right.set_title("by fine-tuning, out of the sample", fontsize="medium")
     own = second.tuned[HEAD].measures["regret@1"].mean
     right.axvline(100 * own, color="black", linestyle=":", linewidth=1)
-    right.text(100 * own, 0.1, " best head on TEST", fontsize="small", ha="left")
+    right.text(100 * own, 0.35, " best head on TEST", fontsize="small", ha="left")
     for axes in (left, right):
         axes.set_xlim(left=0)
         axes.grid(axis="x", alpha=0.3)
-        axes.set_xlabel("mean regret of the first pick in points, 95 % interval")
+    figure.supxlabel("mean regret of the first pick in points, with its 95 % interval")
     figure.savefig(path, metadata=METADATA)
     return path
 
@@ -47,36 +47,6 @@ def draw_regret(axes: Any, names: Sequence[str], found: Evaluation) -> None:
         regret = found[name].measures["regret@1"]
         axes.plot([100 * regret.low, 100 * regret.high], [row, row], color=colour(name), lw=1)
         axes.plot(100 * regret.mean, row, "o", color=colour(name), ms=5)
-
-
-def cost_picture(study: Study, path: Path) -> Path:
-    """Regret against the time that all candidates take."""
-    whole = study.seconds[PROBE]
-    spent = {key: seconds for key, seconds in study.seconds.items() if seconds}
-    figure = Figure(figsize=(7, 4.6), layout="constrained")
-    axes = figure.add_subplot()
-    for name in (RANDOM, STATIC):
-        regret = points(study.whole, name)
-        axes.axhline(regret, color="tab:gray", linestyle="--", linewidth=1)
-        axes.text(112, regret, name, color="tab:gray", fontsize="small", ha="right", va="bottom")
-    for name, seconds in spent.items():
-        at = (100 * seconds / whole, points(study.whole, name))
-        axes.plot(*at, "o", color=colour(name), ms=5)
-        axes.annotate(
-            label(name),
-            at,
-            xytext=(5, 3) if at[0] < 20 else (-5, 6),
-            textcoords="offset points",
-            fontsize="x-small",
-            ha="left" if at[0] < 20 else "right",
-        )
-    axes.set_xscale("log")
-    axes.set_ylim(bottom=0)
-    axes.grid(alpha=0.3)
-    axes.set_xlabel("processor time without encoding, in % of a head on every candidate")
-    axes.set_ylabel("mean regret of the first pick in points")
-    figure.savefig(path, metadata=METADATA)
-    return path
 
 
 def colour(name: str) -> str:

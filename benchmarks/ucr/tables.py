@@ -23,7 +23,7 @@ from picks import (
     label,
     points,
 )
-from pictures import cost_picture, regret_picture
+from pictures import regret_picture
 from second import Second
 
 from zoorank.selection.evaluate import BASELINES, RANDOM, SIZE, STATIC, Difference, paired
@@ -35,12 +35,11 @@ Cells = Callable[[str], Iterable[str]]
 
 
 def write_tables(folder: Path, page: Path) -> Path:
-    """Write the page with its pictures, and the evidence; return the page."""
+    """Write the page with its picture, and the evidence; return the page."""
     study = Study.read(folder)
     second = Second.of(study)
     chosen = crossfit(study.board, [study.sizes[each.target][0] for each in study.board])
     regret_picture(study, second, page.with_name("ucr-study-regret.svg"))
-    cost_picture(study, page.with_name("ucr-study-cost.svg"))
     sections = [
         introduction(study, second),
         findings(study, second, chosen),
