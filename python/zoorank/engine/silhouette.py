@@ -84,8 +84,8 @@ def silhouette_samples(
     Raises
     ------
     ValueError
-        For NaN or infinity (naming the first bad row), labels of another length,
-        fewer than 2 or more than n - 1 classes, an unknown metric.
+        For NaN, infinity or a negative distance (naming the first bad row), labels of
+        another length, fewer than 2 or more than n - 1 classes, an unknown metric.
     TypeError
         For input that is sparse, complex or on a device that is not CUDA's.
     RuntimeError
