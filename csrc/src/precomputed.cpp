@@ -1,9 +1,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstdint>
+#include <cstring>
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 #include "methods.hpp"
 #include "thread_pool.hpp"
@@ -18,15 +21,29 @@ constexpr std::int64_t task_rows = 16;
 template <class T>
 constexpr T slack = std::numeric_limits<T>::epsilon() * 100;
 
+// The row with 0 for what rounding made negative; empty if something else did.
 template <class T>
-double silhouette_of_row(const T* row, std::int64_t i, const partition& p, const std::vector<std::int64_t>& class_of,
-                         std::vector<double>& sums, T& lowest) {
+std::vector<T> without_rounding(const T* row, std::size_t count) {
+    if (*std::min_element(row, row + count) < -slack<T>) return {};
+    std::vector<T> clean(row, row + count);
+    for (T& distance : clean) distance = std::max(distance, T(0));
+    return clean;
+}
+
+// Adds a row up by class and tells whether any of it has the sign bit set.
+template <class T>
+bool add_up(const T* row, const std::vector<std::int64_t>& class_of, std::vector<double>& sums) {
+    std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t> bits, all = 0;
     std::fill(sums.begin(), sums.end(), 0.0);
     for (std::size_t j = 0; j < class_of.size(); ++j) {
-        lowest = std::min(lowest, row[j]);
-        sums[static_cast<std::size_t>(class_of[j])] += static_cast<double>(std::max(row[j], T(0)));
+        std::memcpy(&bits, row + j, sizeof bits);
+        all |= bits;
+        sums[static_cast<std::size_t>(class_of[j])] += static_cast<double>(row[j]);
     }
-    const std::int64_t own = class_of[static_cast<std::size_t>(i)];
+    return all >> (8 * sizeof(T) - 1) != 0;
+}
+
+double silhouette_from_sums(const std::vector<double>& sums, std::int64_t own, const partition& p) {
     if (p.size(own) == 1) return 0;
     double nearest = std::numeric_limits<double>::infinity();
     for (std::int64_t c = 0; c < p.classes(); ++c)
@@ -63,9 +80,15 @@ void silhouettes_of_distances(matrix_view<T> distances, const partition& p, arra
                      std::vector<double> sums(static_cast<std::size_t>(p.classes()));
                      const std::int64_t end = std::min(n, (index + 1) * task_rows);
                      for (std::int64_t i = index * task_rows; i < end; ++i) {
-                         T lowest = 0;
-                         samples[i] = silhouette_of_row(distances.row(i), i, p, class_of, sums, lowest);
-                         if (lowest < -slack<T>) lower_to(first_negative, i);
+                         if (add_up(distances.row(i), class_of, sums)) {
+                             const std::vector<T> clean = without_rounding(distances.row(i), class_of.size());
+                             if (clean.empty()) {
+                                 lower_to(first_negative, i);
+                                 continue;
+                             }
+                             add_up(clean.data(), class_of, sums);
+                         }
+                         samples[i] = silhouette_from_sums(sums, class_of[static_cast<std::size_t>(i)], p);
                      }
                      meter.advance(end - index * task_rows, worker);
                  });

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from zoorank.engine.arrays import as_matrix
 from zoorank.engine.labels import number_classes
+from zoorank.hints import bad_row
 
 Array = npt.NDArray[Any]
 Need = Literal[
@@ -130,14 +131,17 @@ def checked(X: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Array, Array, int]
     """
     matrix = np.asarray(as_matrix(X), dtype=np.float64)
     classes, codes = number_classes(labels, len(matrix))
-    finite = np.isfinite(matrix).all(axis=1)
-    if not finite.all():
-        row = int(np.argmin(finite))
-        what = "NaN" if np.isnan(matrix[row]).any() else "infinity"
-        raise ValueError(f"row {row} of X holds {what}")
+    refuse_bad_rows(matrix)
     if len(classes) < 2:
         raise ValueError(f"labels have {len(classes)} class; a score needs at least 2")
     return matrix, codes, len(classes)
+
+
+def refuse_bad_rows(X: Array) -> None:
+    """Raise ValueError where X holds NaN or infinity, naming the first bad row."""
+    if bad := bad_row(X):
+        row, what = bad
+        raise ValueError(f"row {row} of X holds {what}")
 
 
 def as_floats(values: npt.ArrayLike) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from zoorank.errors import SourceError
-from zoorank.hints import one_line
+from zoorank.hints import bad_row, one_line
 from zoorank.zoo.cuts import Cut
 from zoorank.zoo.preprocess import AnyPreprocessing, prepare
 from zoorank.zoo.target import Target
@@ -100,10 +100,8 @@ class Batches:
 
     def _check(self, encoded: Encoded, start: int) -> None:
         for cut in self._cuts:
-            finite = np.isfinite(encoded[cut.name]).all(axis=1)
-            if not finite.all():
-                row = int(np.argmin(finite))
-                what = "NaN" if np.isnan(encoded[cut.name][row]).any() else "infinity"
+            if bad := bad_row(encoded[cut.name]):
+                row, what = bad
                 raise SourceError(f"cut {cut.name!r} gives {what} for row {start + row}")
 
 
