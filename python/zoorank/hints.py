@@ -1,10 +1,16 @@
-"""Words for messages of one line: what was probably meant, and what there is."""
+"""Words for messages of one line: what was probably meant, what there is, what is wrong."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _SHOWN = 24
 _TERMINAL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
@@ -53,3 +59,18 @@ def one_line(error: BaseException, limit: int = 300) -> str:
     words = " ".join(_TERMINAL.sub("", str(error)).split())
     text = "".join(filter(str.isprintable, words)) or type(error).__name__
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def bad_row(rows: NDArray[Any]) -> tuple[int, str] | None:
+    """First row that holds NaN or infinity, and which of the two; None when all are finite.
+
+    Examples
+    --------
+    >>> bad_row(np.array([[1.0, 2.0], [np.nan, np.inf]]))
+    (1, 'NaN')
+    """
+    finite = np.isfinite(rows).reshape(len(rows), -1).all(axis=1)
+    if finite.all():
+        return None
+    row = int(np.argmin(finite))
+    return row, "NaN" if np.isnan(rows[row]).any() else "infinity"

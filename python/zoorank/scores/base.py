@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from zoorank.engine.arrays import as_matrix
 from zoorank.engine.labels import number_classes
+from zoorank.hints import bad_row
 
 Array = npt.NDArray[Any]
 Need = Literal[
@@ -41,6 +42,27 @@ class ScoreValue:
     value: float
     half_width: float = 0.0
     per_class: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class SampleScore:
+    """What a sample of rows, stratified by class, says about the score of all.
+
+    Attributes
+    ----------
+    value : float
+        The estimate.
+    per_class : tuple of float
+        Estimates of the score of each class, in the order of the sorted class labels.
+    influence : ndarray of shape (n_drawn,)
+        How ``value`` moves as the weight of a row within its class grows, up to a constant
+        for each class: the variance of ``value`` is the sum over classes of the variance of
+        their influences over the number of their rows drawn.
+    """
+
+    value: float
+    per_class: tuple[float, ...]
+    influence: Array
 
 
 @dataclass(frozen=True)
@@ -75,6 +97,10 @@ class Score:
         Work for n samples, d features, K classes and Z classes of the source.
     identity : str
         Key of its values in a row; by default the metric, else the name.
+    of_sample : callable or None
+        ``of_sample(X, labels, shares) -> SampleScore`` for the encodings of some rows, where
+        ``shares`` is what part of all rows each class is. None for a score whose value
+        depends on the number of rows, or that was not shown not to: it cannot race.
     """
 
     name: str
@@ -85,6 +111,7 @@ class Score:
     needs: tuple[Need, ...] = ("encoding", "labels")
     cost: str = ""
     identity: str = ""
+    of_sample: Callable[[Array, Array, Array], SampleScore] | None = None
 
     @property
     def key(self) -> str:
@@ -130,14 +157,17 @@ def checked(X: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Array, Array, int]
     """
     matrix = np.asarray(as_matrix(X), dtype=np.float64)
     classes, codes = number_classes(labels, len(matrix))
-    finite = np.isfinite(matrix).all(axis=1)
-    if not finite.all():
-        row = int(np.argmin(finite))
-        what = "NaN" if np.isnan(matrix[row]).any() else "infinity"
-        raise ValueError(f"row {row} of X holds {what}")
+    refuse_bad_rows(matrix)
     if len(classes) < 2:
         raise ValueError(f"labels have {len(classes)} class; a score needs at least 2")
     return matrix, codes, len(classes)
+
+
+def refuse_bad_rows(X: Array) -> None:
+    """Raise ValueError where X holds NaN or infinity, naming the first bad row."""
+    if bad := bad_row(X):
+        row, what = bad
+        raise ValueError(f"row {row} of X holds {what}")
 
 
 def as_floats(values: npt.ArrayLike) -> tuple[float, ...]:

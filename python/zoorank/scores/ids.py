@@ -21,7 +21,7 @@ from types import ModuleType
 import numpy as np
 
 from zoorank.engine.labels import number_classes
-from zoorank.scores.base import Array, Score, ScoreValue, as_floats
+from zoorank.scores.base import Array, Score, ScoreValue, as_floats, refuse_bad_rows
 
 ROUNDS = 10
 # Of each class, drawn once and for all. The medoid needs all pairs of them; with 50, 100
@@ -121,11 +121,7 @@ def _series(X: Array) -> Array:
     if X.shape[-1] > MOST_STEPS:
         raise ValueError(f"series of {X.shape[-1]} steps; at most {MOST_STEPS} are aligned")
     series: Array = np.asarray(X, dtype=np.float64).reshape(len(X), -1, X.shape[-1])
-    finite = np.isfinite(series).all(axis=(1, 2))
-    if not finite.all():
-        row = int(np.argmin(finite))
-        what = "NaN" if np.isnan(series[row]).any() else "infinity"
-        raise ValueError(f"row {row} of X holds {what}")
+    refuse_bad_rows(series)
     return series
 
 

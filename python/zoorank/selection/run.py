@@ -19,7 +19,7 @@ from zoorank.selection.prototypes import Prototypes
 from zoorank.selection.ranking import RankRow, Status
 
 if TYPE_CHECKING:
-    from zoorank.zoo import Encoding, EncodingStore, ModelSpec, Target
+    from zoorank.zoo import EncodedSource, Encoding, EncodingStore, ModelSpec, Target
 
 BASELINE = "raw input"
 LOGITS = "logits"
@@ -63,38 +63,65 @@ class Run:
         """Of the target and of the sources' data."""
         return Prototypes(self.target, self.store)
 
-    def source(self, spec: ModelSpec, cuts: Sequence[str], watcher: Progress) -> SourceResult:
-        """Encode the target with one source and score it at each cut."""
+    @property
+    def needs_head(self) -> bool:
+        """Whether a score looks at what the source's own classifier says."""
+        return any(score.needs_head for score in self.scores)
+
+    def source(
+        self,
+        spec: ModelSpec,
+        cuts: Sequence[str],
+        watcher: Progress,
+        earlier: Array | None = None,
+    ) -> SourceResult:
+        """Encode the target with one source and score it at each cut.
+
+        Rows in ``earlier`` that the store holds are not encoded again.
+        """
+        compared, lacking = self._compared(spec)
+        encoded = self.encoded(spec, cuts, watcher, earlier=earlier)
+        if isinstance(encoded, SourceResult):
+            return encoded
+        by_cut = {encoding.cut: encoding for encoding in encoded.encodings}
+        facts = self._facts(by_cut[LOGITS].load() if self.needs_head else None)
+        known: dict[str, ScoreValue] = {}
+        rows = []
+        for encoding in asked_for(encoded, cuts):
+            watcher.scoring(spec.name, encoding.cut)
+            row = row_of(spec.name, encoding, "; ".join(filter(None, (encoded.note, lacking))))
+            whole = {**facts, **compared, "encoding": encoding.load()}
+            rows.append(self._scored(row, whole, known))
+        return SourceResult(spec.name, tuple(rows), encoded.weights_sha256)
+
+    def encoded(
+        self,
+        spec: ModelSpec,
+        cuts: Sequence[str],
+        watcher: Progress,
+        *,
+        rows: Array | None = None,
+        earlier: Array | None = None,
+    ) -> EncodedSource | SourceResult:
+        """Encode all rows or some; a source that cannot be used gives the row that says so."""
         from zoorank.zoo import encode_source
 
-        needs_head = any(score.needs_head for score in self.scores)
-        compared, lacking = self._compared(spec)
         try:
-            encoded = encode_source(
+            return encode_source(
                 spec,
                 self.target,
-                cuts=(*cuts, LOGITS) if needs_head else cuts,
+                cuts=(*cuts, LOGITS) if self.needs_head else cuts,
                 store=self.store,
                 batch_size=self.batch_size,
                 device=self.device,
                 on_batch=lambda done, total: watcher.encoding(spec.name, done, total),
+                rows=rows,
+                earlier=earlier,
             )
         except (SourceError, UsageError) as error:
             failed = RankRow(None, spec.name, None, status="failed", note=str(error))
             mistake = error if isinstance(error, UsageError) else None
             return SourceResult(spec.name, (failed,), spec.sha256, mistake)
-        by_cut = {encoding.cut: encoding for encoding in encoded.encodings}
-        facts = self._facts(by_cut[LOGITS].load() if needs_head else None)
-        if LOGITS not in cuts:
-            by_cut.pop(LOGITS, None)
-        known: dict[str, ScoreValue] = {}
-        rows = []
-        for encoding in by_cut.values():
-            watcher.scoring(spec.name, encoding.cut)
-            row = _row_of(spec.name, encoding, "; ".join(filter(None, (encoded.note, lacking))))
-            whole = {**facts, **compared, "encoding": encoding.load()}
-            rows.append(self._scored(row, whole, known))
-        return SourceResult(spec.name, tuple(rows), encoded.weights_sha256)
 
     def baseline(self) -> RankRow:
         """Score the raw input like an encoding, without any network."""
@@ -127,10 +154,7 @@ class Run:
         try:
             values = self._values(facts, known)
         except (ValueError, ArithmeticError, MemoryError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            note = "; ".join(filter(None, (row.note, reason)))
-            status: Status = "baseline" if row.status == "baseline" else "failed"
-            return replace(row, status=status, note=note)
+            return unscored(row, error)
         deciding = values.get(self.scores[0].key)
         return replace(
             row,
@@ -158,12 +182,17 @@ class Run:
 
     def _value(self, score: Score, *arrays: Array) -> ScoreValue:
         value = score.compute(*arrays)
-        if not math.isfinite(value.value):
-            raise ValueError(f"{score.label} is {value.value}")
+        check_finite(score, value.value)
         return value
 
 
-def _row_of(model: str, encoding: Encoding, note: str) -> RankRow:
+def asked_for(encoded: EncodedSource, cuts: Sequence[str]) -> list[Encoding]:
+    """The encodings to rank, without the logits that are there for the sake of a score."""
+    return [each for each in encoded.encodings if each.cut != LOGITS or LOGITS in cuts]
+
+
+def row_of(model: str, encoding: Encoding, note: str) -> RankRow:
+    """What is known of an encoding before it is scored."""
     return RankRow(
         None,
         model,
@@ -174,3 +203,17 @@ def _row_of(model: str, encoding: Encoding, note: str) -> RankRow:
         reused=encoding.reused,
         note=note,
     )
+
+
+def unscored(row: RankRow, error: Exception) -> RankRow:
+    """The row with the reason why it has no score."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    note = "; ".join(filter(None, (row.note, reason)))
+    status: Status = "baseline" if row.status == "baseline" else "failed"
+    return replace(row, status=status, note=note)
+
+
+def check_finite(score: Score, value: float) -> None:
+    """Refuse a value that no order can be made of."""
+    if not math.isfinite(value):
+        raise ValueError(f"{score.label} is {value}")
