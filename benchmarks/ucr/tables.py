@@ -269,8 +269,7 @@ def wide_costs() -> str:
     return (
         "These shares are of short encodings. On wide ones with classes that are easy to tell "
         f"apart a head is no dearer than the votes: {'; '.join(parts)} "
-        "(`benchmarks/score_cost.py`, one core). There both are small beside the encoding, which "
-        "they share."
+        "(`benchmarks/score_cost.py`, one core). `rank` prints what encoding and scoring took."
     )
 
 
