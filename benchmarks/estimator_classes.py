@@ -5,7 +5,7 @@ long part), the surrogate by brute force and by the index, timed, and then the d
 whose rows are looked up in the exact silhouettes instead of computing them again. Two tolerances:
 the first draw alone, and one that it has to grow for.
 
-    python benchmarks/estimator_classes.py [--classes 20000] [--seeds 400] [--cache DIR]
+    python benchmarks/estimator_classes.py [--seeds 400] [--sets ...] [--cache DIR]
 """
 
 import argparse
@@ -103,6 +103,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--classes", type=int, default=20_000)
     parser.add_argument("--seeds", type=int, default=400)
+    parser.add_argument("--sets", nargs="*", choices=GENERATORS, default=list(GENERATORS))
     parser.add_argument("--cache", type=Path, help="where exact silhouettes are kept")
     arguments = parser.parse_args()
     if neighbors.load_faiss() is None:
@@ -110,7 +111,7 @@ def main():
     begin = time.perf_counter()
     rows = [
         row
-        for name in GENERATORS
+        for name in arguments.sets
         for row in measure(name, arguments.classes, arguments.seeds, arguments.cache)
     ]
     finish(rows, "estimator_classes", RESULTS)

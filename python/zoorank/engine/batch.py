@@ -77,8 +77,8 @@ def silhouette_batch(
     >>> both = ("euclidean", "sqeuclidean")
     >>> for results in zoorank.silhouette_batch(encodings, [0, 0, 1, 1], metric=both):
     ...     print([round(result.score, 3) for result in results])
-    [0.856, 0.974]
-    [-0.4, -0.55]
+    [0.856, 0.977]
+    [-0.4, -0.46]
     """
     metrics = (metric,) if isinstance(metric, str) else tuple(metric)
     if not metrics:

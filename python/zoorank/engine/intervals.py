@@ -6,6 +6,7 @@ Assisted Survey Sampling", Springer, 1992, chapters 6 and 10.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -22,9 +23,10 @@ _ROWS_OF_A_STRATUM = 30
 _SERIES_FROM = 30  # degrees of freedom
 
 # A class of which so many rows were drawn speaks for itself.
-_OWN_ROWS = 8
+_OWN_ROWS = 3
 
 
+@functools.cache
 def student_t(confidence: float, degrees: float) -> float:
     """Two-sided quantile of Student's t; degrees of freedom are rounded down.
 
@@ -102,7 +104,7 @@ def regression_mean(
     values, surrogates : ndarray of shape (m,)
         Of the rows drawn.
     strata : ndarray of shape (m,)
-        The stratum of each; two rows at least from strata that have more than one.
+        The stratum of each; two rows at least from strata that have more.
     sizes, surrogate_means : ndarray of shape (H,)
         How many rows each stratum has, and their mean surrogate.
     confidence : float
@@ -133,7 +135,7 @@ def regression_mean(
         freedom = total**2 / float((parts**2 / np.maximum(drawn - 1, 1)).sum())
     return Mean(
         value=float(share @ (of_values + slope * (surrogate_means - of_surrogates))),
-        half_width=student_t(confidence, min(freedom, len(values))) * math.sqrt(total),
+        half_width=student_t(confidence, int(min(freedom, len(values)))) * math.sqrt(total),
         slope=slope,
         deviation=math.sqrt(float(share @ variance)),
     )
@@ -145,7 +147,7 @@ def allocate(sizes: Integers, rows: int) -> Integers:
     Half of the rows would do for those of the smallest strata: with a few rows a stratum
     has a mean, with some thirty an interval that holds.
     """
-    least = min(max(rows // (2 * len(sizes)), 2), _ROWS_OF_A_STRATUM)
+    least = min(max(rows // (2 * len(sizes)), _OWN_ROWS), _ROWS_OF_A_STRATUM)
     wanted: Integers = np.minimum(np.maximum(sizes * rows // sizes.sum(), least), sizes)
     return wanted
 
@@ -169,7 +171,7 @@ def residuals_by_class(
 ) -> ClassMeans:
     """Estimate the mean residual of every class from rows drawn from all of them.
 
-    A class from which eight rows were drawn, or all, speaks for itself; one with few or
+    A class from which three rows were drawn, or all, speaks for itself; one with few or
     none leans on the mean over all, the more so the less classes differ (the best
     linear unbiased predictor of a model with one variance between classes and one
     within).
