@@ -4,8 +4,8 @@
 TRAIN and TEST together; a set's own network is left out. First table: every seed of the race
 against the full run. `forwards` and `flops` are parts of the full run's; so are `time` and
 `cpu time` (all threads together) for the seeds that really ran their networks, into an empty
-store of their own: others take the rows they ask for from the store of the full run. `covered` is the
-part of the intervals of rows that left the race which hold their score on all rows.
+store of their own: others take the rows they ask for from the store of the full run. `covered`
+is the part of the intervals of rows that left the race which hold their score on all rows.
 
 Second table: what the difference of a candidate to the winner is off by on a sample. `deviation` is
 measured over seeds, `error` is what a race reckons with, and `naive` what it would be if the
