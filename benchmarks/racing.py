@@ -2,10 +2,10 @@
 
 36 networks cut at three layers, for the three largest sets of the UCR archive that are at hand,
 TRAIN and TEST together; a set's own network is left out. First table: every seed of the race
-against the full run. `forwards` and `flops` are parts of the full run's; so are `time` and `cpu`
-(all threads together) for the seeds that really ran their networks, into an empty store of
-their own: others take the rows they ask for from the store of the full run. `covered` is the
-part of the intervals of rows that left the race which hold their score on all rows.
+against the full run. `forwards` and `flops` are parts of the full run's; so are `time` and
+`cpu time` (all threads together) for the seeds that really ran their networks, into an empty
+store of their own: others take the rows they ask for from the store of the full run. `covered`
+is the part of the intervals of rows that left the race which hold their score on all rows.
 
 Second table: what the difference of a candidate to the winner is off by on a sample. `deviation` is
 measured over seeds, `error` is what a race reckons with, and `naive` what it would be if the
@@ -104,7 +104,7 @@ def races(case, store, seeds, timed):
             "flops": flops(rows, raced.race.rounds, shares),
             "full seconds": full_seconds[0] if seed < timed else None,
             "time": (seconds / full_seconds)[0] if seed < timed else None,
-            "cpu": (seconds / full_seconds)[1] if seed < timed else None,
+            "cpu time": (seconds / full_seconds)[1] if seed < timed else None,
             "covered": float(np.mean(off)) if off else 1.0,
         }
 

@@ -224,6 +224,7 @@ def test_when_all_fail_there_is_no_winner(tmp_path):
     ranking = raced(zoo)
     assert ranking.best is None
     assert len(ranking.failures) == 1
+    assert (ranking.race.rounds, ranking.race.summary) == ((), ranking.race.note)
 
 
 def test_a_score_that_is_undefined_on_one_encoding_is_a_note(zoo, monkeypatch):

@@ -87,6 +87,8 @@ class Race:
         """Go through the rounds to the end, unless a candidate fails on the way."""
         field = self._fit(self._entries[0])
         self._left, self._rounds, self._finals = {}, [], {}
+        if not field:
+            return True
         last = 0
         for number, sample in enumerate(self._samples):
             if number > 0 and not self._enter(number, _by_model(field)):
