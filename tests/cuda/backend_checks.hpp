@@ -94,7 +94,8 @@ class checker {
 public:
     checker(cuda::place where, std::function<void(const result&)> report) : where_(where), report_(std::move(report)) {}
 
-    bool all_right() const { return wrong_ == 0; }
+    int count() const { return count_; }
+    int wrong() const { return wrong_; }
 
     template <class T>
     std::vector<double> samples(const problem<T>& given, metric how) {
@@ -171,13 +172,14 @@ private:
 
     void note(const std::string& what, double error, double allowed_error) {
         const result found{what, error, allowed_error};
+        ++count_;
         wrong_ += !found.right();
         report_(found);
     }
 
     cuda::place where_;
     std::function<void(const result&)> report_;
-    int wrong_ = 0;
+    int count_ = 0, wrong_ = 0;
 };
 
 /// One kernel of float rows on tiles of every kind: `kernel` is simt, mma or wgmma.
