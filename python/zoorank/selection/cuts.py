@@ -149,7 +149,7 @@ def _cuts(spec: ModelSpec, target: Target) -> SourceCuts:
     from zoorank.zoo.preprocess import prepare
 
     try:
-        example = prepare(spec.preprocessing, target, 0, 2)
+        example = prepare(spec.preprocessing, target, range(2))
         return SourceCuts(spec.name, list_cuts(load_model(spec), example))
     except SourceError as error:
         return SourceCuts(spec.name, (), str(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,7 +145,7 @@ class _Learner:
         model: nn.Module,
         cuts: tuple[Cut, ...],
         pool: Pool,
-        inputs: Callable[[Sequence[int]], Tensor],
+        inputs: Callable[[NDArray[np.int64]], Tensor],
         codes: Tensor,
     ) -> None:
         self.model, self.cuts, self.pool = model, cuts, pool
@@ -158,12 +158,12 @@ class _Learner:
     ) -> _Learner:
         model = load_model(spec).to(device)
         if spec.weights.calibrates:
-            calibrate(model, prepare(spec.preprocessing, target, 0, _CALIBRATION_ROWS).to(device))
-        cuts = resolve_cuts(model, prepare(spec.preprocessing, target, 0, 2).to(device), (cut,))
+            rows = range(min(_CALIBRATION_ROWS, target.n_samples))
+            calibrate(model, prepare(spec.preprocessing, target, rows).to(device))
+        cuts = resolve_cuts(model, prepare(spec.preprocessing, target, range(2)).to(device), (cut,))
 
-        def inputs(rows: Sequence[int]) -> Tensor:
-            single = [prepare(spec.preprocessing, target, int(i), int(i) + 1) for i in rows]
-            return torch.cat(single).to(device)
+        def inputs(rows: NDArray[np.int64]) -> Tensor:
+            return prepare(spec.preprocessing, target, rows).to(device)
 
         pool = pooler(spec.preprocessing.pooling, spec.preprocessing.input)
         return cls(model, cuts, pool, inputs, torch.as_tensor(codes, device=device))
@@ -171,14 +171,12 @@ class _Learner:
     def encode(self, rows: NDArray[np.int64], *, gradients: bool = False) -> Tensor:
         """Encodings of some rows; in blocks, unless they are to be trained through."""
         if gradients:
-            found = run_to_cuts(
-                self.model, self.inputs(rows.tolist()), self.cuts, self.pool, gradients=True
-            )
+            found = run_to_cuts(self.model, self.inputs(rows), self.cuts, self.pool, gradients=True)
             return found[self.cuts[0].name]
         blocks = [rows[start : start + 64] for start in range(0, len(rows), 64)]
         name = self.cuts[0].name
         encoded = [
-            run_to_cuts(self.model, self.inputs(block.tolist()), self.cuts, self.pool)[name]
+            run_to_cuts(self.model, self.inputs(block), self.cuts, self.pool)[name]
             for block in blocks
         ]
         return torch.cat([block.clone() for block in encoded])
