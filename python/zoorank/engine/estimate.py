@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from zoorank import _core
 from zoorank.engine import cost, intervals
+from zoorank.engine.device_rows import DeviceExactRows, DeviceRows, DeviceStatistics
 from zoorank.engine.neighbors import class_candidates
 from zoorank.engine.rows import MemoryRows, Rows
 
@@ -89,7 +90,7 @@ def estimate_mean(
     """
     n, d = rows.shape
     target = _first_draw(n, classes)
-    in_memory = isinstance(rows, MemoryRows)
+    in_memory = isinstance(rows, MemoryRows | DeviceRows)
     if in_memory and _exact_is_cheaper(n, d, target):
         return None
     expected = predicted_rows(n, classes, tol, confidence)
@@ -132,7 +133,9 @@ def silhouettes_by_means(
 
 
 def _statistics(rows: Rows, codes: Integers, metric: str) -> Any:
-    kind = _core.RowStatistics32 if rows.dtype == np.float32 else _core.RowStatistics64
+    kind: Any = _core.RowStatistics32 if rows.dtype == np.float32 else _core.RowStatistics64
+    if isinstance(rows, DeviceRows):
+        kind = DeviceStatistics
     statistics = kind(codes, rows.shape[1], metric)
     for first, block in rows.blocks():
         statistics.check(block, first)
@@ -152,7 +155,7 @@ def _surrogate(
         work = cost.moments_cost(len(block), d)
         statistics.add_moments(block, first, threads, report.of(work))
     compared = cost.classes_compared(classes) if metric == "euclidean" else classes
-    if compared < classes:
+    if compared < classes and not isinstance(rows, DeviceRows):
         statistics.restrict_to(class_candidates(statistics.class_points(), compared, threads))
         report.of(cost.search_cost(d, classes))
     surrogate = np.empty(n)
@@ -172,7 +175,9 @@ class _Sampler:
     ) -> None:
         self._rows, self._statistics = rows, statistics
         self._threads, self._report = threads, report
-        self._kind = _core.ExactRows32 if rows.dtype == np.float32 else _core.ExactRows64
+        self._kind: Any = _core.ExactRows32 if rows.dtype == np.float32 else _core.ExactRows64
+        if isinstance(rows, DeviceRows):
+            self._kind = DeviceExactRows
         self._at_once = max(_STEP, _SUMS_BYTES // (8 * classes) // _STEP * _STEP)
 
     def exact(self, drawn: Integers) -> Floats:
