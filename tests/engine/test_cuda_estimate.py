@@ -1,4 +1,4 @@
-"""The estimator on a device; its way there with a stand-in for the compiled module on any machine."""
+"""The estimator on a device; its way there with a stand-in for the module on any machine."""
 
 from types import SimpleNamespace
 

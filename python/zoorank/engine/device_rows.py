@@ -3,6 +3,7 @@
 These have the methods of the classes of :mod:`zoorank._core` that they stand in for, so that
 :mod:`zoorank.engine.estimate` need not know where rows are. Nothing but results comes back.
 """
+# ruff: noqa: ARG002  the signatures are those of what is stood in for
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -35,6 +35,12 @@ class ScoreValue:
     half_width: float = 0.0
     per_class: tuple[float, ...] = ()
 
+    @classmethod
+    def of(cls, kept: Sequence[Any]) -> ScoreValue:
+        """Make the value of which ``kept`` is :func:`dataclasses.astuple`, or its JSON."""
+        value, half_width, per_class = kept
+        return cls(value, half_width, tuple(per_class))
+
 
 @dataclass(frozen=True)
 class Score:
@@ -63,6 +69,8 @@ class Score:
         ``"labels"``.
     cost : str
         Work for n samples, d features, K classes and Z classes of the source.
+    on_device : bool
+        Whether ``compute`` takes encodings that lie on a CUDA device, and computes there.
     identity : str
         Key of its values in a row; by default the metric, else the name.
     """
@@ -75,6 +83,7 @@ class Score:
     needs: tuple[Need, ...] = ("encoding", "labels")
     cost: str = ""
     identity: str = ""
+    on_device: bool = False
 
     @property
     def key(self) -> str:

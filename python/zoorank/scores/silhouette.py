@@ -21,8 +21,8 @@ def mean_silhouette(X: Array, labels: Array, *, metric: str) -> ScoreValue:
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
-        The encoding.
+    X : array_like of shape (n_samples, n_features)
+        The encoding, in host memory or on a CUDA device, where it is then scored.
     labels : ndarray of shape (n_samples,)
         Class of each sample.
     metric : {"cosine", "euclidean", "sqeuclidean", "manhattan"}
@@ -89,6 +89,7 @@ SCORES = (
             label=f"MSC {metric}",
             compute=partial(mean_silhouette, metric=metric),
             cost=cost,
+            on_device=True,
         )
         for metric, cost in COST.items()
     ),
@@ -100,6 +101,7 @@ SCORES = (
             compute=partial(macro_silhouette, metric=metric),
             cost=COST[metric],
             identity=f"macro_{metric}",
+            on_device=True,
         )
         for metric in ("cosine", "euclidean")
     ),

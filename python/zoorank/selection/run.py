@@ -6,18 +6,19 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from zoorank.engine import cuda
 from zoorank.errors import SourceError, UsageError
 from zoorank.scores import Score, ScoreValue
-from zoorank.scores.base import Array
 from zoorank.selection.progress import Progress
 from zoorank.selection.ranking import RankRow, Status
+from zoorank.selection.views import Views, result_names, results_of
 
 if TYPE_CHECKING:
-    from zoorank.zoo import Encoding, EncodingStore, ModelSpec, Target
+    from zoorank.scores.base import Array
+    from zoorank.zoo import Encoding, EncodingStore, Keep, ModelSpec, Target
 
 BASELINE = "raw input"
 LOGITS = "logits"
@@ -53,6 +54,24 @@ class Run:
     store: EncodingStore
     batch_size: int
     device: str
+    save_encodings: bool | None = None
+
+    @cached_property
+    def keep(self) -> Keep:
+        """Where encodings are kept.
+
+        On a device that the engine computes on they stay; they are written too as soon as a
+        score cannot follow them there, for it needs them in host memory anyway.
+        """
+        from zoorank.zoo import torch_device
+
+        if self.save_encodings is False:
+            return "memory"
+        if torch_device(self.device).type != "cuda" or cuda.unavailable_reason():
+            return "store"
+        if self.save_encodings is None and all(score.on_device for score in self.scores):
+            return "memory"
+        return "both"
 
     def source(self, spec: ModelSpec, cuts: Sequence[str], watcher: Progress) -> SourceResult:
         """Encode the target with one source and score it at each cut."""
@@ -68,6 +87,8 @@ class Run:
                 batch_size=self.batch_size,
                 device=self.device,
                 on_batch=lambda done, total: watcher.encoding(spec.name, done, total),
+                keep=self.keep,
+                results=result_names(self.scores) if self.keep == "memory" else (),
             )
         except (SourceError, UsageError) as error:
             failed = RankRow(None, spec.name, None, status="failed", note=str(error))
@@ -87,7 +108,7 @@ class Run:
         """Score the raw input like an encoding, without any network."""
         raw = self.target.raw()
         row = RankRow(None, BASELINE, None, dim=raw.shape[1], parameters_kept=0, status="baseline")
-        return self._scored(row, raw)
+        return self._scored(row, Views(raw))
 
     def _scored_cut(
         self, model: str, encoding: Encoding, logits: Array | None, note: str
@@ -102,21 +123,39 @@ class Run:
             reused=encoding.reused,
             note=note,
         )
-        return self._scored(row, encoding.load(), logits)
+        if encoding.results:
+            kept = result_names(self.scores)
+            known = {
+                score.key: ScoreValue.of(encoding.results[name])
+                for score, name in zip(self.scores, kept, strict=True)
+            }
+            return self._filled(row, known, 0.0)
+        views = Views(encoding, logits)
+        scored = self._scored(row, views)
+        if views.copied:
+            note = f"copied to the host for {', '.join(views.copied)}"
+            scored = replace(scored, note="; ".join(filter(None, (scored.note, note))))
+        if scored.status != "failed":
+            encoding.keep_results(views.results)
+        return scored
 
-    def _scored(self, row: RankRow, X: Array, logits: Array | None = None) -> RankRow:
+    def _scored(self, row: RankRow, views: Views) -> RankRow:
         start = time.perf_counter()
         try:
             values = {
-                score.key: self._value(score, _first(score, X, logits))
+                score.key: self._value(score, views.of(score))
                 for score in self.scores
-                if logits is not None or not score.needs_head
+                if views.has_head or not score.needs_head
             }
-        except (ValueError, ArithmeticError, MemoryError) as error:
+        except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             note = "; ".join(filter(None, (row.note, reason)))
             status: Status = "baseline" if row.status == "baseline" else "failed"
             return replace(row, status=status, note=note)
+        views.results = results_of(self.scores, values)
+        return self._filled(row, values, time.perf_counter() - start)
+
+    def _filled(self, row: RankRow, values: dict[str, ScoreValue], seconds: float) -> RankRow:
         deciding = values.get(self.scores[0].key)
         return replace(
             row,
@@ -124,7 +163,7 @@ class Run:
             half_width=deciding.half_width if deciding else 0.0,
             scores={key: value.value for key, value in values.items()},
             per_class=deciding.per_class if deciding else (),
-            score_seconds=time.perf_counter() - start,
+            score_seconds=seconds,
         )
 
     def _value(self, score: Score, X: Array) -> ScoreValue:
@@ -132,13 +171,3 @@ class Run:
         if not math.isfinite(value.value):
             raise ValueError(f"{score.label} is {value.value}")
         return value
-
-
-def _first(score: Score, X: Array, logits: Array | None) -> Array:
-    """What a score looks at beside the labels."""
-    if logits is None or not score.needs_head:
-        return X
-    if score.needs[0] == "source_labels":
-        return np.asarray(logits.argmax(axis=1))
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
