@@ -43,16 +43,24 @@ FIELDS = (
 ALLOWED = 5e-6
 NOTHING_TO_RUN_ON = 77
 
+# The two problems of the table; --quick takes small ones, to see whether the program works.
+SIZES = ((100_000, 768, 100), (1_000_000, 512, 1000))
+QUICK_SIZES = ((500, 96, 10), (800, 64, 30))
+TORCH_ROWS = 100_000  # torch does as many in seconds
+DEVICE = "cuda"
 
-class Skipped(Exception):
+
+class CannotRunError(Exception):
     """Why a part has nothing to run on."""
 
 
 class Bench:
     """One device, its bound, and where rows go."""
 
-    def __init__(self, out):
+    def __init__(self, out, quick=False):
         self.out = out
+        self.sizes = QUICK_SIZES if quick else SIZES
+        self.shrink = 50 if quick else 1
         self.card = cuda.device_names()[0]
         self.wrong = 0
         self._limits = None
@@ -118,10 +126,14 @@ def torch_with_cuda():
     try:
         import torch
     except ImportError as error:
-        raise Skipped(f"no torch: {error}") from None
+        raise CannotRunError(f"no torch: {error}") from None
     if not torch.cuda.is_available():
-        raise Skipped("this torch has no CUDA")
+        raise CannotRunError("this torch has no CUDA")
     return torch
+
+
+def wait_for(torch):
+    return torch.cuda.synchronize
 
 
 def limits(bench):
@@ -131,25 +143,28 @@ def limits(bench):
     bench.row("limit, copy", note=f"{found['copy'] / 1e12:.3f} TB/s read and written")
     try:
         torch = torch_with_cuda()
-    except Skipped as reason:
+    except CannotRunError as reason:
         print(reason)
         return
-    a, b = (torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16) for _ in range(2))
-    seconds = median(lambda: a @ b, 20, wait=torch.cuda.synchronize)
+    size = 8192 // bench.shrink
+    a, b = (torch.randn(size, size, device=DEVICE, dtype=torch.bfloat16) for _ in range(2))
+    seconds = median(lambda: a @ b, 20, wait=wait_for(torch))
     bench.row(
-        "torch, bfloat16 product of 8192", tera_operations_per_second=2 * 8192**3 / seconds / 1e12
+        f"torch, bfloat16 product of {size}",
+        tera_operations_per_second=2 * size**3 / seconds / 1e12,
     )
-    source = torch.randn(1 << 29, device="cuda")
+    source = torch.randn((1 << 29) // bench.shrink**2, device=DEVICE)
     target = torch.empty_like(source)
-    seconds = median(lambda: target.copy_(source), 20, wait=torch.cuda.synchronize)
+    seconds = median(lambda: target.copy_(source), 20, wait=wait_for(torch))
     bench.row("torch, copy", note=f"{2 * source.nbytes / seconds / 1e12:.3f} TB/s")
 
 
 def exact(bench):
-    for n, d, classes, checked, which, runs in (
-        (100_000, 768, 100, 12, kernels(), 5),
-        (1_000_000, 512, 1000, 4, kernels()[:1], 3),
-        (1_000_000, 512, 1000, 0, kernels()[1:2], 1),
+    small, large = bench.sizes
+    for (n, d, classes), checked, which, runs in (
+        (small, 12, kernels(), 5),
+        (large, 4, kernels()[:1], 3),
+        (large, 0, kernels()[1:2], 1),
     ):
         problem = cached_problem(n, d, classes)
         rows = sample_rows(problem, checked)
@@ -170,7 +185,7 @@ def exact(bench):
 
 
 def estimate(bench):
-    n, d, classes = 1_000_000, 512, 1000
+    n, d, classes = bench.sizes[1]
     problem = cached_problem(n, d, classes)
     there = cuda.to_device(problem.X)
 
@@ -203,7 +218,7 @@ def torch_by_class_pairs(torch, X, y, classes):
     groups = [X[y == c] for c in range(classes)]
     own = [None] * classes
     nearest = [
-        torch.full((len(g),), float("inf"), device="cuda", dtype=torch.float64) for g in groups
+        torch.full((len(g),), float("inf"), device=DEVICE, dtype=torch.float64) for g in groups
     ]
     for a in range(classes):
         for b in range(a, classes):
@@ -223,7 +238,7 @@ def torch_by_chunks(torch, X, y, classes):
     indicator = torch.nn.functional.one_hot(y, classes).float()
     sizes = indicator.sum(0)
     total = 0.0
-    for rows in torch.arange(len(X), device="cuda").split(max(1, (1 << 29) // len(X))):
+    for rows in torch.arange(len(X), device=DEVICE).split(max(1, (1 << 29) // len(X))):
         sums = torch.cdist(X[rows], X) @ indicator
         own = sums.gather(1, y[rows, None])[:, 0] / (sizes[y[rows]] - 1)
         means = (sums / sizes).scatter(1, y[rows, None], float("inf"))
@@ -234,20 +249,19 @@ def torch_by_chunks(torch, X, y, classes):
 
 def torch_itself(bench):
     torch = torch_with_cuda()
-    for n, d, classes in ((100_000, 768, 100), (1_000_000, 512, 1000)):
-        # As many rows as torch does in seconds, in classes of the same size.
-        part = min(n, 100_000)
-        generator = torch.Generator("cuda").manual_seed(n)
-        X = torch.randn(part, d, device="cuda", generator=generator)
+    for n, d, classes in bench.sizes:
+        part = min(n, TORCH_ROWS)  # in classes of the same size
+        generator = torch.Generator(DEVICE).manual_seed(n)
+        X = torch.randn(part, d, device=DEVICE, generator=generator)
         part_classes = classes * part // n
-        y = torch.randperm(part, device="cuda", generator=generator) % part_classes
+        y = torch.randperm(part, device=DEVICE, generator=generator) % part_classes
         ours = zoorank.silhouette_score(X, y)
         for name, way in (("chunks", torch_by_chunks), ("class pairs", torch_by_class_pairs)):
             difference = abs(way(torch, X, y, part_classes) - ours)
             seconds = median(
                 lambda way=way, X=X, y=y, k=part_classes: way(torch, X, y, k),
                 1,
-                wait=torch.cuda.synchronize,
+                wait=wait_for(torch),
             )
             scaled = seconds * (n / part) ** 2
             note = "" if part == n else f"from {part} rows, times (n / rows)^2; "
@@ -258,7 +272,7 @@ def torch_itself(bench):
 
 
 def closed(bench):
-    n, d, classes = 1_000_000, 512, 1000
+    n, d, classes = bench.sizes[1]
     problem = cached_problem(n, d, classes)
     there = cuda.to_device(problem.X)
     for metric in ("sqeuclidean", "cosine"):
@@ -277,22 +291,26 @@ def closed(bench):
         )  # fmt: skip
 
 
-def encode(bench, n=50_000, classes=100):
+def encode(bench, classes=100):
     """The encodings never leave the device, or do."""
     torch = torch_with_cuda()
+    n, side = (50_000, 64) if bench.shrink == 1 else (400, 16)
     layers, channels = [], 3
     for width in (64, 128, 256, 512):
         layers += [torch.nn.Conv2d(channels, width, 3, stride=2, padding=1), torch.nn.ReLU()]
         channels = width
-    network = torch.nn.Sequential(*layers).cuda().to(memory_format=torch.channels_last).eval()
-    images = torch.randn(2000, 3, 64, 64, device="cuda").to(memory_format=torch.channels_last)
+    network = torch.nn.Sequential(*layers).to(DEVICE).to(memory_format=torch.channels_last).eval()
+    images = torch.randn(2000 // bench.shrink, 3, side, side, device=DEVICE).to(
+        memory_format=torch.channels_last
+    )
+    step = len(images) // 4
     labels = np.arange(n) % classes
 
     def encoded():
         with torch.inference_mode():
             batches = [
-                network(images[i % 2000 : i % 2000 + 500] + 1e-3 * i).mean((2, 3))
-                for i in range(0, n, 500)
+                network(images[i % len(images) :][:step] + 1e-3 * i).mean((2, 3))
+                for i in range(0, n, step)
             ]
             return torch.cat(batches).float()
 
@@ -308,7 +326,7 @@ def encode(bench, n=50_000, classes=100):
             ),
         ),
     ):
-        seconds = median(work, 3, wait=torch.cuda.synchronize)
+        seconds = median(work, 3, wait=wait_for(torch))
         bench.row(
             name, n=n, d=encodings.shape[1], classes=classes, kernel="auto", seconds=seconds,
             note="four strided convolutions",
@@ -318,7 +336,7 @@ def encode(bench, n=50_000, classes=100):
 def accuracy(bench):
     for d in (64, 512, 1280, 2048, 4096):
         rng = np.random.default_rng(d)
-        n, classes = 4000, 40
+        n, classes = 4000 // min(bench.shrink, 10), 40
         y = rng.permutation(np.arange(n) % classes)
         factors = rng.standard_normal((n, 30), dtype=np.float32)
         X = factors @ rng.standard_normal((30, d), dtype=np.float32)
@@ -339,7 +357,7 @@ def accuracy(bench):
 def bits(bench):
     differ = 0
     for n, d, classes in ((30_000, 128, 100), (30_000, 64, 2), (20_000, 65, 9000)):
-        problem = make_problem(n, d, classes)
+        problem = make_problem(n // bench.shrink, d, max(2, classes // bench.shrink))
         there = cuda.to_device(problem.X)
         for kernel in kernels():
             os.environ["ZOORANK_CUDA_KERNEL"] = kernel
@@ -371,27 +389,35 @@ PARTS = {
 }
 
 
+def runs(name, bench):
+    """Whether a part had something to run on."""
+    try:
+        PARTS[name](bench)
+    except CannotRunError as reason:
+        print(f"{name}: {reason}")
+        return False
+    return True
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="default: all")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all")
     parser.add_argument("--out", type=Path, metavar="DIR", help="append to gpu_check.csv there")
+    parser.add_argument("--quick", action="store_true", help="small: does the program work?")
     chosen = parser.parse_args(argv)
+    if unknown := set(chosen.parts) - set(PARTS):
+        parser.error(f"unknown part {unknown.pop()!r}; valid: {', '.join(PARTS)}")
     if reason := zoorank.build_info()["cuda_unavailable_reason"]:
         print(f"nothing to measure: {reason}")
         return NOTHING_TO_RUN_ON
-    bench = Bench(chosen.out)
-    skipped = 0
-    for name in chosen.parts or PARTS:
-        try:
-            PARTS[name](bench)
-        except Skipped as reason:
-            print(f"{name}: {reason}")
-            skipped += 1
+    bench = Bench(chosen.out, chosen.quick)
+    parts = chosen.parts or list(PARTS)
+    ran = [name for name in parts if runs(name, bench)]
     if bench.wrong:
         return f"{bench.wrong} wrong: no time of them counts"
-    if skipped == len(chosen.parts or PARTS):
+    if not ran:
         return NOTHING_TO_RUN_ON
-    print(f"{bench.card}: nothing wrong in {', '.join(chosen.parts or PARTS)}")
+    print(f"{bench.card}: nothing wrong in {', '.join(ran)}")
     return 0
 
 
