@@ -27,7 +27,10 @@ def silhouette_samples(
     progress: _Progress,
 ) -> npt.NDArray[np.float64]: ...
 def silhouette_batch(
-    Xs: Sequence[npt.NDArray[Any]], labels: npt.NDArray[np.int64], metric: str, threads: int
+    Xs: Sequence[npt.NDArray[Any]],
+    labels: npt.NDArray[np.int64],
+    metrics: Sequence[str],
+    threads: int,
 ) -> list[npt.NDArray[np.float64]]: ...
 def pairwise_distances(
     X: npt.NDArray[Any], Y: npt.NDArray[Any], metric: str, threads: int

@@ -3,6 +3,7 @@
 #include "cpu/metrics.inl"
 #include "cpu/pack.inl"
 #include "cpu/product.inl"
+#include "cpu/rows.inl"
 #include "cpu/store.inl"
 #include "cpu/sums.inl"
 #include "cpu/sweep.inl"
@@ -16,5 +17,8 @@ constexpr kernel_set<T> make_kernel_set() {
             &store_block<T, euclidean<T>>,
             &store_block<T, sqeuclidean<T>>,
             &store_block<T, manhattan<T>>,
-            &sweep<T>};
+            &sweep<T>,
+            &load_row<T>,
+            &squared_distance<T>,
+            &largest_magnitude<T>};
 }
