@@ -199,26 +199,29 @@ bench() {
 step facts 10 facts
 step wheels 15 install_wheels
 export PYTHONPATH=$build/site:$build/wheels${PYTHONPATH:+:$PYTHONPATH} PATH=$build/wheels/bin:$PATH
-step configure 25 configure
-step compile 80 compile
-step mma 12 kernel mma
-step wgmma 12 kernel wgmma
-step simt 12 kernel simt
-step others 20 kernel others
-step modules 40 compile_modules
-ZOORANK_DEVICE=cuda ZOORANK_TEST_EXAMPLES=40 step engine 60 tests tests/engine/test_silhouette.py \
-    tests/engine/test_distances.py tests/engine/test_input.py tests/engine/test_result.py -k "not instruction_set"
-step cuda 45 tests tests/engine/test_cuda.py tests/engine/test_cuda_estimate.py
+step configure 20 configure
+step compile 75 compile
+step mma 10 kernel mma
+step wgmma 10 kernel wgmma
+step simt 10 kernel simt
+step others 15 kernel others
+step modules 35 compile_modules
+engine=(tests/engine/test_silhouette.py tests/engine/test_distances.py tests/engine/test_input.py
+    tests/engine/test_result.py)
+ZOORANK_DEVICE=cuda ZOORANK_TEST_EXAMPLES=40 step engine 55 tests "${engine[@]}" -k "not instruction_set"
+step cuda 40 tests tests/engine/test_cuda.py tests/engine/test_cuda_estimate.py
 step bits 15 speed bits
 step memcheck 25 sanitize memcheck
-step racecheck 35 sanitize racecheck mma wgmma simt
+step racecheck 30 sanitize racecheck mma wgmma simt
 step speed 45 speed limits exact
 step torch 30 speed torch
 step end-to-end 20 speed encode
+step rank 15 tests tests/selection/test_rank_in_memory.py
+step estimate 15 speed estimate
 step accuracy 12 speed accuracy
-step bench 20 bench
-step rank 17 tests tests/selection/test_rank_in_memory.py
+step bench 15 bench
 step closed 10 speed closed
+step synccheck 10 sanitize synccheck mma wgmma
 
 {
     echo
