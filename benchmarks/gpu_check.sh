@@ -207,7 +207,7 @@ step simt 10 kernel simt
 step others 15 kernel others
 step modules 35 compile_modules
 engine=(tests/engine/test_silhouette.py tests/engine/test_distances.py tests/engine/test_input.py
-    tests/engine/test_result.py)
+    tests/engine/test_result.py tests/engine/test_batch.py)
 ZOORANK_DEVICE=cuda ZOORANK_TEST_EXAMPLES=40 step engine 55 tests "${engine[@]}" -k "not instruction_set"
 step cuda 40 tests tests/engine/test_cuda.py tests/engine/test_cuda_estimate.py
 step bits 15 speed bits
