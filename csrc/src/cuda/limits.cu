@@ -88,7 +88,7 @@ double run_products(int rounds, int multiprocessors, float* out, cudaStream_t st
 
 class stopwatch {
 public:
-    explicit stopwatch(cudaStream_t stream) : stream_(stream) {
+    stopwatch(cudaStream_t stream, std::chrono::milliseconds warm_up) : stream_(stream), warm_up_(warm_up) {
         for (cudaEvent_t& event : events_) check(cudaEventCreate(&event), "creating an event");
     }
     ~stopwatch() {
@@ -113,22 +113,22 @@ public:
     // The best of some runs, once the clocks have had time to rise.
     template <class Work>
     double best(const Work& work) {
-        constexpr auto warm_up = std::chrono::milliseconds(100);
         const auto begin = std::chrono::steady_clock::now();
         double found = 0;
-        while (std::chrono::steady_clock::now() - begin < warm_up) found = std::max(found, rate(work));
+        while (std::chrono::steady_clock::now() - begin < warm_up_) found = std::max(found, rate(work));
         for (int i = 0; i < 5; ++i) found = std::max(found, rate(work));
         return found;
     }
 
 private:
     cudaStream_t stream_;
+    std::chrono::milliseconds warm_up_;
     cudaEvent_t events_[2] = {};
 };
 
 }  // namespace
 
-device_limits measure_limits(place where, std::int64_t copy_bytes) {
+device_limits measure_limits(place where, const limits_effort& effort) {
     const current_device guard(where.device);
     int multiprocessors = 0, major = 0, minor = 0;
     check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, where.device),
@@ -136,27 +136,25 @@ device_limits measure_limits(place where, std::int64_t copy_bytes) {
     check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, where.device), "asking for the device");
     check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, where.device), "asking for the device");
     const bool wgmma = choose_kernel("", least_split_depth, major, minor, wgmma_built()) == kernel::wgmma;
-    const std::int64_t count = copy_bytes / static_cast<std::int64_t>(sizeof(uint4));
-    reserve(2 * copy_bytes, copy_bytes);
+    const std::int64_t count = effort.copy_bytes / static_cast<std::int64_t>(sizeof(uint4));
+    reserve(2 * effort.copy_bytes, effort.copy_bytes);
 
-    // Each loop takes some milliseconds on a large card.
-    constexpr int rounds_of_products = 10000, rounds_of_adds = 20000;
     const buffer<float> out(1, where.stream);
     const buffer<uint4> from(count, where.stream), to(count, where.stream);
     launch("filling memory", fill_kernel, {ceil_div(count, block_threads), block_threads}, where.stream, from.get(),
            count);
-    stopwatch watch(where.stream);
+    stopwatch watch(where.stream, std::chrono::milliseconds(effort.warm_up_milliseconds));
     device_limits found{};
     found.bfloat16 =
-        watch.best([&] { return run_products(rounds_of_products, multiprocessors, out.get(), where.stream); });
+        watch.best([&] { return run_products(effort.products, multiprocessors, out.get(), where.stream); });
     if (wgmma)
         found.bfloat16 = std::max(found.bfloat16, watch.best([&] {
-            return run_products_wgmma(rounds_of_products, multiprocessors, out.get(), where.stream);
+            return run_products_wgmma(effort.products, multiprocessors, out.get(), where.stream);
         }));
-    found.float32 =
-        watch.best([&] { return run_multiply_adds<float>(rounds_of_adds, multiprocessors, out.get(), where.stream); });
+    found.float32 = watch.best(
+        [&] { return run_multiply_adds<float>(effort.multiply_adds, multiprocessors, out.get(), where.stream); });
     found.float64 = watch.best(
-        [&] { return run_multiply_adds<double>(rounds_of_adds / 8, multiprocessors, out.get(), where.stream); });
+        [&] { return run_multiply_adds<double>(effort.multiply_adds / 8, multiprocessors, out.get(), where.stream); });
     found.copy = watch.best([&] {
         launch("copying", copy_kernel, {16 * std::int64_t(multiprocessors), block_threads}, where.stream,
                static_cast<const uint4*>(from.get()), to.get(), count);

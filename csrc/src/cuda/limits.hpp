@@ -11,7 +11,13 @@ struct device_limits {
     double copy;              ///< bytes/s of a copy within the device's memory, those read and those written
 };
 
-/// Takes about a second and `copy_bytes` of memory twice.
-device_limits measure_limits(place where, std::int64_t copy_bytes = std::int64_t(1) << 30);
+/// How long to look. By default each loop takes some milliseconds on a large card, and all of them about a second.
+struct limits_effort {
+    int products = 10000, multiply_adds = 20000;      ///< rounds of a loop
+    std::int64_t copy_bytes = std::int64_t(1) << 30;  ///< taken twice
+    int warm_up_milliseconds = 100;                   ///< for the clocks to rise
+};
+
+device_limits measure_limits(place where, const limits_effort& effort = {});
 
 }  // namespace zoorank::cuda

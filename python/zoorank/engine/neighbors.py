@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from zoorank import _core
 from zoorank.engine.arrays import Matrix, as_matrix
+from zoorank.engine.devices import on_device
 from zoorank.engine.options import check_choice, check_threads
 
 Integers = npt.NDArray[np.int64]
@@ -30,6 +31,9 @@ _APPROXIMATE_FROM = 200_000
 
 # Candidates beyond k, so that rounding in the search decides nothing.
 _SPARE = 8
+
+# What FAISS finds for one query on a GPU at most.
+_MOST_ON_GPU = 2048
 
 _BLOCK = 1 << 24  # distances at once
 
@@ -50,7 +54,8 @@ def nearest_neighbors(
     Parameters
     ----------
     X : array_like of shape (n, d)
-        As for :func:`silhouette_samples`.
+        As for :func:`silhouette_samples`. An array on a CUDA device is copied to the host;
+        then, and where ``ZOORANK_DEVICE`` is ``cuda``, faiss-gpu searches on the first GPU.
     k : int
         At least 1, at most n - 1.
     metric : {"euclidean", "sqeuclidean", "cosine", "manhattan"}
@@ -92,6 +97,7 @@ def nearest_neighbors(
     check_choice(metric, NEIGHBOR_METRICS, "metric")
     check_choice(method, NEIGHBOR_METHODS, "method")
     threads = check_threads(n_threads)
+    on_gpu = on_device(X) or os.environ.get("ZOORANK_DEVICE") == "cuda"
     matrix = as_matrix(X)
     n = len(matrix)
     if not 1 <= k < n:
@@ -112,7 +118,7 @@ def nearest_neighbors(
         found = _brute_force(matrix, matrix, wanted, metric, threads)
     else:
         points = _points(matrix, metric)
-        found = _search(faiss, points, points, wanted, approximate, threads)
+        found = _search(faiss, points, points, wanted, approximate, threads, on_gpu=on_gpu)
     return _ranked(matrix, found, k, metric)
 
 
@@ -210,8 +216,16 @@ def _directions(rows: npt.NDArray[Any]) -> Floats:
 
 
 def _search(
-    faiss: Any, points: Matrix, queries: Matrix, k: int, approximate: bool, threads: int
+    faiss: Any,
+    points: Matrix,
+    queries: Matrix,
+    k: int,
+    approximate: bool,
+    threads: int,
+    *,
+    on_gpu: bool = False,
 ) -> Integers:
+    on_gpu = on_gpu and k <= _MOST_ON_GPU and _has_gpu(faiss)
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(threads or len(os.sched_getaffinity(0)))
     try:
@@ -220,6 +234,9 @@ def _search(
             lists = max(1, int(4 * np.sqrt(len(points))))
             lists = min(lists, len(points) // 39 or 1)  # what FAISS wants to train a list on
             index = faiss.IndexIVFFlat(index, points.shape[1], lists)
+        if on_gpu:
+            index = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)
+        if approximate:
             index.train(points)
             index.nprobe = max(1, lists // 16)
         index.add(points)
@@ -227,6 +244,11 @@ def _search(
     finally:
         faiss.omp_set_num_threads(before)
     return found
+
+
+def _has_gpu(faiss: Any) -> bool:
+    """Whether this is faiss-gpu, on a machine that has one."""
+    return hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0
 
 
 def _brute_force(queries: Matrix, points: Matrix, k: int, metric: str, threads: int) -> Integers:
