@@ -8,10 +8,11 @@ is held against.
 
 The parts are named on the command line, so that each can have a time limit of its own:
 
-limits    the device's own: products, multiply-adds, a copy; torch's product, if it is there
-exact     Euclidean, 100 000 x 768 and 1 000 000 x 512
+limits    the device's own: products, multiply-adds, a copy
+exact     Euclidean, 100 000 x 768 with every kernel and 1 000 000 x 512 with the fastest
+slower    the latter with the next
 estimate  the same with method="estimate"
-torch     the best two ways to do it in torch, on the same device
+torch     the best two ways to do it in torch, on the same device, and torch's own limits
 encode    a truncated network and the score of its encodings, with and without copies
 accuracy  errors where rows are correlated, as encodings after a ReLU are, and features many
 closed    squared Euclidean and cosine
@@ -23,6 +24,7 @@ a part that needs it, the program says so and ends with 77.
 
 import argparse
 import csv
+import functools
 import hashlib
 import os
 import statistics
@@ -104,15 +106,15 @@ class Bench:
 
 
 def median(work, runs, *, wait=lambda: None):
-    """Of some runs after one that loads kernels."""
+    """Of some runs; what is to be loaded first has been used before."""
     times = []
-    for _ in range(runs + 1):
+    for _ in range(runs):
         wait()
         begin = time.perf_counter()
         work()
         wait()
         times.append(time.perf_counter() - begin)
-    return statistics.median(times[1:])
+    return statistics.median(times)
 
 
 def kernels():
@@ -141,76 +143,63 @@ def limits(bench):
     for name in ("bfloat16", "float32", "float64"):
         bench.row(f"limit, {name}", tera_operations_per_second=found[name] / 1e12)
     bench.row("limit, copy", note=f"{found['copy'] / 1e12:.3f} TB/s read and written")
-    try:
-        torch = torch_with_cuda()
-    except CannotRunError as reason:
-        print(reason)
-        return
-    size = 8192 // bench.shrink
-    a, b = (torch.randn(size, size, device=DEVICE, dtype=torch.bfloat16) for _ in range(2))
-    seconds = median(lambda: a @ b, 20, wait=wait_for(torch))
-    bench.row(
-        f"torch, bfloat16 product of {size}",
-        tera_operations_per_second=2 * size**3 / seconds / 1e12,
-    )
-    source = torch.randn((1 << 29) // bench.shrink**2, device=DEVICE)
-    target = torch.empty_like(source)
-    seconds = median(lambda: target.copy_(source), 20, wait=wait_for(torch))
-    bench.row("torch, copy", note=f"{2 * source.nbytes / seconds / 1e12:.3f} TB/s")
 
 
 def exact(bench):
     small, large = bench.sizes
-    for (n, d, classes), checked, which, runs in (
-        (small, 12, kernels(), 5),
-        (large, 4, kernels()[:1], 3),
-        (large, 0, kernels()[1:2], 1),
-    ):
-        problem = cached_problem(n, d, classes)
-        rows = sample_rows(problem, checked)
-        expected = definition(problem, rows)
-        there = cuda.to_device(problem.X)
-        for kernel in which:
-            os.environ["ZOORANK_CUDA_KERNEL"] = kernel
-            s = zoorank.silhouette_samples(there, problem.labels)
-            error = float(np.abs(s[rows] - expected).max()) if checked else ""
-            seconds = median(
-                lambda there=there, y=problem.labels: zoorank.silhouette_samples(there, y), runs
-            )
-            bench.timed(
-                "exact euclidean", seconds, n, d, classes, kernel=kernel, error=error,
-                note="rows on the device",
-            )  # fmt: skip
-            os.environ.pop("ZOORANK_CUDA_KERNEL")
+    exactly(bench, small, kernels(), checked=12, runs=5)
+    exactly(bench, large, kernels()[:1], checked=3, runs=3)
+
+
+def slower(bench):
+    exactly(bench, bench.sizes[1], kernels()[1:2], checked=3, runs=1)
+
+
+def exactly(bench, shape, which, *, checked, runs):
+    problem, there = placed(*shape)
+    rows = sample_rows(problem, checked)
+    expected = reference(shape, rows)
+    for kernel in which:
+        os.environ["ZOORANK_CUDA_KERNEL"] = kernel
+        s = zoorank.silhouette_samples(there, problem.labels)  # and kernels are loaded
+        seconds = median(lambda: zoorank.silhouette_samples(there, problem.labels), runs)
+        bench.timed(
+            "exact euclidean", seconds, *shape, kernel=kernel,
+            error=float(np.abs(s[rows] - expected).max()), note="rows on the device",
+        )  # fmt: skip
+        os.environ.pop("ZOORANK_CUDA_KERNEL")
 
 
 def estimate(bench):
-    n, d, classes = bench.sizes[1]
-    problem = cached_problem(n, d, classes)
-    there = cuda.to_device(problem.X)
+    problem, there = placed(*bench.sizes[1])
 
     def work():
         return zoorank.silhouette(
             there, problem.labels, method="estimate", tol=1e-3, random_state=0
         )
 
-    seconds = median(work, 3)
     found, exact_score = work(), zoorank.silhouette_score(there, problem.labels)
+    seconds = median(work, 3)
     held = abs(found.score - exact_score) <= found.half_width
     bench.timed(
-        "estimated euclidean", seconds, n, d, classes, kernel="auto",
+        "estimated euclidean", seconds, *bench.sizes[1], kernel="auto",
         note=f"half width {found.half_width:.1e}, {'holds' if held else 'MISSES'} the exact score",
     )  # fmt: skip
 
 
-_problems = {}
+@functools.lru_cache(maxsize=1)  # one large problem at a time
+def placed(*shape):
+    problem = make_problem(*shape)
+    return problem, cuda.to_device(problem.X)
 
 
-def cached_problem(*shape):
-    if shape not in _problems:
-        _problems.clear()  # one large problem at a time
-        _problems[shape] = make_problem(*shape)
-    return _problems[shape]
+_references = {}
+
+
+def reference(shape, rows):
+    if (shape, len(rows)) not in _references:
+        _references[shape, len(rows)] = definition(placed(*shape)[0], rows)
+    return _references[shape, len(rows)]
 
 
 def torch_by_class_pairs(torch, X, y, classes):
@@ -247,8 +236,25 @@ def torch_by_chunks(torch, X, y, classes):
     return total / len(X)
 
 
+def torch_limits(bench, torch):
+    size = 8192 // bench.shrink
+    a, b = (torch.randn(size, size, device=DEVICE, dtype=torch.bfloat16) for _ in range(2))
+    a @ b
+    seconds = median(lambda: a @ b, 20, wait=wait_for(torch))
+    bench.row(
+        f"torch, bfloat16 product of {size}",
+        tera_operations_per_second=2 * size**3 / seconds / 1e12,
+    )
+    source = torch.randn((1 << 29) // bench.shrink**2, device=DEVICE)
+    target = torch.empty_like(source)
+    target.copy_(source)
+    seconds = median(lambda: target.copy_(source), 20, wait=wait_for(torch))
+    bench.row("torch, copy", note=f"{2 * source.nbytes / seconds / 1e12:.3f} TB/s")
+
+
 def torch_itself(bench):
     torch = torch_with_cuda()
+    torch_limits(bench, torch)
     for n, d, classes in bench.sizes:
         part = min(n, TORCH_ROWS)  # in classes of the same size
         generator = torch.Generator(DEVICE).manual_seed(n)
@@ -273,13 +279,11 @@ def torch_itself(bench):
 
 def closed(bench):
     n, d, classes = bench.sizes[1]
-    problem = cached_problem(n, d, classes)
-    there = cuda.to_device(problem.X)
+    problem, there = placed(n, d, classes)
     for metric in ("sqeuclidean", "cosine"):
-        seconds = median(
-            lambda metric=metric: zoorank.silhouette_samples(there, problem.labels, metric=metric),
-            3,
-        )
+        work = functools.partial(zoorank.silhouette_samples, there, problem.labels, metric=metric)
+        work()
+        seconds = median(work, 3)
         bound = max(
             problem.X.nbytes / bench.limits["copy"], 2 * n * classes * d / bench.limits["float64"]
         )
@@ -326,6 +330,7 @@ def encode(bench, classes=100):
             ),
         ),
     ):
+        work()
         seconds = median(work, 3, wait=wait_for(torch))
         bench.row(
             name, n=n, d=encodings.shape[1], classes=classes, kernel="auto", seconds=seconds,
@@ -380,6 +385,7 @@ def bits(bench):
 PARTS = {
     "limits": limits,
     "exact": exact,
+    "slower": slower,
     "estimate": estimate,
     "torch": torch_itself,
     "encode": encode,

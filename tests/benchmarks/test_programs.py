@@ -187,7 +187,8 @@ def device(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "part", ["limits", "exact", "estimate", "torch", "encode", "accuracy", "closed", "bits"]
+    "part",
+    ["limits", "exact", "slower", "estimate", "torch", "encode", "accuracy", "closed", "bits"],
 )
 def test_every_part_of_gpu_speed_runs(part, device, tmp_path, capsys):
     assert device.main([part, "--quick", "--out", str(tmp_path)]) == 0
@@ -201,6 +202,7 @@ def test_every_part_of_gpu_speed_runs(part, device, tmp_path, capsys):
 def test_gpu_speed_says_what_is_wrong(device, monkeypatch, tmp_path):
     right = device.definition
     monkeypatch.setattr(device, "definition", lambda *given: right(*given) + 1e-5)
+    device._references.clear()
     assert device.main(["exact", "--quick"]) == "4 wrong: no time of them counts"
 
 
