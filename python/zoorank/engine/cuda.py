@@ -103,6 +103,8 @@ def as_device_matrix(X: Any, name: str = "X") -> DeviceMatrix:
     TypeError, ValueError
         As :func:`zoorank.engine.arrays.as_matrix`.
     """
+    if isinstance(X, DeviceMatrix):
+        return X
     require()
     X = _prepared(X, name)
     if len(X.shape) != 2:
