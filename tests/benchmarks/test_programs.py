@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from tests.reference import silhouettes as reference
 
+import zoorank
+
 pytest.importorskip("sklearn", reason="the benchmarks need scikit-learn")
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -67,6 +69,27 @@ def test_exact_engine_measures_again_where_blas_knows_better(monkeypatch, capsys
         assert exact_engine.main(["--quick"]) == 0
     assert seen == ["SkylakeX"]
     assert capsys.readouterr().out.count("cosine") == 4
+
+
+def test_accuracy_goes_through_every_kind_and_tells_a_wrong_answer(tmp_path, monkeypatch):
+    import accuracy
+
+    only = zoorank.build_info()["instruction_set"]
+    monkeypatch.setenv("ZOORANK_ISA", only)
+    info = {"supported_instruction_sets": [only], "instruction_set": only}
+    monkeypatch.setattr(accuracy.zoorank, "build_info", lambda: info)
+    monkeypatch.setattr(accuracy, "in_own_process", lambda work, *given: work(*given))
+    assert accuracy.main(["--quick", "--out", str(tmp_path)]) == 0
+    (table,) = tmp_path.glob("*/accuracy.csv")
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert {row["kind"] for row in rows} == set(accuracy.KINDS)
+    right = zoorank.silhouette_samples
+    monkeypatch.setattr(
+        accuracy.zoorank,
+        "silhouette_samples",
+        lambda *given, **options: right(*given, **options) + 1e-5 * (options["n_threads"] == 1),
+    )
+    assert accuracy.main(["--quick"]) == f"{len(rows)} of {len(rows)} are wrong"
 
 
 def test_batch_checks_every_problem(tmp_path, monkeypatch):
