@@ -42,6 +42,27 @@ class ScoreValue:
         return cls(value, half_width, tuple(per_class))
 
 
+@dataclass(frozen=True, eq=False)
+class SampleScore:
+    """What a sample of rows, stratified by class, says about the score of all.
+
+    Attributes
+    ----------
+    value : float
+        The estimate.
+    per_class : tuple of float
+        Estimates of the score of each class, in the order of the sorted class labels.
+    influence : ndarray of shape (n_drawn,)
+        How ``value`` moves as the weight of a row within its class grows, up to a constant
+        for each class: the variance of ``value`` is the sum over classes of the variance of
+        their influences over the number of their rows drawn.
+    """
+
+    value: float
+    per_class: tuple[float, ...]
+    influence: Array
+
+
 @dataclass(frozen=True)
 class Score:
     """One way to score an encoding, and what a caller must know to use it.
@@ -73,6 +94,10 @@ class Score:
         Whether ``compute`` takes encodings that lie on a CUDA device, and computes there.
     identity : str
         Key of its values in a row; by default the metric, else the name.
+    of_sample : callable or None
+        ``of_sample(X, labels, shares) -> SampleScore`` for the encodings of some rows, where
+        ``shares`` is what part of all rows each class is. None for a score whose value
+        depends on the number of rows, or that was not shown not to: it cannot race.
     """
 
     name: str
@@ -83,6 +108,7 @@ class Score:
     needs: tuple[Need, ...] = ("encoding", "labels")
     cost: str = ""
     identity: str = ""
+    of_sample: Callable[[Array, Array, Array], SampleScore] | None = None
     on_device: bool = False
 
     @property

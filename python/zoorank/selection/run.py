@@ -18,7 +18,7 @@ from zoorank.selection.views import Views, result_names, results_of
 
 if TYPE_CHECKING:
     from zoorank.scores.base import Array
-    from zoorank.zoo import Encoding, EncodingStore, Keep, ModelSpec, Target
+    from zoorank.zoo import EncodedSource, Encoding, EncodingStore, Keep, ModelSpec, Target
 
 BASELINE = "raw input"
 LOGITS = "logits"
@@ -73,36 +73,65 @@ class Run:
             return "memory"
         return "both"
 
-    def source(self, spec: ModelSpec, cuts: Sequence[str], watcher: Progress) -> SourceResult:
-        """Encode the target with one source and score it at each cut."""
+    @property
+    def needs_head(self) -> bool:
+        """Whether a score looks at what the source's own classifier says."""
+        return any(score.needs_head for score in self.scores)
+
+    def source(
+        self,
+        spec: ModelSpec,
+        cuts: Sequence[str],
+        watcher: Progress,
+        earlier: Array | None = None,
+    ) -> SourceResult:
+        """Encode the target with one source and score it at each cut.
+
+        Rows in ``earlier`` that the store holds are not encoded again.
+        """
+        encoded = self.encoded(spec, cuts, watcher, earlier=earlier)
+        if isinstance(encoded, SourceResult):
+            return encoded
+        by_cut = {encoding.cut: encoding for encoding in encoded.encodings}
+        logits = by_cut[LOGITS].load() if self.needs_head else None
+        rows = []
+        for encoding in asked_for(encoded, cuts):
+            watcher.scoring(spec.name, encoding.cut)
+            row = row_of(spec.name, encoding, encoded.note)
+            rows.append(self._scored_encoding(row, encoding, logits))
+        return SourceResult(spec.name, tuple(rows), encoded.weights_sha256)
+
+    def encoded(
+        self,
+        spec: ModelSpec,
+        cuts: Sequence[str],
+        watcher: Progress,
+        *,
+        rows: Array | None = None,
+        earlier: Array | None = None,
+    ) -> EncodedSource | SourceResult:
+        """Encode all rows or some; a source that cannot be used gives the row that says so."""
         from zoorank.zoo import encode_source
 
-        needs_head = any(score.needs_head for score in self.scores)
         try:
-            encoded = encode_source(
+            return encode_source(
                 spec,
                 self.target,
-                cuts=(*cuts, LOGITS) if needs_head else cuts,
+                cuts=(*cuts, LOGITS) if self.needs_head else cuts,
                 store=self.store,
                 batch_size=self.batch_size,
                 device=self.device,
                 on_batch=lambda done, total: watcher.encoding(spec.name, done, total),
-                keep=self.keep,
-                results=result_names(self.scores) if self.keep == "memory" else (),
+                rows=rows,
+                earlier=earlier,
+                # Samples of a race are what its next draw goes on from.
+                keep=self.keep if rows is None else "store",
+                results=result_names(self.scores) if self._keeps_results(rows) else (),
             )
         except (SourceError, UsageError) as error:
             failed = RankRow(None, spec.name, None, status="failed", note=str(error))
             mistake = error if isinstance(error, UsageError) else None
             return SourceResult(spec.name, (failed,), spec.sha256, mistake)
-        by_cut = {encoding.cut: encoding for encoding in encoded.encodings}
-        logits = by_cut[LOGITS].load() if needs_head else None
-        if LOGITS not in cuts:
-            by_cut.pop(LOGITS, None)
-        rows = []
-        for encoding in by_cut.values():
-            watcher.scoring(spec.name, encoding.cut)
-            rows.append(self._scored_cut(spec.name, encoding, logits, encoded.note))
-        return SourceResult(spec.name, tuple(rows), encoded.weights_sha256)
 
     def baseline(self) -> RankRow:
         """Score the raw input like an encoding, without any network."""
@@ -110,24 +139,15 @@ class Run:
         row = RankRow(None, BASELINE, None, dim=raw.shape[1], parameters_kept=0, status="baseline")
         return self._scored(row, Views(raw))
 
-    def _scored_cut(
-        self, model: str, encoding: Encoding, logits: Array | None, note: str
-    ) -> RankRow:
-        row = RankRow(
-            None,
-            model,
-            encoding.cut,
-            dim=encoding.dim,
-            parameters_kept=encoding.parameters_kept,
-            encode_seconds=encoding.seconds,
-            reused=encoding.reused,
-            note=note,
-        )
+    def _keeps_results(self, rows: Array | None) -> bool:
+        return rows is None and self.keep == "memory"
+
+    def _scored_encoding(self, row: RankRow, encoding: Encoding, logits: Array | None) -> RankRow:
         if encoding.results:
-            kept = result_names(self.scores)
+            names = result_names(self.scores)
             known = {
                 score.key: ScoreValue.of(encoding.results[name])
-                for score, name in zip(self.scores, kept, strict=True)
+                for score, name in zip(self.scores, names, strict=True)
             }
             return self._filled(row, known, 0.0)
         views = Views(encoding, logits)
@@ -148,10 +168,7 @@ class Run:
                 if views.has_head or not score.needs_head
             }
         except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            note = "; ".join(filter(None, (row.note, reason)))
-            status: Status = "baseline" if row.status == "baseline" else "failed"
-            return replace(row, status=status, note=note)
+            return unscored(row, error)
         views.results = results_of(self.scores, values)
         return self._filled(row, values, time.perf_counter() - start)
 
@@ -168,6 +185,38 @@ class Run:
 
     def _value(self, score: Score, X: Array) -> ScoreValue:
         value = score.compute(X, self.target.labels)
-        if not math.isfinite(value.value):
-            raise ValueError(f"{score.label} is {value.value}")
+        check_finite(score, value.value)
         return value
+
+
+def asked_for(encoded: EncodedSource, cuts: Sequence[str]) -> list[Encoding]:
+    """The encodings to rank, without the logits that are there for the sake of a score."""
+    return [each for each in encoded.encodings if each.cut != LOGITS or LOGITS in cuts]
+
+
+def row_of(model: str, encoding: Encoding, note: str) -> RankRow:
+    """What is known of an encoding before it is scored."""
+    return RankRow(
+        None,
+        model,
+        encoding.cut,
+        dim=encoding.dim,
+        parameters_kept=encoding.parameters_kept,
+        encode_seconds=encoding.seconds,
+        reused=encoding.reused,
+        note=note,
+    )
+
+
+def unscored(row: RankRow, error: Exception) -> RankRow:
+    """The row with the reason why it has no score."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    note = "; ".join(filter(None, (row.note, reason)))
+    status: Status = "baseline" if row.status == "baseline" else "failed"
+    return replace(row, status=status, note=note)
+
+
+def check_finite(score: Score, value: float) -> None:
+    """Refuse a value that no order can be made of."""
+    if not math.isfinite(value):
+        raise ValueError(f"{score.label} is {value}")
