@@ -98,10 +98,16 @@ skip() {
 
 facts() {
     nvcc --version 2>&1 | tail -n 2
-    python3 -c 'import sys; print("python", sys.version.split()[0])'
-    python3 -c 'import torch; print("torch", torch.__version__, "CUDA", torch.version.cuda)' 2>&1 | tail -n 1
     cmake --version 2>&1 | head -n 1
-    nproc
+    # From what is installed, not by importing: a first import of torch can take longer than this step may.
+    python3 -c '
+import importlib.metadata, os, sys
+print("python", sys.version.split()[0], "on", len(os.sched_getaffinity(0)), "processors")
+for name in "torch", "numpy", "pybind11", "pytest", "pydantic":
+    try:
+        print(name, importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        print(name, "is not installed")'
     command -v nvidia-smi >/dev/null || skip "there is no nvidia-smi, so no NVIDIA driver"
     nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv,noheader
 }
@@ -168,14 +174,22 @@ sanitize() {
     return "$status"
 }
 
-# Fails where a device was there and not one test used it.
 tests() {
     local options=(-q -p no:cacheprovider -o filterwarnings=default -o addopts=--import-mode=importlib --maxfail=60 -rfE)
-    python3 -c 'import pytest, hypothesis' || skip "python3 has no pytest or no hypothesis"
+    missing pytest hypothesis
     device_or_skip
     python3 -c 'import xdist' 2>/dev/null && options+=(-n 6)
     python3 -c 'import pytest_timeout' 2>/dev/null && options+=(--timeout 40 --timeout-method thread)
     python3 -m pytest "${options[@]}" "$@"
+}
+
+# Skips the step when one of these modules is missing; imports none of them.
+missing() {
+    local name
+    for name; do
+        python3 -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('$name') is None)" ||
+            skip "python3 has no $name"
+    done
 }
 
 device_or_skip() {
@@ -191,13 +205,13 @@ speed() {
 }
 
 rank() {
-    python3 -c 'import zoorank.zoo' || skip "zoorank.zoo does not import: it needs torch, pydantic, safetensors and Pillow"
+    missing torch pydantic safetensors PIL
     tests "$@"
 }
 
 bench() {
     device_or_skip
-    python3 -c 'import typer, rich, threadpoolctl' || skip "python3 has no typer, rich or threadpoolctl"
+    missing typer rich threadpoolctl
     COLUMNS=150 python3 -m zoorank.cli bench --device cuda --n 20000 --d 64,512,2048 --classes 10,1000 \
         --out "$build/kernels"
     local status=$?
@@ -225,7 +239,7 @@ step racecheck 30 sanitize racecheck mma wgmma simt
 step speed 85 speed limits exact estimate closed slower
 step torch 25 speed torch
 step end-to-end 20 speed encode
-step rank 15 rank tests/selection/test_rank_in_memory.py
+step rank 20 rank tests/selection/test_rank_in_memory.py
 step accuracy 12 speed accuracy
 step bench 15 bench
 step synccheck 10 sanitize synccheck mma wgmma
