@@ -176,6 +176,20 @@ def test_a_peer_that_is_not_there_is_left_out(capsys):
     assert "without ghost: No module named 'no_such_module'" in capsys.readouterr().out
 
 
+def test_score_cost_checks_closed_forms(tmp_path, monkeypatch):
+    import score_cost
+
+    monkeypatch.setattr(score_cost, "TABLE", [s for s in score_cost.TABLE if s.key != "nleep"])
+    assert score_cost.main(["--quick", "--rounds", "1", "--out", str(tmp_path)]) == 0
+    (table,) = tmp_path.glob("*/score_cost.csv")
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    errors = {row["score"]: float(row["error"]) for row in rows if row["error"]}
+    assert set(errors) == {"hscore", "regularised_hscore", "logme", "gbc", "transrate"}
+    right = score_cost.closed_forms
+    monkeypatch.setattr(score_cost, "closed_forms", lambda *given: {**right(*given), "logme": -1.0})
+    assert score_cost.main(["--quick", "--rounds", "1"]) == "wrong: logme"
+
+
 def racing():
     pytest.importorskip("torch", reason="the zoo needs torch")
     import racing

@@ -291,7 +291,7 @@ def test_the_consensus_gives_way_by_default_and_says_so(zoo):
     [
         (
             {"score": "consensus"},
-            "score 'consensus' cannot race, .* Allowed: silhouette, macro_sil",
+            "score 'consensus' cannot race, .* allowed: silhouette, macro_sil",
         ),
         ({"score": "logme,silhouette"}, "score 'logme' cannot race"),
         ({"confidence": 1.0}, "confidence must lie between 0 and 1, not 1.0"),

@@ -120,9 +120,9 @@ def silhouette_samples(
     Raises
     ------
     ValueError
-        For NaN or infinity (naming the first bad row), labels of another length,
-        fewer than 2 or more than n - 1 classes, an unknown metric, and for references
-        of all classes that take more than a gigabyte.
+        For NaN, infinity or a negative distance (naming the first bad row), labels of
+        another length, fewer than 2 or more than n - 1 classes, an unknown metric, and
+        for references of all classes that take more than a gigabyte.
     TypeError
         For input that is sparse, complex or on a device that is not CUDA's.
     RuntimeError

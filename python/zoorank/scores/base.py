@@ -11,9 +11,17 @@ import numpy.typing as npt
 
 from zoorank.engine.arrays import as_matrix
 from zoorank.engine.labels import number_classes
+from zoorank.hints import bad_row
 
 Array = npt.NDArray[Any]
-Need = Literal["encoding", "source_probabilities", "source_labels", "labels"]
+Need = Literal[
+    "encoding",
+    "source_probabilities",
+    "source_labels",
+    "labels",
+    "prototypes",
+    "source_prototypes",
+]
 
 
 @dataclass(frozen=True)
@@ -76,18 +84,21 @@ class Score:
     label : str
         Heading of its column in a table.
     compute : callable
-        ``compute(first, labels) -> ScoreValue``, where ``needs`` says what comes
-        first, and labels have shape ``(n_samples,)``. Raises ValueError where the
-        score is undefined.
+        Takes one array for each of ``needs``, in that order, and returns a ScoreValue.
+        Raises ValueError where the score is undefined.
     higher_is_better : bool
         Direction of the ranking.
     needs : tuple of Need
-        What of a source and of the target it looks at, in the order of
-        ``compute``: an ``"encoding"`` of shape ``(n_samples, n_features)``,
-        ``"source_probabilities"`` of shape ``(n_samples, n_source_classes)``, which
-        the source gives its own classes on the target's samples, or
-        ``"source_labels"`` of shape ``(n_samples,)``, the likeliest of them; then
-        ``"labels"``.
+        What of a source and of the target it looks at:
+
+        - ``"encoding"`` of shape ``(n_samples, n_features)``;
+        - ``"source_probabilities"`` of shape ``(n_samples, n_source_classes)``, which
+          the source gives its own classes on the target's samples;
+        - ``"source_labels"`` of shape ``(n_samples,)``, the likeliest of them;
+        - ``"labels"`` of shape ``(n_samples,)``, those of the target;
+        - ``"prototypes"`` of shape ``(n_classes, n_variables, length)``, a time series
+          for each class of the target;
+        - ``"source_prototypes"``, the same of the data that the source was trained on.
     cost : str
         Work for n samples, d features, K classes and Z classes of the source.
     on_device : bool
@@ -103,7 +114,7 @@ class Score:
     name: str
     metric: str | None
     label: str
-    compute: Callable[[Array, Array], ScoreValue]
+    compute: Callable[..., ScoreValue]
     higher_is_better: bool = True
     needs: tuple[Need, ...] = ("encoding", "labels")
     cost: str = ""
@@ -119,7 +130,17 @@ class Score:
     @property
     def needs_head(self) -> bool:
         """Whether it looks at what the source's own classifier says."""
-        return self.needs[0] != "encoding"
+        return not {"source_probabilities", "source_labels"}.isdisjoint(self.needs)
+
+    @property
+    def needs_source_data(self) -> bool:
+        """Whether it looks at the data that the source was trained on."""
+        return "source_prototypes" in self.needs
+
+    @property
+    def varies_with_cut(self) -> bool:
+        """Whether the cuts of one source can differ in it."""
+        return "encoding" in self.needs
 
 
 def checked(X: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Array, Array, int]:
@@ -145,14 +166,17 @@ def checked(X: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Array, Array, int]
     """
     matrix = np.asarray(as_matrix(X), dtype=np.float64)
     classes, codes = number_classes(labels, len(matrix))
-    finite = np.isfinite(matrix).all(axis=1)
-    if not finite.all():
-        row = int(np.argmin(finite))
-        what = "NaN" if np.isnan(matrix[row]).any() else "infinity"
-        raise ValueError(f"row {row} of X holds {what}")
+    refuse_bad_rows(matrix)
     if len(classes) < 2:
         raise ValueError(f"labels have {len(classes)} class; a score needs at least 2")
     return matrix, codes, len(classes)
+
+
+def refuse_bad_rows(X: Array) -> None:
+    """Raise ValueError where X holds NaN or infinity, naming the first bad row."""
+    if bad := bad_row(X):
+        row, what = bad
+        raise ValueError(f"row {row} of X holds {what}")
 
 
 def as_floats(values: npt.ArrayLike) -> tuple[float, ...]:

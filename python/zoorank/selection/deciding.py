@@ -71,8 +71,8 @@ def racing_scores(
     if isinstance(deciding, Consensus) or deciding.of_sample is None:
         able = dict.fromkeys(score.name for score in TABLE if score.of_sample is not None)
         raise UsageError(
-            f"score {deciding.name!r} cannot race, for its value depends on the number of rows; "
-            f"name one that can first. Allowed: {', '.join(able)}"
+            f"score {deciding.name!r} cannot race, for a sample of rows cannot judge it; "
+            f"name one that can first; allowed: {', '.join(able)}"
         )
     return deciding, scores, note
 

@@ -70,7 +70,8 @@ def rank(
         decides the rank. ``"consensus"`` asks Euclidean MSC, LogME, the H-score and
         the nearest neighbour for one vote each; it is the default unless a metric is
         given, which means ``"silhouette"``. Cosine and Euclidean MSC are always
-        shown too.
+        shown too. ``"ids"`` compares the target with what each source was trained on,
+        where the manifest says what that was.
     metric : {"cosine", "euclidean", "sqeuclidean", "manhattan"}, optional
         Distance of the scores that have one and do not say which.
     out : path, optional
@@ -144,6 +145,7 @@ def rank(
         zoo = load_zoo(zoo, allow_code=allow_code)
     if data is None and zoo.data is None:
         raise UsageError(f"no target: give data, or a `data` entry in {zoo.path or 'the zoo'}")
+    _check_source_data(scores, zoo)
     target = load_target(zoo.data if data is None else data, limit=limit)
     if out is not None:
         prepare(out)
@@ -220,6 +222,15 @@ def store_directory(
         return Path(out) / "encodings"
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "zoorank" / "encodings"
+
+
+def _check_source_data(scores: Sequence[Score], zoo: Zoo) -> None:
+    asking = [score.name for score in scores if score.needs_source_data]
+    if asking and all(spec.trained_on is None for spec in zoo.models):
+        raise UsageError(
+            f"score {asking[0]!r} compares the target with the data of each source, and "
+            f"{zoo.path or 'the zoo'} names none; add `trained_on` to its models"
+        )
 
 
 def _every(

@@ -50,7 +50,8 @@ class RankRow:
     encode_seconds : float or None
         Seconds this encoding took when it was made, even if it was reused now.
     score_seconds : float or None
-        Seconds all ``scores`` of the row took.
+        Seconds the ``scores`` took that were computed for this row; what no cut of a
+        source changes was computed for its first.
     reused : bool
         Whether the encoding came from the store instead of a forward pass.
     status : {"ok", "failed", "baseline"}

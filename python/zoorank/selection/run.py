@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from zoorank.engine import cuda
-from zoorank.errors import SourceError, UsageError
+from zoorank.errors import DataError, SourceError, UsageError
 from zoorank.scores import Score, ScoreValue
+from zoorank.scores.base import Array, Need
 from zoorank.selection.progress import Progress
+from zoorank.selection.prototypes import Prototypes
 from zoorank.selection.ranking import RankRow, Status
 from zoorank.selection.views import Views, result_names, results_of
 
 if TYPE_CHECKING:
-    from zoorank.scores.base import Array
     from zoorank.zoo import EncodedSource, Encoding, EncodingStore, Keep, ModelSpec, Target
 
 BASELINE = "raw input"
 LOGITS = "logits"
+
+Facts = Mapping[Need, Array]
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,11 @@ class Run:
             return "memory"
         return "both"
 
+    @cached_property
+    def prototypes(self) -> Prototypes:
+        """Of the target and of the sources' data."""
+        return Prototypes(self.target, self.store)
+
     @property
     def needs_head(self) -> bool:
         """Whether a score looks at what the source's own classifier says."""
@@ -89,16 +99,18 @@ class Run:
 
         Rows in ``earlier`` that the store holds are not encoded again.
         """
+        compared, lacking = self._compared(spec)
         encoded = self.encoded(spec, cuts, watcher, earlier=earlier)
         if isinstance(encoded, SourceResult):
             return encoded
         by_cut = {encoding.cut: encoding for encoding in encoded.encodings}
-        logits = by_cut[LOGITS].load() if self.needs_head else None
+        facts = self._facts(by_cut[LOGITS].load() if self.needs_head else None)
+        known: dict[str, ScoreValue] = {}
         rows = []
         for encoding in asked_for(encoded, cuts):
             watcher.scoring(spec.name, encoding.cut)
-            row = row_of(spec.name, encoding, encoded.note)
-            rows.append(self._scored_encoding(row, encoding, logits))
+            row = row_of(spec.name, encoding, "; ".join(filter(None, (encoded.note, lacking))))
+            rows.append(self._scored_encoding(row, encoding, {**facts, **compared}, known))
         return SourceResult(spec.name, tuple(rows), encoded.weights_sha256)
 
     def encoded(
@@ -126,7 +138,7 @@ class Run:
                 earlier=earlier,
                 # Samples of a race are what its next draw goes on from.
                 keep=self.keep if rows is None else "store",
-                results=result_names(self.scores) if self._keeps_results(rows) else (),
+                results=result_names(self.scores) if rows is None and self.keep == "memory" else (),
             )
         except (SourceError, UsageError) as error:
             failed = RankRow(None, spec.name, None, status="failed", note=str(error))
@@ -137,21 +149,38 @@ class Run:
         """Score the raw input like an encoding, without any network."""
         raw = self.target.raw()
         row = RankRow(None, BASELINE, None, dim=raw.shape[1], parameters_kept=0, status="baseline")
-        return self._scored(row, Views(raw))
+        return self._scored(row, self._facts(), {}, Views(raw))
 
-    def _keeps_results(self, rows: Array | None) -> bool:
-        return rows is None and self.keep == "memory"
+    def _facts(self, logits: Array | None = None) -> Facts:
+        """What scores may look at whatever the cut."""
+        facts: dict[Need, Array] = {"labels": self.target.labels}
+        if logits is not None:
+            shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+            facts["source_probabilities"] = shifted / shifted.sum(axis=1, keepdims=True)
+            facts["source_labels"] = logits.argmax(axis=1)
+        return facts
 
-    def _scored_encoding(self, row: RankRow, encoding: Encoding, logits: Array | None) -> RankRow:
+    def _compared(self, spec: ModelSpec) -> tuple[Facts, str]:
+        """What scores may look at of the source's own data, or why there is nothing."""
+        asking = [score.label for score in self.scores if score.needs_source_data]
+        if not asking:
+            return {}, ""
+        try:
+            source = self.prototypes.of_source(spec)
+            return {"prototypes": self.prototypes.of_target(), "source_prototypes": source}, ""
+        except (DataError, UsageError) as error:
+            return {}, f"no {', '.join(asking)}: {error}"
+
+    def _scored_encoding(
+        self, row: RankRow, encoding: Encoding, facts: Facts, known: dict[str, ScoreValue]
+    ) -> RankRow:
         if encoding.results:
-            names = result_names(self.scores)
-            known = {
-                score.key: ScoreValue.of(encoding.results[name])
-                for score, name in zip(self.scores, names, strict=True)
-            }
-            return self._filled(row, known, 0.0)
-        views = Views(encoding, logits)
-        scored = self._scored(row, views)
+            kept = zip(self.scores, result_names(self.scores), strict=True)
+            return self._filled(
+                row, {score.key: ScoreValue.of(encoding.results[name]) for score, name in kept}, 0.0
+            )
+        views = Views(encoding)
+        scored = self._scored(row, facts, known, views)
         if views.copied:
             note = f"copied to the host for {', '.join(views.copied)}"
             scored = replace(scored, note="; ".join(filter(None, (scored.note, note))))
@@ -159,14 +188,12 @@ class Run:
             encoding.keep_results(views.results)
         return scored
 
-    def _scored(self, row: RankRow, views: Views) -> RankRow:
+    def _scored(
+        self, row: RankRow, facts: Facts, known: dict[str, ScoreValue], views: Views
+    ) -> RankRow:
         start = time.perf_counter()
         try:
-            values = {
-                score.key: self._value(score, views.of(score))
-                for score in self.scores
-                if views.has_head or not score.needs_head
-            }
+            values = self._values(facts, known, views)
         except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
             return unscored(row, error)
         views.results = results_of(self.scores, values)
@@ -176,6 +203,7 @@ class Run:
         deciding = values.get(self.scores[0].key)
         return replace(
             row,
+            status=row.status if deciding or row.status == "baseline" else "failed",
             score=deciding.value if deciding else None,
             half_width=deciding.half_width if deciding else 0.0,
             scores={key: value.value for key, value in values.items()},
@@ -183,8 +211,27 @@ class Run:
             score_seconds=seconds,
         )
 
-    def _value(self, score: Score, X: Array) -> ScoreValue:
-        value = score.compute(X, self.target.labels)
+    def _values(
+        self, facts: Facts, known: dict[str, ScoreValue], views: Views
+    ) -> dict[str, ScoreValue]:
+        """All scores that the facts allow; what no cut changes is kept in ``known``."""
+        values = {}
+        for score in self.scores:
+            if not set(score.needs) <= {*facts, "encoding"}:
+                continue
+            value = known.get(score.key)
+            if value is None:
+                given = (
+                    views.of(score) if need == "encoding" else facts[need] for need in score.needs
+                )
+                value = self._value(score, *given)
+                if not score.varies_with_cut:
+                    known[score.key] = value
+            values[score.key] = value
+        return values
+
+    def _value(self, score: Score, *arrays: Array) -> ScoreValue:
+        value = score.compute(*arrays)
         check_finite(score, value.value)
         return value
 

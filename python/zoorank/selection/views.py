@@ -1,4 +1,4 @@
-"""One encoding as each score looks at it: where it is, on the host, or as what the source says."""
+"""One encoding as each score looks at it: where it is, or on the host."""
 
 from __future__ import annotations
 
@@ -26,8 +26,6 @@ class Views:
     encoding : Encoding or ndarray
         One that is on a CUDA device is given to the scores that compute there; the others
         get one copy in host memory, made when the first of them asks.
-    logits : ndarray, optional
-        What the source's own classifier says.
 
     Attributes
     ----------
@@ -37,22 +35,15 @@ class Views:
         Every value, once there are all, by :func:`result_names`.
     """
 
-    def __init__(self, encoding: Encoding | Array, logits: Array | None = None) -> None:
-        self._encoding, self._logits = encoding, logits
+    def __init__(self, encoding: Encoding | Array) -> None:
+        self._encoding = encoding
         self._values: Any = None
         self._host: Array | None = None
         self.copied: list[str] = []
         self.results: dict[str, Any] = {}
 
-    @property
-    def has_head(self) -> bool:
-        """Whether it is known what the source's own classifier says."""
-        return self._logits is not None
-
     def of(self, score: Score) -> Any:
-        """What the score looks at beside the labels."""
-        if score.needs_head and self._logits is not None:
-            return _of_head(score, self._logits)
+        """The encoding as the score is given it."""
         if isinstance(self._encoding, np.ndarray):
             return self._encoding
         if self._values is None:
@@ -71,9 +62,9 @@ def result_names(scores: Sequence[Score]) -> list[str]:
     """Under what the results of scores are kept, or nothing if one of them may not be reused.
 
     A result belongs to the version of zoorank that computed it. Other packages' scores have
-    versions that are not known here.
+    versions that are not known here, and an encoding's key knows nothing of the data of sources.
     """
-    if any(score not in TABLE for score in scores):
+    if any(score not in TABLE or score.needs_source_data for score in scores):
         return []
     return [f"{score.key}, zoorank {zoorank.__version__}" for score in scores]
 
@@ -83,10 +74,3 @@ def results_of(scores: Sequence[Score], values: Mapping[str, ScoreValue]) -> dic
     there = [score for score in scores if score.key in values]
     names = result_names(there)
     return {name: astuple(values[score.key]) for name, score in zip(names, there, strict=False)}
-
-
-def _of_head(score: Score, logits: Array) -> Array:
-    if score.needs[0] == "source_labels":
-        return np.asarray(logits.argmax(axis=1))
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from zoorank.errors import SourceError
+from zoorank.hints import bad_row, one_line
 from zoorank.zoo.cuts import Cut
-from zoorank.zoo.hints import one_line
 from zoorank.zoo.preprocess import AnyPreprocessing, Rows, prepare
 from zoorank.zoo.target import Target
 from zoorank.zoo.truncate import Pool, run_to_cuts
@@ -102,10 +102,10 @@ class Batches:
 
     def _check(self, encoded: Encoded, rows: NDArray[np.int64]) -> None:
         for cut in self._cuts:
-            finite = torch.isfinite(encoded[cut.name]).all(dim=1)
-            if not finite.all():
-                first = int(finite.int().argmin())
-                what = "NaN" if torch.isnan(encoded[cut.name][first]).any() else "infinity"
+            if torch.isfinite(encoded[cut.name]).all():
+                continue
+            if bad := bad_row(encoded[cut.name].cpu().numpy()):
+                first, what = bad
                 raise SourceError(f"cut {cut.name!r} gives {what} for row {rows[first]}")
 
 

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from zoorank.errors import SourceError, UsageError
+from zoorank.hints import hint
 from zoorank.zoo.batches import Batches, Progress
 from zoorank.zoo.calibrate import calibrate
 from zoorank.zoo.cuts import ALL, Cut, resolve_cuts
-from zoorank.zoo.hints import hint
 from zoorank.zoo.load import load_checked
 from zoorank.zoo.memory import Keep, Rows, give_back
 from zoorank.zoo.merge import Merger, is_held
