@@ -55,9 +55,9 @@ bench: $(STAMPS)/test $(STAMPS)/core  ## every program in benchmarks/
 
 cuda: $(STAMPS)/tools  ## the CUDA backend for every device family, wherever nvcc works
 	$(BIN)/cmake -G Ninja -S . -B build/cuda -DCMAKE_BUILD_TYPE=Release -DCMAKE_COMPILE_WARNING_AS_ERROR=ON \
-	  -DZOORANK_CUDA=ON -DZOORANK_CUDA_ARCHITECTURES=all -DZOORANK_PYTHON=ON -DZOORANK_TESTS=OFF \
+	  -DZOORANK_CUDA=ON -DZOORANK_CUDA_ARCHITECTURES=all -DZOORANK_PYTHON=ON -DZOORANK_CUDA_CHECK=ON -DZOORANK_TESTS=OFF \
 	  -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -Dpybind11_DIR="$$($(BIN)/python -m pybind11 --cmakedir)"
-	$(BIN)/cmake --build build/cuda --target _cuda
+	$(BIN)/cmake --build build/cuda --target _cuda cuda_check
 
 clean:  ## remove what was built
 	rm -rf build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -1,17 +1,30 @@
 """How fast is the engine on a CUDA device, against the device's limits and torch?
 
 Every time is the median of several runs, and counts only if the answer is right: some
-rows are compared with float64 silhouettes computed by torch from differences. A problem
-of which each pair of rows is multiplied once takes n²d operations; split into three
-products of bfloat16 it takes 3n²d, and that over the measured rate of bfloat16 products
-is the bound that a time is held against.
+rows are compared with float64 silhouettes from differences. A problem of which each pair
+of rows is multiplied once takes n²d operations; split into three products of bfloat16 it
+takes 3n²d, and that over the measured rate of bfloat16 products is the bound that a time
+is held against.
 
-``--small`` runs each method once on little data, for compute-sanitizer; ``--bits``
-compares the bits of runs. Without a usable device the program says so and ends.
+The parts are named on the command line, so that each can have a time limit of its own:
+
+limits    the device's own: products, multiply-adds, a copy
+exact     Euclidean, 100 000 x 768 with every kernel and 1 000 000 x 512 with the fastest
+slower    the latter with the next
+estimate  the same with method="estimate"
+torch     the best two ways to do it in torch, on the same device, and torch's own limits
+encode    a truncated network and the score of its encodings, with and without copies
+accuracy  errors where rows are correlated, as encodings after a ReLU are, and features many
+closed    squared Euclidean and cosine
+bits      the bits of four runs of every kernel
+
+``--out DIR`` appends rows to DIR/gpu_check.csv. Without a usable device, or without torch in
+a part that needs it, the program says so and ends with 77.
 """
 
 import argparse
 import csv
+import functools
 import hashlib
 import os
 import statistics
@@ -22,99 +35,171 @@ from pathlib import Path
 import numpy as np
 
 import zoorank
+from zoorank.engine import cuda
+from zoorank.engine.throughput import definition, make_problem, sample_rows
 
 FIELDS = (
-    "question", "n", "d", "classes", "kernel", "seconds", "bound_seconds", "share_of_bound",
+    "card", "question", "n", "d", "classes", "kernel", "seconds", "bound_seconds", "share_of_bound",
     "tera_operations_per_second", "error", "note",
 )  # fmt: skip
+ALLOWED = 5e-6
+NOTHING_TO_RUN_ON = 77
+
+# The two problems of the table; --quick takes small ones, to see whether the program works.
+SIZES = ((100_000, 768, 100), (1_000_000, 512, 1000))
+QUICK_SIZES = ((500, 96, 10), (800, 64, 30))
+TORCH_ROWS = 100_000  # torch does as many in seconds
+DEVICE = "cuda"
 
 
-def problem(n, d, classes, dtype=np.float32, seed=0):
-    rng = np.random.default_rng(seed)
-    y = rng.permutation(np.arange(n) % classes)
-    return rng.standard_normal((n, d), dtype=np.float32).astype(dtype), y
+class CannotRunError(Exception):
+    """Why a part has nothing to run on."""
 
 
-def small():
-    os.environ["ZOORANK_DEVICE"] = "cuda"
-    for dtype in (np.float32, np.float64):
-        for n, d, classes in ((400, 100, 5), (700, 70, 300)):
-            X, y = problem(n, d, classes, dtype)
-            X[3] = X[5]  # pairs to be recomputed
-            for metric in ("euclidean", "manhattan", "sqeuclidean", "cosine"):
-                s = zoorank.silhouette_samples(X, y, metric=metric)
-                zoorank.pairwise_distances(X[:130], X[:300], metric=metric)
-                print(metric, np.dtype(dtype), n, float(s.mean()))
+class Bench:
+    """One device, its bound, and where rows go."""
+
+    def __init__(self, out, quick=False):
+        self.out = out
+        self.sizes = QUICK_SIZES if quick else SIZES
+        self.shrink = 50 if quick else 1
+        self.card = cuda.device_names()[0]
+        self.wrong = 0
+        self._limits = None
+
+    @property
+    def limits(self):
+        if self._limits is None:
+            self._limits = cuda.measure_limits()
+        return self._limits
+
+    def bound(self, n, d):
+        return 3 * n * n * d / self.limits["bfloat16"]
+
+    def row(self, question, **values):
+        """Print a row, and append it to the table at once: whatever stops the rest leaves it."""
+        error = values.get("error", "")
+        self.wrong += error != "" and not error <= ALLOWED
+        row = {"card": self.card, "question": question, **values}
+        shown = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
+        print(
+            "  ".join(f"{k}={v}" for k, v in shown.items() if v != "" and k != "card"), flush=True
+        )
+        if self.out is None:
+            return
+        self.out.mkdir(parents=True, exist_ok=True)
+        path = self.out / "gpu_check.csv"
+        new = not path.exists()
+        with path.open("a", newline="") as file:
+            table = csv.DictWriter(file, FIELDS, restval="", lineterminator="\n")
+            if new:
+                table.writeheader()
+            table.writerow(shown)
+
+    def timed(self, question, seconds, n, d, classes, **values):
+        bound = self.bound(n, d)
+        self.row(
+            question, n=n, d=d, classes=classes, seconds=seconds, bound_seconds=bound,
+            share_of_bound=bound / seconds, tera_operations_per_second=n * n * d / seconds / 1e12,
+            **values,
+        )  # fmt: skip
 
 
-def bits():
-    os.environ["ZOORANK_DEVICE"] = "cuda"
-    wrong = 0
-    for kernel in kernels():
-        os.environ["ZOORANK_CUDA_KERNEL"] = kernel
-        for metric in ("euclidean", "manhattan", "sqeuclidean", "cosine"):
-            for n, d, classes in ((30_000, 128, 100), (30_000, 64, 2), (20_000, 65, 9000)):
-                X, y = problem(n, d, classes)
-                digests = {
-                    hashlib.sha256(zoorank.silhouette_samples(X, y, metric=metric)).hexdigest()
-                    for _ in range(4)
-                }
-                wrong += len(digests) != 1
-                if len(digests) != 1:
-                    print(f"{kernel} {metric} {n} x {d}, {classes} classes: {len(digests)} results")
-    print(f"{wrong} problems with different bits in four runs")
-    return wrong != 0
+def median(work, runs, *, wait=lambda: None):
+    """Of some runs; what is to be loaded first has been used before."""
+    times = []
+    for _ in range(runs):
+        wait()
+        begin = time.perf_counter()
+        work()
+        wait()
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times)
 
 
 def kernels():
     from zoorank import _cuda
 
-    return ["simt", "mma", *(["wgmma"] if _cuda.euclidean_kernel(512, 0) == "wgmma" else [])]
+    best = _cuda.euclidean_kernel(512, cuda.first_device())
+    return [*(["wgmma"] if best == "wgmma" else []), "mma", "simt"]
 
 
-class Clock:
-    """Times of work on the device."""
-
-    def __init__(self, torch):
-        self._torch = torch
-
-    def median(self, work, runs):
-        times = []
-        for _ in range(runs + 1):
-            self._torch.cuda.synchronize()
-            begin = time.perf_counter()
-            work()
-            self._torch.cuda.synchronize()
-            times.append(time.perf_counter() - begin)
-        return statistics.median(times[1:])  # the first one loads kernels
+def torch_with_cuda():
+    try:
+        import torch
+    except ImportError as error:
+        raise CannotRunError(f"no torch: {error}") from None
+    if not torch.cuda.is_available():
+        raise CannotRunError("this torch has no CUDA")
+    return torch
 
 
-def limits(torch, clock):
-    """Operations a second of bfloat16 products, and bytes a second of a copy."""
-    a, b = (torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16) for _ in range(2))
-    rate = 2 * 8192**3 / clock.median(lambda: a @ b, 20)
-    source = torch.randn(1 << 29, device="cuda")
-    target = torch.empty_like(source)
-    bandwidth = 2 * source.nbytes / clock.median(lambda: target.copy_(source), 20)
-    return rate, bandwidth
+def wait_for(torch):
+    return torch.cuda.synchronize
 
 
-def reference_rows(torch, X, y, rows):
-    """Silhouettes of a few rows by definition, in float64."""
-    classes = int(y.max()) + 1
-    sizes = torch.bincount(y, minlength=classes).double()
-    found = []
-    for i in rows:
-        sums = torch.zeros(classes, dtype=torch.float64, device="cuda")
-        for part, labels in zip(X.split(1 << 17), y.split(1 << 17), strict=True):
-            distances = (part.double() - X[i].double()).square().sum(1).sqrt()
-            sums += torch.bincount(labels, weights=distances, minlength=classes)
-        own = sums[y[i]] / (sizes[y[i]] - 1)
-        means = sums / sizes
-        means[y[i]] = float("inf")
-        nearest = means.min()
-        found.append(float((nearest - own) / torch.maximum(own, nearest)))
-    return np.array(found)
+def limits(bench):
+    found = bench.limits
+    for name in ("bfloat16", "float32", "float64"):
+        bench.row(f"limit, {name}", tera_operations_per_second=found[name] / 1e12)
+    bench.row("limit, copy", note=f"{found['copy'] / 1e12:.3f} TB/s read and written")
+
+
+def exact(bench):
+    small, large = bench.sizes
+    exactly(bench, small, kernels(), checked=12, runs=5)
+    exactly(bench, large, kernels()[:1], checked=3, runs=3)
+
+
+def slower(bench):
+    exactly(bench, bench.sizes[1], kernels()[1:2], checked=3, runs=1)
+
+
+def exactly(bench, shape, which, *, checked, runs):
+    problem, there = placed(*shape)
+    rows = sample_rows(problem, checked)
+    expected = reference(shape, rows)
+    for kernel in which:
+        os.environ["ZOORANK_CUDA_KERNEL"] = kernel
+        s = zoorank.silhouette_samples(there, problem.labels)  # and kernels are loaded
+        seconds = median(lambda: zoorank.silhouette_samples(there, problem.labels), runs)
+        bench.timed(
+            "exact euclidean", seconds, *shape, kernel=kernel,
+            error=float(np.abs(s[rows] - expected).max()), note="rows on the device",
+        )  # fmt: skip
+        os.environ.pop("ZOORANK_CUDA_KERNEL")
+
+
+def estimate(bench):
+    problem, there = placed(*bench.sizes[1])
+
+    def work():
+        return zoorank.silhouette(
+            there, problem.labels, method="estimate", tol=1e-3, random_state=0
+        )
+
+    found, exact_score = work(), zoorank.silhouette_score(there, problem.labels)
+    seconds = median(work, 3)
+    held = abs(found.score - exact_score) <= found.half_width
+    bench.timed(
+        "estimated euclidean", seconds, *bench.sizes[1], kernel="auto",
+        note=f"half width {found.half_width:.1e}, {'holds' if held else 'MISSES'} the exact score",
+    )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=1)  # one large problem at a time
+def placed(*shape):
+    problem = make_problem(*shape)
+    return problem, cuda.to_device(problem.X)
+
+
+_references = {}
+
+
+def reference(shape, rows):
+    if (shape, len(rows)) not in _references:
+        _references[shape, len(rows)] = definition(placed(*shape)[0], rows)
+    return _references[shape, len(rows)]
 
 
 def torch_by_class_pairs(torch, X, y, classes):
@@ -122,7 +207,7 @@ def torch_by_class_pairs(torch, X, y, classes):
     groups = [X[y == c] for c in range(classes)]
     own = [None] * classes
     nearest = [
-        torch.full((len(g),), float("inf"), device="cuda", dtype=torch.float64) for g in groups
+        torch.full((len(g),), float("inf"), device=DEVICE, dtype=torch.float64) for g in groups
     ]
     for a in range(classes):
         for b in range(a, classes):
@@ -142,7 +227,7 @@ def torch_by_chunks(torch, X, y, classes):
     indicator = torch.nn.functional.one_hot(y, classes).float()
     sizes = indicator.sum(0)
     total = 0.0
-    for rows in torch.arange(len(X), device="cuda").split(max(1, (1 << 29) // len(X))):
+    for rows in torch.arange(len(X), device=DEVICE).split(max(1, (1 << 29) // len(X))):
         sums = torch.cdist(X[rows], X) @ indicator
         own = sums.gather(1, y[rows, None])[:, 0] / (sizes[y[rows]] - 1)
         means = (sums / sizes).scatter(1, y[rows, None], float("inf"))
@@ -151,172 +236,195 @@ def torch_by_chunks(torch, X, y, classes):
     return total / len(X)
 
 
-def exact_euclidean(torch, clock, rate, n, d, classes, runs):
-    generator = torch.Generator("cuda").manual_seed(n)
-    X = torch.randn(n, d, device="cuda", generator=generator)
-    y = torch.randperm(n, device="cuda", generator=generator) % classes
-    X += 0.02 * torch.randn(classes, d, device="cuda", generator=generator)[y]
-    rows = list(range(0, n, n // 12))
-    expected = reference_rows(torch, X, y, rows)
-    labels = y.cpu().numpy()
-    bound = 3 * n * n * d / rate
-    for kernel in kernels():
-        os.environ["ZOORANK_CUDA_KERNEL"] = kernel
-        if kernel == "simt" and n > 200_000:
-            continue
-        s = zoorank.silhouette_samples(X, labels)
-        seconds = clock.median(lambda: zoorank.silhouette_samples(X, labels), runs)
-        yield {
-            "question": "exact euclidean", "n": n, "d": d, "classes": classes, "kernel": kernel,
-            "seconds": seconds, "bound_seconds": bound, "share_of_bound": bound / seconds,
-            "tera_operations_per_second": n * n * d / seconds / 1e12,
-            "error": float(np.abs(s[rows] - expected).max()), "note": "rows on the device",
-        }  # fmt: skip
-    os.environ.pop("ZOORANK_CUDA_KERNEL")
-    # torch is timed on as many rows as it does in seconds, in classes of the same size.
-    part = min(n, 100_000)
-    kept = y < max(2, classes * part // n)
-    X, y = X[kept], y[kept]
-    part_classes = int(y.max()) + 1
-    for name, way in (("class pairs", torch_by_class_pairs), ("chunks", torch_by_chunks)):
-        seconds = clock.median(lambda way=way: way(torch, X, y, part_classes), 1)
-        scaled = seconds * (n / len(X)) ** 2
-        yield {
-            "question": f"torch by {name}", "n": n, "d": d, "classes": classes, "kernel": "cdist",
-            "seconds": scaled, "bound_seconds": bound, "share_of_bound": bound / scaled,
-            "tera_operations_per_second": n * n * d / scaled / 1e12, "error": "",
-            "note": "" if len(X) == n else f"from {len(X)} rows, times (n / rows)^2",
-        }  # fmt: skip
+def torch_limits(bench, torch):
+    size = 8192 // bench.shrink
+    a, b = (torch.randn(size, size, device=DEVICE, dtype=torch.bfloat16) for _ in range(2))
+    a @ b
+    seconds = median(lambda: a @ b, 20, wait=wait_for(torch))
+    bench.row(
+        f"torch, bfloat16 product of {size}",
+        tera_operations_per_second=2 * size**3 / seconds / 1e12,
+    )
+    source = torch.randn((1 << 29) // bench.shrink**2, device=DEVICE)
+    target = torch.empty_like(source)
+    target.copy_(source)
+    seconds = median(lambda: target.copy_(source), 20, wait=wait_for(torch))
+    bench.row("torch, copy", note=f"{2 * source.nbytes / seconds / 1e12:.3f} TB/s")
 
 
-def closed_forms(torch, clock, bandwidth, n, d, classes):
-    X = torch.randn(n, d, device="cuda")
-    labels = (torch.randperm(n, device="cuda") % classes).cpu().numpy()
+def torch_itself(bench):
+    torch = torch_with_cuda()
+    torch_limits(bench, torch)
+    for n, d, classes in bench.sizes:
+        part = min(n, TORCH_ROWS)  # in classes of the same size
+        generator = torch.Generator(DEVICE).manual_seed(n)
+        X = torch.randn(part, d, device=DEVICE, generator=generator)
+        part_classes = classes * part // n
+        y = torch.randperm(part, device=DEVICE, generator=generator) % part_classes
+        ours = zoorank.silhouette_score(X, y)
+        for name, way in (("chunks", torch_by_chunks), ("class pairs", torch_by_class_pairs)):
+            difference = abs(way(torch, X, y, part_classes) - ours)
+            seconds = median(
+                lambda way=way, X=X, y=y, k=part_classes: way(torch, X, y, k),
+                1,
+                wait=wait_for(torch),
+            )
+            scaled = seconds * (n / part) ** 2
+            note = "" if part == n else f"from {part} rows, times (n / rows)^2; "
+            bench.timed(
+                f"torch by {name}", scaled, n, d, classes, kernel="cdist",
+                note=f"{note}differs by {difference:.1e} from ours",
+            )  # fmt: skip
+
+
+def closed(bench):
+    n, d, classes = bench.sizes[1]
+    problem, there = placed(n, d, classes)
     for metric in ("sqeuclidean", "cosine"):
-        seconds = clock.median(
-            lambda metric=metric: zoorank.silhouette_samples(X, labels, metric=metric), 3
+        work = functools.partial(zoorank.silhouette_samples, there, problem.labels, metric=metric)
+        work()
+        seconds = median(work, 3)
+        bound = max(
+            problem.X.nbytes / bench.limits["copy"], 2 * n * classes * d / bench.limits["float64"]
         )
-        bound = X.nbytes / bandwidth
-        yield {
-            "question": metric, "n": n, "d": d, "classes": classes, "kernel": "means",
-            "seconds": seconds, "bound_seconds": bound, "share_of_bound": bound / seconds,
-            "tera_operations_per_second": 2 * n * classes * d / seconds / 1e12, "error": "",
-            "note": "bound: one reading of X",
-        }  # fmt: skip
+        bench.row(
+            metric, n=n, d=d, classes=classes, kernel="means", seconds=seconds,
+            bound_seconds=bound, share_of_bound=bound / seconds,
+            tera_operations_per_second=2 * n * classes * d / seconds / 1e12,
+            note="bound: one reading of X, or the products in float64",
+        )  # fmt: skip
 
 
-def encode_and_score(torch, clock, n=50_000, classes=100):
-    """A truncated network and the score of its encodings, which never leave the device."""
+def encode(bench, classes=100):
+    """The encodings never leave the device, or do."""
+    torch = torch_with_cuda()
+    n, side = (50_000, 64) if bench.shrink == 1 else (400, 16)
     layers, channels = [], 3
     for width in (64, 128, 256, 512):
         layers += [torch.nn.Conv2d(channels, width, 3, stride=2, padding=1), torch.nn.ReLU()]
         channels = width
-    network = torch.nn.Sequential(*layers).cuda().to(memory_format=torch.channels_last).eval()
-    images = torch.randn(2000, 3, 64, 64, device="cuda").to(memory_format=torch.channels_last)
+    network = torch.nn.Sequential(*layers).to(DEVICE).to(memory_format=torch.channels_last).eval()
+    images = torch.randn(2000 // bench.shrink, 3, side, side, device=DEVICE).to(
+        memory_format=torch.channels_last
+    )
+    step = len(images) // 4
     labels = np.arange(n) % classes
 
-    def encode():
+    def encoded():
         with torch.inference_mode():
             batches = [
-                network(images[i % 2000 : i % 2000 + 500] + 1e-3 * i).mean((2, 3))
-                for i in range(0, n, 500)
+                network(images[i % len(images) :][:step] + 1e-3 * i).mean((2, 3))
+                for i in range(0, n, step)
             ]
             return torch.cat(batches).float()
 
-    encodings = encode()
+    encodings = encoded()
     for name, work in (
-        ("encode", encode),
+        ("encode", encoded),
         ("score on the device", lambda: zoorank.silhouette_score(encodings, labels)),
-        ("encode and score on the device", lambda: zoorank.silhouette_score(encode(), labels)),
+        ("encode and score on the device", lambda: zoorank.silhouette_score(encoded(), labels)),
         (
             "encode, copy to the host and back, score",
             lambda: zoorank.silhouette(
-                encode().cpu().numpy(), labels, method="exact", device="cuda"
+                encoded().cpu().numpy(), labels, method="exact", device="cuda"
             ),
         ),
     ):
-        yield {
-            "question": name, "n": n, "d": encodings.shape[1], "classes": classes, "kernel": "auto",
-            "seconds": clock.median(work, 3), "bound_seconds": "", "share_of_bound": "",
-            "tera_operations_per_second": "", "error": "", "note": "four strided convolutions",
-        }  # fmt: skip
+        work()
+        seconds = median(work, 3, wait=wait_for(torch))
+        bench.row(
+            name, n=n, d=encodings.shape[1], classes=classes, kernel="auto", seconds=seconds,
+            note="four strided convolutions",
+        )  # fmt: skip
 
 
-def accuracy(torch):
-    """Errors where rows are correlated, as encodings after a ReLU are, and features many."""
+def accuracy(bench):
     for d in (64, 512, 1280, 2048, 4096):
-        X = torch.randn(20_000, d, device="cuda").add_(0.5).relu_()
-        y = torch.arange(20_000, device="cuda") % 50
-        X += 0.1 * torch.rand(50, d, device="cuda")[y]
-        rows = list(range(0, 20_000, 500))
-        expected = reference_rows(torch, X, y, rows)
+        rng = np.random.default_rng(d)
+        n, classes = 4000 // min(bench.shrink, 10), 40
+        y = rng.permutation(np.arange(n) % classes)
+        factors = rng.standard_normal((n, 30), dtype=np.float32)
+        X = factors @ rng.standard_normal((30, d), dtype=np.float32)
+        X += 0.3 * rng.standard_normal((classes, d), dtype=np.float32)[y]
+        X = np.maximum(X, 0)
+        expected = zoorank.silhouette_samples(X.astype(np.float64), y)
+        there = cuda.to_device(X)
         for kernel in kernels():
             os.environ["ZOORANK_CUDA_KERNEL"] = kernel
-            s = zoorank.silhouette_samples(X, y)
-            yield {
-                "question": "error, positive features", "n": 20_000, "d": d, "classes": 50,
-                "kernel": kernel, "seconds": "", "bound_seconds": "", "share_of_bound": "",
-                "tera_operations_per_second": "",
-                "error": float(np.abs(s[rows] - expected).max()), "note": "allowed: 5e-6",
-            }  # fmt: skip
+            s = zoorank.silhouette_samples(there, y)
+            bench.row(
+                "accuracy on positive features", n=n, d=d, classes=classes, kernel=kernel,
+                error=float(np.abs(s - expected).max()),
+            )  # fmt: skip
         os.environ.pop("ZOORANK_CUDA_KERNEL")
 
 
-def measure(out):
-    import torch
-
-    clock = Clock(torch)
-    rate, bandwidth = limits(torch, clock)
-    card = torch.cuda.get_device_name()
-    print(f"{card}: bf16 {rate / 1e12:.0f} TFLOP/s, copy {bandwidth / 1e12:.2f} TB/s", flush=True)
-    measured = [
-        {"question": "bf16 product of 8192", "tera_operations_per_second": rate / 1e12},
-        {"question": "copy", "note": f"{bandwidth / 1e12:.3f} TB/s read and written"},
-    ]
-    # The file is written after every row: whatever stops the rest leaves these.
-    for work in (
-        lambda: exact_euclidean(torch, clock, rate, 100_000, 768, 100, 5),
-        lambda: accuracy(torch),
-        lambda: exact_euclidean(torch, clock, rate, 1_000_000, 512, 1000, 3),
-        lambda: closed_forms(torch, clock, bandwidth, 1_000_000, 512, 1000),
-        lambda: encode_and_score(torch, clock),
-    ):
-        for row in work():
-            measured.append(row)
-            print({key: value for key, value in row.items() if value != ""}, flush=True)
-            if out is not None:
-                write(out / "gpu_check.csv", card, measured)
-        torch.cuda.empty_cache()
-    wrong = [row for row in measured if (row.get("error") or 0) > 5e-6]
-    if wrong:
-        return f"{len(wrong)} of {len(measured)} are wrong: no time of them counts"
-    print(f"{len(measured)} rows measured on {card}")
-    return 0
+def bits(bench):
+    differ = 0
+    for n, d, classes in ((30_000, 128, 100), (30_000, 64, 2), (20_000, 65, 9000)):
+        problem = make_problem(n // bench.shrink, d, max(2, classes // bench.shrink))
+        there = cuda.to_device(problem.X)
+        for kernel in kernels():
+            os.environ["ZOORANK_CUDA_KERNEL"] = kernel
+            metrics = ("euclidean", "manhattan", "sqeuclidean", "cosine")
+            for metric in metrics if kernel == "simt" else metrics[:1]:
+                digests = {
+                    hashlib.sha256(
+                        zoorank.silhouette_samples(there, problem.labels, metric=metric)
+                    ).hexdigest()
+                    for _ in range(4)
+                }
+                differ += len(digests) != 1
+                if len(digests) != 1:
+                    print(f"{kernel} {metric} {n} x {d}, {classes} classes: {len(digests)} results")
+        os.environ.pop("ZOORANK_CUDA_KERNEL")
+    print(f"{differ} problems with different bits in four runs")
+    bench.wrong += differ
 
 
-def write(path, card, rows):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        table = csv.DictWriter(file, ["card", *FIELDS], restval="", lineterminator="\n")
-        table.writeheader()
-        table.writerows(
-            {"card": card, **{k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}}
-            for row in rows
-        )
+PARTS = {
+    "limits": limits,
+    "exact": exact,
+    "slower": slower,
+    "estimate": estimate,
+    "torch": torch_itself,
+    "encode": encode,
+    "accuracy": accuracy,
+    "closed": closed,
+    "bits": bits,
+}
+
+
+def runs(name, bench):
+    """Whether a part had something to run on."""
+    try:
+        PARTS[name](bench)
+    except CannotRunError as reason:
+        print(f"{name}: {reason}")
+        return False
+    return True
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--small", action="store_true", help="each method once, untimed")
-    parser.add_argument("--bits", action="store_true", help="compare the bits of four runs")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write gpu_check.csv there")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="append to gpu_check.csv there")
+    parser.add_argument("--quick", action="store_true", help="small: does the program work?")
     chosen = parser.parse_args(argv)
+    if unknown := set(chosen.parts) - set(PARTS):
+        parser.error(f"unknown part {unknown.pop()!r}; valid: {', '.join(PARTS)}")
     if reason := zoorank.build_info()["cuda_unavailable_reason"]:
         print(f"nothing to measure: {reason}")
-        return 0
-    if chosen.small:
-        return small()
-    return bits() if chosen.bits else measure(chosen.out)
+        return NOTHING_TO_RUN_ON
+    bench = Bench(chosen.out, chosen.quick)
+    parts = chosen.parts or list(PARTS)
+    ran = [name for name in parts if runs(name, bench)]
+    if bench.wrong:
+        return f"{bench.wrong} wrong: no time of them counts"
+    if not ran:
+        return NOTHING_TO_RUN_ON
+    print(f"{bench.card}: nothing wrong in {', '.join(ran)}")
+    return 0
 
 
 if __name__ == "__main__":

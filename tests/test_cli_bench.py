@@ -62,6 +62,7 @@ def test_a_wrong_kernel_fails_the_command(capsys, monkeypatch):
         (["--d", "64,0"], "d '64,0' is not whole numbers from 1"),
         (["--n", "100", "--classes", "2,100"], "classes 100 is not from 2 to n - 1 = 99"),
         (["--classes", "1"], "classes 1 is not from 2"),
+        (["--device", "gpu"], "unknown device 'gpu'; valid: cpu, cuda"),
     ],
 )
 def test_mistakes_are_named(arguments, message, capsys):
@@ -69,3 +70,49 @@ def test_mistakes_are_named(arguments, message, capsys):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.fixture
+def device(monkeypatch):
+    """A device that is the host."""
+    from zoorank.cli import bench
+    from zoorank.engine import cuda
+
+    rates = {"bfloat16": 4e12, "float32": 1e12, "float64": 5e11, "copy": 1e12}
+    monkeypatch.setattr(bench, "build_info", lambda: {"cuda_unavailable_reason": ""})
+    monkeypatch.setattr(cuda, "measure_limits", lambda: dict(rates))
+    monkeypatch.setattr(cuda, "device_names", lambda: ["NVIDIA Abacus (9.0)"])
+    monkeypatch.setattr(cuda, "to_device", lambda X: X)
+
+
+def test_a_device_is_held_against_its_own_limits(capsys, device, tmp_path):
+    assert main([*SMALL, "--device", "cuda", "--json", "--out", str(tmp_path)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["machine"]["device"] == "NVIDIA Abacus (9.0)"
+    assert found["limits"]["gflops"]["bfloat16"] == 4000
+    assert found["limits"]["copy_gb_per_second"] == 1000
+    assert {row["operation"] for row in found["kernels"]} == {"silhouette"}
+    bounds = {(row["metric"], row["dtype"]): row["bound_seconds"] for row in found["kernels"]}
+    assert bounds["euclidean", "float32"] == pytest.approx(3 * 60**2 * 8 / 4e12)
+    assert bounds["euclidean", "float64"] == pytest.approx(60**2 * 8 / 5e11)
+    (table,) = tmp_path.glob("nvidia-abacus-9-0/kernels.csv")
+    assert {row["device"] for row in csv.DictReader(table.read_text().splitlines())} == {
+        "NVIDIA Abacus (9.0)"
+    }
+
+
+def test_the_table_of_a_device_says_what_is_left_out(capsys, device):
+    assert main([*SMALL, "--device", "cuda"]) == 0
+    shown = capsys.readouterr().out
+    assert "products, bfloat16" in shown
+    assert "Distances are left out" in shown
+
+
+def test_without_a_device_the_reason_is_given(capsys):
+    import zoorank
+
+    reason = zoorank.build_info()["cuda_unavailable_reason"]
+    if not reason:
+        pytest.skip("this machine has a usable CUDA device")
+    assert main([*SMALL, "--device", "cuda"]) == 2
+    assert f"--device cuda: {reason}" in capsys.readouterr().err

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any, TypedDict
 
 import numpy as np
@@ -10,6 +11,12 @@ class _Device(TypedDict):
     multiprocessors: int
     memory: int
 
+class _Limits(TypedDict):
+    bfloat16: float
+    float32: float
+    float64: float
+    copy: float
+
 class DeviceArray:
     def __init__(
         self, address: int, rows: int, cols: int, stride: int, is_double: bool, keeper: object
@@ -20,6 +27,8 @@ class DeviceArray:
     def rows(self) -> int: ...
     @property
     def cols(self) -> int: ...
+    @property
+    def stride(self) -> int: ...
     @property
     def is_double(self) -> bool: ...
 
@@ -35,6 +44,24 @@ def silhouette_samples(
     device: int,
     stream: int,
 ) -> npt.NDArray[np.float64]: ...
+def silhouette_samples_of(
+    X: npt.NDArray[Any] | DeviceArray,
+    labels: npt.NDArray[np.int64],
+    indices: npt.NDArray[np.int64],
+    metric: str,
+    device: int,
+    stream: int,
+    progress: Callable[[float], object] | None,
+) -> npt.NDArray[np.float64]: ...
+def surrogate_samples(
+    X: npt.NDArray[Any] | DeviceArray,
+    labels: npt.NDArray[np.int64],
+    device: int,
+    stream: int,
+    progress: Callable[[float], object] | None,
+) -> npt.NDArray[np.float64]: ...
+def upload(X: npt.NDArray[Any], device: int) -> DeviceArray: ...
+def measure_limits(device: int) -> _Limits: ...
 def pairwise_distances(
     X: npt.NDArray[Any] | DeviceArray,
     Y: npt.NDArray[Any] | DeviceArray,

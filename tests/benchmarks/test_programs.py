@@ -242,3 +242,65 @@ def test_a_race_is_held_against_the_full_run(tmp_path, monkeypatch):
     (spread,) = module.spread(case, tmp_path / "store", seeds=5)
     assert spread["rows"] == 160
     assert spread["naive / deviation"] < spread["error / deviation"]
+
+
+def torch_with_one_thread():
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)  # more suffer on a busy machine
+    return torch
+
+
+@pytest.fixture
+def device(monkeypatch):
+    """gpu_speed on a device that is the host."""
+    import gpu_speed
+
+    import zoorank
+    from zoorank.engine import cuda
+
+    rates = {"bfloat16": 1e12, "float32": 1e11, "float64": 5e10, "copy": 1e11}
+    monkeypatch.setattr(cuda, "device_names", lambda: ["NVIDIA Abacus (9.0)"])
+    monkeypatch.setattr(cuda, "measure_limits", lambda: dict(rates))
+    monkeypatch.setattr(cuda, "to_device", lambda X: X)
+    monkeypatch.setattr(gpu_speed, "kernels", lambda: ["wgmma", "mma", "simt"])
+    monkeypatch.setattr(gpu_speed, "DEVICE", "cpu")
+    monkeypatch.setattr(gpu_speed, "wait_for", lambda _: lambda: None)
+    monkeypatch.setattr(gpu_speed, "torch_with_cuda", torch_with_one_thread)
+    info = {**zoorank.build_info(), "cuda_unavailable_reason": ""}
+    monkeypatch.setattr(zoorank, "build_info", lambda: info)
+    right = zoorank.silhouette
+
+    def on_the_host(*given, device="auto", **options):
+        return right(*given, **options)
+
+    monkeypatch.setattr(zoorank, "silhouette", on_the_host)
+    return gpu_speed
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["limits", "exact", "slower", "estimate", "torch", "encode", "accuracy", "closed", "bits"],
+)
+def test_every_part_of_gpu_speed_runs(part, device, tmp_path, capsys):
+    assert device.main([part, "--quick", "--out", str(tmp_path)]) == 0
+    assert f"NVIDIA Abacus (9.0): nothing wrong in {part}" in capsys.readouterr().out
+    if part != "bits":
+        rows = list(csv.DictReader((tmp_path / "gpu_check.csv").read_text().splitlines()))
+        assert rows
+        assert all(row["card"] == "NVIDIA Abacus (9.0)" for row in rows)
+
+
+def test_gpu_speed_says_what_is_wrong(device, monkeypatch, tmp_path):
+    right = device.definition
+    monkeypatch.setattr(device, "definition", lambda *given: right(*given) + 1e-5)
+    device._references.clear()
+    assert device.main(["exact", "--quick"]) == "4 wrong: no time of them counts"
+
+
+def test_gpu_speed_without_a_device_or_torch_skips(device, monkeypatch, capsys):
+    def missing():
+        raise device.CannotRunError("no torch")
+
+    monkeypatch.setattr(device, "torch_with_cuda", missing)
+    assert device.main(["torch", "encode"]) == device.NOTHING_TO_RUN_ON
+    assert "encode: no torch" in capsys.readouterr().out

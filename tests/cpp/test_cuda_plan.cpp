@@ -34,6 +34,21 @@ TEST_CASE("batches cover the triangle once and stay within their budget") {
         }
 }
 
+TEST_CASE("batches of a rectangle cover it once and say nothing of columns") {
+    for (const std::int64_t rows : {1, 4, 40})
+        for (const std::int64_t side : {1, 50}) {
+            std::vector<int> seen(static_cast<std::size_t>(rows * side), 0);
+            for (const tile_batch& batch : plan_rectangle<float>(rows, side, 100 * bytes_per_tile<float>()))
+                for (std::int64_t number = 0; number < batch.tiles(); ++number) {
+                    const tile_index tile = batch.at(number);
+                    CHECK(batch.number_of(tile) == number && batch.computes(tile));
+                    CHECK(!batch.on_diagonal(tile) && !batch.speaks_of_columns(tile));
+                    ++seen[static_cast<std::size_t>(tile.row * side + tile.col)];
+                }
+            CHECK(std::all_of(seen.begin(), seen.end(), [](int times) { return times == 1; }));
+        }
+}
+
 TEST_CASE("two thousand million rows have distinct places") {
     const tile_batch batch{0, 16, 2'000'000'000 / 128};
     const std::int64_t last = batch.tiles() - 1;

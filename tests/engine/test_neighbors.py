@@ -151,3 +151,38 @@ def test_faiss_is_not_imported_before_it_is_needed():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "False"
+
+
+class WithGpu:
+    """FAISS as faiss-gpu shows itself, with an index on the host for one on the GPU."""
+
+    def __init__(self, faiss, gpus):
+        self._faiss, self._gpus, self.moved = faiss, gpus, 0
+
+    def __getattr__(self, name):
+        return getattr(self._faiss, name)
+
+    class StandardGpuResources:
+        pass
+
+    def get_num_gpus(self):
+        return self._gpus
+
+    def index_cpu_to_gpu(self, resources, device, index):
+        assert isinstance(resources, self.StandardGpuResources)
+        assert device == 0
+        assert index.ntotal == 0
+        self.moved += 1
+        return index
+
+
+@pytest.mark.parametrize("method", ["exact", "approximate"])
+@pytest.mark.parametrize(("gpus", "wish", "moved"), [(1, "cuda", 1), (0, "cuda", 0), (1, "cpu", 0)])
+def test_faiss_gpu_searches_where_a_device_is_wished_for(gpus, wish, moved, method, monkeypatch):
+    faiss = WithGpu(pytest.importorskip("faiss"), gpus)
+    expected = zoorank.nearest_neighbors(X, 3, method=method)
+    monkeypatch.setattr(neighbors, "load_faiss", lambda: faiss)
+    monkeypatch.setenv("ZOORANK_DEVICE", wish)
+    found = zoorank.nearest_neighbors(X, 3, method=method)
+    np.testing.assert_array_equal(found, expected)
+    assert faiss.moved == moved

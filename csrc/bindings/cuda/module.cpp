@@ -3,40 +3,14 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include "arrays.hpp"
-#include "cuda/backend.hpp"
 #include "cuda/device.hpp"
-#include "cuda/dlpack.hpp"
+#include "cuda/device_array.hpp"
 #include "interruptible.hpp"
 
 namespace zoorank::bindings {
 namespace {
 
 using label_array = py::array_t<std::int64_t, py::array::c_style>;
-
-// A matrix on a device, of which nothing is known but its address. `keeper` owns the memory.
-struct device_array {
-    std::uintptr_t address;
-    std::int64_t rows, cols, stride;
-    bool is_double;
-    py::object keeper;
-};
-
-template <class T>
-cuda::input<T> input_of(const py::object& x, const char* name) {
-    if (py::isinstance<device_array>(x)) {
-        const auto& a = x.cast<const device_array&>();
-        return {{reinterpret_cast<const T*>(a.address), a.rows, a.cols, a.stride}, true};
-    }
-    return {borrow_matrix<T>(x.cast<py::array>(), name), false};
-}
-
-bool is_double(const py::object& x, const char* name) {
-    if (py::isinstance<device_array>(x)) return x.cast<const device_array&>().is_double;
-    return for_float_type(x.cast<py::array>(), name, [](auto element) { return sizeof(element) == sizeof(double); });
-}
-
-cuda::place place_of(int device, std::uintptr_t stream) { return {device, reinterpret_cast<cudaStream_t>(stream)}; }
 
 template <class T>
 void samples_into(const py::object& x, const label_array& labels, py::array_t<double>& out, metric how,
@@ -55,6 +29,48 @@ py::array_t<double> samples(const py::object& x, const label_array& labels, cons
         samples_into<double>(x, labels, out, how, place_of(device, stream));
     else
         samples_into<float>(x, labels, out, how, place_of(device, stream));
+    return out;
+}
+
+template <class T>
+void samples_of_into(const py::object& x, const label_array& labels, const label_array& indices,
+                     py::array_t<double>& out, metric how, cuda::place where, const py::object& progress) {
+    const cuda::input<T> rows = input_of<T>(x, "X");
+    const array_view<const std::int64_t> codes(labels.data(), labels.size()), drawn(indices.data(), indices.size());
+    const array_view<double> result(out.mutable_data(), out.size());
+    interruptible(
+        1, [&](const options& opt) { cuda::silhouette_samples_of(rows, codes, drawn, result, how, where, opt); },
+        progress);
+}
+
+py::array_t<double> samples_of(const py::object& x, const label_array& labels, const label_array& indices,
+                               const std::string& metric_name, int device, std::uintptr_t stream,
+                               const py::object& progress) {
+    const metric how = parse_metric(metric_name);
+    py::array_t<double> out(indices.size());
+    if (is_double(x, "X"))
+        samples_of_into<double>(x, labels, indices, out, how, place_of(device, stream), progress);
+    else
+        samples_of_into<float>(x, labels, indices, out, how, place_of(device, stream), progress);
+    return out;
+}
+
+template <class T>
+void surrogate_into(const py::object& x, const label_array& labels, py::array_t<double>& out, cuda::place where,
+                    const py::object& progress) {
+    const cuda::input<T> rows = input_of<T>(x, "X");
+    const array_view<const std::int64_t> codes(labels.data(), labels.size());
+    const array_view<double> result(out.mutable_data(), out.size());
+    interruptible(1, [&](const options& opt) { cuda::surrogate_samples(rows, codes, result, where, opt); }, progress);
+}
+
+py::array_t<double> surrogate(const py::object& x, const label_array& labels, int device, std::uintptr_t stream,
+                              const py::object& progress) {
+    py::array_t<double> out(labels.size());
+    if (is_double(x, "X"))
+        surrogate_into<double>(x, labels, out, place_of(device, stream), progress);
+    else
+        surrogate_into<float>(x, labels, out, place_of(device, stream), progress);
     return out;
 }
 
@@ -103,30 +119,17 @@ PYBIND11_MODULE(_cuda, module) {
             py::set_error(PyExc_MemoryError, e.what());
         }
     });
-    py::class_<device_array>(module, "DeviceArray")
-        .def_readonly("address", &device_array::address)
-        .def_readonly("rows", &device_array::rows)
-        .def_readonly("cols", &device_array::cols)
-        .def_readonly("is_double", &device_array::is_double)
-        .def(py::init([](std::uintptr_t address, std::int64_t rows, std::int64_t cols, std::int64_t stride,
-                         bool of_doubles, py::object keeper) {
-                 return device_array{address, rows, cols, stride, of_doubles, std::move(keeper)};
-             }),
-             py::arg("address"), py::arg("rows"), py::arg("cols"), py::arg("stride"), py::arg("is_double"),
-             py::arg("keeper"));
-    module.def(
-        "from_dlpack",
-        [](const py::capsule& capsule) {
-            const dlpack_matrix m(capsule);
-            return device_array{m.address(), m.rows(), m.cols(), m.stride(), m.is_double(), capsule};
-        },
-        py::arg("capsule"));
-    module.def("device_of", &cuda::device_of, py::arg("address"));
+    register_memory(module);
     module.def("unavailable_reason", &cuda::unavailable_reason);
     module.def("devices", &list_devices);
     module.def("euclidean_kernel", &cuda::euclidean_kernel, py::arg("features"), py::arg("device"));
     module.def("silhouette_samples", &samples, py::arg("X"), py::arg("labels").noconvert(), py::arg("metric"),
                py::arg("device"), py::arg("stream"));
+    module.def("silhouette_samples_of", &samples_of, py::arg("X"), py::arg("labels").noconvert(),
+               py::arg("indices").noconvert(), py::arg("metric"), py::arg("device"), py::arg("stream"),
+               py::arg("progress"));
+    module.def("surrogate_samples", &surrogate, py::arg("X"), py::arg("labels").noconvert(), py::arg("device"),
+               py::arg("stream"), py::arg("progress"));
     module.def("pairwise_distances", &distances, py::arg("X"), py::arg("Y"), py::arg("metric"), py::arg("device"),
                py::arg("stream"));
 }

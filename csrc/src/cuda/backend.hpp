@@ -32,6 +32,18 @@ template <class T>
 void silhouette_samples(input<T> x, array_view<const std::int64_t> labels, array_view<double> samples, metric how,
                         place where, const options& opt);
 
+/// Writes s of the rows indices[0], indices[1], ... only, each of which is compared with every row. Metrics euclidean
+/// and manhattan.
+template <class T>
+void silhouette_samples_of(input<T> x, array_view<const std::int64_t> labels, array_view<const std::int64_t> indices,
+                           array_view<double> samples, metric how, place where, const options& opt);
+
+/// Writes what row_statistics::surrogate() of <zoorank/estimate.hpp> does for metric euclidean, with every class
+/// compared: s of each row from the roots of mean squared distances.
+template <class T>
+void surrogate_samples(input<T> x, array_view<const std::int64_t> labels, array_view<double> samples, place where,
+                       const options& opt);
+
 /// Writes the distance of row i of `x` to row j of `y` to out[i * y.rows + j], in host memory.
 template <class T>
 void pairwise_distances(input<T> x, input<T> y, array_view<T> out, metric how, place where, const options& opt);

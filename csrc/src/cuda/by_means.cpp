@@ -116,10 +116,10 @@ void silhouettes_by_means(const input<T>& x, const partition& p, metric how, arr
     for (std::int64_t begin = 0; begin < n; begin += slab) {
         const std::int64_t count = std::min(slab, n - begin);
         load_rows(args, begin, count, loaded.get(), stream);
-        nearest_means(
-            {packed_rows.pack(loaded.get(), count, means_centre.get()), all_means, begin, bias.get(), own.get(),
-             inverse.get(), labels.class_begin.get(), labels.class_of.get(), labels.order.get(), result.get()},
-            stream);
+        nearest_means({packed_rows.pack(loaded.get(), count, means_centre.get()), all_means, begin, bias.get(),
+                       own.get(), inverse.get(), labels.class_begin.get(), labels.class_of.get(), labels.order.get(),
+                       result.get(), how == metric::euclidean},
+                      stream);
         pace.handed_in(static_cast<double>(begin + count) / static_cast<double>(n));
     }
     to_host(samples.data, result.get(), n, stream);

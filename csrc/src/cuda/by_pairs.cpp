@@ -32,29 +32,111 @@ kernel kernel_for(metric how, std::int64_t depth) {
     return choose_kernel(wish ? wish : "", depth, major, minor, wgmma_built());
 }
 
-// How big everything is, before anything is allocated.
+// Sorted rows, scaled, centred and packed once for the kernel that reads them.
 template <class T>
-struct sizes {
-    sizes(std::int64_t rows, std::int64_t depth, kernel which)
-        : tiles(ceil_div(rows, tile_side<T>)),
-          packed(which == kernel::simt ? tiles * tile_side<T> * panel::blocks<T>(depth) * 64
-                                       : tiles * split::blocks(depth) * split::image_bytes),
-          norms(tiles * tile_side<T>),
-          batches(plan_batches<T>(tiles, partial_budget)) {
+class packed_rows {
+public:
+    packed_rows(const source_rows<T>& from, kernel which, cudaStream_t stream)
+        : from_(from), packed_(size(from.rows, from.depth, which), stream), norms_(padded(from.rows), stream) {
+        if constexpr (sizeof(T) == sizeof(float)) {
+            if (which != kernel::simt) {
+                pack_split(from, packed_.get(), norms_.get(), stream);
+                return;
+            }
+        }
+        pack_panels(from, reinterpret_cast<T*>(packed_.get()), norms_.get(), stream);
+    }
+
+    operand<T> side() const { return {packed_.get(), norms_.get(), from_}; }
+
+    static std::int64_t bytes(std::int64_t rows, std::int64_t depth, kernel which) {
+        return size(rows, depth, which) + padded(rows) * static_cast<std::int64_t>(sizeof(T));
+    }
+
+private:
+    static std::int64_t padded(std::int64_t rows) { return ceil_div(rows, tile_side<T>) * tile_side<T>; }
+    static std::int64_t size(std::int64_t rows, std::int64_t depth, kernel which) {
+        if (which == kernel::simt) return padded(rows) * panel::blocks<T>(depth) * 64;
+        return padded(rows) / tile_side<T> * split::blocks(depth) * split::image_bytes;
+    }
+
+    source_rows<T> from_;
+    buffer<unsigned char> packed_;
+    buffer<T> norms_;
+};
+
+// The batches of a launch each, and the room for what they write; sized before anything is allocated.
+template <class T>
+struct sums_plan {
+    explicit sums_plan(std::vector<tile_batch> all) : batches(std::move(all)) {
         for (const tile_batch& batch : batches) {
             partial = std::max(partial, batch.tiles() * bytes_per_tile<T>() / static_cast<std::int64_t>(sizeof(T)));
             joined = std::max(joined, joined_sums<T>(batch));
         }
     }
-    std::int64_t bytes() const {
-        return packed + (norms + partial) * static_cast<std::int64_t>(sizeof(T)) +
+    std::int64_t bytes(std::int64_t rows) const {
+        return partial * static_cast<std::int64_t>(sizeof(T)) +
                joined * static_cast<std::int64_t>(sizeof(stretch_sums<double>)) +
-               norms * static_cast<std::int64_t>(sizeof(walk_state) + 2 * sizeof(double));
+               rows * static_cast<std::int64_t>(sizeof(walk_state) + 2 * sizeof(double));
     }
 
-    std::int64_t tiles, packed, norms;
     std::vector<tile_batch> batches;
     std::int64_t partial = 0, joined = 0;
+};
+
+// What the classes of rows are, on the device: rows[i] is the class of row i of the tiles, order[i] where its s goes.
+struct row_classes {
+    const std::int64_t *of_row, *order;
+};
+
+// Computes the tiles of a plan and writes s of each row to `samples`, in host memory.
+template <class T>
+void silhouettes_of_tiles(const sums_plan<T>& plan, kernel which, const operand<T>& rows, const operand<T>& cols,
+                          const row_classes& classes, const device_partition& labels, const partition& p, metric how,
+                          array_view<double> samples, cudaStream_t stream, const options& opt) {
+    const std::int64_t count = rows.from.rows;
+    const buffer<std::int64_t> tile_classes(classes_of_tiles(p, tile_side<T>), stream);
+    const buffer<T> partial(plan.partial, stream);
+    const buffer<stretch_sums<double>> joined(plan.joined, stream);
+    const buffer<walk_state> states(count, stream);
+    const buffer<double> own(count, stream), result(count, stream);
+    clear_states(states.get(), own.get(), count, stream);
+    pacer pace(stream, opt);
+    std::int64_t done = 0, all = 0;
+    for (const tile_batch& batch : plan.batches) all += batch.tiles();
+    for (const tile_batch& batch : plan.batches) {
+        const sums_args<T> args{
+            rows, cols, batch, labels.class_begin.get(), classes.of_row, tile_classes.get(), partial.get(), own.get()};
+        if (how == metric::euclidean)
+            sum_euclidean(which, args, stream);
+        else
+            sum_manhattan(args, stream);
+        fold<T>({batch, count, cols.from.rows, labels.class_begin.get(), tile_classes.get(), classes.of_row,
+                 partial.get(), joined.get(), states.get(), own.get()},
+                stream);
+        done += batch.tiles();
+        pace.handed_in(static_cast<double>(done) / static_cast<double>(all));
+    }
+    finish(states.get(), own.get(), labels.class_begin.get(), classes.of_row, classes.order, count, result.get(),
+           stream);
+    to_host(samples.data, result.get(), count, stream);
+}
+
+// What both ways need first: the rows, sorted, scaled and centred.
+template <class T>
+struct prepared_rows {
+    prepared_rows(const input<T>& x, const partition& p, metric how, cudaStream_t stream)
+        : rows(x, stream), scale(rows.scale("X", stream)), labels(p, stream) {
+        // Manhattan needs no centre: nothing cancels there, and centring would round.
+        if (how == metric::euclidean) centre = buffer<T>(rows.centre(p.order.data(), p.rows(), scale, stream), stream);
+    }
+
+    source_rows<T> sorted() const { return rows.source(labels.order.get(), scale, centre.get()); }
+
+    device_rows<T> rows;
+    T scale;
+    device_partition labels;
+    buffer<T> centre;
 };
 
 }  // namespace
@@ -62,65 +144,48 @@ struct sizes {
 template <class T>
 void silhouettes_by_pairs(const input<T>& x, const partition& p, metric how, array_view<double> samples, place where,
                           const options& opt) {
-    const cudaStream_t stream = where.stream;
-    const std::int64_t n = x.view.rows;
-    const kernel which = kernel_for<T>(how, x.view.cols);
-    const sizes<T> size(n, x.view.cols, which);
-    reserve(upload_bytes(x) + size.bytes() + device_partition::bytes(p), n);
-
-    const device_rows<T> rows(x, stream);
-    const T scale = rows.scale("X", stream);
-    const device_partition labels(p, stream);
-    // Manhattan needs no centre: nothing cancels there, and centring would round.
-    std::vector<T> centre;
-    if (how == metric::euclidean) centre = rows.centre(p.order.data(), n, scale, stream);
-    const buffer<T> device_centre(centre, stream);
-    const source_rows<T> source = rows.source(labels.order.get(), scale, device_centre.get());
-
-    const buffer<unsigned char> packed(size.packed, stream);
-    const buffer<T> norms(size.norms, stream), partial(size.partial, stream);
-    if constexpr (sizeof(T) == sizeof(float)) {
-        if (which == kernel::simt)
-            pack_panels(source, reinterpret_cast<float*>(packed.get()), norms.get(), stream);
-        else
-            pack_split(source, packed.get(), norms.get(), stream);
-    } else {
-        pack_panels(source, reinterpret_cast<double*>(packed.get()), norms.get(), stream);
-    }
-
-    const buffer<std::int64_t> tile_classes(classes_of_tiles(p, tile_side<T>), stream);
-    const buffer<stretch_sums<double>> joined(size.joined, stream);
-    const buffer<walk_state> states(n, stream);
-    const buffer<double> own(n, stream), result(n, stream);
-    clear_states(states.get(), own.get(), n, stream);
-    pacer pace(stream, opt);
-    for (const tile_batch& batch : size.batches) {
-        const sums_args<T> args{{packed.get(), norms.get(), source},
-                                batch,
-                                labels.class_begin.get(),
-                                labels.class_of.get(),
-                                tile_classes.get(),
-                                partial.get(),
-                                own.get()};
-        if (how == metric::euclidean)
-            sum_euclidean(which, args, stream);
-        else
-            sum_manhattan(args, stream);
-        fold<T>({batch, n, labels.class_begin.get(), tile_classes.get(), labels.class_of.get(), partial.get(),
-                 joined.get(), states.get(), own.get()},
-                stream);
-        const double left =
-            static_cast<double>(size.tiles - batch.first - batch.rows) / static_cast<double>(size.tiles);
-        pace.handed_in(1 - left * left);
-    }
-    finish(states.get(), own.get(), labels.class_begin.get(), labels.class_of.get(), labels.order.get(), n,
-           result.get(), stream);
-    to_host(samples.data, result.get(), n, stream);
+    const std::int64_t n = x.view.rows, depth = x.view.cols;
+    const kernel which = kernel_for<T>(how, depth);
+    const sums_plan<T> plan(plan_batches<T>(ceil_div(n, tile_side<T>), partial_budget));
+    reserve(upload_bytes(x) + device_partition::bytes(p) + packed_rows<T>::bytes(n, depth, which) + plan.bytes(n), n);
+    const prepared_rows<T> ready(x, p, how, where.stream);
+    const packed_rows<T> packed(ready.sorted(), which, where.stream);
+    silhouettes_of_tiles(plan, which, packed.side(), packed.side(),
+                         {ready.labels.class_of.get(), ready.labels.order.get()}, ready.labels, p, how, samples,
+                         where.stream, opt);
 }
 
-template void silhouettes_by_pairs(const input<float>&, const partition&, metric, array_view<double>, place,
-                                   const options&);
-template void silhouettes_by_pairs(const input<double>&, const partition&, metric, array_view<double>, place,
-                                   const options&);
+template <class T>
+void silhouettes_of_some(const input<T>& x, const partition& p, array_view<const std::int64_t> drawn,
+                         const std::vector<std::int64_t>& classes_of_drawn, metric how, array_view<double> samples,
+                         place where, const options& opt) {
+    const cudaStream_t stream = where.stream;
+    const std::int64_t n = x.view.rows, depth = x.view.cols, count = drawn.size;
+    const kernel which = kernel_for<T>(how, depth);
+    const sums_plan<T> plan(
+        plan_rectangle<T>(ceil_div(count, tile_side<T>), ceil_div(n, tile_side<T>), partial_budget));
+    reserve(upload_bytes(x) + device_partition::bytes(p) + packed_rows<T>::bytes(n, depth, which) +
+                packed_rows<T>::bytes(count, depth, which) + 16 * count + plan.bytes(count),
+            n);
+    const prepared_rows<T> ready(x, p, how, stream);
+    const packed_rows<T> cols(ready.sorted(), which, stream);
+    const buffer<std::int64_t> indices(std::vector<std::int64_t>(drawn.data, drawn.data + count), stream);
+    const buffer<std::int64_t> classes(classes_of_drawn, stream);
+    source_rows<T> from = ready.sorted();
+    from.order = indices.get();
+    from.rows = count;
+    const packed_rows<T> rows(from, which, stream);
+    silhouettes_of_tiles(plan, which, rows.side(), cols.side(), {classes.get(), nullptr}, ready.labels, p, how, samples,
+                         stream, opt);
+}
+
+#define ZOORANK_INSTANTIATE(T)                                                                               \
+    template void silhouettes_by_pairs(const input<T>&, const partition&, metric, array_view<double>, place, \
+                                       const options&);                                                      \
+    template void silhouettes_of_some(const input<T>&, const partition&, array_view<const std::int64_t>,     \
+                                      const std::vector<std::int64_t>&, metric, array_view<double>, place,   \
+                                      const options&);
+ZOORANK_INSTANTIATE(float)
+ZOORANK_INSTANTIATE(double)
 
 }  // namespace zoorank::cuda

@@ -28,7 +28,19 @@ template <class T>
 std::vector<tile_batch> plan_batches(std::int64_t side, std::int64_t budget) {
     std::vector<tile_batch> batches;
     for (std::int64_t first = 0; first < side;) {
-        const tile_batch batch{first, rows_of_batch<T>(side - first, budget), side};
+        const tile_batch batch{first, rows_of_batch<T>(side - first, side - first, budget), side};
+        batches.push_back(batch);
+        first += batch.rows;
+    }
+    return batches;
+}
+
+/// A rectangle of `rows` x `side` tiles likewise.
+template <class T>
+std::vector<tile_batch> plan_rectangle(std::int64_t rows, std::int64_t side, std::int64_t budget) {
+    std::vector<tile_batch> batches;
+    for (std::int64_t first = 0; first < rows;) {
+        const tile_batch batch{first, rows_of_batch<T>(rows - first, side, budget), side, true};
         batches.push_back(batch);
         first += batch.rows;
     }

@@ -6,6 +6,7 @@
 // r * distance_stride. The stride is a whole side and 16 bytes: eight rows read 16 bytes each at the same column from
 // all 32 banks, and 32 columns of one row lie in 32 banks, so sums along rows and along columns are free of conflicts.
 #include "cuda/kernels.hpp"
+#include "cuda/ptx.cuh"
 #include "cuda/warp.cuh"
 
 namespace zoorank::cuda {
@@ -37,11 +38,7 @@ inline constexpr T cancellation_share = T(1) / 32;
 template <class T>
 inline constexpr T spoilt_mark = T(-1);
 
-__device__ __forceinline__ float root_of(float x) {
-    float y;  // one unit of error in the last place, a fifth of the instructions of the rounded root
-    asm("sqrt.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
-    return y;
-}
+__device__ __forceinline__ float root_of(float x) { return approximate_root(x); }
 __device__ __forceinline__ double root_of(double x) { return sqrt(x); }
 
 /// Distance (or squared distance) of a pair of rows, or spoilt_mark.
@@ -123,26 +120,26 @@ __device__ __forceinline__ T sum_along_column(const T* column, int begin, int en
     return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
-/// Writes what tile `number` of the batch says of its rows and, off the diagonal, of its columns. The first tile_side
+/// Writes what tile `number` of the batch says of its rows and, above the diagonal, of its columns. The first tile_side
 /// threads take a row each, the next a column.
 template <class T>
 __device__ __forceinline__ void emit_sums(const T* distances, const sums_args<T>& args, tile_index tile,
                                           std::int64_t number) {
     constexpr int side = tile_side<T>;
     static_assert(block_threads >= 2 * side, "a thread a row and a thread a column");
-    const bool of_columns = threadIdx.x >= side, diagonal = tile.row == tile.col;
+    const bool of_columns = threadIdx.x >= side;
     const int mine = of_columns ? int(threadIdx.x) - side : int(threadIdx.x);
-    if (mine >= side || (of_columns && diagonal)) return;
-    const std::int64_t n = args.rows.from.rows, other = of_columns ? tile.row : tile.col;
+    if (mine >= side || (of_columns && !args.batch.speaks_of_columns(tile))) return;
+    const std::int64_t other = of_columns ? tile.row : tile.col;
     const std::int64_t position = (of_columns ? tile.col : tile.row) * side + mine;
-    if (position >= n) return;
-    const stretch s = stretch_of_tile<T>(args.tile_classes, other, n);
+    if (position >= args.rows.from.rows) return;
+    const stretch s = stretch_of_tile<T>(args.tile_classes, other, args.cols.from.rows);
     const auto sum = [&](int begin, int end) {
         return of_columns ? sum_along_column(distances + mine, begin, end)
                           : sum_along_row(distances + mine * distance_stride<T>, begin, end);
     };
-    const stretch_sums<T> sums = sums_of_stretch<T>(other * side, s, args.class_begin,
-                                                    diagonal ? args.class_of[position] : -1, args.own + position, sum);
+    const stretch_sums<T> sums =
+        sums_of_stretch<T>(other * side, s, args.class_begin, args.class_of[position], args.own + position, sum);
     write_sums(args.partial, args.batch.tiles(), of_columns, number, mine, sums);
 }
 

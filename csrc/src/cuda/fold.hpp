@@ -7,8 +7,8 @@
 //     middle   the smallest mean over the classes that lie wholly inside, the row's own left out,
 //     last     the sum over the part of its last class, if that is another than the first.
 // A row walks along all stretches in order and carries one open sum: that of the class it is in. The order is that of
-// positions, whatever the launch, so the result always has the same bits. Wholly inside a stretch the own class only
-// lies in a diagonal tile (or a stretch that has one), which hands its sum over apart.
+// positions, whatever the launch, so the result always has the same bits. The own class of a row is never a candidate
+// for the smallest mean: where it lies wholly inside a stretch, its sum is handed over apart. One tile alone does that.
 #include "cuda/tiles.hpp"
 
 namespace zoorank::cuda {
@@ -103,7 +103,7 @@ ZOORANK_HOST_DEVICE void write_sums(T* partial, std::int64_t tiles, bool of_colu
 template <class T>
 ZOORANK_HOST_DEVICE stretch_sums<T> read_sums(const T* partial, const tile_batch& batch, std::int64_t mine,
                                               std::int64_t other, int row) {
-    const bool of_columns = other < mine;
+    const bool of_columns = !batch.rectangle && other < mine;
     const std::int64_t number = batch.number_of(of_columns ? tile_index{other, mine} : tile_index{mine, other});
     const std::int64_t tiles = batch.tiles();
     return {partial[partial_index<T>(tiles, 0, of_columns, number, row)],

@@ -63,13 +63,13 @@ void to_directions(const source_rows<T>& from, const double* inverse, T* unit, c
 /// Sums of the distances of the tiles of a batch; see fold.hpp for what is written.
 template <class T>
 struct sums_args {
-    operand<T> rows;  ///< sorted by class: both sides
+    operand<T> rows, cols;  ///< columns are sorted by class; rows of a triangle are the columns
     tile_batch batch;
-    const std::int64_t* class_begin;   ///< by class, and n
-    const std::int64_t* class_of;      ///< by position
-    const std::int64_t* tile_classes;  ///< [2t]: class of the first position of tile t, [2t + 1]: of its last
+    const std::int64_t* class_begin;   ///< of columns: by class, and their number
+    const std::int64_t* class_of;      ///< of rows
+    const std::int64_t* tile_classes;  ///< of columns, [2t]: class of the first of tile t, [2t + 1]: of its last
     T* partial;                        ///< partial_index()
-    double* own;                       ///< by position: sums over classes that lie within a diagonal tile
+    double* own;                       ///< of rows: sums over own classes that lie within a tile
 };
 
 /// Distances written out: row i of a to row j of b at out[i * out_stride + j].
@@ -102,12 +102,12 @@ bool wgmma_built();
 template <class T>
 struct fold_args {
     tile_batch batch;
-    std::int64_t positions;
-    const std::int64_t *class_begin, *tile_classes, *class_of;  ///< class_of: by position
+    std::int64_t rows, columns;
+    const std::int64_t *class_begin, *tile_classes, *class_of;  ///< as in sums_args
     const T* partial;
     stretch_sums<double>* joined;  ///< room for joined_sums() of the batch
-    walk_state* states;            ///< by position
-    double* own;
+    walk_state* states;            ///< of rows
+    double* own;                   ///< of rows
 };
 
 template <class T>
@@ -116,11 +116,11 @@ std::int64_t joined_sums(const tile_batch& batch);
 template <class T>
 void fold(const fold_args<T>& args, cudaStream_t stream);
 
-void clear_states(walk_state* states, double* own, std::int64_t positions, cudaStream_t stream);
+void clear_states(walk_state* states, double* own, std::int64_t rows, cudaStream_t stream);
 
-/// States and own sums -> silhouettes, in the order of rows.
+/// States and own sums -> silhouettes: that of row i to samples[order[i]], or to samples[i] where order is null.
 void finish(const walk_state* states, const double* own, const std::int64_t* class_begin, const std::int64_t* class_of,
-            const std::int64_t* order, std::int64_t positions, double* samples, cudaStream_t stream);
+            const std::int64_t* order, std::int64_t rows, double* samples, cudaStream_t stream);
 
 // means.cu
 
@@ -160,6 +160,7 @@ struct nearest_args {
     const double *bias, *own, *inverse;
     const std::int64_t *class_begin, *class_of, *order;
     double* samples;
+    bool roots;  ///< of the mean squared distances: the surrogate of Euclidean silhouettes
 };
 void nearest_means(const nearest_args& args, cudaStream_t stream);
 

@@ -1,5 +1,6 @@
-// Squared Euclidean and cosine by class means, O(nKd); the formulas are those of csrc/src/means.cpp. All in double.
-#include "cuda/device.hpp"
+// Squared Euclidean and cosine by class means, and the surrogate of Euclidean, O(nKd); the formulas are those of
+// csrc/src/mean_search.cpp. All in double.
+#include "cuda/launch.cuh"
 #include "cuda/simt.cuh"
 
 namespace zoorank::cuda {
@@ -94,14 +95,15 @@ __global__ void __launch_bounds__(block_threads)
 }
 
 // Parallel rows are at cosine distance 0, but rounding leaves their unit rows some 1e-16 apart.
-__device__ double without_rounding(double mean_distance, bool directions) {
+__device__ double mean_distance(double square, bool directions, bool roots) {
     constexpr double rounding = 1e-30;
-    return directions && mean_distance < rounding ? 0 : mean_distance;
+    if (directions && square < rounding) return 0;
+    return roots ? sqrt(square) : square;
 }
 
 // One block takes 64 rows past all means, 64 at a time; four threads look through a row's distances.
 __global__ void __launch_bounds__(block_threads, 2) nearest_kernel(const __grid_constant__ nearest_args args) {
-    extern __shared__ __align__(16) unsigned char shared[];
+    unsigned char* shared = dynamic_shared();
     constexpr int side = tile_side<double>, threads_a_row = block_threads / side;
     const std::int64_t blocks = panel::blocks<double>(args.rows.from.depth), classes = args.means.from.rows;
     const int mine = threadIdx.x / threads_a_row;
@@ -132,8 +134,8 @@ __global__ void __launch_bounds__(block_threads, 2) nearest_kernel(const __grid_
     const bool alone = args.class_begin[own_class + 1] - args.class_begin[own_class] == 1;
     args.samples[args.order[position]] =
         alone ? 0
-              : silhouette_of(without_rounding(args.own[position], directions),
-                              without_rounding(nearest + excess_of(args.inverse, position), directions));
+              : silhouette_of(mean_distance(args.own[position], directions, args.roots),
+                              mean_distance(nearest + excess_of(args.inverse, position), directions, args.roots));
 }
 
 }  // namespace
@@ -141,33 +143,26 @@ __global__ void __launch_bounds__(block_threads, 2) nearest_kernel(const __grid_
 template <class T>
 void compute_means(const means_args<T>& args, cudaStream_t stream) {
     const std::int64_t feature_blocks = ceil_div(args.from.depth, block_threads);
-    chunk_sums_kernel<T><<<static_cast<unsigned>(args.chunk_count * feature_blocks), block_threads, 0, stream>>>(args);
-    check_launch("adding up classes");
-    means_kernel<T><<<static_cast<unsigned>(args.classes * feature_blocks), block_threads, 0, stream>>>(args);
-    check_launch("computing means");
+    launch("adding up classes", chunk_sums_kernel<T>, {args.chunk_count * feature_blocks, block_threads}, stream, args);
+    launch("computing means", means_kernel<T>, {args.classes * feature_blocks, block_threads}, stream, args);
 }
 
 template <class T>
 void compute_spreads(const means_args<T>& args, cudaStream_t stream) {
-    radii_kernel<T>
-        <<<static_cast<unsigned>(ceil_div(args.from.rows, block_threads / 32)), block_threads, 0, stream>>>(args);
-    check_launch("computing distances to means");
-    spreads_kernel<T><<<static_cast<unsigned>(args.classes), block_threads, 0, stream>>>(args);
-    check_launch("computing spreads");
+    launch("computing distances to means", radii_kernel<T>,
+           {ceil_div(args.from.rows, block_threads / 32), block_threads}, stream, args);
+    launch("computing spreads", spreads_kernel<T>, {args.classes, block_threads}, stream, args);
 }
 
 template <class T>
 void load_rows(const means_args<T>& args, std::int64_t begin, std::int64_t count, double* rows, cudaStream_t stream) {
-    load_rows_kernel<T><<<static_cast<unsigned>(count), block_threads, 0, stream>>>(args, begin, rows);
-    check_launch("loading rows");
+    launch("loading rows", load_rows_kernel<T>, {count, block_threads}, stream, args, begin, rows);
 }
 
 void nearest_means(const nearest_args& args, cudaStream_t stream) {
-    constexpr int shared_bytes = simt_shape<double>::shared_bytes;
-    static_assert(shared_bytes <= 48 * 1024, "no more than a kernel may take without asking");
-    nearest_kernel<<<static_cast<unsigned>(ceil_div(args.rows.from.rows, tile_side<double>)), block_threads,
-                     shared_bytes, stream>>>(args);
-    check_launch("looking for the nearest means");
+    launch("looking for the nearest means", nearest_kernel,
+           {ceil_div(args.rows.from.rows, tile_side<double>), block_threads, simt_shape<double>::shared_bytes}, stream,
+           args);
 }
 
 #define ZOORANK_INSTANTIATE(T)                                         \

@@ -1,5 +1,5 @@
 #pragma once
-// The two ways to exact silhouettes on a device; silhouettes.cpp picks one.
+// The ways to silhouettes on a device; silhouettes.cpp picks one.
 #include "cuda/sorted_rows.hpp"
 
 namespace zoorank::cuda {
@@ -9,7 +9,14 @@ template <class T>
 void silhouettes_by_pairs(const input<T>& x, const partition& p, metric how, array_view<double> samples, place where,
                           const options& opt);
 
-/// Squared Euclidean and cosine: from class means.
+/// The same of some rows only: each of `drawn` with every row, O(drawn n d).
+template <class T>
+void silhouettes_of_some(const input<T>& x, const partition& p, array_view<const std::int64_t> drawn,
+                         const std::vector<std::int64_t>& classes_of_drawn, metric how, array_view<double> samples,
+                         place where, const options& opt);
+
+/// Squared Euclidean and cosine, from class means; for Euclidean, with the root of each mean squared distance in place
+/// of the mean distance.
 template <class T>
 void silhouettes_by_means(const input<T>& x, const partition& p, metric how, array_view<double> samples, place where,
                           const options& opt);

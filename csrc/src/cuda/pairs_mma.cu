@@ -10,8 +10,8 @@
 //
 // A step of 16 features reads hi of both sides, multiplies, reads lo of the columns, multiplies, reads lo of the rows
 // in place of hi, multiplies: never more than 32 registers of operands at a time.
-#include "cuda/async.cuh"
-#include "cuda/device.hpp"
+#include "cuda/copies.cuh"
+#include "cuda/launch.cuh"
 #include "cuda/split_tile.cuh"
 
 namespace zoorank::cuda {
@@ -20,19 +20,6 @@ namespace {
 using shape = split_shape;
 constexpr int warp_rows = 64, warp_cols = 32, row_products = warp_rows / 16, col_products = warp_cols / 8;
 static_assert((shape::side / warp_rows) * (shape::side / warp_cols) * 32 == block_threads, "the warps cover the tile");
-
-__device__ __forceinline__ void load_matrices(unsigned (&registers)[4], std::uint32_t address) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(registers[0]), "=r"(registers[1]), "=r"(registers[2]), "=r"(registers[3])
-                 : "r"(address));
-}
-
-__device__ __forceinline__ void multiply(float (&sums)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-        "{%0, %1, %2, %3};"
-        : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
 
 struct fragments_a {
     unsigned of[row_products][4];
@@ -59,7 +46,7 @@ __device__ __forceinline__ void multiply_all(accumulators& sums, const fragments
     for (int i = 0; i < row_products; ++i)
 #pragma unroll
         for (int j = 0; j < col_products; ++j)
-            multiply(sums[i][j], a.of[i], b.of[j / 2][j % 2 * 2], b.of[j / 2][j % 2 * 2 + 1]);
+            multiply_fragments(sums[i][j], a.of[i], b.of[j / 2][j % 2 * 2], b.of[j / 2][j % 2 * 2 + 1]);
 }
 
 __device__ __forceinline__ void accumulate(const unsigned char* a, const unsigned char* b, int blocks,
@@ -113,14 +100,12 @@ __device__ __forceinline__ void accumulate(const unsigned char* a, const unsigne
 
 __global__ void __launch_bounds__(block_threads, resident_blocks(shape::shared_bytes))
     split_sums_kernel(const __grid_constant__ sums_args<float> args) {
-    extern __shared__ __align__(128) unsigned char shared[];
     const tile_index tile = args.batch.at(blockIdx.x);
-    if (tile.row > tile.col) return;
+    if (!args.batch.computes(tile)) return;
+    unsigned char* shared = dynamic_shared();
     const int blocks = static_cast<int>(split::blocks(args.rows.from.depth));
-    const unsigned char* packed = static_cast<const unsigned char*>(args.rows.packed);
     accumulators sums = {};
-    accumulate(packed + split::image_offset(tile.row, 0, blocks), packed + split::image_offset(tile.col, 0, blocks),
-               blocks, shared, sums);
+    accumulate(images_of(args.rows, tile.row, blocks), images_of(args.cols, tile.col, blocks), blocks, shared, sums);
 
     float* distances = reinterpret_cast<float*>(shared);
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
@@ -132,18 +117,16 @@ __global__ void __launch_bounds__(block_threads, resident_blocks(shape::shared_b
         for (int j = 0; j < col_products; ++j)
             place_fragment(sums[i][j], warp / 4 * warp_rows + 16 * i + lane / 4,
                            warp % 4 * warp_cols + 8 * j + lane % 4 * 2, args.rows.norms + first_row,
-                           args.rows.norms + first_col, tile.row == tile.col, distances, spoilt);
-    settle(spoilt, distances, args.rows.from, first_row, args.rows.from, first_col, true);
+                           args.cols.norms + first_col, args.batch.on_diagonal(tile), distances, spoilt);
+    settle(spoilt, distances, args.rows.from, first_row, args.cols.from, first_col, true);
     emit_sums(distances, args, tile, blockIdx.x);
 }
 
 }  // namespace
 
 void sum_euclidean_mma(const sums_args<float>& args, cudaStream_t stream) {
-    check(cudaFuncSetAttribute(split_sums_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shape::shared_bytes),
-          "preparing a kernel");
-    split_sums_kernel<<<static_cast<unsigned>(args.batch.tiles()), block_threads, shape::shared_bytes, stream>>>(args);
-    check_launch("computing distances");
+    launch("computing distances", split_sums_kernel, {args.batch.tiles(), block_threads, shape::shared_bytes}, stream,
+           args);
 }
 
 }  // namespace zoorank::cuda

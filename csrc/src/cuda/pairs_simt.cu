@@ -1,5 +1,5 @@
 // Sums and distances of tiles on ordinary cores. See simt.cuh for the layout.
-#include "cuda/device.hpp"
+#include "cuda/launch.cuh"
 #include "cuda/simt.cuh"
 
 namespace zoorank::cuda {
@@ -8,22 +8,23 @@ namespace {
 template <class T, class Metric>
 __global__ void __launch_bounds__(block_threads, resident_blocks(simt_shape<T>::shared_bytes))
     sums_kernel(const __grid_constant__ sums_args<T> args) {
-    extern __shared__ __align__(16) unsigned char shared[];
     const tile_index tile = args.batch.at(blockIdx.x);
-    if (tile.row > tile.col) return;
+    if (!args.batch.computes(tile)) return;
+    unsigned char* shared = dynamic_shared();
     const std::int64_t blocks = panel::blocks<T>(args.rows.from.depth);
     T sums[simt_shape<T>::held][simt_shape<T>::held];
-    accumulate<T, Metric>(panel_of(args.rows, tile.row, blocks), panel_of(args.rows, tile.col, blocks), blocks, shared,
+    accumulate<T, Metric>(panel_of(args.rows, tile.row, blocks), panel_of(args.cols, tile.col, blocks), blocks, shared,
                           sums);
     T* distances = reinterpret_cast<T*>(shared);
-    place_distances<T, Metric>(sums, args.rows, tile.row, args.rows, tile.col, tile.row == tile.col, true, distances);
+    place_distances<T, Metric>(sums, args.rows, tile.row, args.cols, tile.col, args.batch.on_diagonal(tile), true,
+                               distances);
     emit_sums(distances, args, tile, blockIdx.x);
 }
 
 template <class T, class Metric>
 __global__ void __launch_bounds__(block_threads, resident_blocks(simt_shape<T>::shared_bytes))
     store_kernel(const __grid_constant__ store_args<T> args) {
-    extern __shared__ __align__(16) unsigned char shared[];
+    unsigned char* shared = dynamic_shared();
     constexpr int side = tile_side<T>;
     const std::int64_t tiles_a = ceil_div(args.a.from.rows, side);
     const std::int64_t tile_a = blockIdx.x % tiles_a, tile_b = blockIdx.x / tiles_a;
@@ -42,23 +43,17 @@ __global__ void __launch_bounds__(block_threads, resident_blocks(simt_shape<T>::
     }
 }
 
-template <class Args>
-void launch(void (*kernel)(Args), std::int64_t tiles, int shared_bytes, const Args& args, cudaStream_t stream) {
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes),
-          "preparing a kernel");
-    kernel<<<static_cast<unsigned>(tiles), block_threads, static_cast<std::size_t>(shared_bytes), stream>>>(args);
-    check_launch("computing distances");
-}
-
 template <class T, class Metric>
 void sum(const sums_args<T>& args, cudaStream_t stream) {
-    launch(sums_kernel<T, Metric>, args.batch.tiles(), simt_shape<T>::shared_bytes, args, stream);
+    launch("computing distances", sums_kernel<T, Metric>,
+           {args.batch.tiles(), block_threads, simt_shape<T>::shared_bytes}, stream, args);
 }
 
 template <class T, class Metric>
 void store(const store_args<T>& args, cudaStream_t stream) {
     const std::int64_t tiles = ceil_div(args.a.from.rows, tile_side<T>) * ceil_div(args.b.from.rows, tile_side<T>);
-    launch(store_kernel<T, Metric>, tiles, simt_shape<T>::shared_bytes, args, stream);
+    launch("computing distances", store_kernel<T, Metric>, {tiles, block_threads, simt_shape<T>::shared_bytes}, stream,
+           args);
 }
 
 }  // namespace

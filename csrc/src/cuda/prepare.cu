@@ -1,8 +1,8 @@
 // Before pairs are computed: look the rows over, sort, scale, centre and pack them. Each is one pass over memory.
 #include <cuda_bf16.h>
 
-#include "cuda/device.hpp"
 #include "cuda/kernels.hpp"
+#include "cuda/launch.cuh"
 #include "cuda/warp.cuh"
 
 namespace zoorank::cuda {
@@ -112,13 +112,12 @@ __global__ void __launch_bounds__(block_threads)
             static_cast<T>(static_cast<double>(x[k]) * static_cast<double>(from.scale) * inverse[row]);
 }
 
-unsigned blocks_of_warps(std::int64_t rows) { return static_cast<unsigned>(ceil_div(rows, block_threads / 32)); }
+constexpr std::int64_t warps = block_threads / 32;
 
 template <class T>
 void compute_norms(const source_rows<T>& from, T* norms, cudaStream_t stream) {
     const std::int64_t padded = ceil_div(from.rows, tile_side<T>) * tile_side<T>;
-    norms_kernel<T><<<blocks_of_warps(padded), block_threads, 0, stream>>>(from, padded, norms);
-    check_launch("computing norms");
+    launch("computing norms", norms_kernel<T>, {ceil_div(padded, warps), block_threads}, stream, from, padded, norms);
 }
 
 }  // namespace
@@ -126,37 +125,32 @@ void compute_norms(const source_rows<T>& from, T* norms, cudaStream_t stream) {
 template <class T>
 void look_over(const T* x, std::int64_t rows, std::int64_t cols, std::int64_t stride, survey* out,
                cudaStream_t stream) {
-    const unsigned blocks = static_cast<unsigned>(least(rows, 4096));
-    look_over_kernel<T><<<blocks, block_threads, 0, stream>>>(x, rows, cols, stride, out);
-    check_launch("looking over the rows");
+    launch("looking over the rows", look_over_kernel<T>, {least(rows, 4096), block_threads}, stream, x, rows, cols,
+           stride, out);
 }
 
 template <class T>
 void pack_panels(const source_rows<T>& from, T* packed, T* norms, cudaStream_t stream) {
     compute_norms(from, norms, stream);
     const std::int64_t blocks = panel::blocks<T>(from.depth), tiles = ceil_div(from.rows, tile_side<T>);
-    panels_kernel<T><<<static_cast<unsigned>(tiles * blocks), tile_side<T>, 0, stream>>>(from, blocks, packed);
-    check_launch("packing rows");
+    launch("packing rows", panels_kernel<T>, {tiles * blocks, tile_side<T>}, stream, from, blocks, packed);
 }
 
 void pack_split(const source_rows<float>& from, void* packed, float* norms, cudaStream_t stream) {
     compute_norms(from, norms, stream);
     const std::int64_t blocks = split::blocks(from.depth), tiles = ceil_div(from.rows, tile_side<float>);
-    split_kernel<<<static_cast<unsigned>(tiles * blocks), block_threads, 0, stream>>>(
-        from, blocks, static_cast<unsigned char*>(packed));
-    check_launch("packing rows");
+    launch("packing rows", split_kernel, {tiles * blocks, block_threads}, stream, from, blocks,
+           static_cast<unsigned char*>(packed));
 }
 
 template <class T>
 void inverse_lengths(const source_rows<T>& from, double* inverse, cudaStream_t stream) {
-    inverse_kernel<T><<<blocks_of_warps(from.rows), block_threads, 0, stream>>>(from, inverse);
-    check_launch("computing lengths");
+    launch("computing lengths", inverse_kernel<T>, {ceil_div(from.rows, warps), block_threads}, stream, from, inverse);
 }
 
 template <class T>
 void to_directions(const source_rows<T>& from, const double* inverse, T* unit, cudaStream_t stream) {
-    directions_kernel<T><<<static_cast<unsigned>(from.rows), block_threads, 0, stream>>>(from, inverse, unit);
-    check_launch("computing directions");
+    launch("computing directions", directions_kernel<T>, {from.rows, block_threads}, stream, from, inverse, unit);
 }
 
 #define ZOORANK_INSTANTIATE(T)                                                                          \

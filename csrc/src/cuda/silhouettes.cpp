@@ -23,14 +23,23 @@ void pacer::handed_in(double fraction) {
     if (options_.progress && !options_.progress(fraction)) throw cancelled();
 }
 
+namespace {
+
+template <class T>
+void check_sizes(const input<T>& x, array_view<const std::int64_t> labels, std::int64_t wanted, std::int64_t room) {
+    if (x.view.cols < 1) throw std::invalid_argument("X has no features");
+    if (labels.size != x.view.rows || wanted != room)
+        throw std::invalid_argument("X has " + std::to_string(x.view.rows) + " rows, there are " +
+                                    std::to_string(labels.size) + " labels, and " + std::to_string(wanted) +
+                                    " samples with room for " + std::to_string(room));
+}
+
+}  // namespace
+
 template <class T>
 void silhouette_samples(input<T> x, array_view<const std::int64_t> labels, array_view<double> samples, metric how,
                         place where, const options& opt) {
-    if (x.view.cols < 1) throw std::invalid_argument("X has no features");
-    if (labels.size != x.view.rows || samples.size != x.view.rows)
-        throw std::invalid_argument("X has " + std::to_string(x.view.rows) + " rows, there are " +
-                                    std::to_string(labels.size) + " labels and room for " +
-                                    std::to_string(samples.size) + " samples");
+    check_sizes(x, labels, x.view.rows, samples.size);
     const partition p = partition_by_class(labels);
     const current_device guard(where.device);
     switch (how) {
@@ -46,6 +55,35 @@ void silhouette_samples(input<T> x, array_view<const std::int64_t> labels, array
     throw std::invalid_argument("unknown metric number " + std::to_string(static_cast<int>(how)));
 }
 
+template <class T>
+void silhouette_samples_of(input<T> x, array_view<const std::int64_t> labels, array_view<const std::int64_t> indices,
+                           array_view<double> samples, metric how, place where, const options& opt) {
+    check_sizes(x, labels, indices.size, samples.size);
+    if (how != metric::euclidean && how != metric::manhattan)
+        throw std::invalid_argument("some rows alone are for the metrics euclidean and manhattan");
+    const class_numbers numbers = number_classes(labels);
+    std::vector<std::int64_t> classes;
+    for (std::int64_t i = 0; i < indices.size; ++i) {
+        if (indices[i] < 0 || indices[i] >= x.view.rows)
+            throw std::invalid_argument("drawn row " + std::to_string(indices[i]) + " is none of the " +
+                                        std::to_string(x.view.rows) + " rows");
+        classes.push_back(numbers.of_row[static_cast<std::size_t>(indices[i])]);
+    }
+    if (classes.empty()) return;
+    const partition p = partition_of({numbers.of_row.data(), x.view.rows}, numbers.classes);
+    const current_device guard(where.device);
+    silhouettes_of_some(x, p, indices, classes, how, samples, where, opt);
+}
+
+template <class T>
+void surrogate_samples(input<T> x, array_view<const std::int64_t> labels, array_view<double> samples, place where,
+                       const options& opt) {
+    check_sizes(x, labels, x.view.rows, samples.size);
+    const partition p = partition_by_class(labels);
+    const current_device guard(where.device);
+    silhouettes_by_means(x, p, metric::euclidean, samples, where, opt);
+}
+
 std::string euclidean_kernel(std::int64_t features, int device) {
     const char* wish = std::getenv("ZOORANK_CUDA_KERNEL");
     int major = 0, minor = 0;
@@ -54,9 +92,14 @@ std::string euclidean_kernel(std::int64_t features, int device) {
     return name_of(choose_kernel(wish ? wish : "", features, major, minor, wgmma_built()));
 }
 
-template void silhouette_samples(input<float>, array_view<const std::int64_t>, array_view<double>, metric, place,
-                                 const options&);
-template void silhouette_samples(input<double>, array_view<const std::int64_t>, array_view<double>, metric, place,
-                                 const options&);
+#define ZOORANK_INSTANTIATE(T)                                                                                    \
+    template void silhouette_samples(input<T>, array_view<const std::int64_t>, array_view<double>, metric, place, \
+                                     const options&);                                                             \
+    template void silhouette_samples_of(input<T>, array_view<const std::int64_t>, array_view<const std::int64_t>, \
+                                        array_view<double>, metric, place, const options&);                       \
+    template void surrogate_samples(input<T>, array_view<const std::int64_t>, array_view<double>, place,          \
+                                    const options&);
+ZOORANK_INSTANTIATE(float)
+ZOORANK_INSTANTIATE(double)
 
 }  // namespace zoorank::cuda

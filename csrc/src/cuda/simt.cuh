@@ -4,7 +4,7 @@
 // 16 x 16 threads; thread (ty, tx) holds the pairs of 2V rows and 2V columns, V being the numbers of a 16-byte load:
 // rows ty * V + i and side / 2 + ty * V + i, columns likewise with tx. So a warp reads its columns as one contiguous
 // run, free of bank conflicts, and its rows as broadcasts. Panels come in a ring of three stages of 64 bytes a row.
-#include "cuda/async.cuh"
+#include "cuda/copies.cuh"
 #include "cuda/epilogue.cuh"
 
 namespace zoorank::cuda {

@@ -21,6 +21,11 @@ struct split_shape {
     static_assert(shared_bytes <= 99 * 1024, "every device from 8.0 on has that much for a block");
 };
 
+/// The images of a tile.
+__device__ __forceinline__ const unsigned char* images_of(const operand<float>& rows, std::int64_t tile, int blocks) {
+    return static_cast<const unsigned char*>(rows.packed) + split::image_offset(tile, 0, blocks);
+}
+
 /// Four accumulators of an m16n8 product: (row, col), (row, col + 1), (row + 8, col), (row + 8, col + 1), as every
 /// tensor-core instruction hands them out: row = lane / 4, col = lane % 4 * 2 within the product.
 __device__ __forceinline__ void place_fragment(const float (&products)[4], int row, int col, const float* norms_a,

@@ -30,18 +30,27 @@ struct tile_index {
     std::int64_t row, col;
 };
 
-/// Tile rows [first, first + rows) of a triangle of `side` tile rows, computed by one launch. Its tiles are numbered
-/// column after column, so that blocks that run at the same time share the columns' rows in the second-level cache.
-/// Numbers below the diagonal exist and have nothing to do; they are at most rows^2 / 2.
+/// Tile rows [first, first + rows), computed by one launch, of a triangle of `side` tile rows: all pairs of sorted
+/// rows. Or of a rectangle with `side` tile columns: all pairs of a few rows with the sorted rows, which says nothing
+/// of the columns. Tiles are numbered column after column, so that blocks that run at the same time share the columns'
+/// rows in the second-level cache. Numbers below the diagonal of a triangle exist and have nothing to do; they are at
+/// most rows^2 / 2.
 struct tile_batch {
     std::int64_t first, rows, side;
+    bool rectangle = false;
 
-    ZOORANK_HOST_DEVICE std::int64_t columns() const { return side - first; }
+    ZOORANK_HOST_DEVICE std::int64_t first_column() const { return rectangle ? 0 : first; }
+    ZOORANK_HOST_DEVICE std::int64_t columns() const { return side - first_column(); }
     ZOORANK_HOST_DEVICE std::int64_t tiles() const { return rows * columns(); }
     ZOORANK_HOST_DEVICE tile_index at(std::int64_t number) const {
-        return {first + number % rows, first + number / rows};
+        return {first + number % rows, first_column() + number / rows};
     }
-    ZOORANK_HOST_DEVICE std::int64_t number_of(tile_index t) const { return (t.col - first) * rows + (t.row - first); }
+    ZOORANK_HOST_DEVICE std::int64_t number_of(tile_index t) const {
+        return (t.col - first_column()) * rows + (t.row - first);
+    }
+    ZOORANK_HOST_DEVICE bool computes(tile_index t) const { return rectangle || t.row <= t.col; }
+    ZOORANK_HOST_DEVICE bool on_diagonal(tile_index t) const { return !rectangle && t.row == t.col; }
+    ZOORANK_HOST_DEVICE bool speaks_of_columns(tile_index t) const { return !rectangle && t.row < t.col; }
 };
 
 /// What a tile says of one of its rows (or columns) is three numbers; see fold.hpp. They are kept slot by slot.
@@ -58,13 +67,13 @@ constexpr std::int64_t bytes_per_tile() {
     return std::int64_t(slots) * 2 * tile_side<T> * std::int64_t(sizeof(T));
 }
 
-/// Tile rows of one batch: as many as `budget` bytes of partial sums allow, but 16, if there are that many, so that
-/// what is read of the columns is used 16 times.
+/// Tile rows of one batch, of `rows` tile rows and `columns` tile columns that are left: as many as `budget` bytes of
+/// partial sums allow, but 16, if there are that many, so that what is read of the columns is used 16 times.
 template <class T>
-std::int64_t rows_of_batch(std::int64_t side, std::int64_t budget) {
+std::int64_t rows_of_batch(std::int64_t rows, std::int64_t columns, std::int64_t budget) {
     constexpr std::int64_t fewest = 16;
-    const std::int64_t affordable = budget / (side * bytes_per_tile<T>());
-    return least(side, most(fewest, affordable));
+    const std::int64_t affordable = budget / (columns * bytes_per_tile<T>());
+    return least(rows, most(fewest, affordable));
 }
 
 /// Packed rows for tensor cores. A value x is held as hi + lo, both bfloat16, hi being x rounded and lo the rest

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from zoorank.engine.info import build_info
 from zoorank.engine.throughput import (
     GEMM_ROWS,
     METRICS,
+    OPERATIONS,
     Case,
+    DeviceLimits,
     Limits,
     Measurement,
     blas_threads,
     grid,
     measure,
+    measure_device_limits,
     measure_limits,
 )
 from zoorank.errors import UsageError
@@ -20,8 +24,15 @@ from zoorank.errors import UsageError
 QUICK_SIZES = "500", "64", "10"
 
 
-def cases(*, metrics: str, dtypes: str, n: str, d: str, classes: str, quick: bool) -> list[Case]:
-    """The grid that the options ask for."""
+def cases(
+    *, metrics: str, dtypes: str, n: str, d: str, classes: str, quick: bool, device: str
+) -> list[Case]:
+    """The grid that the options ask for.
+
+    On a device without distances: what would be measured is their way to the host.
+    """
+    if device not in {"cpu", "cuda"}:
+        raise UsageError(f"unknown device {device!r}; valid: cpu, cuda")
     if quick:
         n, d, classes = QUICK_SIZES
     samples, counts = _numbers(n, "n"), _numbers(classes, "classes")
@@ -34,13 +45,19 @@ def cases(*, metrics: str, dtypes: str, n: str, d: str, classes: str, quick: boo
         classes=counts,
         metrics=_names(metrics, METRICS, "metric"),
         dtypes=_names(dtypes, ("float32", "float64"), "dtype"),
+        operations=OPERATIONS if device == "cpu" else ("silhouette",),
     )
 
 
 def run(
-    wanted: Sequence[Case], *, threads: int, quick: bool
-) -> tuple[Limits, Iterator[Measurement]]:
+    wanted: Sequence[Case], *, threads: int, quick: bool, device: str
+) -> tuple[Limits | DeviceLimits, Iterator[Measurement]]:
     """The limits, and a measurement of each case as it comes."""
+    if device == "cuda":
+        if reason := build_info()["cuda_unavailable_reason"]:
+            raise UsageError(f"--device cuda: {reason}")
+        found = measure_device_limits()
+        return found, measure(wanted, found)
     features = sorted({case.d for case in wanted})
     with blas_threads(threads):
         limits = measure_limits(features, threads=threads, gemm_rows=256 if quick else GEMM_ROWS)

@@ -29,6 +29,7 @@ from zoorank.cli.options import (
     Quiet,
     Race,
     RandomState,
+    SaveEncodings,
     ScoreName,
     ScoreNames,
     Store,
@@ -81,6 +82,7 @@ def rank(
     store: Store = None,
     batch_size: BatchSize = None,
     device: Device = "auto",
+    save_encodings: SaveEncodings = None,
     limit: Limit = None,
     allow_code: AllowCode = None,
     race: Race = False,
@@ -105,6 +107,7 @@ def rank(
         store=store,
         batch_size=batch_size,
         device=device,
+        save_encodings=save_encodings,
         limit=limit,
         allow_code=allow_code or (),
         race=race,
@@ -240,6 +243,7 @@ def bench(
     d: Annotated[str, typer.Option("--d", metavar="D,...", help="Features.")] = "64,512,2048",
     classes: Annotated[str, typer.Option(metavar="K,...", help="Classes.")] = "10,1000",
     threads: Annotated[int, typer.Option(min=1, help="Of the engine and of BLAS.")] = 1,
+    device: Annotated[str, typer.Option(help="cpu, or cuda: the first CUDA device.")] = "cpu",
     quick: Annotated[bool, typer.Option("--quick", help="One small shape: does it work?")] = False,
     out: Annotated[
         Path | None,
@@ -252,7 +256,7 @@ def bench(
     Example: `zoorank bench --metric euclidean --n 20000 --d 128,512 --classes 10,100`
     """
     from zoorank.cli.bench import cases, run
-    from zoorank.engine.throughput import this_machine
+    from zoorank.engine.throughput import DeviceLimits, this_machine
     from zoorank.report.throughput import (
         throughput_json,
         throughput_tables,
@@ -260,10 +264,12 @@ def bench(
         write_throughput,
     )
 
-    wanted = cases(metrics=metric, dtypes=dtype, n=n, d=d, classes=classes, quick=quick)
-    limits, measuring = run(wanted, threads=threads, quick=quick)
+    wanted = cases(
+        metrics=metric, dtypes=dtype, n=n, d=d, classes=classes, quick=quick, device=device
+    )
+    limits, measuring = run(wanted, threads=threads, quick=quick, device=device)
     found = watched(measuring, len(wanted))
-    here = this_machine()
+    here = this_machine(limits.name if isinstance(limits, DeviceLimits) else "")
     if as_json:
         typer.echo(throughput_json(here, limits, found), nl=False)
     else:

@@ -69,6 +69,14 @@ BatchSize = Annotated[
     int | None, typer.Option(min=1, help="Samples in a forward pass. Default: the manifest's.")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+SaveEncodings = Annotated[
+    bool | None,
+    typer.Option(
+        "--save-encodings/--no-save-encodings",
+        help="Write encodings to the store. Default: yes, unless they lie on a GPU and every "
+        "score is computed there.",
+    ),
+]
 Limit = Annotated[
     int | None, typer.Option(min=2, help="Use at most this many samples of the target.")
 ]

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zoorank import _core
+from zoorank.engine import cuda
 from zoorank.engine.arrays import as_matrix
 from zoorank.engine.labels import number_classes
 from zoorank.engine.options import METRICS, check_choice, check_threads, uses_cuda
@@ -93,10 +94,7 @@ def _batch(
     Xs: list[Any], labels: npt.ArrayLike, metrics: tuple[str, ...], threads: int
 ) -> list[tuple[SilhouetteResult, ...]]:
     if any(uses_cuda("auto", X, metric) for X in Xs for metric in metrics):
-        return [
-            tuple(silhouette(X, labels, metric=metric, method="exact") for metric in metrics)
-            for X in Xs
-        ]
+        return _on_cuda(Xs, labels, metrics)
     matrices = [as_matrix(X, f"Xs[{i}]") for i, X in enumerate(Xs)]
     if not matrices:
         return []
@@ -117,3 +115,24 @@ def _batch(
         )
         for i in range(len(matrices))
     ]
+
+
+def _on_cuda(
+    Xs: list[Any], labels: npt.ArrayLike, metrics: tuple[str, ...]
+) -> list[tuple[SilhouetteResult, ...]]:
+    """One after the other, each copied to the device once for all metrics if at all."""
+    found: list[tuple[SilhouetteResult, ...]] = []
+    rows = 0
+    for i, X in enumerate(Xs):
+        there = cuda.to_device(X, f"Xs[{i}]")
+        rows = rows or len(there)
+        if len(there) != rows:
+            raise ValueError(f"Xs[{i}] has {len(there)} rows and Xs[0] has {rows}")
+        values: dict[str, Any] = {"precomputed": X}  # added up on the host
+        found.append(
+            tuple(
+                silhouette(values.get(metric, there), labels, metric=metric, method="exact")
+                for metric in metrics
+            )
+        )
+    return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -75,6 +76,19 @@ class DeviceMatrix:
     def __len__(self) -> int:
         return self.shape[0]
 
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """What other libraries need to read it where it lies."""
+        itemsize = self.dtype.itemsize
+        return {
+            "shape": self.shape,
+            "typestr": self.dtype.str,
+            "data": (self.array.address, True),
+            "strides": (self.array.stride * itemsize, itemsize),
+            "stream": self.stream,
+            "version": 3,
+        }
+
 
 def as_device_matrix(X: Any, name: str = "X") -> DeviceMatrix:
     """Borrow an array that lives on a device, on the stream it was last used on.
@@ -89,6 +103,8 @@ def as_device_matrix(X: Any, name: str = "X") -> DeviceMatrix:
     TypeError, ValueError
         As :func:`zoorank.engine.arrays.as_matrix`.
     """
+    if isinstance(X, DeviceMatrix):
+        return X
     require()
     X = _prepared(X, name)
     if len(X.shape) != 2:
@@ -111,6 +127,71 @@ def as_device_matrix(X: Any, name: str = "X") -> DeviceMatrix:
         device=_module().device_of(array.address),
         stream=stream,
     )
+
+
+def to_device(X: Any, name: str = "X") -> DeviceMatrix:
+    """A matrix on a device: where it lies if it lies on one, else a copy on the first.
+
+    Raises
+    ------
+    RuntimeError, TypeError, ValueError
+        As :func:`as_device_matrix`.
+    MemoryError
+        Where the copy does not fit.
+    """
+    require()
+    if on_device(X):
+        return as_device_matrix(X, name)
+    matrix = open_rows(X).load() if is_streamed(X) else as_matrix(X, name)
+    device = first_device()
+    return DeviceMatrix(
+        array=_module().upload(matrix, device),
+        shape=matrix.shape,
+        dtype=matrix.dtype,
+        device=device,
+        stream=_LEGACY_STREAM,
+    )
+
+
+def first_device() -> int:
+    """The device that host arrays are computed on."""
+    return int(_module().devices()[0]["index"])
+
+
+def surrogate(
+    X: DeviceMatrix, codes: npt.NDArray[np.int64], progress: Callable[[float], object] | None
+) -> npt.NDArray[np.float64]:
+    """Silhouettes from the roots of mean squared distances to every class."""
+    found: npt.NDArray[np.float64] = _module().surrogate_samples(
+        X.array, codes, X.device, X.stream, progress
+    )
+    return found
+
+
+def silhouettes_of(
+    X: DeviceMatrix,
+    codes: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.int64],
+    progress: Callable[[float], object] | None,
+) -> npt.NDArray[np.float64]:
+    """Exact Euclidean silhouettes of some rows among all."""
+    found: npt.NDArray[np.float64] = _module().silhouette_samples_of(
+        X.array, codes, rows, "euclidean", X.device, X.stream, progress
+    )
+    return found
+
+
+def measure_limits() -> dict[str, float]:
+    """What the first device can do at best, by loops of our own.
+
+    Returns
+    -------
+    dict of str to float
+        ``bfloat16`` of tensor cores, ``float32`` and ``float64`` of ordinary ones, in flop/s;
+        ``copy`` in bytes a second, those read and those written.
+    """
+    require()
+    return dict(_module().measure_limits(first_device()))
 
 
 def require() -> None:
@@ -159,7 +240,7 @@ def _matrix(X: Any, name: str) -> Matrix | DeviceMatrix:
 def _place(X: Matrix | DeviceMatrix) -> tuple[int, int, Any]:
     if isinstance(X, DeviceMatrix):
         return X.device, X.stream, X.array
-    return int(_module().devices()[0]["index"]), _LEGACY_STREAM, X
+    return first_device(), _LEGACY_STREAM, X
 
 
 @cache

@@ -17,6 +17,7 @@ import numpy as np
 
 from zoorank import _core
 from zoorank.engine import cost, intervals
+from zoorank.engine.device_rows import DeviceExactRows, DeviceRows
 from zoorank.engine.rows import MemoryRows, Rows
 from zoorank.engine.surrogate import (
     Floats,
@@ -89,7 +90,7 @@ def estimate_mean(
     """
     n, d = rows.shape
     target = _first_draw(n, classes)
-    in_memory = isinstance(rows, MemoryRows)
+    in_memory = isinstance(rows, MemoryRows | DeviceRows)
     if in_memory and _exact_is_cheaper(n, d, target):
         return None
     expected = predicted_rows(n, classes, tol, confidence)
@@ -165,7 +166,9 @@ class _Sampler:
     ) -> None:
         self._rows, self._statistics = rows, statistics
         self._threads, self._report = threads, report
-        self._kind = _core.ExactRows32 if rows.dtype == np.float32 else _core.ExactRows64
+        self._kind: Any = _core.ExactRows32 if rows.dtype == np.float32 else _core.ExactRows64
+        if isinstance(rows, DeviceRows):
+            self._kind = DeviceExactRows
         self._at_once = max(_STEP, _SUMS_BYTES // (8 * classes) // _STEP * _STEP)
 
     def exact(self, drawn: Integers) -> Floats:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from zoorank import _core
 from zoorank.engine.arrays import Matrix, as_matrix
+from zoorank.engine.devices import on_device
 from zoorank.engine.options import check_choice, check_threads
 
 Integers = npt.NDArray[np.int64]
@@ -30,6 +31,9 @@ _APPROXIMATE_FROM = 200_000
 
 # Candidates beyond k, so that rounding in the search decides nothing.
 _SPARE = 8
+
+# What FAISS finds for one query on a GPU at most.
+_MOST_ON_GPU = 2048
 
 _BLOCK = 1 << 24  # distances at once
 
@@ -72,7 +76,8 @@ def nearest_neighbors(
     Parameters
     ----------
     X : array_like of shape (n, d)
-        As for :func:`silhouette_samples`.
+        As for :func:`silhouette_samples`. An array on a CUDA device is copied to the host;
+        then, and where ``ZOORANK_DEVICE`` is ``cuda``, faiss-gpu searches on the first GPU.
     k : int
         At least 1, at most n - 1.
     metric : {"euclidean", "sqeuclidean", "cosine", "manhattan"}
@@ -114,6 +119,7 @@ def nearest_neighbors(
     check_choice(metric, NEIGHBOR_METRICS, "metric")
     check_choice(method, NEIGHBOR_METHODS, "method")
     threads = check_threads(n_threads)
+    on_gpu = on_device(X) or os.environ.get("ZOORANK_DEVICE") == "cuda"
     matrix = as_matrix(X)
     n = len(matrix)
     if not 1 <= k < n:
@@ -134,9 +140,8 @@ def nearest_neighbors(
         found = _brute_force(matrix, matrix, wanted, metric, threads)
     else:
         points = _points(matrix, metric)
-        found = search(
-            faiss, points, points, wanted, _row_cells(n) if approximate else None, threads
-        )
+        cells = _row_cells(n) if approximate else None
+        found = search(faiss, points, points, wanted, cells, threads, on_gpu=on_gpu)
     return _ranked(matrix, found, k, metric)
 
 
@@ -234,9 +239,17 @@ def _directions(rows: npt.NDArray[Any]) -> Floats:
 
 
 def search(
-    faiss: Any, points: Matrix, queries: Matrix, k: int, cells: Cells | None, threads: int
+    faiss: Any,
+    points: Matrix,
+    queries: Matrix,
+    k: int,
+    cells: Cells | None,
+    threads: int,
+    *,
+    on_gpu: bool = False,
 ) -> Integers:
     """The `k` points nearest to each query; -1 where `cells` hold fewer."""
+    on_gpu = on_gpu and k <= _MOST_ON_GPU and _has_gpu(faiss)
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(threads or len(os.sched_getaffinity(0)))
     try:
@@ -244,6 +257,9 @@ def search(
         if cells is not None:
             index = faiss.IndexIVFFlat(index, points.shape[1], cells.lists)
             index.cp.niter = cells.rounds
+        if on_gpu:
+            index = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)
+        if cells is not None:
             index.train(points)
             index.nprobe = cells.probes
         index.add(points)
@@ -251,6 +267,11 @@ def search(
     finally:
         faiss.omp_set_num_threads(before)
     return found
+
+
+def _has_gpu(faiss: Any) -> bool:
+    """Whether this is faiss-gpu, on a machine that has one."""
+    return hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0
 
 
 def _brute_force(queries: Matrix, points: Matrix, k: int, metric: str, threads: int) -> Integers:

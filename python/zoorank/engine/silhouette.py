@@ -13,7 +13,8 @@ import numpy.typing as npt
 from zoorank import _core
 from zoorank.engine import cost, cuda
 from zoorank.engine.arrays import Matrix, as_matrix
-from zoorank.engine.estimate import estimate_mean, predicted_rows
+from zoorank.engine.device_rows import DeviceRows
+from zoorank.engine.estimate import Estimate, estimate_mean, predicted_rows
 from zoorank.engine.labels import number_classes
 from zoorank.engine.options import METRICS, check_choice, check_threads, uses_cuda
 from zoorank.engine.result import SilhouetteResult, exact_result
@@ -237,7 +238,7 @@ def silhouette(
     device : {"auto", "cpu", "cuda"}
         Where to compute. ``"auto"`` computes where `X` lives: a torch or CuPy array on a
         CUDA device is not copied. ``"cuda"`` raises where there is no usable device. On
-        a device results are exact, and files are read into memory first.
+        a device ``method="auto"`` is exact, and files are read into memory first.
     precision : {"auto", "float32"}
         How float32 input is computed.
     progress : callable, optional
@@ -286,11 +287,8 @@ def silhouette(
         raise ValueError(f"confidence must lie between 0 and 1, got {confidence!r}")
     threads = check_threads(n_threads)
     if on_cuda:
-        begin = time.perf_counter()
-        samples, classes, codes = cuda.silhouettes(X, labels, metric)
-        if progress is not None:
-            progress(1.0)
-        return exact_result(samples, classes, codes, metric, time.perf_counter() - begin)
+        wanted = (tol, confidence, random_state) if method == "estimate" else None
+        return _on_cuda(X, labels, metric, wanted, progress)
     rows = _rows_of(X)
     n, d = rows.shape
     classes, codes = number_classes(labels, n)
@@ -320,15 +318,57 @@ def silhouette(
         progress(1.0)
     if found is None:
         return exact_result(samples, classes, codes, metric, time.perf_counter() - begin)
+    return _estimated_result(found, classes, n, time.perf_counter() - begin)
+
+
+def _on_cuda(
+    X: Any,
+    labels: Any,
+    metric: str,
+    wanted: tuple[float, float, int | np.random.Generator | None] | None,
+    progress: Progress | None,
+) -> SilhouetteResult:
+    """On a device: exact, unless an interval is `wanted` that is cheaper."""
+    begin = time.perf_counter()
+    found = None
+    if wanted is not None and metric == "euclidean":
+        X = cuda.to_device(X)
+        n = len(X)
+        classes, codes = number_classes(labels, n)
+        if 2 <= len(classes) < n:
+            tol, confidence, random_state = wanted
+            found = estimate_mean(
+                DeviceRows(X),
+                codes,
+                len(classes),
+                tol=tol,
+                confidence=confidence,
+                random_state=random_state,
+                threads=0,
+                progress=progress,
+            )
+    if found is None:
+        samples, classes, codes = cuda.silhouettes(X, labels, metric)
+    if progress is not None:
+        progress(1.0)
+    seconds = time.perf_counter() - begin
+    if found is None:
+        return exact_result(samples, classes, codes, metric, seconds)
+    return _estimated_result(found, classes, n, seconds)
+
+
+def _estimated_result(
+    found: Estimate, classes: npt.NDArray[Any], n: int, seconds: float
+) -> SilhouetteResult:
     return SilhouetteResult(
         score=found.score,
         half_width=found.half_width,
         method="exact" if found.rows_evaluated == n else "estimate",
-        metric=metric,
+        metric="euclidean",
         per_class=found.per_class,
         classes=classes,
         n_samples=n,
-        seconds=time.perf_counter() - begin,
+        seconds=seconds,
         rows_evaluated=found.rows_evaluated,
         per_class_half_width=found.per_class_half_width,
     )

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from zoorank import _core
 from zoorank.engine import cost
+from zoorank.engine.device_rows import DeviceRows, DeviceStatistics
 from zoorank.engine.neighbors import class_candidates
 from zoorank.engine.rows import Rows
 
@@ -33,7 +34,9 @@ def silhouettes_by_means(
 
 def statistics_of(rows: Rows, codes: Integers, metric: str) -> Any:
     """Statistics of rows that have been checked, from which moments and the rest follow."""
-    kind = _core.RowStatistics32 if rows.dtype == np.float32 else _core.RowStatistics64
+    kind: Any = _core.RowStatistics32 if rows.dtype == np.float32 else _core.RowStatistics64
+    if isinstance(rows, DeviceRows):
+        kind = DeviceStatistics
     statistics = kind(codes, rows.shape[1], metric)
     for first, block in rows.blocks():
         statistics.check(block, first)
@@ -58,7 +61,7 @@ def surrogate_of(
     n, d = rows.shape
     add_moments(rows, statistics, threads, report)
     compared = cost.classes_compared(classes) if metric == "euclidean" else classes
-    if compared < classes:
+    if compared < classes and not isinstance(rows, DeviceRows):
         statistics.restrict_to(class_candidates(statistics.class_points(), compared, threads))
         report.of(cost.search_cost(d, classes))
     surrogate = np.empty(n)

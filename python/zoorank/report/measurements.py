@@ -15,7 +15,7 @@ from zoorank.engine.throughput import Machine
 
 Row = Mapping[str, Any]
 
-MACHINE_COLUMNS = ("cpu", "instruction_set", "processors", "blas", "zoorank")
+MACHINE_COLUMNS = ("device", "cpu", "instruction_set", "processors", "blas", "zoorank")
 DIGITS = 5
 
 
@@ -41,6 +41,8 @@ def measurements_csv(rows: Sequence[Row], machine: Machine) -> str:
     if not rows:
         return ""
     facts = {name: value for name, value in asdict(machine).items() if name in MACHINE_COLUMNS}
+    if not machine.device:
+        del facts["device"]
     text = io.StringIO()
     writer = csv.DictWriter(text, [*rows[0], *facts], lineterminator="\n")
     writer.writeheader()

@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from zoorank.engine.throughput import Limits, Machine, Measurement
+from zoorank.engine.throughput import DeviceLimits, Limits, Machine, Measurement
 from zoorank.report.measurements import measurements_json, write_measurements
 from zoorank.report.table import FAILED
 
@@ -42,22 +42,33 @@ def watched(
 
 
 def throughput_tables(
-    machine: Machine, limits: Limits, measurements: Sequence[Measurement]
+    machine: Machine, limits: Limits | DeviceLimits, measurements: Sequence[Measurement]
 ) -> Iterator[RenderableType]:
     """Draw the machine, its limits and one table for each operation."""
-    yield Text.assemble(
-        (machine.cpu, "bold"),
-        f": {machine.instruction_set}, threads: {limits.threads}, zoorank {machine.zoorank}, "
-        f"NumPy {machine.numpy} with {machine.blas}",
-    )
-    yield Text()
-    yield _limits_table(limits)
+    if isinstance(limits, DeviceLimits):
+        yield Text.assemble((machine.device, "bold"), f": zoorank {machine.zoorank}")
+        yield Text()
+        yield _device_limits_table(limits)
+    else:
+        yield Text.assemble(
+            (machine.cpu, "bold"),
+            f": {machine.instruction_set}, threads: {limits.threads}, zoorank {machine.zoorank}, "
+            f"NumPy {machine.numpy} with {machine.blas}",
+        )
+        yield Text()
+        yield _limits_table(limits)
     for operation in dict.fromkeys(measured.case.operation for measured in measurements):
         yield Text()
         yield _kernel_table(
             operation, [found for found in measurements if found.case.operation == operation]
         )
     yield Text()
+    if isinstance(limits, DeviceLimits):
+        yield Text(
+            "Rows lie on the device, labels and results on the host. A product of float32 rows may "
+            "be three of bfloat16. Distances are left out: they all go to the host.",
+            style="dim",
+        )
     yield Text(
         "Checked against the definition before it was timed. The bound is the arithmetic at its "
         "peak or the memory at its peak, whichever is longer, by the quickest way. Flops are "
@@ -68,24 +79,22 @@ def throughput_tables(
     )
 
 
-def throughput_json(machine: Machine, limits: Limits, measurements: Sequence[Measurement]) -> str:
+def throughput_json(
+    machine: Machine, limits: Limits | DeviceLimits, measurements: Sequence[Measurement]
+) -> str:
     """All of it as one JSON object: ``machine``, ``limits`` and ``kernels``."""
     return measurements_json(
         machine,
-        limits={
-            "threads": limits.threads,
-            "read_gb_per_second": limits.read / 1e9,
-            "multiply_add_gflops": {
-                name: _by_dtype(rates) for name, rates in limits.multiply_add.items()
-            },
-            "gemm_gflops": {str(d): _by_dtype(rates) for d, rates in limits.gemm.items()},
-        },
+        limits=_limits_json(limits),
         kernels=[measured.row() for measured in measurements],
     )
 
 
 def write_throughput(
-    directory: Path, machine: Machine, limits: Limits, measurements: Sequence[Measurement]
+    directory: Path,
+    machine: Machine,
+    limits: Limits | DeviceLimits,
+    measurements: Sequence[Measurement],
 ) -> tuple[Path, Path]:
     """Write ``kernels.csv`` and ``kernels.json`` into the machine's own directory."""
     rows = [{**measured.row(), "threads": limits.threads} for measured in measurements]
@@ -93,6 +102,31 @@ def write_throughput(
     facts = table.with_suffix(".json")
     facts.write_text(throughput_json(machine, limits, measurements), encoding="utf-8")
     return table, facts
+
+
+def _limits_json(limits: Limits | DeviceLimits) -> dict[str, object]:
+    if isinstance(limits, DeviceLimits):
+        return {
+            "copy_gb_per_second": limits.read / 1e9,
+            "gflops": {name: rate / 1e9 for name, rate in limits.rates.items()},
+        }
+    return {
+        "threads": limits.threads,
+        "read_gb_per_second": limits.read / 1e9,
+        "multiply_add_gflops": {
+            name: _by_dtype(rates) for name, rates in limits.multiply_add.items()
+        },
+        "gemm_gflops": {str(d): _by_dtype(rates) for d, rates in limits.gemm.items()},
+    }
+
+
+def _device_limits_table(limits: DeviceLimits) -> Table:
+    table = _table("limit", "GFLOP/s")
+    for name, rate in limits.rates.items():
+        what = "products" if name == "bfloat16" else "multiply-adds"
+        table.add_row(f"{what}, {name}", _figure(rate / 1e9))
+    table.add_row(f"memory: {limits.read / 1e9:.0f} GB/s copied", "")
+    return table
 
 
 def _limits_table(limits: Limits) -> Table:

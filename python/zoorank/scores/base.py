@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -42,6 +42,12 @@ class ScoreValue:
     value: float
     half_width: float = 0.0
     per_class: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, kept: Sequence[Any]) -> ScoreValue:
+        """Make the value of which ``kept`` is :func:`dataclasses.astuple`, or its JSON."""
+        value, half_width, per_class = kept
+        return cls(value, half_width, tuple(per_class))
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +101,8 @@ class Score:
         - ``"source_prototypes"``, the same of the data that the source was trained on.
     cost : str
         Work for n samples, d features, K classes and Z classes of the source.
+    on_device : bool
+        Whether ``compute`` takes encodings that lie on a CUDA device, and computes there.
     identity : str
         Key of its values in a row; by default the metric, else the name.
     of_sample : callable or None
@@ -112,6 +120,7 @@ class Score:
     cost: str = ""
     identity: str = ""
     of_sample: Callable[[Array, Array, Array], SampleScore] | None = None
+    on_device: bool = False
 
     @property
     def key(self) -> str:

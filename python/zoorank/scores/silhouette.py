@@ -22,8 +22,8 @@ def mean_silhouette(X: Array, labels: Array, *, metric: str) -> ScoreValue:
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
-        The encoding.
+    X : array_like of shape (n_samples, n_features)
+        The encoding, in host memory or on a CUDA device, where it is then scored.
     labels : ndarray of shape (n_samples,)
         Class of each sample.
     metric : {"cosine", "euclidean", "sqeuclidean", "manhattan"}
@@ -94,6 +94,7 @@ SCORES = (
             label=f"MSC {metric}",
             compute=partial(mean_silhouette, metric=metric),
             cost=cost,
+            on_device=True,
             of_sample=partial(sampled_silhouette, metric=metric),
         )
         for metric, cost in COST.items()
@@ -106,6 +107,7 @@ SCORES = (
             compute=partial(macro_silhouette, metric=metric),
             cost=COST[metric],
             identity=f"macro_{metric}",
+            on_device=True,
             of_sample=partial(_macro_of_sample, metric=metric),
         )
         for metric in ("cosine", "euclidean")

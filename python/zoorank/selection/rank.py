@@ -38,6 +38,7 @@ def rank(
     store: str | os.PathLike[str] | None = None,
     batch_size: int | None = None,
     device: str = "auto",
+    save_encodings: bool | None = None,
     limit: int | None = None,
     allow_code: Sequence[str | os.PathLike[str]] = (),
     race: bool = False,
@@ -81,6 +82,12 @@ def rank(
         Samples in a forward pass.
     device : {"auto", "cpu", "cuda"}
         Where the networks run.
+    save_encodings : bool, optional
+        Whether encodings are written to the store. Without, they stay in the memory of the
+        device that computes them, only results are kept there, and a run that is repeated
+        computes again what other results are asked for. None writes them, except where they
+        lie on a CUDA device that the engine computes on and every score does so too, as
+        silhouettes do; other scores need a copy in host memory.
     limit : int, optional
         Use at most this many samples of the target.
     allow_code : sequence of path
@@ -143,7 +150,9 @@ def rank(
     if out is not None:
         prepare(out)
     place = store_directory(out, store)
-    run = Run(target, scores, EncodingStore(place), batch_size or zoo.batch_size, device)
+    run = Run(
+        target, scores, EncodingStore(place), batch_size or zoo.batch_size, device, save_encodings
+    )
 
     watcher = progress or Silent()
     facts = _facts(target)
@@ -182,6 +191,7 @@ def rank(
                 "metric": metric,
                 "batch_size": batch_size,
                 "device": device,
+                "save_encodings": save_encodings,
                 "limit": limit,
                 "allow_code": [os.fspath(path) for path in allow_code],
                 "race": None if options is None else asdict(options),

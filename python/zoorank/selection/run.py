@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zoorank.engine import cuda
 from zoorank.errors import DataError, SourceError, UsageError
 from zoorank.scores import Score, ScoreValue
 from zoorank.scores.base import Array, Need
 from zoorank.selection.progress import Progress
 from zoorank.selection.prototypes import Prototypes
 from zoorank.selection.ranking import RankRow, Status
+from zoorank.selection.views import Views, result_names, results_of
 
 if TYPE_CHECKING:
-    from zoorank.zoo import EncodedSource, Encoding, EncodingStore, ModelSpec, Target
+    from zoorank.zoo import EncodedSource, Encoding, EncodingStore, Keep, ModelSpec, Target
 
 BASELINE = "raw input"
 LOGITS = "logits"
@@ -57,6 +59,24 @@ class Run:
     store: EncodingStore
     batch_size: int
     device: str
+    save_encodings: bool | None = None
+
+    @cached_property
+    def keep(self) -> Keep:
+        """Where encodings are kept.
+
+        On a device that the engine computes on they stay; they are written too as soon as a
+        score cannot follow them there, for it needs them in host memory anyway.
+        """
+        from zoorank.zoo import torch_device
+
+        if self.save_encodings is False:
+            return "memory"
+        if torch_device(self.device).type != "cuda" or cuda.unavailable_reason():
+            return "store"
+        if self.save_encodings is None and all(score.on_device for score in self.scores):
+            return "memory"
+        return "both"
 
     @cached_property
     def prototypes(self) -> Prototypes:
@@ -90,8 +110,7 @@ class Run:
         for encoding in asked_for(encoded, cuts):
             watcher.scoring(spec.name, encoding.cut)
             row = row_of(spec.name, encoding, "; ".join(filter(None, (encoded.note, lacking))))
-            whole = {**facts, **compared, "encoding": encoding.load()}
-            rows.append(self._scored(row, whole, known))
+            rows.append(self._scored_encoding(row, encoding, {**facts, **compared}, known))
         return SourceResult(spec.name, tuple(rows), encoded.weights_sha256)
 
     def encoded(
@@ -117,6 +136,9 @@ class Run:
                 on_batch=lambda done, total: watcher.encoding(spec.name, done, total),
                 rows=rows,
                 earlier=earlier,
+                # Samples of a race are what its next draw goes on from.
+                keep=self.keep if rows is None else "store",
+                results=result_names(self.scores) if rows is None and self.keep == "memory" else (),
             )
         except (SourceError, UsageError) as error:
             failed = RankRow(None, spec.name, None, status="failed", note=str(error))
@@ -127,7 +149,7 @@ class Run:
         """Score the raw input like an encoding, without any network."""
         raw = self.target.raw()
         row = RankRow(None, BASELINE, None, dim=raw.shape[1], parameters_kept=0, status="baseline")
-        return self._scored(row, {**self._facts(), "encoding": raw}, {})
+        return self._scored(row, self._facts(), {}, Views(raw))
 
     def _facts(self, logits: Array | None = None) -> Facts:
         """What scores may look at whatever the cut."""
@@ -149,12 +171,35 @@ class Run:
         except (DataError, UsageError) as error:
             return {}, f"no {', '.join(asking)}: {error}"
 
-    def _scored(self, row: RankRow, facts: Facts, known: dict[str, ScoreValue]) -> RankRow:
+    def _scored_encoding(
+        self, row: RankRow, encoding: Encoding, facts: Facts, known: dict[str, ScoreValue]
+    ) -> RankRow:
+        if encoding.results:
+            kept = zip(self.scores, result_names(self.scores), strict=True)
+            return self._filled(
+                row, {score.key: ScoreValue.of(encoding.results[name]) for score, name in kept}, 0.0
+            )
+        views = Views(encoding)
+        scored = self._scored(row, facts, known, views)
+        if views.copied:
+            note = f"copied to the host for {', '.join(views.copied)}"
+            scored = replace(scored, note="; ".join(filter(None, (scored.note, note))))
+        if scored.status != "failed":
+            encoding.keep_results(views.results)
+        return scored
+
+    def _scored(
+        self, row: RankRow, facts: Facts, known: dict[str, ScoreValue], views: Views
+    ) -> RankRow:
         start = time.perf_counter()
         try:
-            values = self._values(facts, known)
-        except (ValueError, ArithmeticError, MemoryError) as error:
+            values = self._values(facts, known, views)
+        except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
             return unscored(row, error)
+        views.results = results_of(self.scores, values)
+        return self._filled(row, values, time.perf_counter() - start)
+
+    def _filled(self, row: RankRow, values: dict[str, ScoreValue], seconds: float) -> RankRow:
         deciding = values.get(self.scores[0].key)
         return replace(
             row,
@@ -163,18 +208,23 @@ class Run:
             half_width=deciding.half_width if deciding else 0.0,
             scores={key: value.value for key, value in values.items()},
             per_class=deciding.per_class if deciding else (),
-            score_seconds=time.perf_counter() - start,
+            score_seconds=seconds,
         )
 
-    def _values(self, facts: Facts, known: dict[str, ScoreValue]) -> dict[str, ScoreValue]:
+    def _values(
+        self, facts: Facts, known: dict[str, ScoreValue], views: Views
+    ) -> dict[str, ScoreValue]:
         """All scores that the facts allow; what no cut changes is kept in ``known``."""
         values = {}
         for score in self.scores:
-            if not set(score.needs) <= facts.keys():
+            if not set(score.needs) <= {*facts, "encoding"}:
                 continue
             value = known.get(score.key)
             if value is None:
-                value = self._value(score, *(facts[need] for need in score.needs))
+                given = (
+                    views.of(score) if need == "encoding" else facts[need] for need in score.needs
+                )
+                value = self._value(score, *given)
                 if not score.varies_with_cut:
                     known[score.key] = value
             values[score.key] = value

@@ -10,9 +10,10 @@ if importlib.util.find_spec("torch") is None:
 
 from zoorank.zoo.cuts import Cut, list_cuts, resolve_cuts
 from zoorank.zoo.data import load_target
-from zoorank.zoo.encode import encode_source
+from zoorank.zoo.encode import encode_source, torch_device
 from zoorank.zoo.load import load_model
 from zoorank.zoo.manifest import load_zoo
+from zoorank.zoo.memory import Keep
 from zoorank.zoo.plan import EncodedSource, Encoding
 from zoorank.zoo.specs import ModelSpec, Zoo
 from zoorank.zoo.store import EncodingStore
@@ -26,6 +27,7 @@ __all__ = [
     "EncodedSource",
     "Encoding",
     "EncodingStore",
+    "Keep",
     "ModelSpec",
     "Target",
     "Zoo",
@@ -35,4 +37,5 @@ __all__ = [
     "load_target",
     "load_zoo",
     "resolve_cuts",
+    "torch_device",
 ]

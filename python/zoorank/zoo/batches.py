@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from zoorank.errors import SourceError
 from zoorank.hints import bad_row, one_line
@@ -18,7 +18,7 @@ from zoorank.zoo.target import Target
 from zoorank.zoo.truncate import Pool, run_to_cuts
 
 Progress = Callable[[int, int], None]
-Encoded = dict[str, NDArray[np.float32]]
+Encoded = dict[str, Tensor]
 
 _OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
@@ -53,7 +53,7 @@ class Batches:
         self.note = ""
 
     def run(self, batch_size: int, on_batch: Progress | None = None) -> Iterator[Encoded]:
-        """Yield the encodings of consecutive batches, by cut.
+        """Yield the encodings of consecutive batches, by cut, where they were computed.
 
         Raises
         ------
@@ -68,11 +68,12 @@ class Batches:
             stop = min(start + self.batch_size, total)
             rows = self._rows[start:stop]
             encoded = self._encode(rows)
+            if encoded is not None:
+                self._check(encoded, rows)  # waits for the device
             self.seconds += time.perf_counter() - began
             if encoded is None:
                 self._halve(len(rows))
                 continue
-            self._check(encoded, rows)
             yield encoded
             start = stop
             if on_batch is not None:
@@ -81,8 +82,7 @@ class Batches:
     def _encode(self, rows: NDArray[np.int64]) -> Encoded | None:
         try:
             batch = prepare(self._preprocessing, self._target, _together(rows)).to(self._device)
-            outputs = run_to_cuts(self._model, batch, self._cuts, self._pool)
-            return {name: output.cpu().numpy() for name, output in outputs.items()}
+            return run_to_cuts(self._model, batch, self._cuts, self._pool)
         except (MemoryError, RuntimeError) as error:
             if _is_out_of_memory(error):
                 return None
@@ -102,7 +102,9 @@ class Batches:
 
     def _check(self, encoded: Encoded, rows: NDArray[np.int64]) -> None:
         for cut in self._cuts:
-            if bad := bad_row(encoded[cut.name]):
+            if torch.isfinite(encoded[cut.name]).all():
+                continue
+            if bad := bad_row(encoded[cut.name].cpu().numpy()):
                 first, what = bad
                 raise SourceError(f"cut {cut.name!r} gives {what} for row {rows[first]}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ from zoorank.zoo.batches import Batches, Progress
 from zoorank.zoo.calibrate import calibrate
 from zoorank.zoo.cuts import ALL, Cut, resolve_cuts
 from zoorank.zoo.load import load_checked
+from zoorank.zoo.memory import Keep, Rows, give_back
 from zoorank.zoo.merge import Merger, is_held
 from zoorank.zoo.plan import EncodedSource, Plan, Record
 from zoorank.zoo.preprocess import prepare
@@ -43,6 +44,8 @@ def encode_source(
     on_batch: Progress | None = None,
     rows: NDArray[np.int64] | None = None,
     earlier: NDArray[np.int64] | None = None,
+    keep: Keep = "store",
+    results: Collection[str] = (),
 ) -> EncodedSource:
     """Encode ``target`` with the source ``spec``; what the store has is not done again.
 
@@ -65,6 +68,13 @@ def encode_source(
     earlier : ndarray of int64 or None
         Some of the rows, ascending, that an earlier call has encoded: of these the store's
         are taken and the others alone are run.
+    keep : {"store", "memory", "both"}
+        Where encodings are kept. "memory" is that of the device the network runs on: nothing
+        of them is copied or written. What does not fit there goes to the store, and the note
+        says so.
+    results : collection of str
+        With "memory": names of results of which an encoding that the store has all of is not
+        made again; see :meth:`Encoding.keep_results`.
 
     Returns
     -------
@@ -85,48 +95,93 @@ def encode_source(
     where = torch_device(device)
     plan = Plan.of(spec, target, store, rows)
     if ALL not in wanted:
-        known = plan.known(wanted)
-        if len(known) == len(set(wanted)):
-            return plan.result(known)
+        known, scored = plan.known(wanted), plan.scored(wanted, results)
+        if set(known) | set(scored) == set(wanted):
+            return plan.result(known, scored=scored)
 
+    try:
+        return _encoded(plan, wanted, where, batch_size, on_batch, earlier, keep, results)
+    finally:
+        give_back(where)
+
+
+def _encoded(
+    plan: Plan,
+    wanted: Sequence[str],
+    where: torch.device,
+    batch_size: int | None,
+    on_batch: Progress | None,
+    earlier: NDArray[np.int64] | None,
+    keep: Keep,
+    results: Collection[str],
+) -> EncodedSource:
+    spec = plan.spec
     model = load_checked(spec, plan.weights_file).to(where)
     if spec.weights.calibrates:
-        first = range(min(_CALIBRATION_ROWS, target.n_samples))
-        calibrate(model, prepare(spec.preprocessing, target, first).to(where))
+        first = range(min(_CALIBRATION_ROWS, plan.target.n_samples))
+        calibrate(model, prepare(spec.preprocessing, plan.target, first).to(where))
     pool = pooler(spec.preprocessing.pooling, spec.preprocessing.input)
     resolved, dims = _first_batch(model, plan, wanted, pool)
-    known = plan.known([cut.name for cut in resolved])
-    missing = [cut for cut in resolved if cut.name not in known]
+    names = [cut.name for cut in resolved]
+    known, scored = plan.known(names), plan.scored(names, results)
+    missing = [cut for cut in resolved if cut.name not in known and cut.name not in scored]
     if not missing:
-        return plan.result(known)
+        return plan.result(known, scored=scored)
     held = plan.held([cut.name for cut in missing], earlier)
+    memory, note = None, ""
+    if keep != "store" and not held:  # what is held lies in files, and so will the rest
+        memory, note = _memory(plan, {cut.name: dims[cut.name] for cut in missing}, where)
+    saved = keep != "memory" or memory is None
     new = plan.rows[~is_held(plan.rows, held.get(missing[0].name))]
-    batches = Batches(model, spec.preprocessing, target, new, missing, pool)
+    batches = Batches(model, spec.preprocessing, plan.target, new, missing, pool)
     fresh: dict[str, Record] = {}
     with contextlib.ExitStack() as stack:
         writers = {
             cut.name: stack.enter_context(
-                store.writer(plan.key(cut.name), len(plan.rows), dims[cut.name])
+                plan.store.writer(plan.key(cut.name), len(plan.rows), dims[cut.name])
             )
             for cut in missing
+            if saved
         }
         mergers = {
             name: Merger(writer, plan.rows, held.get(name)) for name, writer in writers.items()
         }
         for encoded in batches.run(batch_size or _BATCH_SIZE, on_batch):
             for name, merger in mergers.items():
-                merger.write(encoded[name])
+                merger.write(encoded[name].cpu().numpy())
+            if memory is not None:
+                memory.write(encoded)
         deepest = missing[-1].flops_share or 1.0
         for cut in missing:
-            mergers[cut.name].finish()
             seconds = batches.seconds * (cut.flops_share / deepest)
             if cut.name in held:
                 seconds += held[cut.name].seconds(len(plan.rows) - len(new))
             run = {"seconds": seconds, "device": str(where), "batch_size": batches.batch_size}
-            fresh[cut.name] = writers[cut.name].commit({**plan.facts(model, cut), **run})
-    if plan.is_whole:
-        store.save_labels(target.fingerprint, target.labels)
-    return plan.result({**known, **fresh}, fresh, batches.note)
+            record = {**plan.facts(model, cut), **run, "dim": dims[cut.name]}
+            if saved:
+                mergers[cut.name].finish()
+                record = writers[cut.name].commit(record)
+            fresh[cut.name] = record
+    if plan.is_whole and saved:
+        plan.store.save_labels(plan.target.fingerprint, plan.target.labels)
+    return plan.result(
+        {**known, **fresh},
+        fresh,
+        "; ".join(filter(None, (batches.note, note))),
+        tensors=memory.tensors if memory else {},
+        scored=scored,
+        unsaved=() if saved else fresh,
+    )
+
+
+def _memory(plan: Plan, dims: dict[str, int], where: torch.device) -> tuple[Rows | None, str]:
+    """Room for the encodings on the device, or None and what a reader should know."""
+    try:
+        return Rows(len(plan.rows), dims, where), ""
+    except (MemoryError, RuntimeError):  # torch's own error for this is a RuntimeError
+        give_back(where)
+        size = 4 * len(plan.rows) * sum(dims.values())
+        return None, f"{size:,} bytes of encodings do not fit on {where}: they are in the store"
 
 
 def torch_device(name: str) -> torch.device:

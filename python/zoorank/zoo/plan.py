@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from zoorank.zoo.cuts import Cut
 from zoorank.zoo.factory import code_fingerprint
@@ -47,7 +47,12 @@ class Encoding:
         What encoding at this cut alone would have cost: the time of the pass that all
         cuts of the source shared, times this cut's operations over those of the deepest.
     reused : bool
-        All of it was in the store already.
+        All of it, or its results, was in the store already.
+    tensor : Tensor or None
+        The encodings in the memory of the device that computed them, if they stayed there.
+    results : mapping
+        What an earlier run kept by :meth:`keep_results` of an encoding that it did not
+        keep; then there is nothing to load.
     """
 
     cut: str
@@ -57,9 +62,31 @@ class Encoding:
     flops_share: float
     seconds: float
     reused: bool
+    tensor: Tensor | None = field(default=None, repr=False, compare=False)
+    results: Mapping[str, Any] = field(default_factory=dict)
+    keeper: Callable[[Mapping[str, Any]], None] | None = field(
+        default=None, repr=False, compare=False
+    )
+
+    @property
+    def values(self) -> Any:
+        """The encodings where they are: a tensor, or the map of a file."""
+        return self.load() if self.tensor is None else self.tensor
+
+    @property
+    def is_only_copy(self) -> bool:
+        """Whether the encodings are in memory and not in the store."""
+        return self.keeper is not None
+
+    def keep_results(self, results: Mapping[str, Any]) -> None:
+        """Keep in the store what was found out about an encoding that is not in it."""
+        if self.keeper is not None and results:
+            self.keeper(results)
 
     def load(self) -> NDArray[np.float32]:
-        """Map the encodings from their file, read-only."""
+        """Map the encodings from their file, read-only, or copy them to the host."""
+        if self.is_only_copy and self.tensor is not None:
+            return self.tensor.cpu().numpy()
         loaded: NDArray[np.float32] = np.load(self.path, mmap_mode="r", allow_pickle=False)
         return loaded
 
@@ -105,6 +132,14 @@ class Held:
     def seconds(self, rows: int) -> float:
         """What encoding so many of the rows cost."""
         return float(self.record["seconds"]) * rows / len(self.rows)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """An encoding that was not kept: what is known of it, and its results."""
+
+    record: Record
+    results: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -162,6 +197,15 @@ class Plan:
         records = {cut: self.store.metadata(self.key(cut)) or self._part(cut) for cut in cuts}
         return {cut: record for cut, record in records.items() if record is not None}
 
+    def scored(self, cuts: Iterable[str], names: Collection[str]) -> dict[str, Scored]:
+        """What earlier runs found out of encodings that they did not keep, if it is enough."""
+        found = {cut: self.store.results(self.key(cut)) for cut in cuts}
+        return {
+            cut: Scored(kept["record"], kept["results"])
+            for cut, kept in found.items()
+            if kept is not None and names and set(names) <= set(kept["results"])
+        }
+
     def held(self, cuts: Sequence[str], rows: NDArray[np.int64] | None) -> dict[str, Held]:
         """Encodings of fewer rows to start from; empty unless there is one of every cut."""
         if rows is None:
@@ -194,9 +238,18 @@ class Plan:
         }
 
     def result(
-        self, records: Mapping[str, Record], fresh: Container[str] = (), note: str = ""
+        self,
+        records: Mapping[str, Record],
+        fresh: Container[str] = (),
+        note: str = "",
+        *,
+        tensors: Mapping[str, Tensor] | None = None,
+        scored: Mapping[str, Scored] | None = None,
+        unsaved: Container[str] = (),
     ) -> EncodedSource:
-        """Put together what the store now has."""
+        """Put together what the store now has, and what it has not."""
+        tensors, scored = tensors or {}, scored or {}
+        records = {**{cut: each.record for cut, each in scored.items()}, **records}
         ordered = sorted(records.items(), key=lambda item: item[1]["tick"])
         encodings = (
             Encoding(
@@ -207,6 +260,9 @@ class Plan:
                 flops_share=record["flops_share"],
                 seconds=record["seconds"],
                 reused=cut not in fresh,
+                tensor=tensors.get(cut),
+                results={} if cut not in scored else scored[cut].results,
+                keeper=self._keeper(cut, record) if cut in unsaved else None,
             )
             for cut, record in ordered
         )
@@ -216,6 +272,12 @@ class Plan:
             weights_sha256=self.weights_sha256,
             parameters=ordered[0][1]["parameters"],
             note=note,
+        )
+
+    def _keeper(self, cut: str, record: Record) -> Callable[[Mapping[str, Any]], None]:
+        key = self.key(cut)
+        return lambda results: self.store.save_results(
+            key, {"record": record, "results": dict(results)}
         )
 
     def _part(self, cut: str) -> Record | None:

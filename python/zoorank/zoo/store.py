@@ -2,7 +2,8 @@
 
 An encoding is ``<key>.npy`` with ``<key>.json`` beside it. Both are written under a
 temporary name and renamed when complete, the JSON last: an encoding counts once it has
-its JSON, so a run killed at any moment leaves nothing that looks finished.
+its JSON, so a run killed at any moment leaves nothing that looks finished. Of encodings that
+are not kept, ``<key>.results.json`` holds what was found out about them.
 """
 
 from __future__ import annotations
@@ -81,6 +82,29 @@ class EncodingStore:
     def writer(self, key: str, n_samples: int, dim: int) -> EncodingWriter:
         """Begin an encoding of ``n_samples`` rows; nothing shows before it is committed."""
         return EncodingWriter(self, key, n_samples, dim)
+
+    def results(self, key: str) -> dict[str, Any] | None:
+        """Return what :meth:`save_results` kept under ``key``; None where there is nothing."""
+        try:
+            found = json.loads((self.directory / f"{key}.results.json").read_text("utf-8"))
+            return {"record": dict(found["record"]), "results": dict(found["results"])}
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def save_results(self, key: str, found: Mapping[str, Any]) -> None:
+        """Keep what was found out about an encoding without the encoding, beside what was before.
+
+        ``found`` has a ``record``, what is to be known about the encoding, and ``results``.
+        """
+        earlier = self.results(key)
+        results = {**(earlier["results"] if earlier else {}), **found["results"]}
+        text = json.dumps(
+            {"record": found["record"], "results": results}, indent=1, sort_keys=True, default=str
+        )
+        path = self.directory / f"{key}.results.json"
+        with self.reported(len(text)), Partial(path) as partial:
+            partial.stream.write(text.encode())
+            partial.publish()
 
     def save_labels(self, fingerprint: str, labels: NDArray[Any]) -> Path:
         """Keep the labels of a target beside its encodings, once."""

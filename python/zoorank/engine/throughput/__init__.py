@@ -1,5 +1,6 @@
 """How fast the engine is on this machine, beside what the machine could do."""
 
+from zoorank.engine.throughput.device import DeviceLimits, measure_device_limits
 from zoorank.engine.throughput.kernels import (
     OPERATIONS,
     Case,
@@ -30,6 +31,7 @@ __all__ = [
     "OPERATIONS",
     "TOLERANCE",
     "Case",
+    "DeviceLimits",
     "Limits",
     "Machine",
     "Measurement",
@@ -45,6 +47,7 @@ __all__ = [
     "make_problem",
     "measure",
     "measure_case",
+    "measure_device_limits",
     "measure_limits",
     "medians",
     "sample_rows",

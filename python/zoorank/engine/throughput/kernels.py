@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from zoorank.engine import cuda
 from zoorank.engine.distances import pairwise_distances
 from zoorank.engine.silhouette import silhouette_samples
+from zoorank.engine.throughput.device import DeviceLimits
 from zoorank.engine.throughput.limits import Limits
 from zoorank.engine.throughput.problems import (
     METRICS,
@@ -71,7 +73,7 @@ class Work:
     dtype: str
     multiply_adds: bool = True
 
-    def seconds(self, limits: Limits) -> float | None:
+    def seconds(self, limits: Limits | DeviceLimits) -> float | None:
         """The napkin's time: arithmetic at its peak or memory at its peak, whichever is longer."""
         peak = limits.flops(self.dtype)
         if peak is None:
@@ -161,20 +163,20 @@ def grid(
     return list(dict.fromkeys(cases))
 
 
-def measure(cases: Sequence[Case], limits: Limits) -> Iterator[Measurement]:
+def measure(cases: Sequence[Case], limits: Limits | DeviceLimits) -> Iterator[Measurement]:
     """Check each case and time those that are right, with as many threads as the limits."""
     for case in cases:
         yield measure_case(case, limits)
 
 
-def measure_case(case: Case, limits: Limits) -> Measurement:
+def measure_case(case: Case, limits: Limits | DeviceLimits) -> Measurement:
     """Check one case and, if it is right, time it.
 
     Parameters
     ----------
     case : Case
-    limits : Limits
-        Says how many threads, too.
+    limits : Limits or DeviceLimits
+        Says how many threads, too; or that the rows are to lie on the device.
 
     Returns
     -------
@@ -189,11 +191,14 @@ def measure_case(case: Case, limits: Limits) -> Measurement:
     rows = sample_rows(problem, CHECKED_ROWS)
     table = TOLERANCE if case.operation == "silhouette" else DISTANCE_TOLERANCE
     tolerance = table[np.dtype(case.dtype)]
-    error = _error(case, problem, rows, limits.threads)
-    done = ways(case)[0]
+    placed = problem
+    if limits.device == "cuda":
+        placed = replace(problem, X=cuda.to_device(problem.X))
+    error = _error(case, problem, rows, _run(case, placed, limits.threads))
+    done = ways(case, limits.device)[0]
     seconds = None
     if error <= tolerance:
-        seconds = steady_seconds(lambda: _run(case, problem, limits.threads))
+        seconds = steady_seconds(lambda: _run(case, placed, limits.threads))
     return Measurement(
         case=case,
         error=error,
@@ -206,8 +211,10 @@ def measure_case(case: Case, limits: Limits) -> Measurement:
     )
 
 
-def ways(case: Case) -> tuple[Work, ...]:
+def ways(case: Case, device: str = "cpu") -> tuple[Work, ...]:
     """The least work of a case in every way to do it; the first one's flops name its rate.
+
+    On a CUDA device float32 products may also be three of bfloat16.
 
     Examples
     --------
@@ -224,15 +231,17 @@ def ways(case: Case) -> tuple[Work, ...]:
     if case.metric in ("cosine", "sqeuclidean"):  # every sample with every class's mean, in double
         return (Work(2 * n * case.classes * d, read, "float64"),)
     pairs = Work(n * n * d, read, case.dtype, fused)
-    if fused:
+    if device == "cuda" and fused and case.dtype == "float32":
+        return pairs, Work(3 * pairs.flops, read, "bfloat16")
+    if fused or device == "cuda":
         return (pairs,)
     # Along sorted features: a multiply-add and an addition, which takes as long, for each class.
     return pairs, Work(4 * n * case.classes * d, read, "float64")
 
 
-def bound_seconds(case: Case, limits: Limits) -> float | None:
+def bound_seconds(case: Case, limits: Limits | DeviceLimits) -> float | None:
     """The napkin's time of the quickest way; None where the peak is not known."""
-    times = [way.seconds(limits) for way in ways(case)]
+    times = [way.seconds(limits) for way in ways(case, limits.device)]
     return min((time for time in times if time is not None), default=None)
 
 
@@ -241,14 +250,14 @@ def _pairs(case: Case) -> float:
     return n * n if case.operation == "distances" else n * (n - 1) / 2
 
 
-def _run(case: Case, problem: Problem, threads: int) -> object:
+def _run(case: Case, problem: Problem, threads: int | None) -> object:
     if case.operation == "distances":
         return pairwise_distances(problem.X, problem.X, metric=case.metric, n_threads=threads)
     return silhouette_samples(problem.X, problem.labels, metric=case.metric, n_threads=threads)
 
 
-def _error(case: Case, problem: Problem, rows: np.ndarray, threads: int) -> float:
-    answer = np.asarray(_run(case, problem, threads))
+def _error(case: Case, problem: Problem, rows: np.ndarray, answer: object) -> float:
+    answer = np.asarray(answer)
     if case.operation == "silhouette":
         return largest_error(answer, rows, definition(problem, rows, case.metric))
     X = in_float64(problem.X, case.metric)

@@ -38,6 +38,7 @@ class Limits:
     gemm: dict[int, tuple[float, float]]
     read: float
     instruction_set: str
+    device: str = "cpu"
 
     def flops(self, dtype: npt.DTypeLike) -> float | None:
         """Peak of the instruction set in use, in flop/s; None where that is not known."""

@@ -28,6 +28,8 @@ class Machine:
         That this process may run on.
     system, python, numpy, blas, zoorank, compiler : str
         Names with versions; ``blas`` is what NumPy multiplies matrices with.
+    device : str
+        The CUDA device that computed; empty for none.
     """
 
     cpu: str
@@ -39,15 +41,23 @@ class Machine:
     blas: str
     zoorank: str
     compiler: str
+    device: str = ""
 
     @property
     def slug(self) -> str:
-        """The processor and instruction set as the name of a directory."""
+        """The device, or processor and instruction set, as the name of a directory."""
+        if self.device:
+            return slugify(self.device)
         return slugify(f"{self.cpu} {self.instruction_set}")
 
 
-def this_machine() -> Machine:
+def this_machine(device: str = "") -> Machine:
     """Describe this machine.
+
+    Parameters
+    ----------
+    device : str
+        The CUDA device that computes, if one does.
 
     Returns
     -------
@@ -70,6 +80,7 @@ def this_machine() -> Machine:
         blas=_blas_name(),
         zoorank=build["version"],
         compiler=build["compiler"],
+        device=device,
     )
 
 

@@ -20,9 +20,9 @@ _BLOCK_VALUES = 1 << 16  # differences at a time, so that they stay in second-le
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Encodings with labels: `X` of shape (n, d) and `labels` of shape (n,)."""
+    """Encodings with labels: `X`, a matrix (n, d) here or on a device, and `labels` (n,)."""
 
-    X: Matrix
+    X: Any
     labels: npt.NDArray[np.int64]
 
     @property

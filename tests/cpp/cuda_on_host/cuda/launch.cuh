@@ -1,0 +1,20 @@
+#pragma once
+// Takes the place of csrc/src/cuda/launch.cuh.
+#include "cuda/device.hpp"
+#include "emulator.hpp"
+
+namespace zoorank::cuda {
+
+struct shape_of_launch {
+    std::int64_t blocks;
+    int threads;
+    int shared_bytes = 0;
+};
+
+template <class... Parameters, class... Arguments>
+void launch(const char*, void (*kernel)(Parameters...), const shape_of_launch& shape, cudaStream_t,
+            const Arguments&... arguments) {
+    emulator::run(shape.blocks, shape.threads, shape.shared_bytes, [&] { kernel(arguments...); });
+}
+
+}  // namespace zoorank::cuda

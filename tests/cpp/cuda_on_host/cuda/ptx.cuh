@@ -1,0 +1,58 @@
+#pragma once
+// Takes the place of csrc/src/cuda/ptx.cuh: each instruction by what the PTX ISA manual says of it.
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#include "emulator.hpp"
+
+namespace zoorank::cuda {
+
+inline unsigned char* dynamic_shared() { return emulator::dynamic_shared(); }
+inline std::uint32_t shared_address(const void* p) { return emulator::address_of(p); }
+inline float approximate_root(float x) { return std::sqrt(x); }
+
+inline void copy_16_bytes(void* shared, const void* global) { emulator::begin_copy(shared, global, 16); }
+inline void commit_copies() { emulator::commit_copies(); }
+template <int Pending>
+void wait_for_copies() {
+    emulator::finish_copies(Pending);
+}
+
+inline float bfloat_at(const unsigned char* two_bytes) {
+    std::uint16_t half;
+    std::memcpy(&half, two_bytes, sizeof half);
+    const std::uint32_t bits = std::uint32_t(half) << 16;
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+inline void load_matrices(unsigned (&registers)[4], std::uint32_t address) {
+    const std::uint32_t* rows = emulator::gather(address);
+    const unsigned lane = threadIdx.x % 32;
+    for (unsigned matrix = 0; matrix < 4; ++matrix)
+        std::memcpy(&registers[matrix], emulator::at_address(rows[8 * matrix + lane / 4]) + 4 * (lane % 4), 4);
+}
+
+struct lane_fragments {
+    unsigned a[4], b[2];
+};
+
+inline void multiply_fragments(float (&sums)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+    const lane_fragments* lanes = emulator::gather(lane_fragments{{a[0], a[1], a[2], a[3]}, {b0, b1}});
+    const unsigned lane = threadIdx.x % 32, group = lane / 4, pair = lane % 4;
+    const auto half = [](unsigned word, unsigned which) {
+        return bfloat_at(reinterpret_cast<const unsigned char*>(&word) + 2 * which);
+    };
+    for (unsigned i = 0; i < 4; ++i) {
+        const unsigned row = group + i / 2 * 8, col = 2 * pair + i % 2;
+        for (unsigned k = 0; k < 16; ++k) {
+            const lane_fragments& of_row = lanes[row % 8 * 4 + k % 8 / 2];
+            const lane_fragments& of_col = lanes[col * 4 + k % 8 / 2];
+            sums[i] += half(of_row.a[row / 8 + k / 8 * 2], k % 2) * half(of_col.b[k / 8], k % 2);
+        }
+    }
+}
+
+}  // namespace zoorank::cuda

@@ -1,0 +1,150 @@
+"""The estimator on a device; its way there with a stand-in for the module on any machine."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from tests.engine.problems import make
+
+import zoorank
+from zoorank import _core
+from zoorank.engine import cuda
+from zoorank.engine.throughput import make_problem
+
+INFO = zoorank.build_info()
+on_a_device = pytest.mark.skipif(not INFO["cuda_available"], reason=INFO["cuda_unavailable_reason"])
+
+PROBLEM = make_problem(20_000, 12, 30)
+
+
+class Stand:
+    """The module's functions on arrays in host memory; says what it was asked."""
+
+    def __init__(self):
+        self.calls = []
+
+    def devices(self):
+        return [{"index": 0}]
+
+    def upload(self, X, device):
+        self.calls.append("upload")
+        return SimpleNamespace(host=X, address=X.ctypes.data, stride=X.shape[1])
+
+    def surrogate_samples(self, X, codes, device, stream, progress):
+        self.calls.append("surrogate")
+        rows = self._statistics(X.host, codes)
+        rows.add_moments(X.host, 0, 1, None)
+        return rows.surrogate(X.host, 0, 1, progress)
+
+    def silhouette_samples_of(self, X, codes, indices, metric, device, stream, progress):
+        self.calls.append("rows")
+        rows = self._statistics(X.host, codes)
+        kind = _core.ExactRows32 if X.host.dtype == np.float32 else _core.ExactRows64
+        exact = kind(rows, X.host[indices], indices)
+        exact.add(X.host, 0, 1, progress)
+        return exact.silhouettes(len(indices))
+
+    @staticmethod
+    def _statistics(X, codes):
+        kind = _core.RowStatistics32 if X.dtype == np.float32 else _core.RowStatistics64
+        rows = kind(codes, X.shape[1], "euclidean")
+        rows.check(X, 0)
+        return rows
+
+
+@pytest.fixture
+def stand(monkeypatch):
+    stand = Stand()
+    monkeypatch.setattr(cuda, "_module", lambda: stand)
+    monkeypatch.setattr(cuda, "unavailable_reason", lambda: "")
+    return stand
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_estimate_asks_the_device_for_its_parts_alone(stand, dtype):
+    X = PROBLEM.X.astype(dtype)
+    fractions = []
+    options = {"method": "estimate", "tol": 1e-3, "random_state": 3}
+    there = zoorank.silhouette(
+        X, PROBLEM.labels, device="cuda", progress=fractions.append, **options
+    )
+    here = zoorank.silhouette(X, PROBLEM.labels, device="cpu", **options)
+    assert there.method == "estimate"
+    assert (there.score, there.half_width) == (here.score, here.half_width)
+    np.testing.assert_array_equal(there.per_class, here.per_class)
+    assert stand.calls[:2] == ["upload", "surrogate"]
+    assert set(stand.calls[2:]) == {"rows"}
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+
+
+def test_many_classes_are_all_compared(stand, monkeypatch):
+    from zoorank.engine import cost
+
+    monkeypatch.setattr(cost, "MOST_CLASSES", 10)
+    found = zoorank.silhouette(
+        PROBLEM.X, PROBLEM.labels, method="estimate", device="cuda", random_state=0
+    )
+    exact = zoorank.silhouette(PROBLEM.X, PROBLEM.labels, method="exact", device="cpu")
+    assert abs(found.score - exact.score) <= found.half_width
+
+
+def test_a_matrix_on_a_device_says_where_it_is(stand):
+    matrix = cuda.to_device(PROBLEM.X)
+    interface = matrix.__cuda_array_interface__
+    assert interface["shape"] == matrix.shape == PROBLEM.X.shape
+    assert interface["typestr"] == "<f4"
+    assert interface["strides"] == (12 * 4, 4)
+    assert interface["data"] == (PROBLEM.X.ctypes.data, True)
+    assert len(matrix) == 20_000
+
+
+def test_limits_are_asked_of_a_device_that_is_there():
+    if INFO["cuda_available"]:
+        assert all(rate > 0 for rate in cuda.measure_limits().values())
+    else:
+        with pytest.raises(RuntimeError, match="device='cuda': "):
+            cuda.measure_limits()
+
+
+@pytest.mark.cuda
+@on_a_device
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_estimates_agree_with_those_of_the_cpu_and_with_themselves(dtype):
+    for n, d, classes in ((20_000, 12, 30), (30_000, 100, 2500)):
+        problem = make_problem(n, d, classes, dtype)
+        options = {"method": "estimate", "tol": 1e-3, "random_state": 3}
+        there, again = (
+            zoorank.silhouette(problem.X, problem.labels, device="cuda", **options)
+            for _ in range(2)
+        )
+        assert (there.score, there.half_width) == (again.score, again.half_width)
+        exact = zoorank.silhouette(problem.X, problem.labels, method="exact", device="cuda")
+        assert abs(there.score - exact.score) <= there.half_width
+        if classes <= 2000:  # above, the CPU compares some of the classes only
+            here = zoorank.silhouette(problem.X, problem.labels, device="cpu", **options)
+            tolerance = 5e-6 if dtype == np.float32 else 1e-12
+            np.testing.assert_allclose(there.score, here.score, rtol=0, atol=tolerance)
+            np.testing.assert_allclose(there.per_class, here.per_class, rtol=0, atol=10 * tolerance)
+
+
+@pytest.mark.cuda
+@on_a_device
+@pytest.mark.parametrize("kind", ["plain", "duplicates", "outliers", "offset"])
+def test_rows_alone_are_what_they_are_among_all(kind):
+    for dtype, d in ((np.float32, 9), (np.float32, 130), (np.float64, 17)):
+        problem = make(kind, 1200, d, 7, dtype, seed=d)
+        codes = problem.labels.astype(np.int64)
+        rows = np.array([1199, 0, 5, 5, 640, 127, 128])
+        found = cuda.silhouettes_of(cuda.to_device(problem.X), codes, rows, None)
+        all_rows = zoorank.silhouette_samples(problem.X.astype(np.float64), problem.labels)
+        tolerance = 5e-6 if dtype == np.float32 else 1e-12
+        np.testing.assert_allclose(found, all_rows[rows], rtol=0, atol=tolerance)
+
+
+@pytest.mark.cuda
+@on_a_device
+def test_rows_that_do_not_exist_are_named():
+    matrix = cuda.to_device(PROBLEM.X)
+    with pytest.raises(ValueError, match="drawn row 20000 is none of the 20000 rows"):
+        cuda.silhouettes_of(matrix, PROBLEM.labels, np.array([20_000]), None)
