@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "cpu/kernel_table.hpp"
 #include "methods.hpp"
 #include "scaling.hpp"
 #include "thread_pool.hpp"
@@ -42,7 +43,7 @@ void solve(matrix_view<T> x, const partition& p, array_view<double> samples, met
             if (sorting_pays<T>(x.rows, p.classes())) return silhouettes_by_sorting(x, p, samples, threads, opt);
             [[fallthrough]];
         case metric::euclidean:
-            return silhouettes_by_pairs(x, p, how, samples, threads, opt);
+            return silhouettes_by_pairs(x, p, how, cpu::active_set<T>(), samples, threads, opt);
         case metric::sqeuclidean:
         case metric::cosine:
             return silhouettes_by_means(x, p, how, samples, threads, opt);

@@ -14,7 +14,6 @@ struct arithmetic_rate {
 };
 
 /// The rate of every instruction set that could be in use here, best set first; the fastest of several short runs.
-/// A set that nobody has written the loop for is left out.
 ZOORANK_API std::vector<arithmetic_rate> arithmetic_rates(int threads = 1);
 
 /// Bytes read from memory in a second, the fastest of several sweeps over a buffer of that size.

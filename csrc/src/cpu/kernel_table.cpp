@@ -43,10 +43,16 @@ const kernel_table& active_kernels() {
     return chosen;
 }
 
+std::vector<const kernel_table*> supported_kernels() {
+    std::vector<const kernel_table*> tables;
+    for (const entry& e : entries)
+        if (e.supported()) tables.push_back(e.kernels);
+    return tables;
+}
+
 std::vector<std::string> supported_instruction_sets() {
     std::vector<std::string> names;
-    for (const entry& e : entries)
-        if (e.supported()) names.emplace_back(e.kernels->name);
+    for (const kernel_table* kernels : supported_kernels()) names.emplace_back(kernels->name);
     return names;
 }
 

@@ -11,12 +11,12 @@ struct segment {
     std::int32_t begin, end;
 };
 
-/// Largest block that a kernel is handed, in rows and in columns; a multiple of every register tile.
-inline constexpr std::int64_t block_side = 240;
+/// Largest block that a kernel is handed, in rows and in columns; a multiple of every panel.
+inline constexpr std::int64_t block_side = 256;
 
-/// Room for the products of one block, with slack for whole vectors past the end of a row.
+/// Room for the products of one block, with slack for whole vectors past the end of a row and for the sums of a tile.
 inline constexpr std::int64_t scratch_stride = block_side + 32;
-inline constexpr std::int64_t scratch_size = (block_side + 2) * scratch_stride;
+inline constexpr std::int64_t scratch_size = (block_side + 4) * scratch_stride;
 
 /// Rows to be packed: row r is x + order[r] * stride (order null: r * stride).
 template <class T>
@@ -27,7 +27,7 @@ struct pack_args {
     std::int64_t rows, depth;
     T scale;          ///< a power of two
     const T* centre;  ///< subtracted from each scaled row; null for none
-    T* packed;        ///< panels of `panel` rows, feature by feature; the last one is filled up with zeros
+    T* packed;        ///< in the layout of the set: whole panels, the last one filled up with zeros
     T* norms;         ///< squared length of each packed row, rows rounded up to whole panels
 };
 
@@ -84,9 +84,12 @@ struct sweep_args {
     std::int64_t sums_stride;
 };
 
+/// How one instruction set computes in one type. A null pointer: not what the set is for.
 template <class T>
 struct kernel_set {
-    std::int64_t panel;  ///< rows of a packed panel; the first row of an operand begins one
+    std::int64_t panel;       ///< rows of a packed panel; the first row of an operand begins one
+    std::int64_t block_rows;  ///< of the blocks that suit it best: whole register tiles, at most block_side
+    std::int64_t (*packed_row)(std::int64_t depth);  ///< elements that a packed row takes
     void (*pack)(const pack_args<T>&);
     void (*sum_euclidean)(const sums_args<T>&);
     void (*sum_manhattan)(const sums_args<T>&);
@@ -94,6 +97,9 @@ struct kernel_set {
     void (*store_sqeuclidean)(const store_args<T>&);
     void (*store_manhattan)(const store_args<T>&);
     void (*sweep)(const sweep_args<T>&);
+    /// `steps` rounds of independent multiply-adds, flops_per_step each; what comes out has no meaning but to be used.
+    T (*multiply_adds)(std::int64_t steps, T factor, T addend);
+    std::int64_t flops_per_step;
 };
 
 struct kernel_table {

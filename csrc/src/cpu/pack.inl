@@ -1,6 +1,8 @@
 // Rows -> panels: `width` rows side by side, one feature after the other, centred and scaled. One layout serves both
 // sides of a product: the column side loads whole vectors of it, the row side broadcasts single elements.
 
+inline std::int64_t packed_row(std::int64_t depth) { return depth; }
+
 template <class T>
 void pack(const pack_args<T>& args) {
     constexpr std::int64_t width = simd<T>::width;
