@@ -14,9 +14,9 @@ struct segment {
 /// Largest block that a kernel is handed, in rows and in columns; a multiple of every panel.
 inline constexpr std::int64_t block_side = 256;
 
-/// Room for the products of one block, with slack for whole vectors past the end of a row and for the sums of a tile.
+/// Room for the products of one block, with slack for whole vectors past the end of a row.
 inline constexpr std::int64_t scratch_stride = block_side + 32;
-inline constexpr std::int64_t scratch_size = (block_side + 4) * scratch_stride;
+inline constexpr std::int64_t scratch_size = (block_side + 2) * scratch_stride;
 
 /// Rows to be packed: row r is x + order[r] * stride (order null: r * stride).
 template <class T>
@@ -106,10 +106,12 @@ struct kernel_table {
     const char* name;
     kernel_set<float> f32;
     kernel_set<double> f64;
+    kernel_set<float> bf16x3;  ///< Euclidean distances of floats as products of bf16, see tiles.inl; or nothing
 };
 
 extern const kernel_table kernels_baseline;
 extern const kernel_table kernels_avx2;
 extern const kernel_table kernels_avx512;
+extern const kernel_table kernels_amx;
 
 }  // namespace zoorank::cpu

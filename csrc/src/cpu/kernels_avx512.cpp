@@ -17,6 +17,6 @@ namespace {
 
 }  // namespace
 
-extern const kernel_table kernels_avx512{"avx512", make_kernel_set<float>(), make_kernel_set<double>()};
+extern const kernel_table kernels_avx512{"avx512", make_kernel_set<float>(), make_kernel_set<double>(), {}};
 
 }  // namespace zoorank::cpu

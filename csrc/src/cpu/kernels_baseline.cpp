@@ -12,6 +12,6 @@ namespace {
 
 }  // namespace
 
-extern const kernel_table kernels_baseline{"baseline", make_kernel_set<float>(), make_kernel_set<double>()};
+extern const kernel_table kernels_baseline{"baseline", make_kernel_set<float>(), make_kernel_set<double>(), {}};
 
 }  // namespace zoorank::cpu

@@ -61,7 +61,7 @@ void product_block(const block_args<T>& args, bool upper, Done done) {
 
 // Turns the accumulator of a pair into what `Metric::value` takes.
 template <class T, class Metric>
-typename simd<T>::vec complete(typename simd<T>::vec product, typename simd<T>::vec norms) {
+typename simd<T>::vec completed(typename simd<T>::vec product, typename simd<T>::vec norms) {
     if constexpr (Metric::from_products)
         return norms - T(2) * product;
     else
