@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "aligned_buffer.hpp"
-#include "cpu/kernel_table.hpp"
 #include "lanes.hpp"
 #include "packed_rows.hpp"
+#include "precision.hpp"
 #include "scaling.hpp"
 #include "thread_pool.hpp"
 
@@ -79,6 +79,7 @@ packed_rows<T> pack_all(const cpu::kernel_set<T>& kernels, matrix_view<T> x, T s
 
 template <class T>
 void distances_between(matrix_view<T> x, matrix_view<T> y, array_view<T> out, metric how, const options& opt) {
+    check_precision(opt);
     if (how == metric::precomputed) throw std::invalid_argument("metric 'precomputed' has no rows to compare");
     if (x.cols != y.cols)
         throw std::invalid_argument("X has " + std::to_string(x.cols) + " features and Y has " +
@@ -106,7 +107,7 @@ void distances_between(matrix_view<T> x, matrix_view<T> y, array_view<T> out, me
         centre = robust_centre(y, order.data(), y.rows, scale);
     }
     const T* const origin = centre.empty() ? nullptr : centre.data();
-    const cpu::kernel_set<T>& kernels = cpu::active_set<T>();
+    const cpu::kernel_set<T>& kernels = kernels_for_distances<T>(how, opt);
     const std::int64_t block_rows = kernels.block_rows;
     const packed_rows<T> rows_of_x = pack_all(kernels, x, scale, origin, threads, opt);
     const packed_rows<T> rows_of_y = pack_all(kernels, y, scale, origin, threads, opt);

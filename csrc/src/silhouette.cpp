@@ -4,8 +4,8 @@
 #include <stdexcept>
 #include <string>
 
-#include "cpu/kernel_table.hpp"
 #include "methods.hpp"
+#include "precision.hpp"
 #include "scaling.hpp"
 #include "thread_pool.hpp"
 
@@ -43,7 +43,7 @@ void solve(matrix_view<T> x, const partition& p, array_view<double> samples, met
             if (sorting_pays<T>(x.rows, p.classes())) return silhouettes_by_sorting(x, p, samples, threads, opt);
             [[fallthrough]];
         case metric::euclidean:
-            return silhouettes_by_pairs(x, p, how, cpu::active_set<T>(), samples, threads, opt);
+            return silhouettes_by_pairs(x, p, how, kernels_for_pairs(x, p, how, opt), samples, threads, opt);
         case metric::sqeuclidean:
         case metric::cosine:
             return silhouettes_by_means(x, p, how, samples, threads, opt);
@@ -57,6 +57,7 @@ void solve(matrix_view<T> x, const partition& p, array_view<double> samples, met
 template <class T>
 void samples_of(matrix_view<T> x, array_view<const std::int64_t> labels, array_view<double> samples, metric how,
                 const options& opt) {
+    check_precision(opt);
     check_lengths(x.rows, x.cols, labels.size, samples.size);
     solve(x, partition_by_class(labels), samples, how, resolve_threads(opt.threads), opt);
 }
@@ -74,9 +75,12 @@ void batch_of(const std::vector<matrix_view<T>>& xs, array_view<const std::int64
     if (xs.size() != samples.size())
         throw std::invalid_argument(std::to_string(xs.size()) + " problems and room for " +
                                     std::to_string(samples.size()));
+    check_precision(opt);
     for (std::size_t i = 0; i < xs.size(); ++i) check_lengths(xs[i].rows, xs[i].cols, labels.size, samples[i].size);
     const partition p = partition_by_class(labels);
     const int threads = resolve_threads(opt.threads);
+    options within;  // a problem of its own: neither threads nor progress
+    within.precision = opt.precision;
     std::vector<std::size_t> small;
     for (std::size_t i = 0; i < xs.size(); ++i) {
         const double n = static_cast<double>(xs[i].rows);
@@ -88,7 +92,7 @@ void batch_of(const std::vector<matrix_view<T>>& xs, array_view<const std::int64
     parallel_for(static_cast<std::int64_t>(small.size()), threads, static_cast<std::int64_t>(small.size()), opt,
                  [&](std::int64_t index, int worker, progress_meter& meter) {
                      const std::size_t i = small[static_cast<std::size_t>(index)];
-                     solve(xs[i], p, samples[i], how, 1, {});
+                     solve(xs[i], p, samples[i], how, 1, within);
                      meter.advance(1, worker);
                  });
 }

@@ -25,12 +25,17 @@ def silhouette_samples(
     metric: str,
     threads: int,
     progress: _Progress,
+    precision: str = ...,
 ) -> npt.NDArray[np.float64]: ...
 def silhouette_batch(
-    Xs: Sequence[npt.NDArray[Any]], labels: npt.NDArray[np.int64], metric: str, threads: int
+    Xs: Sequence[npt.NDArray[Any]],
+    labels: npt.NDArray[np.int64],
+    metric: str,
+    threads: int,
+    precision: str = ...,
 ) -> list[npt.NDArray[np.float64]]: ...
 def pairwise_distances(
-    X: npt.NDArray[Any], Y: npt.NDArray[Any], metric: str, threads: int
+    X: npt.NDArray[Any], Y: npt.NDArray[Any], metric: str, threads: int, precision: str = ...
 ) -> npt.NDArray[Any]: ...
 
 class RowStatistics32:

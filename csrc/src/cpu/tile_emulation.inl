@@ -1,5 +1,5 @@
 // The tile instructions of AMX as their documentation defines them, in plain C++: slow, and the same bits. With it the
-// algorithm of tiles.inl is tested on any processor; nothing that is shipped includes it.
+// algorithm of tiles.inl is tested on any processor; what is shipped includes it nowhere.
 
 class tile_unit {
 public:

@@ -34,19 +34,7 @@ constexpr std::int64_t packed_tile_row(std::int64_t depth) {
     return panel_bytes(depth) / tile_side / static_cast<std::int64_t>(sizeof(float));
 }
 
-// The upper half of a float, rounded to nearest, ties to even.
-inline std::uint16_t to_bf16(float x) {
-    std::uint32_t bits;
-    __builtin_memcpy(&bits, &x, sizeof bits);
-    return static_cast<std::uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-}
-
-inline float from_bf16(std::uint16_t half) {
-    const std::uint32_t bits = static_cast<std::uint32_t>(half) << 16;
-    float x;
-    __builtin_memcpy(&x, &bits, sizeof x);
-    return x;
-}
+#include "cpu/bf16.inl"
 
 // One row of a panel, as row; its squared length.
 inline float pack_tile_row(const float* x, const pack_args<float>& args, char* row) {
