@@ -29,9 +29,12 @@ py::array_t<double> samples(const py::array& x, const label_array& labels, const
     return out;
 }
 
+// One after another, the metrics of each encoding together.
 std::vector<py::array_t<double>> batch(const std::vector<py::array>& xs, const label_array& labels,
-                                       const std::string& metric_name, int threads, const std::string& precision) {
-    const metric how = parse_metric(metric_name);
+                                       const std::vector<std::string>& metric_names, int threads,
+                                       const std::string& precision) {
+    std::vector<metric> hows;
+    for (const std::string& name : metric_names) hows.push_back(parse_metric(name));
     std::vector<py::array_t<double>> out;
     if (xs.empty()) return out;
     for_float_type(xs.front(), "X", [&](auto element) {
@@ -40,11 +43,13 @@ std::vector<py::array_t<double>> batch(const std::vector<py::array>& xs, const l
         for (const py::array& x : xs) {
             if (!x.dtype().is(xs.front().dtype())) throw py::type_error("all encodings of a batch must have one dtype");
             views.push_back(borrow_matrix<decltype(element)>(x, "X"));
-            out.emplace_back(x.shape(0));
-            results.emplace_back(out.back().mutable_data(), out.back().size());
+            for (std::size_t m = 0; m < hows.size(); ++m) {
+                out.emplace_back(x.shape(0));
+                results.emplace_back(out.back().mutable_data(), out.back().size());
+            }
         }
         interruptible(options_of(threads, precision),
-                      [&](const options& opt) { silhouette_batch(views, labels_of(labels), results, how, opt); });
+                      [&](const options& opt) { silhouette_batch(views, labels_of(labels), results, hows, opt); });
     });
     return out;
 }
@@ -54,7 +59,7 @@ std::vector<py::array_t<double>> batch(const std::vector<py::array>& xs, const l
 void register_silhouette(py::module_& module) {
     module.def("silhouette_samples", &samples, py::arg("X"), py::arg("labels").noconvert(), py::arg("metric"),
                py::arg("threads"), py::arg("progress"), py::arg("precision") = "auto");
-    module.def("silhouette_batch", &batch, py::arg("Xs"), py::arg("labels").noconvert(), py::arg("metric"),
+    module.def("silhouette_batch", &batch, py::arg("Xs"), py::arg("labels").noconvert(), py::arg("metrics"),
                py::arg("threads"), py::arg("precision") = "auto");
 }
 

@@ -142,7 +142,7 @@ zoorank_status batch_of(const T* const* xs, int64_t count, int64_t rows, const i
         const zoorank::metric how = metric_of(metric);
         const zoorank::options opt = options_of(options);
         if (count == 0) return;
-        zoorank::silhouette_batch(views, {present(labels, rows, "labels"), rows}, results, how, opt);
+        zoorank::silhouette_batch(views, {present(labels, rows, "labels"), rows}, results, {how}, opt);
     });
 }
 

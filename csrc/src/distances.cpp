@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "aligned_buffer.hpp"
-#include "lanes.hpp"
+#include "cpu/kernel_table.hpp"
 #include "packed_rows.hpp"
 #include "precision.hpp"
 #include "scaling.hpp"
@@ -20,24 +20,25 @@
 namespace zoorank {
 namespace {
 
-// The rows of a matrix brought to length 1; rows of zeros stay, and are remembered.
+// The rows of a matrix brought to length 1; rows of zeros stay, and are remembered. Each row has a scale of its own:
+// under that of the largest, the squares of a tiny one might vanish.
 template <class T>
 struct directions {
     directions(matrix_view<T> x, int threads, const options& opt) : values(static_cast<std::size_t>(x.rows * x.cols)) {
+        const auto& kernels = cpu::active_set<T>();
         std::vector<char> is_zero(static_cast<std::size_t>(x.rows));
-        parallel_for(x.rows, threads, 0, without_fraction(opt), [&](std::int64_t i, int, progress_meter&) {
-            const T* row = x.row(i);
-            double largest = 0;
-            for (std::int64_t k = 0; k < x.cols; ++k)
-                largest = std::max(largest, std::abs(static_cast<double>(row[k])));
-            is_zero[static_cast<std::size_t>(i)] = largest == 0;
-            if (largest == 0) return;
-            const auto relative = [&](std::int64_t k) { return static_cast<double>(row[k]) / largest; };
-            const double length =
-                std::sqrt(sum_in_lanes(x.cols, [&](std::int64_t k) { return relative(k) * relative(k); }));
-            T* z = values.data() + i * x.cols;
-            for (std::int64_t k = 0; k < x.cols; ++k) z[k] = static_cast<T>(relative(k) / length);
-        });
+        parallel_for((x.rows + cpu::block_side - 1) / cpu::block_side, threads, 0, without_fraction(opt),
+                     [&](std::int64_t index, int, progress_meter&) {
+                         std::vector<double> z(static_cast<std::size_t>(x.cols));
+                         const std::int64_t end = std::min((index + 1) * cpu::block_side, x.rows);
+                         for (std::int64_t i = index * cpu::block_side; i < end; ++i) {
+                             const T scale = scale_for(kernels.largest_magnitude(x.row(i), x.cols));
+                             is_zero[static_cast<std::size_t>(i)] =
+                                 !kernels.load_row({x.row(i), x.cols, scale, nullptr, true, z.data()});
+                             std::transform(z.begin(), z.end(), values.data() + i * x.cols,
+                                            [](double v) { return static_cast<T>(v); });
+                         }
+                     });
         for (std::int64_t i = 0; i < x.rows; ++i)
             if (is_zero[static_cast<std::size_t>(i)]) zero_rows.push_back(i);
     }

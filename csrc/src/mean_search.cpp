@@ -7,7 +7,6 @@
 #include <memory>
 #include <numeric>
 
-#include "lanes.hpp"
 #include "methods.hpp"
 #include "scaling.hpp"
 #include "thread_pool.hpp"
@@ -107,7 +106,7 @@ void mean_search::run(matrix_view<T> x, const partition& p, const row_frame<T>& 
                          // The sum over the class holds the row itself once, at 0 + e + e.
                          const double e = space->excess[static_cast<std::size_t>(r)];
                          const double square =
-                             squared_distance(space->rows.data() + r * depth, moments_.mean(c), depth) + e;
+                             kernels_.squared_distance(space->rows.data() + r * depth, moments_.mean(c), depth) + e;
                          const double own = (size * square + moments_.spread(c) - 2 * e) / (size - 1);
                          sample = silhouette_of(mean_distance(own),
                                                 mean_distance(space->nearest[static_cast<std::size_t>(r)] + e));

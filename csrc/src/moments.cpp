@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "lanes.hpp"
+#include "cpu/kernel_table.hpp"
 #include "thread_pool.hpp"
 
 namespace zoorank {
@@ -23,18 +23,8 @@ double row_frame<T>::load(matrix_view<T> x, const partition& p, std::int64_t pos
         for (std::int64_t k = 0; k < x.cols; k += line) __builtin_prefetch(next + k);
     }
     const T* row = x.row(p.order[static_cast<std::size_t>(position)]);
-    const double factor = static_cast<double>(scale);
-    if (!directions) {
-        for (std::int64_t k = 0; k < x.cols; ++k)
-            z[k] = static_cast<double>(row[k]) * factor - static_cast<double>(centre[static_cast<std::size_t>(k)]);
-        return 0;
-    }
-    for (std::int64_t k = 0; k < x.cols; ++k) z[k] = static_cast<double>(row[k]) * factor;
-    const double square = squared_length(z, x.cols);
-    if (square == 0) return 1;
-    const double shrink = 1 / std::sqrt(square);
-    for (std::int64_t k = 0; k < x.cols; ++k) z[k] *= shrink;
-    return 0;
+    const T* origin = directions ? nullptr : centre.data();
+    return cpu::active_set<T>().load_row({row, x.cols, scale, origin, directions, z}) ? 0 : 1;
 }
 
 // Consecutive sorted positions of one class, and their moments.
@@ -74,7 +64,7 @@ void class_moments::add(matrix_view<T> x, const partition& p, const row_frame<T>
                      for (std::size_t k = 0; k < width; ++k) now.mean[k] = origin[k] + now.mean[k] / size;
                      for (std::int64_t i = now.begin; i < now.end; ++i) {
                          frame.load(x, p, i, z.data());
-                         now.spread += squared_distance(z.data(), now.mean.data(), x.cols);
+                         now.spread += cpu::active_set<double>().squared_distance(z.data(), now.mean.data(), x.cols);
                      }
                      meter.advance(now.end - now.begin, worker);
                  });
@@ -87,7 +77,8 @@ void class_moments::merge(const part& other) {
     const double size = static_cast<double>(sizes_[c]), added = static_cast<double>(other.end - other.begin);
     const double share = added / (size + added);
     spreads_[c] += other.spread;
-    if (size > 0) spreads_[c] += squared_distance(other.mean.data(), mean, cols_) * size * share;
+    if (size > 0)
+        spreads_[c] += cpu::active_set<double>().squared_distance(other.mean.data(), mean, cols_) * size * share;
     for (std::int64_t k = 0; k < cols_; ++k) mean[k] += (other.mean[static_cast<std::size_t>(k)] - mean[k]) * share;
     sizes_[c] += other.end - other.begin;
 }

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "cpu/kernel_table.hpp"
-#include "lanes.hpp"
 #include "scaling.hpp"
 
 namespace zoorank {
@@ -27,32 +26,19 @@ constexpr std::int64_t fewest_features = 32;
 // As tiles.inl has it.
 constexpr double cancellation_share = 1.0 / 8;
 
-// A centred row, and the two parts that are multiplied.
+// A centred row, the row that its two parts add up to, and the lower part of it.
 struct split_row {
     split_row(const float* x, const std::vector<float>& centre) {
         for (std::size_t k = 0; k < centre.size(); ++k) {
             const float value = x[k] - centre[k];
-            high.push_back(from_bf16(to_bf16(value)));
-            low.push_back(from_bf16(to_bf16(value - from_bf16(to_bf16(value)))));
-            rounded.push_back(high.back() + low.back());
+            const float high = from_bf16(to_bf16(value)), low = from_bf16(to_bf16(value - high));
             exact.push_back(value);
+            rounded.push_back(static_cast<double>(high) + static_cast<double>(low));
+            lower.push_back(low);
         }
-        norm = squared_length(rounded.data(), size());
     }
-    std::int64_t size() const { return static_cast<std::int64_t>(exact.size()); }
-
-    std::vector<double> high, low, rounded, exact;
-    double norm = 0;
+    std::vector<double> exact, rounded, lower;
 };
-
-// |x - y|^2 as tiles have it, but for the rounding of sums.
-double tile_square(const split_row& x, const split_row& y) {
-    const double product = sum_in_lanes(x.size(), [&](std::int64_t k) {
-        const auto at = static_cast<std::size_t>(k);
-        return x.high[at] * y.rounded[at] + x.low[at] * y.high[at];
-    });
-    return x.norm + y.norm - 2 * product;
-}
 
 }  // namespace
 
@@ -75,14 +61,21 @@ void check_precision(const options& opt) {
 bool bf16x3_suffices(matrix_view<float> x, const std::int64_t* order, std::int64_t count) {
     if (x.cols < fewest_features) return false;
     const std::vector<float> centre = robust_centre(x, order, count, 1.0F);
+    const auto square = [&](const std::vector<double>& a, const std::vector<double>& b) {
+        return cpu::active_set<double>().squared_distance(a.data(), b.data(), x.cols);
+    };
+    const std::vector<double> zeros(centre.size());
     std::vector<split_row> rows;
     for (const std::int64_t position : centre_rows(count)) rows.emplace_back(x.row(order[position]), centre);
     double errors = 0, pairs = 0;
     for (std::size_t i = 0; i < rows.size(); ++i)
         for (std::size_t j = 0; j < i; ++j) {
-            const double computed = tile_square(rows[i], rows[j]);
-            if (computed < cancellation_share * (rows[i].norm + rows[j].norm)) continue;
-            const double exact = squared_distance(rows[i].exact.data(), rows[j].exact.data(), x.cols);
+            const split_row &a = rows[i], &b = rows[j];
+            const double lower_product =
+                (square(a.lower, zeros) + square(b.lower, zeros) - square(a.lower, b.lower)) / 2;
+            const double computed = square(a.rounded, b.rounded) + 2 * lower_product;
+            if (computed < cancellation_share * (square(a.rounded, zeros) + square(b.rounded, zeros))) continue;
+            const double exact = square(a.exact, b.exact);
             if (exact == 0) continue;
             const double error = std::sqrt(computed / exact) - 1;
             errors += error * error;

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
 
+#include "cpu/kernel_table.hpp"
 #include "thread_pool.hpp"
 
 namespace zoorank {
@@ -20,16 +20,6 @@ void for_sampled_rows(const std::int64_t* order, std::int64_t count, Visit visit
     for (const std::int64_t position : centre_rows(count)) visit(order[position]);
 }
 
-template <class T>
-using bits_of = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-
-template <class T>
-bits_of<T> bits(T value) {
-    bits_of<T> b;
-    std::memcpy(&b, &value, sizeof b);
-    return b;
-}
-
 [[noreturn]] void refuse(const char* name, std::int64_t row) {
     throw std::invalid_argument(std::string(name) + " holds NaN or infinity; the first bad row is " +
                                 std::to_string(row));
@@ -38,20 +28,18 @@ bits_of<T> bits(T value) {
 // The first row that holds a NaN or an infinity, or x.rows; and the largest |x| before it.
 template <class T>
 std::int64_t first_bad_row(matrix_view<T> x, T& largest) {
-    // The bits of |x|, taken as an integer, order as |x| does, and above every finite value lie infinity and NaN.
-    constexpr bits_of<T> magnitude = ~bits_of<T>(0) >> 1;
-    const bits_of<T> infinity = bits(static_cast<T>(HUGE_VAL));
-    bits_of<T> most = 0;
-    std::int64_t i = 0;
-    for (; i < x.rows; ++i) {
-        const T* row = x.row(i);
-        bits_of<T> most_of_row = 0;
-        for (std::int64_t k = 0; k < x.cols; ++k) most_of_row = std::max(most_of_row, bits(row[k]) & magnitude);
-        if (most_of_row >= infinity) break;
-        most = std::max(most, most_of_row);
+    const auto& kernels = cpu::active_set<T>();
+    if (x.stride == x.cols) {
+        largest = kernels.largest_magnitude(x.data, x.rows * x.cols);
+        if (std::isfinite(largest)) return x.rows;
     }
-    std::memcpy(&largest, &most, sizeof largest);
-    return i;
+    largest = 0;
+    for (std::int64_t i = 0; i < x.rows; ++i) {
+        const T most = kernels.largest_magnitude(x.row(i), x.cols);
+        if (!std::isfinite(most)) return i;
+        largest = std::max(largest, most);
+    }
+    return x.rows;
 }
 
 }  // namespace

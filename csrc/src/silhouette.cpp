@@ -71,28 +71,31 @@ double score_of(matrix_view<T> x, array_view<const std::int64_t> labels, metric 
 
 template <class T>
 void batch_of(const std::vector<matrix_view<T>>& xs, array_view<const std::int64_t> labels,
-              const std::vector<array_view<double>>& samples, metric how, const options& opt) {
-    if (xs.size() != samples.size())
-        throw std::invalid_argument(std::to_string(xs.size()) + " problems and room for " +
-                                    std::to_string(samples.size()));
+              const std::vector<array_view<double>>& samples, const std::vector<metric>& hows, const options& opt) {
+    const std::size_t metrics = hows.size();
+    if (xs.size() * metrics != samples.size())
+        throw std::invalid_argument(std::to_string(xs.size()) + " problems under " + std::to_string(metrics) +
+                                    " metrics and room for " + std::to_string(samples.size()) + " results");
     check_precision(opt);
-    for (std::size_t i = 0; i < xs.size(); ++i) check_lengths(xs[i].rows, xs[i].cols, labels.size, samples[i].size);
+    for (std::size_t i = 0; i < samples.size(); ++i)
+        check_lengths(xs[i / metrics].rows, xs[i / metrics].cols, labels.size, samples[i].size);
     const partition p = partition_by_class(labels);
     const int threads = resolve_threads(opt.threads);
     options within;  // a problem of its own: neither threads nor progress
     within.precision = opt.precision;
     std::vector<std::size_t> small;
-    for (std::size_t i = 0; i < xs.size(); ++i) {
-        const double n = static_cast<double>(xs[i].rows);
-        if (n * n * static_cast<double>(xs[i].cols) < small_problem)
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+        const matrix_view<T>& x = xs[i / metrics];
+        const double n = static_cast<double>(x.rows);
+        if (n * n * static_cast<double>(x.cols) < small_problem)
             small.push_back(i);
         else
-            solve(xs[i], p, samples[i], how, threads, opt);
+            solve(x, p, samples[i], hows[i % metrics], threads, opt);
     }
     parallel_for(static_cast<std::int64_t>(small.size()), threads, static_cast<std::int64_t>(small.size()), opt,
                  [&](std::int64_t index, int worker, progress_meter& meter) {
                      const std::size_t i = small[static_cast<std::size_t>(index)];
-                     solve(xs[i], p, samples[i], how, 1, within);
+                     solve(xs[i / metrics], p, samples[i], hows[i % metrics], 1, within);
                      meter.advance(1, worker);
                  });
 }
@@ -118,13 +121,15 @@ double silhouette_score(matrix_view<double> x, array_view<const std::int64_t> la
 }
 
 void silhouette_batch(const std::vector<matrix_view<float>>& xs, array_view<const std::int64_t> labels,
-                      const std::vector<array_view<double>>& samples, metric how, const options& opt) {
-    batch_of(xs, labels, samples, how, opt);
+                      const std::vector<array_view<double>>& samples, const std::vector<metric>& hows,
+                      const options& opt) {
+    batch_of(xs, labels, samples, hows, opt);
 }
 
 void silhouette_batch(const std::vector<matrix_view<double>>& xs, array_view<const std::int64_t> labels,
-                      const std::vector<array_view<double>>& samples, metric how, const options& opt) {
-    batch_of(xs, labels, samples, how, opt);
+                      const std::vector<array_view<double>>& samples, const std::vector<metric>& hows,
+                      const options& opt) {
+    batch_of(xs, labels, samples, hows, opt);
 }
 
 }  // namespace zoorank

@@ -30,7 +30,7 @@ def silhouette_samples(
 def silhouette_batch(
     Xs: Sequence[npt.NDArray[Any]],
     labels: npt.NDArray[np.int64],
-    metric: str,
+    metrics: Sequence[str],
     threads: int,
     precision: str = ...,
 ) -> list[npt.NDArray[np.float64]]: ...

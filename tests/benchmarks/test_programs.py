@@ -1,11 +1,15 @@
 """The programs of benchmarks/ work and tell right from wrong. Never a time."""
 
 import csv
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.reference import silhouettes as reference
+
+import zoorank
 
 pytest.importorskip("sklearn", reason="the benchmarks need scikit-learn")
 
@@ -22,6 +26,7 @@ def test_exact_engine_writes_a_row_for_each_case(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(exact_engine, "GEMM_ROWS", 16)
     monkeypatch.setattr(exact_engine, "gemm", lambda *_: lambda: None)
+    monkeypatch.setattr(exact_engine, "OPENBLAS_NAMES", {})
     assert exact_engine.main(["--quick", "--rounds", "1", "--out", str(tmp_path)]) == 0
     (table,) = tmp_path.glob("*/exact_engine.csv")
     rows = list(csv.DictReader(table.read_text().splitlines()))
@@ -39,10 +44,80 @@ def test_exact_engine_says_what_is_wrong(monkeypatch):
     import exact_engine
 
     monkeypatch.setattr(exact_engine, "gemm", lambda *_: lambda: None)
+    monkeypatch.setattr(exact_engine, "OPENBLAS_NAMES", {})
     right = exact_engine.definition
     monkeypatch.setattr(exact_engine, "definition", lambda *given: right(*given) + 1e-5)
     verdict = exact_engine.main(["--quick", "--rounds", "1"])
     assert verdict == "4 of 4 are wrong: no time of them counts"
+
+
+def test_exact_engine_measures_again_where_blas_knows_better(monkeypatch, capsys):
+    import exact_engine
+
+    seen = []
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "")  # restored afterwards
+    monkeypatch.setattr(exact_engine, "compare_all", lambda *_: [{"metric": "cosine", "error": 0}])
+    monkeypatch.setattr(
+        exact_engine,
+        "in_own_process",
+        lambda work, *given: seen.append(os.environ["OPENBLAS_CORETYPE"]) or work(*given),
+    )
+    machine = replace(exact_engine.this_machine(), blas="openblas 0.3 Haswell")
+    for instruction_set in ("avx512", "avx2", "baseline"):
+        here = replace(machine, instruction_set=instruction_set)
+        monkeypatch.setattr(exact_engine, "this_machine", lambda here=here: here)
+        assert exact_engine.main(["--quick"]) == 0
+    assert seen == ["SkylakeX"]
+    assert capsys.readouterr().out.count("cosine") == 4
+
+
+def test_accuracy_goes_through_every_kind_and_tells_a_wrong_answer(tmp_path, monkeypatch):
+    import accuracy
+
+    only = zoorank.build_info()["instruction_set"]
+    monkeypatch.setenv("ZOORANK_ISA", only)
+    info = {"supported_instruction_sets": [only], "instruction_set": only}
+    monkeypatch.setattr(accuracy.zoorank, "build_info", lambda: info)
+    monkeypatch.setattr(accuracy, "in_own_process", lambda work, *given: work(*given))
+    assert accuracy.main(["--quick", "--out", str(tmp_path)]) == 0
+    (table,) = tmp_path.glob("*/accuracy.csv")
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert {row["kind"] for row in rows} == set(accuracy.KINDS)
+    right = zoorank.silhouette_samples
+    monkeypatch.setattr(
+        accuracy.zoorank,
+        "silhouette_samples",
+        lambda *given, **options: right(*given, **options) + 1e-5 * (options["n_threads"] == 1),
+    )
+    assert accuracy.main(["--quick"]) == f"{len(rows)} of {len(rows)} are wrong"
+
+
+def test_batch_checks_every_problem(tmp_path, monkeypatch):
+    import batch
+
+    assert batch.main(["--quick", "--rounds", "1", "--out", str(tmp_path)]) == 0
+    (table,) = tmp_path.glob("*/batch.csv")
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert {(row["metric"], row["threads"]) for row in rows} == {
+        (metric, threads)
+        for metric in ("euclidean", "cosine", "euclidean+cosine")
+        for threads in ("1", "2")
+    }
+    right = batch.definition
+    monkeypatch.setattr(batch, "definition", lambda *given: right(*given) + 1e-5)
+    assert batch.main(["--quick", "--rounds", "1"]).startswith("4 of 6 are wrong")
+
+
+def test_threads_asks_for_the_same_bits(tmp_path, monkeypatch):
+    import threads
+
+    monkeypatch.setattr(threads, "SHAPES", threads.SHAPES[:1])
+    assert threads.main(["--quick", "--rounds", "1", "--out", str(tmp_path)]) == 0
+    (table,) = tmp_path.glob("*/threads.csv")
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert [row["competitors"] for row in rows] == ["0", "1"]
+    monkeypatch.setattr(threads.np, "array_equal", lambda *_: False)
+    assert threads.main(["--quick", "--rounds", "1"]) == "2 of 2 differ between one thread and two"
 
 
 def test_memory_is_held_against_what_is_allowed(tmp_path, monkeypatch):

@@ -90,6 +90,17 @@ TEST_CASE("a batch gives what its problems give one by one") {
     CHECK(b == samples_of(second, metric::euclidean, 1));
 }
 
+TEST_CASE("a batch takes several metrics, and room for each") {
+    problem<double> p(90, 7, 4, 7);
+    std::vector<double> a(90), b(90);
+    const std::vector<array_view<double>> room{a, b};
+    zoorank::silhouette_batch(std::vector{p.view()}, p.labels, room, {metric::cosine, metric::manhattan});
+    CHECK(a == samples_of(p, metric::cosine, 1));
+    CHECK(b == samples_of(p, metric::manhattan, 1));
+    CHECK_THROWS(std::invalid_argument, "room for 2 results",
+                 zoorank::silhouette_batch(std::vector{p.view()}, p.labels, room, {metric::cosine}));
+}
+
 TEST_CASE("bad input is named") {
     problem<double> p(20, 3, 2, 9);
     std::vector<double> samples(20);

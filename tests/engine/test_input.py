@@ -109,6 +109,18 @@ def test_contiguous_floats_and_row_slices_are_not_copied(dtype):
     assert as_matrix(torch.from_numpy(values)).ctypes.data == values.ctypes.data
 
 
+@pytest.mark.parametrize("bad", [np.nan, -np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("stride", [37, 50])
+def test_a_value_that_is_not_finite_is_found_wherever_it_stands(dtype, bad, stride):
+    values = np.zeros((6, stride), dtype)[:, :37]
+    for column in range(values.shape[1]):
+        values[4, column] = bad
+        with pytest.raises(ValueError, match="the first bad row is 4"):
+            zoorank.silhouette_samples(values, [0, 0, 0, 1, 1, 1])
+        values[4, column] = 0
+
+
 def test_read_only_input_is_taken_and_left_alone():
     values = X.copy()
     values.flags.writeable = False

@@ -30,13 +30,14 @@ ZOORANK_API double silhouette_score(matrix_view<float> x, array_view<const std::
 ZOORANK_API double silhouette_score(matrix_view<double> x, array_view<const std::int64_t> labels,
                                     metric how = metric::euclidean, const options& opt = {});
 
-/// silhouette_samples for several encodings of the same rows; threads are spread over the problems when these are
-/// small. `samples[p]` has room for one value a row of `xs[p]`.
+/// silhouette_samples for several encodings of the same rows, under each of several metrics; threads are spread over
+/// the problems when these are small. Those of `xs[p]` under `hows[m]` go to `samples[p * hows.size() + m]`, which has
+/// room for one value a row.
 ZOORANK_API void silhouette_batch(const std::vector<matrix_view<float>>& xs, array_view<const std::int64_t> labels,
-                                  const std::vector<array_view<double>>& samples, metric how = metric::euclidean,
-                                  const options& opt = {});
+                                  const std::vector<array_view<double>>& samples,
+                                  const std::vector<metric>& hows = {metric::euclidean}, const options& opt = {});
 ZOORANK_API void silhouette_batch(const std::vector<matrix_view<double>>& xs, array_view<const std::int64_t> labels,
-                                  const std::vector<array_view<double>>& samples, metric how = metric::euclidean,
-                                  const options& opt = {});
+                                  const std::vector<array_view<double>>& samples,
+                                  const std::vector<metric>& hows = {metric::euclidean}, const options& opt = {});
 
 }  // namespace zoorank

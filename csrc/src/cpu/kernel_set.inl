@@ -4,6 +4,7 @@
 #include "cpu/pack.inl"
 #include "cpu/peak.inl"
 #include "cpu/product.inl"
+#include "cpu/rows.inl"
 #include "cpu/store.inl"
 #include "cpu/sums.inl"
 #include "cpu/sweep.inl"
@@ -20,6 +21,9 @@ constexpr kernel_set<T> make_kernel_set() {
             &store_block<T, sqeuclidean<T>>,
             &store_block<T, manhattan<T>>,
             &sweep<T>,
+            &load_row<T>,
+            &squared_distance<T>,
+            &largest_magnitude<T>,
             &multiply_adds<T>,
             2 * peak_chains * simd<T>::width};
 }

@@ -84,6 +84,17 @@ struct sweep_args {
     std::int64_t sums_stride;
 };
 
+/// A row, scaled and centred, or brought to length 1.
+template <class T>
+struct row_args {
+    const T* x;
+    std::int64_t count;
+    T scale;           ///< a power of two
+    const T* centre;   ///< subtracted from the scaled row; null for none
+    bool unit_length;  ///< of a row without a centre; zeros stay
+    double* z;         ///< where it goes
+};
+
 /// How one instruction set computes in one type. A null pointer: not what the set is for.
 template <class T>
 struct kernel_set {
@@ -97,6 +108,9 @@ struct kernel_set {
     void (*store_sqeuclidean)(const store_args<T>&);
     void (*store_manhattan)(const store_args<T>&);
     void (*sweep)(const sweep_args<T>&);
+    bool (*load_row)(const row_args<T>&);  ///< false: a row of zeros, which has no unit length
+    double (*squared_distance)(const T* x, const T* y, std::int64_t count);
+    T (*largest_magnitude)(const T* x, std::int64_t count);  ///< not finite where any of them is not
     /// `steps` rounds of independent multiply-adds, flops_per_step each; what comes out has no meaning but to be used.
     T (*multiply_adds)(std::int64_t steps, T factor, T addend);
     std::int64_t flops_per_step;

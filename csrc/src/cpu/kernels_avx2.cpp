@@ -30,6 +30,7 @@ struct simd<double> {
     using vec = double __attribute__((vector_size(32)));
     using index = std::int64_t __attribute__((vector_size(32)));
     static constexpr int width = 4, tile_rows = 4, tile_vectors = 3;
+    static vec widened(const float* p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
     static vec sqrt(vec x) { return _mm256_sqrt_pd(x); }
     static vec max(vec a, vec b) { return _mm256_max_pd(a, b); }
     static vec min(vec a, vec b) { return _mm256_min_pd(a, b); }

@@ -27,6 +27,7 @@ struct simd<double> {
     using vec = double __attribute__((vector_size(64)));
     using index = std::int64_t __attribute__((vector_size(64)));
     static constexpr int width = 8, tile_rows = 8, tile_vectors = 3;
+    static vec widened(const float* p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
     static vec sqrt(vec x) { return _mm512_sqrt_pd(x); }
     static vec max(vec a, vec b) { return _mm512_max_pd(a, b); }
     static vec min(vec a, vec b) { return _mm512_min_pd(a, b); }

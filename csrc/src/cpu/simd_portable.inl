@@ -40,6 +40,7 @@ struct simd<double> : lane_by_lane<double2, double, 2> {
     using vec = double2;
     using index = std::int64_t __attribute__((vector_size(16)));
     static constexpr int tile_rows = 2, tile_vectors = 3;
+    static vec widened(const float* p) { return vec{p[0], p[1]}; }
     static vec sqrt(vec x) {
         for (int i = 0; i < width; ++i) x[i] = ::sqrt(x[i]);
         return x;

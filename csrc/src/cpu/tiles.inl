@@ -214,16 +214,15 @@ inline float multiply_add_tiles(std::int64_t steps, float factor, float addend) 
 }
 
 constexpr kernel_set<float> make_tile_set() {
-    return {tile_side,
-            256,
-            &packed_tile_row,
-            &pack_tiles,
-            &sum_tile_block<of_tiles<euclidean<float>>>,
-            nullptr,
-            &store_tile_block<of_tiles<euclidean<float>>>,
-            &store_tile_block<of_tiles<sqeuclidean<float>>>,
-            nullptr,
-            nullptr,
-            &multiply_add_tiles,
-            2 * tile_side * tile_side * step_features};
+    kernel_set<float> set{};
+    set.panel = tile_side;
+    set.block_rows = 256;
+    set.packed_row = &packed_tile_row;
+    set.pack = &pack_tiles;
+    set.sum_euclidean = &sum_tile_block<of_tiles<euclidean<float>>>;
+    set.store_euclidean = &store_tile_block<of_tiles<euclidean<float>>>;
+    set.store_sqeuclidean = &store_tile_block<of_tiles<sqeuclidean<float>>>;
+    set.multiply_adds = &multiply_add_tiles;
+    set.flops_per_step = 2 * tile_side * tile_side * step_features;
+    return set;
 }

@@ -1,5 +1,6 @@
 """Numbers in, numbers out: silhouettes and distances, computed by the C++ library."""
 
+from zoorank.engine.batch import silhouette_batch
 from zoorank.engine.distances import pairwise_distances
 from zoorank.engine.info import BuildInfo, build_info
 from zoorank.engine.neighbors import nearest_neighbors
@@ -7,7 +8,6 @@ from zoorank.engine.result import SilhouetteResult
 from zoorank.engine.silhouette import (
     METRICS,
     silhouette,
-    silhouette_batch,
     silhouette_samples,
     silhouette_score,
 )

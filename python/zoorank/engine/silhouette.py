@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,6 @@ __all__ = [
     "METRICS",
     "SilhouetteResult",
     "silhouette",
-    "silhouette_batch",
     "silhouette_samples",
     "silhouette_score",
 ]
@@ -299,64 +298,6 @@ def silhouette(
         per_class_half_width=found.per_class_half_width,
         sample_error=found.sample_error,
     )
-
-
-def silhouette_batch(
-    Xs: Iterable[npt.ArrayLike],
-    labels: npt.ArrayLike,
-    *,
-    metric: str = "euclidean",
-    n_threads: int | None = None,
-) -> list[SilhouetteResult]:
-    """Mean silhouette coefficients of many encodings of the same samples.
-
-    One call is faster than a loop: labels are prepared once, and problems too
-    small to occupy all threads are computed side by side.
-
-    Parameters
-    ----------
-    Xs : iterable of array_like of shape (n, d_i)
-        Encodings of the same n samples; widths may differ.
-    labels, metric, n_threads
-        As for :func:`silhouette_samples`.
-
-    Returns
-    -------
-    list of SilhouetteResult
-        In the order of `Xs`; each equals that of :func:`silhouette` bit for bit.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As for :func:`silhouette_samples`.
-
-    Examples
-    --------
-    >>> import zoorank
-    >>> encodings = [[[0.0], [1.0], [10.0], [12.0]], [[0.0], [5.0], [1.0], [6.0]]]
-    >>> [round(r.score, 3) for r in zoorank.silhouette_batch(encodings, [0, 0, 1, 1])]
-    [0.856, -0.4]
-    """
-    check_choice(metric, METRICS, "metric")
-    threads = check_threads(n_threads)
-    Xs = list(Xs)
-    if any(uses_cuda("auto", X, metric) for X in Xs):
-        return [silhouette(X, labels, metric=metric, method="exact") for X in Xs]
-    matrices = [as_matrix(X, f"Xs[{i}]") for i, X in enumerate(Xs)]
-    if not matrices:
-        return []
-    for i, matrix in enumerate(matrices):
-        if len(matrix) != len(matrices[0]):
-            raise ValueError(f"Xs[{i}] has {len(matrix)} rows and Xs[0] has {len(matrices[0])}")
-    classes, codes = number_classes(labels, len(matrices[0]))
-    begin = time.perf_counter()
-    samples: dict[int, npt.NDArray[np.float64]] = {}
-    for dtype in {matrix.dtype for matrix in matrices}:
-        members = [i for i, matrix in enumerate(matrices) if matrix.dtype == dtype]
-        scored = _core.silhouette_batch([matrices[i] for i in members], codes, metric, threads)
-        samples.update(zip(members, scored, strict=True))
-    seconds = (time.perf_counter() - begin) / len(matrices)
-    return [exact_result(samples[i], classes, codes, metric, seconds) for i in range(len(matrices))]
 
 
 def _rows_of(X: Any) -> MemoryRows | StreamedRows:
