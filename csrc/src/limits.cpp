@@ -58,7 +58,8 @@ std::vector<arithmetic_rate> arithmetic_rates(int threads) {
     threads = resolve_threads(threads);
     std::vector<arithmetic_rate> rates;
     for (const cpu::kernel_table* set : cpu::supported_kernels())
-        rates.push_back({set->name, multiply_add_rate(set->f32, threads), multiply_add_rate(set->f64, threads)});
+        rates.push_back({set->name, multiply_add_rate(set->f32, threads), multiply_add_rate(set->f64, threads),
+                         set->bf16x3.multiply_adds ? multiply_add_rate(set->bf16x3, threads) : 0});
     return rates;
 }
 

@@ -23,6 +23,14 @@ constexpr double largest_error = 1e-6;
 // The rounding errors of fewer features do not cancel, and tiles would be padded.
 constexpr std::int64_t fewest_features = 32;
 
+// The algorithm is proven over an emulation of the tile instructions, but these themselves have been executed nowhere:
+// until they have, they must be asked for by name.
+#if defined(ZOORANK_EMULATE_AMX)
+constexpr bool tiles_are_proven = true;
+#else
+constexpr bool tiles_are_proven = false;
+#endif
+
 // As tiles.inl has it.
 constexpr double cancellation_share = 1.0 / 8;
 
@@ -54,8 +62,7 @@ float_precision parse_float_precision(const std::string& name) {
 void check_precision(const options& opt) {
     if (opt.precision == float_precision::bf16x3 && !cpu::active_kernels().bf16x3.pack)
         throw std::invalid_argument("precision 'bf16x3' needs the instruction set amx; in use is " +
-                                    std::string(cpu::active_kernels().name) +
-                                    ": use 'auto', which takes bf16x3 where it can, or 'float32'");
+                                    std::string(cpu::active_kernels().name) + ": use 'auto' or 'float32'");
 }
 
 bool bf16x3_suffices(matrix_view<float> x, const std::int64_t* order, std::int64_t count) {
@@ -90,7 +97,8 @@ const cpu::kernel_set<T>& kernels_for_pairs(matrix_view<T> x, const partition& p
         const cpu::kernel_table& table = cpu::active_kernels();
         const bool possible =
             how == metric::euclidean && opt.precision != float_precision::float32 && table.bf16x3.pack;
-        if (possible && (opt.precision == float_precision::bf16x3 || bf16x3_suffices(x, p.order.data(), p.rows())))
+        if (possible && (opt.precision == float_precision::bf16x3 ||
+                         (tiles_are_proven && bf16x3_suffices(x, p.order.data(), p.rows()))))
             return table.bf16x3;
     }
     return cpu::active_set<T>();

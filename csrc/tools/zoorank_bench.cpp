@@ -170,7 +170,7 @@ double median_seconds(const std::function<void()>& work) {
 }
 
 struct limits {
-    double f32, f64, read;
+    double f32, f64, bf16x3, read;
 };
 
 // The least time of the quickest way: class means in double for squared Euclidean and cosine, each pair once for the
@@ -178,7 +178,8 @@ struct limits {
 double bound_seconds(double n, double d, double classes, metric how, bool is_float, double& flops, const limits& best) {
     const bool means = how == metric::cosine || how == metric::sqeuclidean;
     flops = means ? 2 * n * classes * d : n * n * d;
-    const double rate = is_float && !means ? best.f32 : best.f64;
+    const double floats = how == metric::euclidean && best.bf16x3 > 0 ? best.bf16x3 : best.f32;
+    const double rate = is_float && !means ? floats : best.f64;
     double seconds = flops / rate;
     // Pairs without multiply-adds, or features sorted: a multiply-add and an addition for each class.
     if (how == metric::manhattan) seconds = std::min(2 * seconds, 4 * n * classes * d / best.f64);
@@ -214,7 +215,7 @@ bool measure(const arguments& chosen, std::int64_t d, std::int64_t classes, metr
 
 int bench(const arguments& chosen) {
     const zoorank::build_info_t build = zoorank::build_info();
-    limits best{std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::quiet_NaN(),
+    limits best{std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::quiet_NaN(), 0,
                 zoorank::read_rate(chosen.threads)};
     const char* const comment = chosen.csv ? "# " : "";
     std::printf("%szoorank %s, %s, %s, threads: %d\n", comment, build.version.c_str(), build.compiler.c_str(),
@@ -222,9 +223,13 @@ int bench(const arguments& chosen) {
     for (const zoorank::arithmetic_rate& rate : zoorank::arithmetic_rates(chosen.threads)) {
         std::printf("%smultiply-adds, %s: %.1f GFLOP/s in float, %.1f in double\n", comment,
                     rate.instruction_set.c_str(), rate.f32 / 1e9, rate.f64 / 1e9);
+        if (rate.bf16x3 > 0)
+            std::printf("%sproducts as bf16x3, %s: %.1f GFLOP/s in float\n", comment, rate.instruction_set.c_str(),
+                        rate.bf16x3 / 1e9);
         if (rate.instruction_set == build.instruction_set) {
             best.f32 = rate.f32;
             best.f64 = rate.f64;
+            best.bf16x3 = rate.bf16x3;
         }
     }
     std::printf("%smemory: %.1f GB/s read\n", comment, best.read / 1e9);

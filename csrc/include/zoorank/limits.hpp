@@ -11,6 +11,7 @@ namespace zoorank {
 struct arithmetic_rate {
     std::string instruction_set;
     double f32, f64;  ///< flop/s of independent multiply-adds, two flops each
+    double bf16x3;    ///< of floats on the matrix unit, three products of bf16 for one; 0 without such a unit
 };
 
 /// The rate of every instruction set that could be in use here, best set first; the fastest of several short runs.

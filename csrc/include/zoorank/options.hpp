@@ -11,8 +11,8 @@ namespace zoorank {
 /// How Euclidean distances between float rows are computed; nothing else is concerned.
 ///
 /// bf16x3: each value as a sum of two bf16, three products of these for one, on the matrix unit of processors with AMX.
-/// Rows keep 17 bits. float32: never that. automatic: bf16x3 for silhouettes where the processor can and a sample of
-/// the data shows that it keeps |error in s| under 5e-6; float32 for single distances, whose errors no mean evens out.
+/// Rows keep 17 bits. float32: never that. automatic: float32, until
+/// bf16x3 has run on a processor (docs/amx.md).
 enum class float_precision { automatic, float32, bf16x3 };
 
 /// Every one, in the order of the enumeration.

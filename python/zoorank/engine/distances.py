@@ -35,7 +35,7 @@ def pairwise_distances(
         The cosine distance to a row of zeros is 1. ``precomputed`` hands `X` back.
     precision : {"auto", "float32", "bf16x3"}
         As for :func:`silhouette`, and for ``sqeuclidean`` and ``cosine`` too; but
-        ``"auto"`` is float32, since no mean evens out the error of a single distance.
+        no mean evens out the error of a single distance.
     n_threads : int, optional
         As for :func:`silhouette_samples`.
 

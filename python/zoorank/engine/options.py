@@ -38,7 +38,7 @@ def check_precision(precision: object) -> str:
     if chosen == "bf16x3" and in_use != "amx":
         raise ValueError(
             f"precision 'bf16x3' needs the instruction set amx; in use is {in_use}: "
-            "use 'auto', which takes bf16x3 where it can, or 'float32'"
+            "use 'auto' or 'float32'"
         )
     return chosen
 

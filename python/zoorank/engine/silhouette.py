@@ -202,8 +202,7 @@ def silhouette(
         else is concerned. ``"bf16x3"`` takes each value as a sum of two bf16, 17 bits in
         all, and multiplies on the matrix unit of processors with AMX; s is within 5e-6 of
         the float64 answer unless the rounding errors of the features conspire. ``"auto"``
-        does so where a sample of the rows shows that they do not, and computes in float32
-        elsewhere.
+        is float32 until that has run on such a processor.
     progress : callable, optional
         Called about twenty times a second with the fraction done, which never falls,
         and with 1.0 at the end. An exception that it raises ends the call.

@@ -64,16 +64,19 @@ class Work:
         That the arithmetic is done in, which is not always that of the input.
     multiply_adds : bool
         False where an instruction does one flop and not two.
+    bf16x3 : bool
+        Whether the matrix unit of an instruction set may do it.
     """
 
     flops: float
     bytes: float
     dtype: str
     multiply_adds: bool = True
+    bf16x3: bool = False
 
     def seconds(self, limits: Limits) -> float | None:
         """The napkin's time: arithmetic at its peak or memory at its peak, whichever is longer."""
-        peak = limits.flops(self.dtype)
+        peak = limits.flops(self.dtype, bf16x3=self.bf16x3)
         if peak is None:
             return None
         rate = peak if self.multiply_adds else peak / 2
@@ -223,7 +226,8 @@ def ways(case: Case) -> tuple[Work, ...]:
     read = n * d * size
     if case.metric in ("cosine", "sqeuclidean"):  # every sample with every class's mean, in double
         return (Work(2 * n * case.classes * d, read, "float64"),)
-    pairs = Work(n * n * d, read, case.dtype, fused)
+    tiles = case.metric == "euclidean" and case.dtype == "float32"
+    pairs = Work(n * n * d, read, case.dtype, fused, tiles)
     if fused:
         return (pairs,)
     # Along sorted features: a multiply-add and an addition, which takes as long, for each class.
