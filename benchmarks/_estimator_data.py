@@ -97,6 +97,26 @@ def many(n: int, d: int, classes: int, noise: float = 1.0, seed: int = 0) -> Dat
     return X, y
 
 
+def long_tailed(n: int, d: int, classes: int, seed: int = 1) -> Data:
+    """`n` float32 rows: classes in groups, of rows with long tails, in scales of their own."""
+    rng = np.random.default_rng(seed)
+    groups = max(2, classes // 50)
+    group = rng.integers(0, groups, classes)
+    centres = rng.standard_normal((groups, d), np.float32)[group]
+    centres += 0.6 * rng.standard_normal((classes, d), np.float32)
+    scales = np.exp(rng.normal(0, 0.5, (groups, d))).astype(np.float32)
+    y = rng.permutation(np.resize(np.arange(classes), n))
+    X = np.empty((n, d), np.float32)
+    for i in range(0, n, 50_000):
+        own = y[i : i + 50_000]
+        # Student's t with five degrees of freedom in each direction.
+        tail = np.sqrt(5 / rng.chisquare(5, len(own))).astype(np.float32)
+        X[i : i + 50_000] = rng.standard_normal((len(own), d), np.float32) * tail[:, None]
+        X[i : i + 50_000] *= 0.5 * scales[group[own]]
+        X[i : i + 50_000] += centres[own]
+    return X, y
+
+
 def _images(name: str, images: np.ndarray, labels: np.ndarray) -> Data:
     from zoorank.zoo import EncodingStore, encode_source, load_target, load_zoo
 

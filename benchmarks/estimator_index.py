@@ -50,9 +50,10 @@ def compare_indices(classes):
     queries = points.copy()
     queries[:, -1] = 0
     k = cost.classes_compared(classes) + 1
+    cells = neighbors.class_cells(max(classes, neighbors.FLAT_CLASSES + 1))
     ways = {
-        "flat": lambda: neighbors._search(faiss, points, queries, k, False, 0),
-        "inverted file": lambda: neighbors._search(faiss, points, queries, k, True, 0),
+        "flat": lambda: neighbors.search(faiss, points, queries, k, None, 0),
+        "inverted file": lambda: neighbors.search(faiss, points, queries, k, cells, 0),
         "hnsw": lambda: hnsw(faiss, points, queries, k),
         "no FAISS": lambda: neighbors._brute_force(queries, points, k, "sqeuclidean", 0),
     }

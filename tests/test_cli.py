@@ -15,6 +15,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the zoo needs torch: pip install 'zoorank[zoo]'")
 pytest.importorskip("typer", reason="the command line needs typer: pip install 'zoorank[cli]'")
 
+from tests.selection.race_zoo import race_zoo  # noqa: E402
 from tests.selection.tiny_zoo import tiny_zoo  # noqa: E402
 
 from zoorank.cli import main  # noqa: E402
@@ -77,6 +78,23 @@ def test_rank_with_every_option(zoo, call):
     assert (ranking.key, ranking.target.n_samples) == ("euclidean", 30)
     assert list(zoo.folder.joinpath("s").glob("*.npy"))
     assert max(size for _, size in zoo.passes()) == 7
+
+
+def test_rank_races(tmp_path, zoo, call):
+    race_zoo(tmp_path / "race", {"good": ("Keep", 3, 0.2), "bad": ("Keep", 0, 1.0)})
+    os.chdir(tmp_path / "race")
+    line = "rank zoo.toml --allow-code code --race --confidence 0.9 --first-rows 80"
+    code, out, error = call(f"{line} --random-state 3")
+    assert code == 0
+    assert "Race at 90% confidence: 2 sources on 80 samples, 1 on 640; 56%" in " ".join(out.split())
+    assert "Decided by MSC euclidean" in out
+    assert "round 2 of 2: 1 source on 640 samples" in error
+    code, out, _ = call(f"{line} --random-state 3 --json --quiet")
+    ranking = Ranking.from_json(out)
+    assert [(row.model, row.left_in_round) for row in ranking if row.rank] == [
+        ("good", None),
+        ("bad", 1),
+    ]
 
 
 def test_rank_goes_on_when_a_source_fails_and_fails_when_all_do(tmp_path, zoo, call):
@@ -186,10 +204,14 @@ class TestMistakes:
             ("rank zoo.toml --metrik cosine", 2, "No such option: --metrik"),
             ("rank zoo.toml --batch-size many", 2, "--batch-size"),
             ("rank zoo.toml --batch-size 0", 2, "--batch-size"),
-            ("rank zoo.toml --metric cosin", 2, "did you mean 'cosine'? Allowed: cosine, eucl"),
-            ("rank zoo.toml --score msc", 2, "unknown score 'msc'. Allowed: silhouette"),
+            ("rank zoo.toml --metric cosin", 2, "did you mean 'cosine'? allowed: cosine, eucl"),
+            ("rank zoo.toml --score msc", 2, "unknown score 'msc'; allowed: silhouette"),
             ("rank zoo.toml --cuts penultimat", 2, "did you mean 'penultimate'"),
             ("rank zoo.toml --device cpi", 2, "unknown device 'cpi'; did you mean 'cpu'"),
+            ("rank zoo.toml --race --score logme", 2, "score 'logme' cannot race, for its value"),
+            ("rank zoo.toml --race --confidence 2", 2, "confidence must lie between 0 and 1"),
+            ("rank zoo.toml --race --first-rows 5", 2, "first_rows is 5; at least 6 are needed"),
+            ("rank zoo.toml --confidence 0.9", 2, "confidence is an option of a race, and no"),
             ("rank absent.toml", 2, "absent.toml"),
             ("rank zoo.toml --data absent.npz", 1, "absent.npz"),
             ("rank zoo.toml --data sklearn:digit", 1, "did you mean"),

@@ -3,308 +3,307 @@
 from __future__ import annotations
 
 import csv
-import itertools
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from findings import INTRO, findings
+from board import Study
+from crossfit import Crossfit, crossfit
+from findings import findings, introduction
+from measure import CUTS
+from picks import (
+    COMBINED,
+    CONSENSUS,
+    IDS,
+    PARTS,
+    PROBE,
+    SINGLE,
+    first,
+    label,
+    points,
+)
+from pictures import regret_picture
+from second import Second
 
-from zoorank.scores import TABLE
-from zoorank.selection.board import Candidates, read_board
-from zoorank.selection.consensus import Consensus, shares_beaten
-from zoorank.selection.evaluate import Evaluation, evaluate_board
-from zoorank.selection.guidance import EVIDENCE, regime
-from zoorank.selection.verification import MARGIN, first_within_noise
+from zoorank.selection.evaluate import BASELINES, RANDOM, SIZE, STATIC, Difference, paired
+from zoorank.selection.guidance import EVIDENCE
 
-LABELS = {score.key: score.label for score in TABLE}
-PARTS = [part.key for part in Consensus.default().parts]
-SHRUNK = ["euclidean", "logme", "regularised_hscore", "knn"]
-# What a consensus may be made of: cheap, and of different kinds.
-CHEAP = ["cosine", "euclidean", "logme", "regularised_hscore", "hscore", "knn", "transrate", "parc"]
-VERIFIED = 5
-PROBE = "probe"
-PROBE_ALL = "linear probe of every candidate"
+RESULTS = Path(__file__).parents[1] / "results"
+
+Cells = Callable[[str], Iterable[str]]
 
 
-def write_tables(measurements: Path, page: Path) -> Path:
-    """Write the page and the evidence; return the page."""
-    study = Study.read(measurements)
-    tuning, reporting = study.halves()
-    names = {
-        "probe": PROBE_ALL,
-        "verify": VERIFY,
-        "others": [SHRUNK_NAME, *MARGINS.values()],
-        "best": label,
-    }
-    whole, other = evaluate_board(study.board), evaluate_board(reporting)
+def write_tables(folder: Path, page: Path) -> Path:
+    """Write the page with its picture, and the evidence; return the page."""
+    study = Study.read(folder)
+    second = Second.of(study)
+    chosen = crossfit(study.board, [study.sizes[each.target][0] for each in study.board])
+    regret_picture(study, second, page.with_name("ucr-study-regret.svg"))
     sections = [
-        INTRO,
-        study.facts(),
-        findings(whole, other, names, study.cost_of_verifying()),
-        section("All targets", whole),
-        tuned(tuning, reporting),
-        section("The reporting half", other),
-        study.by_cut(),
-        study.by_regime(),
-        study.costs(),
+        introduction(study, second),
+        findings(study, second, chosen),
+        by_head(study),
+        beside_heads(study, chosen),
+        in_sample(second),
+        by_cut(study),
+        by_kind(study),
+        costs(study),
     ]
     page.parent.mkdir(exist_ok=True)
     page.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
-    EVIDENCE.write_text(json.dumps(study.evidence(), indent=2) + "\n", encoding="utf-8")
+    EVIDENCE.write_text(json.dumps(evidence(study), indent=2) + "\n", encoding="utf-8")
     return page
 
 
-@dataclass(frozen=True)
-class Study:
-    """All measurements, as candidates of each target."""
-
-    rows: Sequence[dict[str, str]]
-    board: Sequence[Candidates]
-
-    @classmethod
-    def read(cls, measurements: Path) -> Study:
-        """Read measurements.csv and add the selectors that combine scores."""
-        with measurements.open(encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
-        keys = [key for key in LABELS if key in rows[0]]
-        board = read_board(measurements, measurements, columns=[*keys, "parameters"])
-        sizes = {row["target"]: int(row["n"]) for row in rows}
-        return cls(rows, [selected(target, sizes[target.target]) for target in board])
-
-    def halves(self) -> tuple[list[Candidates], list[Candidates]]:
-        """Every other target in the order of the alphabet: to tune on, and to report on."""
-        return list(self.board[0::2]), list(self.board[1::2])
-
-    def of(self, target: str) -> list[dict[str, str]]:
-        """Rows of one target."""
-        return [row for row in self.rows if row["target"] == target]
-
-    def kind(self, target: Candidates) -> str:
-        """Regime of a target."""
-        first = self.of(target.target)[0]
-        return regime(int(first["n"]), int(first["K"]))
-
-    def facts(self) -> str:
-        """What was measured."""
-        n = [int(self.of(target.target)[0]["n"]) for target in self.board]
-        k = [int(self.of(target.target)[0]["K"]) for target in self.board]
-        return (
-            f"Measured: {len(self.board)} targets with {min(n)} to {max(n)} samples of TRAIN "
-            f"(median {np.median(n):.0f}) in {min(k)} to {max(k)} classes, "
-            f"{len(self.rows)} pairs of a target and a candidate."
-        )
-
-    def by_cut(self) -> str:
-        """Where to cut: accuracy by cut, and what ranking networks alone would lose."""
-        cuts = sorted({cut for target in self.board for _, cut in target.names})
-        lines = ["## Where to cut", "", "| cut | mean accuracy | holds the best candidate of |"]
-        lines.append("|---|---|---|")
-        lacks = 0.0
-        for cut in cuts:
-            at = [target.truth[[each == cut for _, each in target.names]] for target in self.board]
-            best = sum(
-                here.max() == target.truth.max()
-                for here, target in zip(at, self.board, strict=True)
-            )
-            mean = np.mean([here.mean() for here in at])
-            lines.append(f"| {cut} | {mean:.3f} | {best} of {len(self.board)} targets |")
-            tops = [here.max() for here in at]
-            lacks = np.mean([target.truth.max() for target in self.board]) - np.mean(tops)
-        return "\n".join(
-            [
-                *lines,
-                "",
-                f"The best network cut at {cuts[-1]} alone lacks {100 * lacks:.1f} points.",
-            ]
-        )
-
-    def by_regime(self) -> str:
-        """Regret by the kind of target, which is what `rank` quotes."""
-        shown = ["euclidean", "cosine", "logme", "regularised_hscore", "knn", PROBE_ALL]
-        shown += ["consensus", VERIFY, "best static source", "random"]
-        kinds = sorted({self.kind(target) for target in self.board})
-        lines = ["## By kind of target: mean regret of the first pick, in points", ""]
-        lines += [f"| selector | {' | '.join(kinds)} |", "|---|" + "---|" * len(kinds)]
-        found = {kind: self.evaluated(kind) for kind in kinds}
-        for name in shown:
-            cells = [f"{points(found[kind], name):.1f}" for kind in kinds]
-            lines.append(f"| {label(name)} | {' | '.join(cells)} |")
-        counts = [str(len(found[kind].targets)) for kind in kinds]
-        lines.append(f"| *targets* | {' | '.join(counts)} |")
-        return "\n".join(lines)
-
-    def evaluated(self, kind: str) -> Evaluation:
-        """Evaluation over the targets of one regime."""
-        return evaluate_board([target for target in self.board if self.kind(target) == kind])
-
-    def costs(self) -> str:
-        """Processor time of each score, beside that of the probe of every candidate."""
-        spent = {
-            key: sum(float(row[f"{key}_seconds"]) for row in self.rows)
-            for key in LABELS
-            if f"{key}_seconds" in self.rows[0]
-        }
-        whole = spent[PROBE]
-        selector = sum(spent[key] for key in PARTS)
-        lines = ["## What it costs, without encoding", "", "| selector | seconds | share |"]
-        lines.append("|---|---|---|")
-        for key, seconds in sorted(spent.items(), key=lambda item: item[1]):
-            lines.append(f"| {label(key)} | {seconds:.1f} | {seconds / whole:.1%} |")
-        lines.append(f"| consensus | {selector:.1f} | {selector / whole:.1%} |")
-        share = self.cost_of_verifying()
-        lines.append(f"| {VERIFY} | {share * whole:.1f} | {share:.1%} |")
-        return "\n".join([*lines, "", "Share: of the linear probe of every candidate."])
-
-    def cost_of_verifying(self) -> float:
-        """Seconds of consensus and then of a few heads over those of all heads."""
-        selector = sum(float(row[f"{key}_seconds"]) for row in self.rows for key in PARTS)
-        heads = sum(self.head_cost(target) for target in self.board)
-        return (selector + heads) / sum(float(row[f"{PROBE}_seconds"]) for row in self.rows)
-
-    def head_cost(self, target: Candidates) -> float:
-        """Seconds that heads on the first few candidates took."""
-        first = np.argsort(-target.scores["consensus"], kind="stable")[:VERIFIED]
-        seconds = {
-            (row["network"], row["cut"]): float(row[f"{PROBE}_seconds"])
-            for row in self.of(target.target)
-        }
-        return sum(seconds[target.names[i]] for i in first)
-
-    def evidence(self) -> dict:
-        """What `rank` quotes, by regime."""
-        regimes = {}
-        for kind in sorted({self.kind(target) for target in self.board}):
-            found = self.evaluated(kind)
-            scores = {
-                name: {
-                    "label": label(name),
-                    "top1": round(found[name].measures["held@1"].mean, 4),
-                    "top3": round(found[name].measures["held@3"].mean, 4),
-                    "regret": round(points(found, name), 2),
-                }
-                for name in [*LABELS, "consensus"]
-                if name in self.board[0].scores
-            }
-            single = [name for name in scores if name not in ("consensus", PROBE)]
-            regimes[kind] = {
-                "targets": len(found.targets),
-                "candidates": found.n_candidates[0],
-                "random": round(points(found, "random"), 2),
-                "best": min(single, key=lambda name: scores[name]["regret"]),
-                "scores": scores,
-            }
-        return {"regimes": regimes}
+def in_order(study: Study) -> list[str]:
+    """Every selector and baseline, least regret first: the rows of all tables."""
+    names = [score.name for score in study.whole.scores]
+    return sorted(names, key=lambda name: points(study.whole, name))
 
 
-VERIFY = f"consensus, then heads on the first {VERIFIED}"
-MARGINS = {
-    MARGIN: VERIFY,
-    0.0: f"{VERIFY}, the best head always",
-    0.5: f"{VERIFY}, at half a standard error",
-    1.0: f"{VERIFY}, at one standard error",
-}
-SHRUNK_NAME = "consensus with the regularised H-score"
-
-
-def selected(target: Candidates, n: int) -> Candidates:
-    """The candidates of a target with the selectors beside the single scores."""
-    scores = dict(target.scores)
-    scores["consensus"] = rank_average(PARTS)(target)
-    scores[SHRUNK_NAME] = rank_average(SHRUNK)(target)
-    for margin, name in MARGINS.items():
-        scores[name] = verified(target, scores["consensus"], n, margin)
-    scores[PROBE_ALL] = scores.pop(PROBE)
-    return replace(target, scores=scores)
-
-
-def rank_average(keys: Sequence[str]) -> Callable[[Candidates], np.ndarray]:
-    """Mean over scores of the share of candidates beaten, as `rank` computes it."""
-
-    def score(target: Candidates) -> np.ndarray:
-        table = np.stack([target.scores[key] for key in keys], axis=1)
-        return np.array([shares_beaten(table, row).mean() for row in table])
-
-    return score
-
-
-def verified(target: Candidates, order: np.ndarray, n: int, margin: float = MARGIN) -> np.ndarray:
-    """What `zoorank verify` takes comes first, then the rest of the first few by their heads."""
-    first = np.argsort(-order, kind="stable")[:VERIFIED]
-    heads = target.scores[PROBE][first]
-    score = order - 2
-    score[first] = heads + 1e-6 * order[first]
-    score[first[first_within_noise(heads.tolist(), n, margin)]] = 2
-    return score
-
-
-def tuned(tuning: Sequence[Candidates], reporting: Sequence[Candidates]) -> str:
-    """The best rank average on one half, and what it is worth on the other."""
-    subsets = [keys for size in (2, 3, 4, 5) for keys in itertools.combinations(CHEAP, size)]
-    fixed = [tuple(PARTS), tuple(SHRUNK)]
-    on_tuning = {keys: regret(tuning, rank_average(keys)) for keys in {*subsets, *fixed}}
-    best = sorted(subsets, key=lambda keys: on_tuning[keys])[:5]
-    said = (
-        f"The five best of {len(subsets)} rank averages on the tuning half, and what they are "
-        "worth on the other; then those that nothing was tuned for. How far ahead a head must be "
-        "to overrule the order was chosen on the tuning half too."
-    )
-    lines = ["## Tuned on one half, reported on the other", "", said, ""]
-    lines += ["| rank average of | regret, tuning half | regret, reporting half |", "|---|---|---|"]
-    for keys in [*best, *fixed]:
-        name = " + ".join(label(key) for key in keys)
-        name += " (**consensus**)" if keys == tuple(PARTS) else ""
-        there = regret(reporting, rank_average(keys))
-        lines.append(f"| {name} | {on_tuning[keys]:.2f} | {there:.2f} |")
-    both = [list(tuning), list(reporting)]
-    for name in (PROBE_ALL, *MARGINS.values(), "euclidean", "random", "best static source"):
-        cells = [f"{points(evaluate_board(half), name):.2f}" for half in both]
-        lines.append(f"| *{label(name)}* | {' | '.join(cells)} |")
+def table(head: Sequence[str], names: Iterable[str], cells: Cells) -> str:
+    """A table in Markdown with a row for each selector, baselines in italics."""
+    lines = [f"| selector | {' | '.join(head)} |", "|---|" + "--:|" * len(head)]
+    for name in names:
+        shown = f"*{label(name)}*" if name in BASELINES else label(name)
+        shown = f"**{shown}**" if name in COMBINED else shown
+        lines.append(f"| {shown} | {' | '.join(cells(name))} |")
     return "\n".join(lines)
 
 
-def regret(board: Sequence[Candidates], order: Callable[[Candidates], np.ndarray]) -> float:
-    """Mean regret of the first pick in points."""
-    plain = [replace(target, scores={"order": order(target)}) for target in board]
-    return points(evaluate_board(plain), "order")
+def section(title: str, said: str, *parts: str) -> str:
+    """A heading, what the table holds, and the table."""
+    return "\n\n".join([f"## {title}", said, *parts])
 
 
-def points(found: Evaluation, name: str) -> float:
-    """Mean regret of a score's first pick in points."""
-    return 100 * found[name].measures["regret@1"].mean
+def by_head(study: Study) -> str:
+    """Every measure of every selector."""
+    found = study.whole
 
-
-def section(title: str, found: Evaluation) -> str:
-    """A table of every selector on some targets."""
-    said = (
-        f"The best candidate has a mean accuracy of {found.oracle:.4f}. Regret in points with its "
-        "95 % bootstrap interval over targets; p of a paired test against the best static source."
-    )
-    lines = [
-        f"## {title}: {len(found.targets)} targets, {found.n_candidates[0]} candidates each",
-        "",
-        said,
-        "",
-        "| selector | regret@1 | @3 | @5 | best in top 1 | top 3 | MRR | weighted τ | ρ | p |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for score in sorted(found.scores, key=lambda each: each.measures["regret@1"].mean):
-        m = score.measures
-        name = f"*{label(score.name)}*" if score.is_baseline else label(score.name)
-        first = m["regret@1"]
-        cells = [
-            f"{100 * first.mean:.2f} [{100 * first.low:.1f}, {100 * first.high:.1f}]",
+    def cells(name: str) -> list[str]:
+        m = found[name].measures
+        one = m["regret@1"]
+        return [
+            f"{100 * one.mean:.2f} [{100 * one.low:.1f}, {100 * one.high:.1f}]",
+            f"{points(study.reporting, name):.2f}",
             *(f"{100 * m[f'regret@{k}'].mean:.2f}" for k in (3, 5)),
             *(f"{m[f'held@{k}'].mean:.0%}" for k in (1, 3)),
             *(f"{m[each].mean:.3f}" for each in ("reciprocal_rank", "weighted_tau", "spearman")),
-            f"{score.p_static:.3f}",
+            chance(found[name].p_static),
         ]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+
+    head = ["regret@1", "reporting half", "@3", "@5", "best in top 1", "top 3", "MRR"]
+    return section(
+        "Every selector, by the head",
+        "Regret of the first pick in points with its 95 % bootstrap interval over targets, the "
+        "same on the reporting half, and of the best of the first three and five; p of a paired "
+        "test of the first pick against the best static source.",
+        table([*head, "weighted τ", "ρ", "p"], in_order(study), cells),
+    )
 
 
-def label(key: str) -> str:
-    """A score as tables call it."""
-    return LABELS.get(key, key)
+def beside_heads(study: Study, chosen: Crossfit) -> str:
+    """Every selector beside a cross-validated head on every candidate, target by target."""
+    extra = chosen.regrets
+    heads = np.array(study.whole[PROBE].regrets)
+
+    def of(name: str) -> np.ndarray:
+        return extra[name] if name in extra else np.array(study.whole[name].regrets)
+
+    def cells(name: str) -> list[str]:
+        mine = of(name)
+        half = "-" if name in extra else difference(paired(mine[1::2], heads[1::2]))
+        return [f"{100 * mine.mean():.2f}", difference(paired(mine, heads)), half]
+
+    names = sorted([*in_order(study), *extra], key=lambda name: of(name).mean())
+    return section(
+        "Beside a cross-validated head on every candidate",
+        "Regret less that of the head, target by target: below 0 the selector is better. 95 % "
+        "bootstrap interval over targets and p of the paired test; an interval that holds 0 is "
+        "within chance. What was *chosen on the other half* was chosen and reported "
+        f"{chosen.n_choices} times, on halves drawn at random, and each target counts only where "
+        "it had no part in the choice.",
+        table(["regret", "less the head: all targets", "reporting half"], names, cells),
+        chosen_text(chosen),
+    )
+
+
+def chosen_text(chosen: Crossfit) -> str:
+    """What was chosen how often."""
+    often = chosen.chosen.most_common(3)
+    parts = ", ".join(f"{name} ({count / chosen.n_choices:.0%})" for name, count in often)
+    margins = ", ".join(
+        f"{'never' if margin < 0 else f'{margin:g}'} ({count / chosen.n_choices:.0%})"
+        for margin, count in chosen.margins.most_common()
+    )
+    return (
+        f"The steady rule chose {len(chosen.chosen)} different rank averages, most often {parts}. "
+        f"Margins chosen, in standard errors: {margins}."
+    )
+
+
+def in_sample(second: Second) -> str:
+    """By fine-tuning, the sample as a zoo of its own."""
+
+    def cells(name: str) -> list[str]:
+        by_tuning, by_head = second.tuned[name].measures, second.head[name].measures
+        one = by_tuning["regret@1"]
+        return [
+            f"{100 * one.mean:.2f} [{100 * one.low:.1f}, {100 * one.high:.1f}]",
+            f"{100 * by_tuning['regret@3'].mean:.2f}",
+            f"{by_tuning['spearman'].mean:.3f}",
+            f"{100 * by_head['regret@1'].mean:.2f}",
+            f"{by_head['spearman'].mean:.3f}",
+        ]
+
+    names = [score.name for score in second.tuned.scores]
+    return section(
+        "The sample, by fine-tuning",
+        second.sample_text(),
+        table(
+            ["regret@1 by fine-tuning", "@3", "ρ", "regret@1 by the head", "ρ"],
+            sorted(names, key=lambda name: points(second.tuned, name)),
+            cells,
+        ),
+    )
+
+
+def by_cut(study: Study) -> str:
+    """Where selectors cut, and what they lose where they may not."""
+    best = np.array([each.truth.max() for each in study.board])
+
+    def cells(name: str) -> list[str]:
+        if name in (STATIC, RANDOM, SIZE, IDS):
+            shares = ["-"] * len(CUTS)
+        else:
+            at = [each.names[first(each, each.scores[name])][1] for each in study.board]
+            shares = [f"{at.count(cut) / len(at):.0%}" for cut in CUTS]
+        lost = [
+            f"{100 * (best.mean() - found[name].measures['pick'].mean):.2f}"
+            for _, found in study.cuts.values()
+        ]
+        return [*shares, f"{points(study.whole, name):.2f}", *lost]
+
+    lines = ["| cut | mean accuracy | holds a best candidate of |", "|---|--:|--:|"]
+    for cut, (board, found) in study.cuts.items():
+        held = sum(each.truth.max() == top for each, top in zip(board, best, strict=True))
+        mean = found[RANDOM].measures["pick"].mean
+        lines.append(f"| {cut} | {mean:.3f} | {held} of {len(best)} targets |")
+    lacks = [100 * (best.mean() - found.oracle) for _, found in study.cuts.values()]
+    head = [
+        *(f"cuts at {cut}" for cut in CUTS),
+        "network and cut",
+        *(f"all at {cut}" for cut in CUTS),
+    ]
+    return section(
+        "Where to cut",
+        "\n".join(lines),
+        f"The best network lacks {lacks[0]:.1f} points where all are cut at {CUTS[0]}, "
+        f"{lacks[1]:.1f} at {CUTS[1]} and {lacks[2]:.1f} at {CUTS[2]}. Below: where the selectors "
+        "cut, their regret when they choose network and cut, and when they choose the network "
+        "alone and all are cut alike, always to the best candidate of all.",
+        table(head, in_order(study), cells),
+    )
+
+
+def by_kind(study: Study) -> str:
+    """Regret by the kind of target, which is what `rank` quotes."""
+    head = [f"{kind} ({len(found.targets)} targets)" for kind, found in study.kinds.items()]
+
+    def cells(name: str) -> list[str]:
+        return [f"{points(found, name):.1f}" for found in study.kinds.values()]
+
+    return section(
+        "By kind of target",
+        "Mean regret of the first pick in points, by the head. Differences of a point or two "
+        "between so few targets say little.",
+        table(head, in_order(study), cells),
+    )
+
+
+def costs(study: Study) -> str:
+    """Processor time of each selector, beside that of a head on every candidate."""
+    spent = study.seconds
+    whole = spent[PROBE]
+
+    def cells(name: str) -> list[str]:
+        return [
+            f"{spent[name]:.1f}",
+            f"{spent[name] / whole:.1%}",
+            f"{points(study.whole, name):.2f}",
+        ]
+
+    names = sorted(
+        (name for name in in_order(study) if name in spent),
+        key=lambda name: (spent[name], points(study.whole, name)),
+    )
+    return section(
+        "What it costs, without encoding",
+        "Seconds of one core for all candidates of all targets, extrapolated from "
+        f"{len(study.costs)} of them, and the share of what a head on every candidate takes. A "
+        "static source costs nothing on the target at hand; it needs every candidate's accuracy "
+        "on many others.",
+        table(["seconds", "share", "regret@1"], names, cells),
+        wide_costs(),
+    )
+
+
+def wide_costs() -> str:
+    """How the shares change where encodings are wide, by benchmarks/score_cost.py."""
+    rows = [
+        row
+        for path in sorted(RESULTS.glob("*/score_cost.csv"))[:1]
+        for row in csv.DictReader(path.open(encoding="utf-8"))
+    ]
+    if not rows:
+        return ""
+    parts = []
+    for n, d in dict.fromkeys((row["n"], row["d"]) for row in rows):
+        spent = {row["score"]: float(row["milliseconds"]) for row in rows if row["n"] == n}
+        votes, head = sum(spent[key] for key in PARTS), spent[PROBE]
+        parts.append(
+            f"for {n} samples of {d} numbers the four votes take {votes:.0f} ms and a "
+            f"cross-validated head {head:.0f} ms"
+        )
+    return (
+        "These shares are of short encodings. On wide ones with classes that are easy to tell "
+        f"apart a head is no dearer than the votes: {'; '.join(parts)} "
+        "(`benchmarks/score_cost.py`, one core). `rank` prints what encoding and scoring took."
+    )
+
+
+def evidence(study: Study) -> dict:
+    """What `rank` quotes, by kind of target."""
+    regimes = {}
+    for kind, found in study.kinds.items():
+        keys = [CONSENSUS, PROBE, *SINGLE]
+        scores = {
+            key: {
+                "label": label(key),
+                "top1": round(found[key].measures["held@1"].mean, 4),
+                "top3": round(found[key].measures["held@3"].mean, 4),
+                "regret": round(points(found, key), 2),
+            }
+            for key in keys
+        }
+        regimes[kind] = {
+            "targets": len(found.targets),
+            "candidates": found.n_candidates[0],
+            "random": round(points(found, RANDOM), 2),
+            "static": round(points(found, STATIC), 2),
+            "best": min(SINGLE, key=lambda key: scores[key]["regret"]),
+            "scores": scores,
+        }
+    return {"regimes": regimes}
+
+
+def difference(found: Difference) -> str:
+    """A difference in points with its interval and p."""
+    low, high = 100 * found.low, 100 * found.high
+    return f"{100 * found.mean:+.2f} [{low:+.1f}, {high:+.1f}], p {chance(found.p)}"
+
+
+def chance(p: float) -> str:
+    """A p-value; that of a comparison with itself is none."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"

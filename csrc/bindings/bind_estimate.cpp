@@ -12,9 +12,11 @@ using integer_array = py::array_t<std::int64_t, py::array::c_style>;
 array_view<const std::int64_t> view_of(const integer_array& a) { return {a.data(), a.size()}; }
 
 template <class T>
-void register_for(py::module_& module, const char* statistics_name, const char* exact_name) {
+void register_for(py::module_& module, const char* statistics_name, const char* exact_name,
+                  const char* references_name) {
     using statistics = row_statistics<T>;
     using drawn_rows = exact_rows<T>;
+    using references = reference_rows<T>;
     py::class_<statistics>(module, statistics_name)
         .def(py::init([](const integer_array& labels, std::int64_t cols, const std::string& metric_name) {
                  return statistics(view_of(labels), cols, parse_metric(metric_name));
@@ -42,6 +44,17 @@ void register_for(py::module_& module, const char* statistics_name, const char* 
                  self.class_points({points.mutable_data(), points.size()});
                  return points;
              })
+        .def(
+            "radii",
+            [](const statistics& self, const py::array& block, std::int64_t first_row, int threads,
+               const py::object& progress) {
+                const auto view = borrow_matrix<T>(block, "X");
+                py::array_t<double> values(block.shape(0));
+                const array_view<double> out(values.mutable_data(), values.size());
+                interruptible(threads, [&](const options& opt) { self.radii(view, first_row, out, opt); }, progress);
+                return values;
+            },
+            py::arg("block"), py::arg("first_row"), py::arg("threads"), py::arg("progress"))
         .def(
             "restrict_to",
             [](statistics& self, const integer_array& candidates) {
@@ -82,13 +95,35 @@ void register_for(py::module_& module, const char* statistics_name, const char* 
                 return samples;
             },
             py::arg("count"));
+    py::class_<references>(module, references_name)
+        .def(py::init([](const statistics& all, const py::array& rows, const integer_array& indices,
+                         const integer_array& drawn, const integer_array& sizes) {
+                 return references(all, borrow_matrix<T>(rows, "rows"), view_of(indices), view_of(drawn),
+                                   view_of(sizes));
+             }),
+             py::keep_alive<1, 2>(), py::arg("statistics"), py::arg("rows"), py::arg("indices").noconvert(),
+             py::arg("drawn").noconvert(), py::arg("sizes").noconvert())
+        .def(
+            "estimate",
+            [](const references& self, const py::array& block, std::int64_t first_row, int threads,
+               const py::object& progress) {
+                const auto view = borrow_matrix<T>(block, "X");
+                py::array_t<double> samples(block.shape(0)), errors(block.shape(0));
+                const array_view<double> values(samples.mutable_data(), samples.size());
+                const array_view<double> deviations(errors.mutable_data(), errors.size());
+                interruptible(
+                    threads, [&](const options& opt) { self.estimate(view, first_row, values, deviations, opt); },
+                    progress);
+                return py::make_tuple(samples, errors);
+            },
+            py::arg("block"), py::arg("first_row"), py::arg("threads"), py::arg("progress"));
 }
 
 }  // namespace
 
 void register_estimate(py::module_& module) {
-    register_for<float>(module, "RowStatistics32", "ExactRows32");
-    register_for<double>(module, "RowStatistics64", "ExactRows64");
+    register_for<float>(module, "RowStatistics32", "ExactRows32", "ReferenceRows32");
+    register_for<double>(module, "RowStatistics64", "ExactRows64", "ReferenceRows64");
 }
 
 }  // namespace zoorank::bindings

@@ -15,6 +15,36 @@ namespace zoorank {
 
 using cpu::block_side;
 
+namespace {
+
+// In lanes: one running minimum would have to wait for each comparison before the next.
+double least_of(const double* values, std::int64_t count) {
+    constexpr std::int64_t width = 8;
+    std::array<double, width> least;
+    least.fill(std::numeric_limits<double>::infinity());
+    std::int64_t i = 0;
+    for (; i + width <= count; i += width)
+        for (std::int64_t lane = 0; lane < width; ++lane) {
+            double& value = least[static_cast<std::size_t>(lane)];
+            value = values[i + lane] < value ? values[i + lane] : value;
+        }
+    for (; i < count; ++i) least[0] = std::min(least[0], values[i]);
+    return *std::min_element(least.begin(), least.end());
+}
+
+// Folds classes first, first + 1, ... into the list of the `nearest` ones so far, ascending.
+void keep_nearest(class_distance* list, std::int64_t nearest, std::int64_t first, const double* squares,
+                  std::int64_t count) {
+    for (std::int64_t j = 0; j < count; ++j) {
+        if (!(squares[j] < list[nearest - 1].distance)) continue;
+        std::int64_t at = nearest - 1;
+        for (; at > 0 && squares[j] < list[at - 1].distance; --at) list[at] = list[at - 1];
+        list[at] = {first + j, squares[j]};
+    }
+}
+
+}  // namespace
+
 // What one worker writes to while it compares a group of rows with means.
 struct mean_search::workspace {
     workspace(const cpu::kernel_set<double>& kernels, std::int64_t depth)
@@ -61,6 +91,16 @@ std::vector<mean_search::row_group> mean_search::groups(const partition& p) cons
     return all;
 }
 
+// Brings a group of rows to where they can be compared with means.
+template <class T>
+void mean_search::load(workspace& space, matrix_view<T> x, const partition& p, const row_frame<T>& frame,
+                       const row_group& group) const {
+    const std::int64_t depth = moments_.cols(), rows = group.end - group.begin;
+    for (std::int64_t r = 0; r < rows; ++r)
+        space.excess[static_cast<std::size_t>(r)] = frame.load(x, p, group.begin + r, space.rows.data() + r * depth);
+    space.packed.pack(space.rows.data(), depth, nullptr, rows, 1.0, centre_.data());
+}
+
 template <class T>
 void mean_search::run(matrix_view<T> x, const partition& p, const row_frame<T>& frame, array_view<double> samples,
                       int threads, const options& opt) const {
@@ -80,45 +120,84 @@ void mean_search::run(matrix_view<T> x, const partition& p, const row_frame<T>& 
                      if (!space) space = std::make_unique<workspace>(kernels_, depth);
                      const row_group& group = all[static_cast<std::size_t>(index)];
                      const std::int64_t rows = group.end - group.begin;
-                     for (std::int64_t r = 0; r < rows; ++r)
-                         space->excess[static_cast<std::size_t>(r)] =
-                             frame.load(x, p, group.begin + r, space->rows.data() + r * depth);
-                     space->packed.pack(space->rows.data(), depth, nullptr, rows, 1.0, centre_.data());
+                     load(*space, x, p, frame, group);
                      space->nearest.fill(std::numeric_limits<double>::infinity());
+                     const auto keep_least = [&](std::int64_t r, std::int64_t, const double* squares,
+                                                 std::int64_t count) {
+                         double& least = space->nearest[static_cast<std::size_t>(r)];
+                         least = std::min(least, least_of(squares, count));
+                     };
                      const std::int64_t* own_class = class_at.data() + group.begin;
                      if (candidates_.empty()) {
-                         compare(*space, rows, means_, every_class_.data(), columns, own_class);
+                         compare(*space, rows, means_, every_class_.data(), columns, own_class, keep_least);
                      } else {
                          const std::int64_t* list = candidates_.data() + group.class_index * per_class_;
                          if (space->candidates.empty())
                              space->candidates = packed_rows<double>(kernels_, per_class_, depth);
                          space->candidates.pack(moments_.mean(0), depth, list, per_class_, 1.0, centre_.data());
-                         compare(*space, rows, space->candidates, list, columns, own_class);
+                         compare(*space, rows, space->candidates, list, columns, nullptr, keep_least);
                      }
                      for (std::int64_t r = 0; r < rows; ++r) {
                          const std::int64_t c = own_class[r];
                          double& sample = samples[p.order[static_cast<std::size_t>(group.begin + r)]];
-                         const double size = static_cast<double>(moments_.size(c));
-                         if (moments_.size(c) == 1) {
-                             sample = 0;
-                             continue;
-                         }
-                         // The sum over the class holds the row itself once, at 0 + e + e.
                          const double e = space->excess[static_cast<std::size_t>(r)];
-                         const double square =
-                             kernels_.squared_distance(space->rows.data() + r * depth, moments_.mean(c), depth) + e;
-                         const double own = (size * square + moments_.spread(c) - 2 * e) / (size - 1);
-                         sample = silhouette_of(mean_distance(own),
-                                                mean_distance(space->nearest[static_cast<std::size_t>(r)] + e));
+                         const double nearest = space->nearest[static_cast<std::size_t>(r)] + e;
+                         sample = moments_.size(c) == 1
+                                      ? 0
+                                      : silhouette_of(mean_distance(own_square(*space, r, c)), mean_distance(nearest));
                      }
                      meter.advance(rows, worker);
                  });
 }
 
-// Mean squared distances of a group of rows to classes columns[0], ..., columns[count - 1]: the nearest that is not the
-// row's own, but for the e of the row.
+template <class T>
+void mean_search::nearest_classes(matrix_view<T> x, const partition& p, const row_frame<T>& frame, std::int64_t nearest,
+                                  std::vector<class_distance>& found, int threads, const options& opt) const {
+    const std::int64_t depth = moments_.cols(), slots = nearest + 1;
+    const std::vector<std::int64_t> class_at = class_of_position(p);
+    found.assign(static_cast<std::size_t>(x.rows * slots), {-1, std::numeric_limits<double>::infinity()});
+    std::vector<std::unique_ptr<workspace>> spaces(static_cast<std::size_t>(threads));
+    parallel_for((x.rows + block_side - 1) / block_side, threads, x.rows, opt,
+                 [&](std::int64_t index, int worker, progress_meter& meter) {
+                     auto& space = spaces[static_cast<std::size_t>(worker)];
+                     if (!space) space = std::make_unique<workspace>(kernels_, depth);
+                     const row_group group{index * block_side, std::min((index + 1) * block_side, x.rows), -1};
+                     const std::int64_t rows = group.end - group.begin;
+                     const std::int64_t* own_class = class_at.data() + group.begin;
+                     load(*space, x, p, frame, group);
+                     class_distance* const slot = found.data() + group.begin * slots;
+                     compare(*space, rows, means_, every_class_.data(), moments_.classes(), own_class,
+                             [&](std::int64_t r, std::int64_t first, const double* squares, std::int64_t count) {
+                                 keep_nearest(slot + r * slots + 1, nearest, first, squares, count);
+                             });
+                     for (std::int64_t r = 0; r < rows; ++r) {
+                         const std::int64_t c = own_class[r];
+                         slot[r * slots] = {c, moments_.size(c) == 1 ? 0 : own_square(*space, r, c)};
+                         for (std::int64_t s = 0; s < slots; ++s) {
+                             double& distance = slot[r * slots + s].distance;
+                             if (roots_) distance = std::sqrt(distance);
+                         }
+                     }
+                     meter.advance(rows, worker);
+                 });
+}
+
+// The mean squared distance of a row to the others of its class, of which there are some. The sum over the class holds
+// the row itself once, at 0 + e + e.
+double mean_search::own_square(const workspace& space, std::int64_t row, std::int64_t c) const {
+    const std::int64_t depth = moments_.cols();
+    const double e = space.excess[static_cast<std::size_t>(row)], size = static_cast<double>(moments_.size(c));
+    const double square = kernels_.squared_distance(space.rows.data() + row * depth, moments_.mean(c), depth) + e;
+    return (size * square + moments_.spread(c) - 2 * e) / (size - 1);
+}
+
+// Mean squared distances of a group of rows to classes columns[0], ..., columns[count - 1], but for the e of the row:
+// fold(row, first, squares, count) is handed those of a row to classes columns[first], ... . Infinity stands for the
+// row's own class, where `class_at` says which it is.
+template <class Fold>
 void mean_search::compare(workspace& space, std::int64_t rows, const packed_rows<double>& means,
-                          const std::int64_t* columns, std::int64_t count, const std::int64_t* class_at) const {
+                          const std::int64_t* columns, std::int64_t count, const std::int64_t* class_at,
+                          Fold fold) const {
     for (std::int64_t begin = 0; begin < count; begin += block_side) {
         const std::int64_t cols = std::min(block_side, count - begin);
         kernels_.store_sqeuclidean(
@@ -131,15 +210,11 @@ void mean_search::compare(workspace& space, std::int64_t rows, const packed_rows
             bias[static_cast<std::size_t>(j)] = moments_.spread(c) / static_cast<double>(moments_.size(c));
         }
         for (std::int64_t r = 0; r < rows; ++r) {
-            double* distances = space.distances.data() + r * block_side;
-            if (candidates_.empty()) {
-                const std::int64_t own = class_at[r] - begin;
-                if (own >= 0 && own < cols) distances[own] = std::numeric_limits<double>::infinity();
-            }
-            double best = space.nearest[static_cast<std::size_t>(r)];
-            for (std::int64_t j = 0; j < cols; ++j)
-                best = std::min(best, distances[j] + bias[static_cast<std::size_t>(j)]);
-            space.nearest[static_cast<std::size_t>(r)] = best;
+            double* squares = space.distances.data() + r * block_side;
+            for (std::int64_t j = 0; j < cols; ++j) squares[j] += bias[static_cast<std::size_t>(j)];
+            if (class_at && class_at[r] >= begin && class_at[r] < begin + cols)
+                squares[class_at[r] - begin] = std::numeric_limits<double>::infinity();
+            fold(r, begin, squares, cols);
         }
     }
 }
@@ -148,5 +223,10 @@ template void mean_search::run(matrix_view<float>, const partition&, const row_f
                                const options&) const;
 template void mean_search::run(matrix_view<double>, const partition&, const row_frame<double>&, array_view<double>, int,
                                const options&) const;
+
+template void mean_search::nearest_classes(matrix_view<float>, const partition&, const row_frame<float>&, std::int64_t,
+                                           std::vector<class_distance>&, int, const options&) const;
+template void mean_search::nearest_classes(matrix_view<double>, const partition&, const row_frame<double>&,
+                                           std::int64_t, std::vector<class_distance>&, int, const options&) const;
 
 }  // namespace zoorank

@@ -13,6 +13,12 @@
 
 namespace zoorank {
 
+/// A class, and the mean squared distance of some row to it, or its root.
+struct class_distance {
+    std::int64_t class_index;
+    double distance;
+};
+
 class mean_search {
 public:
     /// `roots` takes the root of each mean squared distance. `moments` stays where it is meanwhile.
@@ -27,6 +33,12 @@ public:
     void run(matrix_view<T> x, const partition& p, const row_frame<T>& frame, array_view<double> samples, int threads,
              const options& opt) const;
 
+    /// For each sorted position of a block, its own class and then the `nearest` other ones, nearest first: slot
+    /// position * (nearest + 1) + 0, 1, ... of `found`. Compares with every class; `nearest` is less than classes.
+    template <class T>
+    void nearest_classes(matrix_view<T> x, const partition& p, const row_frame<T>& frame, std::int64_t nearest,
+                         std::vector<class_distance>& found, int threads, const options& opt) const;
+
 private:
     struct workspace;
     // Sorted positions that are compared with the same classes.
@@ -35,8 +47,13 @@ private:
         std::int64_t class_index;  // of all its rows; -1 where they are of several
     };
     std::vector<row_group> groups(const partition& p) const;
+    template <class T>
+    void load(workspace& space, matrix_view<T> x, const partition& p, const row_frame<T>& frame,
+              const row_group& group) const;
+    template <class Fold>
     void compare(workspace& space, std::int64_t rows, const packed_rows<double>& means, const std::int64_t* columns,
-                 std::int64_t count, const std::int64_t* class_at) const;
+                 std::int64_t count, const std::int64_t* class_at, Fold fold) const;
+    double own_square(const workspace& space, std::int64_t row, std::int64_t c) const;
 
     const class_moments& moments_;
     const cpu::kernel_set<double>& kernels_;

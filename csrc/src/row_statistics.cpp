@@ -125,6 +125,33 @@ void row_statistics<T>::class_points(array_view<T> points) const {
 }
 
 template <class T>
+void row_statistics<T>::radii(matrix_view<T> block, std::int64_t first_row, array_view<double> out,
+                              const options& opt) const {
+    const state& s = *state_;
+    s.require(s.summed, "add_moments");
+    if (s.frame.directions) throw std::invalid_argument("metric 'cosine' has no radii");
+    if (out.size != block.rows)
+        throw std::invalid_argument("a block has " + std::to_string(block.rows) + " rows and there is room for " +
+                                    std::to_string(out.size) + " radii");
+    constexpr std::int64_t task_rows = 1024;
+    const partition p = s.partition_of_block(block, first_row);
+    const std::vector<std::int64_t> class_at = class_of_position(p);
+    const cpu::kernel_set<double>& kernels = cpu::active_set<double>();
+    parallel_for((block.rows + task_rows - 1) / task_rows, resolve_threads(opt.threads), block.rows, opt,
+                 [&](std::int64_t index, int worker, progress_meter& meter) {
+                     std::vector<double> z(static_cast<std::size_t>(s.cols));
+                     const std::int64_t begin = index * task_rows, end = std::min(begin + task_rows, block.rows);
+                     for (std::int64_t i = begin; i < end; ++i) {
+                         s.frame.load(block, p, i, z.data());
+                         const double* mean = s.moments.mean(class_at[static_cast<std::size_t>(i)]);
+                         out[p.order[static_cast<std::size_t>(i)]] =
+                             std::sqrt(kernels.squared_distance(z.data(), mean, s.cols));
+                     }
+                     meter.advance(end - begin, worker);
+                 });
+}
+
+template <class T>
 void row_statistics<T>::restrict_to(std::vector<std::int64_t> candidates, std::int64_t per_class) {
     state& s = *state_;
     s.require(s.summed, "add_moments");

@@ -174,3 +174,71 @@ def test_peers_are_compared_with_their_memory():
 def test_a_peer_that_is_not_there_is_left_out(capsys):
     assert not peers().available("ghost", ("no_such_module",))
     assert "without ghost: No module named 'no_such_module'" in capsys.readouterr().out
+
+
+def test_score_cost_checks_closed_forms(tmp_path, monkeypatch):
+    import score_cost
+
+    monkeypatch.setattr(score_cost, "TABLE", [s for s in score_cost.TABLE if s.key != "nleep"])
+    assert score_cost.main(["--quick", "--rounds", "1", "--out", str(tmp_path)]) == 0
+    (table,) = tmp_path.glob("*/score_cost.csv")
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    errors = {row["score"]: float(row["error"]) for row in rows if row["error"]}
+    assert set(errors) == {"hscore", "regularised_hscore", "logme", "gbc", "transrate"}
+    right = score_cost.closed_forms
+    monkeypatch.setattr(score_cost, "closed_forms", lambda *given: {**right(*given), "logme": -1.0})
+    assert score_cost.main(["--quick", "--rounds", "1"]) == "wrong: logme"
+
+
+def racing():
+    pytest.importorskip("torch", reason="the zoo needs torch")
+    import racing
+
+    return racing
+
+
+def test_the_cost_of_a_race_is_that_of_the_deepest_cut_still_in_it():
+    from zoorank.selection import RankRow
+    from zoorank.selection.racefacts import RaceRound
+
+    rounds = [RaceRound(10, 2, 3, 1), RaceRound(40, 2, 2, 1), RaceRound(100, 1, 1, 0)]
+    rows = [
+        RankRow(1, "a", "low"),
+        RankRow(2, "a", "deep", left_in_round=1),
+        RankRow(3, "b", "low", left_in_round=2),
+    ]
+    shares = {("a", "low"): 0.2, ("a", "deep"): 1.0, ("b", "low"): 0.5}
+    spent = 10 * 1.0 + 30 * 0.2 + 60 * 0.2 + 40 * 0.5
+    assert racing().flops(rows, rounds, shares) == pytest.approx(spent / (100 * 1.0 + 100 * 0.5))
+
+
+def test_models_that_are_alike_are_raced(monkeypatch):
+    module = racing()
+    monkeypatch.setattr(module, "NULLS", (((60, 40), 3),))
+    (row,) = module.nulls(4, d=2)
+    assert row["sizes of classes"] == "60 40"
+    assert 0 <= row["lost"] <= 1
+    assert 1 / 3 <= row["kept"] <= 1
+
+
+def test_a_race_is_held_against_the_full_run(tmp_path, monkeypatch):
+    from tests.selection.race_zoo import race_zoo
+
+    from zoorank.zoo import load_zoo
+
+    module = racing()
+    zoo = race_zoo(tmp_path / "zoo", {"good": ("Keep", 3, 0.2), "bad": ("Keep", 0, 1.0)})
+    monkeypatch.setattr(module, "CUTS", ("0",))
+    with np.load(tmp_path / "zoo" / "target.npz") as data:
+        case = module.Case(
+            "tiny", load_zoo(zoo.manifest, allow_code=[zoo.code]), {"X": data["X"], "y": data["y"]}
+        )
+    first, second = module.races(case, tmp_path / "store", seeds=2, timed=1)
+    assert first["same winner"]
+    assert second["same winner"]
+    assert first["forwards"] == second["forwards"] == pytest.approx((640 + 160) / 1280)
+    assert first["time"] > 0
+    assert second["time"] is None
+    (spread,) = module.spread(case, tmp_path / "store", seeds=5)
+    assert spread["rows"] == 160
+    assert spread["naive / deviation"] < spread["error / deviation"]

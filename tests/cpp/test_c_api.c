@@ -101,6 +101,8 @@ static int refused(zoorank_status status, const char* fragment) {
 
 static void test_mistakes_are_named(void) {
     const double bad[rows] = {0, 1, 2, 10, NAN, 12};
+    const double negative[3 * 3] = {0, 1, 2, 1, 0, -3, 2, -3, 0};
+    const int64_t two_classes[3] = {1, 1, 2};
     const int64_t one_class[rows] = {1, 1, 1, 1, 1, 1};
     zoorank_options options = options_with(-3);
     double samples[rows], score;
@@ -125,6 +127,8 @@ static void test_mistakes_are_named(void) {
     CHECK(refused(zoorank_silhouette_batch_f64(NULL, 1, rows, NULL, NULL, labels, 0, NULL, NULL), "xs is null"));
     CHECK(refused(zoorank_pairwise_distances_f64(x64, 2, 1, x64, 2, 1, 1, ZOORANK_PRECOMPUTED, NULL, samples),
                   "precomputed"));
+    CHECK(refused(SAMPLES(negative, 3, 3, 3, two_classes, ZOORANK_PRECOMPUTED, NULL),
+                  "negative distance; the first bad row is 1"));
     /* An error does not outlive the next call that goes well. */
     CHECK(zoorank_silhouette_score_f64(x64, rows, 1, 1, labels, 0, NULL, &score) == ZOORANK_OK);
     CHECK(strcmp(zoorank_last_error(), "") == 0);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <numeric>
 #include <random>
 #include <stdexcept>
 #include <vector>
@@ -124,6 +125,39 @@ TEST_CASE("candidates that hold every other class change nothing") {
     others[0] = 0;
     CHECK_THROWS(std::invalid_argument, "class 0 has candidate 0", statistics.restrict_to(others, 11));
     CHECK_THROWS(std::invalid_argument, "for 12 classes of 5", statistics.restrict_to(others, 5));
+}
+
+TEST_CASE("with every row as reference, and few classes, estimates of samples are exact") {
+    for (const std::int64_t classes : {2, 6}) {
+        const problem<double> p(classes);
+        const auto statistics = statistics_of(p, metric::euclidean);
+        std::vector<std::int64_t> indices;
+        for (std::int64_t c = 0; c < classes; ++c)
+            for (std::int64_t i = 0; i < p.rows; ++i)
+                if (p.labels[static_cast<std::size_t>(i)] == 3 * c - 5) indices.push_back(i);
+        std::vector<double> values, expected(static_cast<std::size_t>(p.rows)), samples = expected, errors = expected;
+        for (const std::int64_t i : indices)
+            values.insert(values.end(), p.values.begin() + i * p.cols, p.values.begin() + (i + 1) * p.cols);
+        const zoorank::reference_rows<double> references(statistics, matrix_view<double>(values.data(), p.rows, p.cols),
+                                                         indices);
+        zoorank::silhouette_samples(p.block(0, p.rows), p.labels, expected, metric::euclidean);
+        std::vector<double> first;
+        for (const int threads : {1, 3}) {
+            zoorank::options opt;
+            opt.threads = threads;
+            in_blocks(p.rows, [&](std::int64_t begin, std::int64_t end) {
+                references.estimate(p.block(begin, end), begin, {samples.data() + begin, end - begin},
+                                    {errors.data() + begin, end - begin}, opt);
+            });
+            for (std::size_t i = 0; i < samples.size(); ++i) CHECK_CLOSE(samples[i], expected[i], 1e-12);
+            for (const double error : errors) CHECK(error == 0);
+            if (threads == 1) first = samples;
+            CHECK(samples == first);
+        }
+        std::iota(indices.begin(), indices.end(), 0);
+        CHECK_THROWS(std::invalid_argument, "do not lie side by side",
+                     zoorank::reference_rows<double>(statistics, p.block(0, p.rows), indices, sizes, sizes));
+    }
 }
 
 TEST_CASE("mistakes are named") {

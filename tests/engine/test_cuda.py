@@ -1,14 +1,11 @@
 """The engine on a CUDA device; on a machine without one, what it says of that."""
 
-import os
 import re
-import subprocess
-import sys
-import textwrap
 
 import numpy as np
 import pytest
 from tests.engine.problems import KINDS, make
+from tests.engine.processes import run_python
 from tests.engine.test_input import OnlyDLPack
 from tests.reference import silhouettes as reference
 
@@ -36,17 +33,6 @@ def samples(X, y, metric="euclidean"):
 @pytest.fixture
 def cuda_everywhere(monkeypatch):
     monkeypatch.setenv("ZOORANK_DEVICE", "cuda")
-
-
-def run_python(program, **environment):
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 # What holds on every machine.

@@ -65,6 +65,10 @@ def test_precomputed_distances_are_handed_back_checked():
     np.testing.assert_array_equal(zoorank.pairwise_distances(D, metric="precomputed"), D)
     with pytest.raises(ValueError, match="must have 3 columns"):
         zoorank.pairwise_distances(np.ones((3, 2)), metric="precomputed")
+    for value, message in ((-1.0, "a negative distance"), (np.nan, "NaN"), (np.inf, "infinity")):
+        D[1, 2] = value
+        with pytest.raises(ValueError, match=f"{message}.*; the first bad row is 1"):
+            zoorank.pairwise_distances(D, metric="precomputed")
 
 
 @pytest.mark.parametrize(

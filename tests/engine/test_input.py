@@ -210,7 +210,7 @@ def test_sparse_input_is_refused_with_the_way_out():
         (
             {"metric": None},
             ValueError,
-            "Valid: euclidean, sqeuclidean, cosine, manhattan, precomputed",
+            "allowed: euclidean, sqeuclidean, cosine, manhattan, precomputed",
         ),
         ({"method": "guess"}, ValueError, "unknown method 'guess'"),
         ({"precision": "half"}, ValueError, "unknown precision 'half'"),
@@ -244,17 +244,50 @@ def test_cuda_is_refused_with_the_reason():
         zoorank.silhouette(X, Y, device="cuda")
 
 
+def distances_with(entries):
+    """Distances of 40 rows, some of them replaced."""
+    rng = np.random.default_rng(0)
+    D = np.triu(rng.uniform(1, 2, (40, 40)), 1)
+    D += D.T
+    for place, value in entries.items():
+        D[place] = value
+    return D
+
+
 @pytest.mark.parametrize(
     ("D", "message"),
     [
         (np.ones((40, 39)), "must be square, got 40 x 39"),
         (np.ones((40, 40)), "non-zero on its diagonal, in row 0"),
         (np.where(np.eye(40) == 1, 0, np.nan), "the first bad row is 0"),
+        (
+            distances_with({(37, 2): -1.0, (5, 30): -1e-6}),
+            "negative distance; the first bad row is 5",
+        ),
+        (distances_with({(39, 38): -np.inf}), "NaN or infinity; the first bad row is 39"),
     ],
 )
-def test_bad_distance_matrices_are_named(D, message):
+@pytest.mark.parametrize("n_threads", [1, 4])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_bad_distance_matrices_are_named(D, message, n_threads, dtype):
+    D = D.astype(dtype)
+    if dtype == np.float32:
+        D *= 100  # far beyond what rounding makes negative
     with pytest.raises(ValueError, match=re.escape(message)):
-        zoorank.silhouette_samples(D, Y, metric="precomputed")
+        zoorank.silhouette_samples(D, Y, metric="precomputed", n_threads=n_threads)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        zoorank.silhouette(D, Y, metric="precomputed", method="estimate", n_threads=n_threads)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        zoorank.silhouette_batch([D, D], Y, metric="precomputed", n_threads=n_threads)
+
+
+def test_distances_that_rounding_made_negative_count_as_zero():
+    rounded, exact = distances_with({(0, 1): -1e-16}), distances_with({(0, 1): 0.0})
+    rounded[3, 3] = -1e-16
+    np.testing.assert_array_equal(
+        zoorank.silhouette_samples(rounded, Y, metric="precomputed"),
+        zoorank.silhouette_samples(exact, Y, metric="precomputed"),
+    )
 
 
 def test_more_threads_than_could_be_of_use_are_taken_for_what_there_is():

@@ -35,6 +35,23 @@ def test_plain_lines_say_what_is_done_and_how_far_it_is():
     assert lines[-1] == '[2/2] broken: failed: no weights, "a.pt" is absent'
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_race_counts_its_sources_in_every_round(terminal):
+    where = console(terminal=terminal)
+    with progress(console=where) as watcher:
+        watcher.started(RANKING.target, ["lite2", "broken"])
+        watcher.round(1, 2, 300, ["lite2", "broken"])
+        watcher.finished("lite2", ROWS)
+        watcher.finished("broken", RANKING.failures)
+        watcher.round(2, 2, 1797, ["lite2"])
+        watcher.finished("lite2", ROWS)
+    text = where.file.getvalue()
+    assert "round 1 of 2: 2 sources on 300 samples" in text
+    assert "round 2 of 2: 1 source on 1797 samples" in text
+    if not terminal:
+        assert text.splitlines()[-1].startswith("[1/1] lite2: ")
+
+
 def test_plain_lines_are_few_and_carry_no_escapes():
     where = console(terminal=False)
     run(PlainProgress(where))

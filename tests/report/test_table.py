@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
-from tests.selection.rankings import RANKING
+from tests.selection.rankings import RACED, RANKING
 
 from zoorank.report.table import RankingTable, count, seconds
 
@@ -108,3 +108,16 @@ def test_counts_have_three_digits(number, text):
 
 def test_durations_have_the_digits_that_matter():
     assert [seconds(each) for each in (0.0, 0.05, 99.96, 1e4)] == ["<0.01", "0.05", "100", "10000"]
+
+
+@pytest.mark.parametrize("width", [80, 120, 160])
+def test_a_race_shows_who_left_where_and_how_it_went(width):
+    text = drawn(RACED, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "1=" in text
+    assert "2=" in text
+    assert "± 0.0100" in text
+    (line,) = (line for line in text.splitlines() if "-0.0500" in line)
+    assert line.split()[-2:] == ["1", "300"]
+    assert RACED.race.summary in " ".join(text.split())
+    assert "left" not in drawn(RANKING, width)

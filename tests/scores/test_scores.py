@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import spearmanr
 from tests.reference import scores as reference
 from tests.reference import silhouettes
 
-from zoorank.scores import TABLE, find_score
+from zoorank.scores import TABLE, find_score, hscore
 
 ON_ENCODINGS = {
     "logme": (reference.logme, 1e-6),
@@ -20,7 +21,7 @@ ON_ENCODINGS = {
     "nleep": (reference.nleep, 1e-2),
     "parc": (reference.parc, 1e-8),
 }
-ENCODING_SCORES = [score for score in TABLE if not score.needs_head]
+ENCODING_SCORES = [score for score in TABLE if score.varies_with_cut]
 SHAPES = [(60, 5, 3), (40, 90, 4), (150, 20, 2), (31, 31, 5)]
 
 
@@ -130,6 +131,58 @@ def test_gives_a_number_or_says_why_not(score, kind):
             score.compute(X, y)
     else:
         assert np.isfinite(score.compute(X, y).value)
+
+
+class TestHScoreOfEveryRank:
+    """The quick way by a solution, and the way round it where that would be wrong."""
+
+    @pytest.mark.parametrize(
+        ("kind", "quick"),
+        [
+            ("full rank", True),
+            ("dead units", True),
+            ("more features than samples", True),
+            ("equal columns", False),
+            ("nearly equal columns", False),
+            ("equal rows and more features", False),
+            ("low rank", False),
+        ],
+    )
+    def test_agrees_with_the_definition(self, kind, quick):
+        X, y = make(60, 20, 3, seed=5)
+        rng = np.random.default_rng(6)
+        X = {
+            "full rank": X,
+            "dead units": np.where(np.arange(20) % 4 == 1, 0, X),
+            "more features than samples": make(60, 90, 3, seed=5)[0],
+            "equal columns": np.hstack([X, X[:, :3]]),
+            "nearly equal columns": np.hstack([X, X[:, :3] * (1 + 1e-9)]).astype(np.float64),
+            "equal rows and more features": make(60, 90, 3, seed=5)[0][np.arange(60) // 2],
+            "low rank": X[:, :5] @ rng.standard_normal((5, 30)).astype(np.float32),
+        }[kind]
+        F = X.astype(np.float64)
+        weights = hscore._class_weights(y, 3)
+        found = hscore._of_full_rank(F - F.mean(axis=0), weights)
+        assert (found is not None) == quick
+        for name in ("hscore", "regularised_hscore"):
+            direct, _ = ON_ENCODINGS[name]
+            assert find_score(name).compute(X, y).value == pytest.approx(direct(X, y), rel=1e-6)
+
+    def test_wide_encodings_are_equal_to_the_last_bit(self):
+        values = {
+            find_score("hscore").compute(*make(40, d, 4, seed=d)).value for d in (60, 90, 300)
+        }
+        assert values == {3.0}
+
+
+def test_parc_shares_equal_distances_out():
+    from zoorank.scores.parc import _rank_correlation
+
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 20, 500).astype(float)
+    marked = rng.random(500) < 0.3
+    found = _rank_correlation(np.sort(values), values[marked])
+    assert found == pytest.approx(spearmanr(values, marked).statistic, abs=1e-12)
 
 
 class TestLogME:

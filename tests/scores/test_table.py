@@ -10,10 +10,13 @@ from zoorank.scores import TABLE, find_score
 rng = np.random.default_rng(0)
 LABELS = np.array(["b", "a", "c"] * 10)
 X = rng.normal(size=(30, 5)) + np.array([[0.0], [1.0], [3.0]] * 10)
-FIRST = {
+FACTS = {
+    "labels": LABELS,
     "encoding": X,
     "source_probabilities": rng.dirichlet(np.ones(4), 30),
     "source_labels": rng.integers(0, 4, 30),
+    "prototypes": rng.normal(size=(3, 1, 8)),
+    "source_prototypes": rng.normal(size=(4, 1, 6)),
 }
 
 
@@ -25,9 +28,8 @@ def test_names_and_metrics_are_unique():
 
 @pytest.mark.parametrize("score", TABLE, ids=lambda score: score.label)
 def test_every_score_says_what_it_is(score):
-    assert score.needs[-1] == "labels"
     assert score.cost.startswith("O(")
-    value = score.compute(FIRST[score.needs[0]], LABELS)
+    value = score.compute(*(FACTS[need] for need in score.needs))
     assert np.isfinite(value.value)
     assert value.half_width == 0.0
 
@@ -62,8 +64,8 @@ def test_undefined_scores_raise():
     ("name", "metric", "message"),
     [
         ("silhouete", None, "unknown score 'silhouete'; did you mean 'silhouette'?"),
-        ("silhouette", "cosin", "unknown metric 'cosin'; did you mean 'cosine'? Allowed: cosine, "),
-        ("silhouette", "zzz", "unknown metric 'zzz'. Allowed: cosine, euclidean, sqeuclidean, man"),
+        ("silhouette", "cosin", "unknown metric 'cosin'; did you mean 'cosine'? allowed: cosine, "),
+        ("silhouette", "zzz", "unknown metric 'zzz'; allowed: cosine, euclidean, sqeuclidean, man"),
     ],
 )
 def test_unknown_names_are_met_with_what_is_allowed(name, metric, message):

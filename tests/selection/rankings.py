@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from zoorank.selection import Provenance, Ranking, RankRow, TargetFacts
+from zoorank.selection.racefacts import RaceFacts, RaceRound
 
 RANKING = Ranking(
     rows=(
@@ -64,4 +67,16 @@ RANKING = Ranking(
         versions={"python": "3.11", "torch": None},
         engine={"instruction_set": "avx512", "cuda_built": False},
     ),
+)
+
+# The same after a race, which the last source left after the first of two rounds.
+RACED = replace(
+    RANKING,
+    rows=(
+        replace(RANKING.rows[0], tied=True),
+        RANKING.rows[1],
+        replace(RANKING.rows[2], rows=300, left_in_round=1, tied=True),
+        RANKING.rows[3],
+    ),
+    race=RaceFacts(0.95, 0, (RaceRound(300, 2, 2, 1), RaceRound(1797, 1, 1, 0)), 2097, 3594),
 )

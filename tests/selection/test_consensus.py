@@ -101,6 +101,12 @@ def test_guidance_quotes_the_study(n, classes):
     own = found["scores"][NAME]
     assert f"{own['top1']:.0%} of them and the first three held one for {own['top3']:.0%}" in text
     assert f"{own['regret']:.1f} points" in text
+    for name, regret in (
+        ("on every candidate", found["scores"]["probe"]["regret"]),
+        ("static source", found["static"]),
+        ("random pick", found["random"]),
+    ):
+        assert f"{name} {regret:.1f}" in text
     assert f"{found['targets']} time-series targets" in text
     assert "plain H-score" not in text
     wide = [RankRow(1, "a", "x", 0.5, dim=n)]

@@ -37,7 +37,7 @@ def test_a_source_that_cannot_be_used_says_why(broken_zoo):
 @pytest.mark.parametrize(
     ("models", "settings", "message"),
     [
-        ("{zoo}:neet1", {}, "has no model 'neet1'; did you mean 'net1'? Allowed: net0, net1"),
+        ("{zoo}:neet1", {}, "has no model 'neet1'; did you mean 'net1'? allowed: net0, net1"),
         ("what is this", {}, "allowed: ZOO.toml, ZOO.toml:MODEL, MODULE:FACTORY"),
         ("{zoo}", {"shape": (1, 2, 3, 4)}, "shape '1,2,3,4' is neither"),
         ("{zoo}", {"shape": (0,)}, "all at least 1"),

@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 
 from zoorank.errors import DataError, UsageError
 from zoorank.selection.board import Candidates, read_board
-from zoorank.selection.evaluate import RANDOM, SIZE, STATIC, evaluate, evaluate_board
+from zoorank.selection.evaluate import RANDOM, SIZE, STATIC, evaluate, evaluate_board, paired
 
 DATA = Path(os.environ.get("ZOORANK_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
@@ -157,8 +157,13 @@ def test_intervals_hold_the_mean():
 @pytest.mark.parametrize(
     ("scores", "truth", "options", "message"),
     [
-        (LONG, LONG, {"columns": ["god"]}, "no column 'god' of numbers. Allowed: good, bad"),
-        (LONG, LONG, {"lower_is_better": ["x"]}, "has no score 'x'. Allowed: good, bad"),
+        (
+            LONG,
+            LONG,
+            {"columns": ["god"]},
+            "no column 'god' of numbers; did you mean 'good'?",
+        ),
+        (LONG, LONG, {"lower_is_better": ["x"]}, "has no score 'x'; allowed: good, bad"),
         (LONG, LONG, {"truth_column": "acc"}, "no column 'acc' of numbers; name the true"),
         (LONG, LONG.replace("accuracy", "z"), {}, "several columns of numbers; name the true"),
         (LONG, "target,model,accuracy\nt9,a,1\n", {}, "no target with two sources in common"),
@@ -180,3 +185,34 @@ def test_a_wrong_table_is_met_with_one_line(tmp_path, scores, truth, options, me
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(DataError, match="cannot be read"):
         evaluate(tmp_path / "none.csv", tmp_path / "none.csv")
+
+
+class TestPaired:
+    """Two selectors on the same targets."""
+
+    def test_agrees_with_the_tests_against_the_baselines(self, file):
+        found = evaluate(file, file)
+        for name, p in (
+            (STATIC, found["LogME"].p_static),
+            (RANDOM, found["LogME"].p_random),
+        ):
+            assert paired(found["LogME"].regrets, found[name].regrets).p == p
+
+    def test_all_ways_to_flip_six_signs(self):
+        found = paired(np.arange(1.0, 7.0), np.zeros(6))
+        assert found.p == pytest.approx(2 / 64, abs=0.01)
+        assert found.mean == pytest.approx(3.5)
+        assert 1 < found.low < 3.5 < found.high < 6
+
+    def test_the_other_way_round_is_the_same_with_another_sign(self):
+        rng = np.random.default_rng(0)
+        a, b = rng.random((2, 30))
+        one, other = paired(a, b), paired(b, a)
+        assert (one.mean, one.low, one.high) == pytest.approx(
+            (-other.mean, -other.high, -other.low)
+        )
+        assert one.p == other.p
+
+    def test_no_difference_is_none(self):
+        found = paired([0.1, 0.2], [0.1, 0.2])
+        assert (found.mean, found.low, found.high, found.p) == (0, 0, 0, 1)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from zoorank.scores import find_score
-from zoorank.selection.order import ranked, verdict
+from zoorank.selection.order import marked, ranked, verdict
 from zoorank.selection.ranking import RankRow
 
 SCORE = find_score()
@@ -89,3 +89,33 @@ def test_verdict_follows_the_direction_of_the_score():
 def test_verdict_without_a_baseline_or_without_sources():
     assert sentence(source("a", 0.1), raw(None)) == "Try a cut at fc first: MSC cosine 0.1000."
     assert sentence(FAILED, raw(0.1)).startswith("No source could be scored")
+
+
+def left(model, score, round_=1, **facts):
+    return replace(source(model, score), rows=100, left_in_round=round_, **facts)
+
+
+def test_what_left_a_race_comes_after_what_stayed_whatever_its_estimate():
+    rows = [left("lucky", 0.6), source("a", 0.5), left("late", 0.45, 2), source("b", 0.4)]
+    assert names(ranked([*rows, raw(0.1)], SCORE)) == [
+        (1, "a"), (2, "b"), (3, "lucky"), (4, "late"), (None, "raw input"),
+    ]  # fmt: skip
+    assert names(ranked([*rows, raw(0.45)], SCORE))[1] == (None, "raw input")
+    turned = [replace(row, score=-row.score) for row in rows]
+    assert names(ranked(turned, LOWER)) == [(1, "a"), (2, "b"), (3, "lucky"), (4, "late")]
+
+
+def test_intervals_that_overlap_the_first_one_share_a_mark():
+    rows = [
+        source("a", 0.5),
+        left("near", 0.4, half_width=0.11),
+        left("far", 0.4, half_width=0.09),
+        raw(0.499),
+        FAILED,
+    ]
+    assert [row.model for row in marked(ranked(rows, SCORE), SCORE) if row.tied] == ["a", "near"]
+    wide = [replace(source("a", 0.5), half_width=0.2), source("b", 0.4), source("c", 0.2)]
+    assert [row.model for row in marked(ranked(wide, SCORE), SCORE) if row.tied] == ["a", "b"]
+    exact = ranked([source("a", 0.5), source("b", 0.5)], SCORE)
+    assert marked(exact, SCORE) == exact
+    assert marked([FAILED], SCORE) == (FAILED,)

@@ -101,10 +101,10 @@ def test_a_source_that_fails_is_a_row_with_its_reason(broken_zoo):
 def test_a_score_that_is_undefined_on_one_encoding_is_a_note(zoo, monkeypatch):
     compute = run.Run._value
 
-    def fails_once(self, score, X):
+    def fails_once(self, score, X, y):
         if X.shape[1] == 9 and score.metric == "euclidean":
             raise ValueError("X is\nodd")
-        return compute(self, score, X)
+        return compute(self, score, X, y)
 
     monkeypatch.setattr(run.Run, "_value", fails_once)
     ranking = ranked(zoo)
@@ -118,15 +118,33 @@ def test_a_score_that_is_not_finite_is_no_score(zoo, monkeypatch, value):
     monkeypatch.setattr(
         run.Run,
         "_value",
-        lambda self, score, X: compute(
+        lambda self, score, X, y: compute(
             self, replace(score, compute=lambda X, y: replace(score.compute(X, y), value=value))
-            if X.shape[1] == 9 else score, X,
+            if X.shape[1] == 9 else score, X, y,
         ),
     )  # fmt: skip
     ranking = ranked(zoo, metric="cosine")
     assert {row.model for row in ranking.failures} == {"net1"}
     assert ranking.failures[0].note == f"MSC cosine is {value}"
     assert Ranking.from_json(ranking.to_json()) == ranking
+
+
+def test_what_no_cut_changes_is_computed_once_for_each_source(zoo, monkeypatch):
+    computed = []
+    compute = run.Run._value
+
+    def counts(self, score, *arrays):
+        computed.append(score.name)
+        return compute(self, score, *arrays)
+
+    monkeypatch.setattr(run.Run, "_value", counts)
+    ranking = ranked(zoo, score="leep,knn")
+    assert (computed.count("leep"), computed.count("knn")) == (2, 5)
+    for model in ("net0", "net1"):
+        leeps = [row.scores["leep"] for row in ranking if row.model == model]
+        assert len(leeps) == 2
+        assert len(set(leeps)) == 1
+    assert "leep" not in ranking.baseline.scores
 
 
 def test_a_second_run_encodes_nothing_and_gives_the_same_table(zoo):

@@ -105,6 +105,26 @@ def test_training_stops_at_the_deadline(zoo):
     assert max(whole.curve) > 0.5  # the classes are far apart, and a third is chance
 
 
+def test_the_state_tested_is_that_of_the_best_epoch(zoo):
+    from zoorank.zoo.train import fine_tune
+
+    target = load_target(zoo.data)
+    spec = load_zoo(zoo.manifest, allow_code=[zoo.code]).models[0]
+    rows = split(target.labels, 60, 0)
+    given = {"seed": 0, "epochs": 20, "patience": 20}
+    still = fine_tune(spec, target, "penultimate", rows, rate=0.0, **given)
+    assert still.best_epoch == 0
+    assert still.accuracy == still.frozen_accuracy
+    assert len(set(still.curve)) == 1
+    moved = fine_tune(spec, target, "penultimate", rows, rate=1e-2, **given)
+    assert moved.best_epoch > 0
+    again = fine_tune(
+        spec, target, "penultimate", rows, rate=1e-2, seed=0, epochs=moved.best_epoch, patience=20
+    )
+    assert again.best_epoch == moved.best_epoch
+    assert again.accuracy == moved.accuracy
+
+
 def test_splits_share_classes_out_and_never_rows():
     labels = np.repeat(["a", "b", "c"], [50, 30, 20])
     for seed in range(3):
@@ -144,7 +164,7 @@ def test_the_more_samples_the_less_is_chance():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"models": ["net9"]}, "'net9' is not in the ranking. Allowed: net"),
+        ({"models": ["net9"]}, "'net9' is not in the ranking; did you mean 'net"),
         ({"top": 0}, "top must be at least 1, not 0"),
         ({"repeats": 0}, "repeats must be at least 1"),
     ],

@@ -50,7 +50,7 @@ def test_encodings_are_those_of_the_network(make_spec, table: Target, store) -> 
     assert told == [(25, 60), (50, 60), (60, 60)]
     assert [each.cut for each in encoded.encodings] == list(ALL)
     model = load_model(spec)
-    batch = prepare(spec.preprocessing, table, 0, 60)
+    batch = prepare(spec.preprocessing, table, range(60))
     layers = list(model)
     first, second = (torch.nn.Sequential(*layers[:n])(batch) for n in (2, 4))
     expected = {"1": first, "3": second, "penultimate": second}
@@ -160,7 +160,7 @@ def test_a_weights_file_is_hashed_once(
         calls.append(file)
         return check_digest(spec, file)
 
-    monkeypatch.setattr("zoorank.zoo.encode.check_digest", check)
+    monkeypatch.setattr("zoorank.zoo.plan.check_digest", check)
     monkeypatch.setattr("zoorank.zoo.load.check_digest", check)
     encode_source(make_spec("TinyMLP", 'file = "w.pt"'), table, store=store)
     assert calls == [tmp_path / "w.pt"]
@@ -189,7 +189,7 @@ def test_too_little_memory_for_one_sample(make_spec, table: Target, store, monke
 def test_encodings_that_are_not_numbers_name_cut_and_row(
     make_spec, table: Target, store, value: str
 ) -> None:
-    column = prepare(make_spec("Bad").preprocessing, table, 0, 60)[:, 0]
+    column = prepare(make_spec("Bad").preprocessing, table, range(60))[:, 0]
     row = int(torch.argmax(column))
     limit = float(column.sort().values[-2])
     spec = make_spec("Bad", arguments={"value": value, "limit": limit})
@@ -262,7 +262,7 @@ def test_a_random_network_is_calibrated_when_asked(make_spec, images: Target, st
 def test_calibration_leaves_a_network_in_evaluation_mode(images: Target) -> None:
     model = tiny_nets.TinyResNet().eval()
     momentum = model.bn1.momentum
-    calibrate(model, prepare(ImagePreprocessing(), images, 0, 20))
+    calibrate(model, prepare(ImagePreprocessing(), images, range(20)))
     assert not any(module.training for module in model.modules())
     assert model.bn1.momentum == momentum
     with pytest.raises(SourceError, match="cannot be fed a batch of shape"):

@@ -67,6 +67,15 @@ def test_paths_are_relative_to_the_manifest(tmp_path: Path, monkeypatch) -> None
     assert zoo.data == "/elsewhere/d.npz"
 
 
+def test_what_a_model_was_trained_on_is_a_path_or_a_name(tmp_path: Path) -> None:
+    for said, meant in (("d/x.npz", str(tmp_path / "d/x.npz")), ("sklearn:iris", "sklearn:iris")):
+        assert _load(tmp_path, MODEL + f'trained_on = "{said}"\n').models[0].trained_on == meant
+    assert _load(tmp_path, MODEL).models[0].trained_on is None
+    message = _error(tmp_path, MODEL + 'trained_on = "${NO_SUCH_DIR}/x.npz"\n')
+    assert "model 1 'one', trained_on: " in message
+    assert "NO_SUCH_DIR, which is not set" in message
+
+
 def test_defaults_are_inherited_and_overruled(tmp_path: Path) -> None:
     zoo = _load(
         tmp_path,
@@ -108,6 +117,11 @@ def test_a_family_is_a_model_for_each_file(tmp_path: Path) -> None:
     zoo = _load(tmp_path, FAMILY)
     assert [spec.name for spec in zoo.models] == ["a", "b"]
     assert zoo.models[0].weights.locate() == tmp_path / "w" / "a.safetensors"
+    zoo = _load(tmp_path, FAMILY + 'trained_on = "ucr/{stem}.npz"\n')
+    assert [spec.trained_on for spec in zoo.models] == [
+        str(tmp_path / "ucr" / "a.npz"),
+        str(tmp_path / "ucr" / "b.npz"),
+    ]
     zoo = _load(tmp_path, FAMILY + 'name = "fcn-{stem}"\n')
     assert [spec.name for spec in zoo.models] == ["fcn-a", "fcn-b"]
 

@@ -20,7 +20,7 @@ LABELS = np.array([0, 0, 1, 1, 2, 2])
 
 
 def _prepare(spec, X, **options) -> torch.Tensor:
-    batch = prepare(spec, load_target((X, LABELS), **options), 1, 4)
+    batch = prepare(spec, load_target((X, LABELS), **options), range(1, 4))
     assert batch.dtype == torch.float32
     return batch
 
@@ -57,14 +57,14 @@ def test_channels_first_and_last_are_told_apart() -> None:
     ],
 )
 def test_scaling(X: np.ndarray, scaling: str, low: float, high: float) -> None:
-    batch = prepare(ImagePreprocessing(scaling=scaling), load_target((X, LABELS)), 0, 6)
+    batch = prepare(ImagePreprocessing(scaling=scaling), load_target((X, LABELS)), range(6))
     assert float(batch.min()) == pytest.approx(low, abs=0.01)
     assert float(batch.max()) == pytest.approx(high, rel=0.01)
 
 
 def test_standardize_then_mean_and_std() -> None:
     spec = ImagePreprocessing(scaling="standardize", mean=(1.0,), std=(0.5,))
-    batch = prepare(spec, load_target((GREY, LABELS)), 0, 6)
+    batch = prepare(spec, load_target((GREY, LABELS)), range(6))
     assert float(batch.mean()) == pytest.approx(-2.0, abs=1e-5)
     assert float(batch[:, 0].std(correction=0)) == pytest.approx(2.0, abs=1e-5)
 
@@ -87,20 +87,20 @@ def test_crop_keeps_the_proportions() -> None:
 
 
 def test_series_are_standardized_as_a_whole_or_each() -> None:
-    whole = prepare(SeriesPreprocessing(), load_target((SERIES, LABELS)), 0, 6)
+    whole = prepare(SeriesPreprocessing(), load_target((SERIES, LABELS)), range(6))
     assert whole.shape == (6, 1, 20)
     assert float(whole.mean()) == pytest.approx(0, abs=1e-6)
     assert float(whole.std(correction=0)) == pytest.approx(1, abs=1e-6)
     assert abs(float(whole[0].mean())) > 1e-3
     each = prepare(
-        SeriesPreprocessing(scaling="standardize_each"), load_target((SERIES, LABELS)), 0, 6
+        SeriesPreprocessing(scaling="standardize_each"), load_target((SERIES, LABELS)), range(6)
     )
     assert torch.allclose(each.mean(dim=2), torch.zeros(6, 1), atol=1e-6)
 
 
 def test_a_large_offset_does_not_drown_a_series() -> None:
-    plain = prepare(SeriesPreprocessing(), load_target((SERIES, LABELS)), 0, 6)
-    far = prepare(SeriesPreprocessing(), load_target((SERIES + 1e8, LABELS)), 0, 6)
+    plain = prepare(SeriesPreprocessing(), load_target((SERIES, LABELS)), range(6))
+    far = prepare(SeriesPreprocessing(), load_target((SERIES + 1e8, LABELS)), range(6))
     assert torch.allclose(plain, far, atol=1e-6)
 
 
@@ -114,10 +114,10 @@ def test_series_layouts_and_length() -> None:
 
 def test_tables_are_scaled_by_column() -> None:
     X = np.column_stack([SERIES[:, 0], np.full(6, 3.0)])
-    batch = prepare(TablePreprocessing(), load_target((X, LABELS)), 0, 6)
+    batch = prepare(TablePreprocessing(), load_target((X, LABELS)), range(6))
     assert torch.allclose(batch.mean(dim=0), torch.zeros(2), atol=1e-6)
     assert torch.equal(batch[:, 1], torch.zeros(6))
-    batch = prepare(TablePreprocessing(scaling="minmax"), load_target((X, LABELS)), 0, 6)
+    batch = prepare(TablePreprocessing(scaling="minmax"), load_target((X, LABELS)), range(6))
     assert batch[:, 0].min() == 0
     assert batch[:, 0].max() == 1
 
@@ -135,3 +135,17 @@ def test_tables_are_scaled_by_column() -> None:
 def test_what_a_network_cannot_be_fed(spec, X: np.ndarray, reason: str) -> None:
     with pytest.raises(SourceError, match=reason):
         _prepare(spec, X)
+
+
+@pytest.mark.parametrize(
+    ("spec", "X"),
+    [
+        (ImagePreprocessing(size=(8, 8)), GREY),
+        (SeriesPreprocessing(), SERIES),
+        (TablePreprocessing(scaling="minmax"), SERIES),
+    ],
+)
+def test_a_sample_comes_out_the_same_whatever_others_it_is_prepared_with(spec, X) -> None:
+    target = load_target((X, LABELS))
+    every = prepare(spec, target, range(6))
+    assert torch.equal(prepare(spec, target, np.array([0, 3, 5])), every[[0, 3, 5]])

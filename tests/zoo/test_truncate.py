@@ -32,7 +32,7 @@ def _lite(name: str) -> tuple[nn.Module, Tensor, str, str]:
         }
     )
     target = load_target("sklearn:digits", limit=20)
-    return load_model(spec), prepare(spec.preprocessing, target, 0, 2), "mean", "image"
+    return load_model(spec), prepare(spec.preprocessing, target, range(2)), "mean", "image"
 
 
 def _fcn() -> tuple[nn.Module, Tensor, str, str]:

@@ -43,8 +43,9 @@ def test_accuracy_on_its_own_data(zoo, data_dir: Path, name: str, accuracy: floa
     with torch.inference_mode():
         logits = torch.cat(
             [
-                model(prepare(spec.preprocessing, target, start, min(start + 64, target.n_samples)))
-                for start in range(0, target.n_samples, 64)
+                model(prepare(spec.preprocessing, target, rows))
+                for rows in np.array_split(np.arange(target.n_samples), 64)
+                if len(rows)
             ]
         )
     found = float(np.mean(target.classes[logits.argmax(dim=1)] == target.labels))

@@ -1,6 +1,7 @@
 #pragma once
-// What an estimate of a mean silhouette is made of, over rows that come in blocks: a surrogate of s for every row from
-// class means alone, and exact s for a few rows. docs/estimator.md has the mathematics.
+// What estimates of silhouettes are made of, over rows that come in blocks: a surrogate of s for every row from class
+// means alone, exact s for a few rows, and s of every row from its distances to a few. docs/estimator.md has the
+// mathematics.
 //
 //     row_statistics<float> rows(labels, cols);
 //     for (each block) rows.check(block, first_row);
@@ -9,6 +10,9 @@
 //     exact_rows<float> drawn(rows, some_rows, their_indices);
 //     for (each block) drawn.add(block, first_row);                    // O(rows * drawn * cols)
 //     drawn.silhouettes(out);
+//     reference_rows<float> references(rows, other_rows, their_indices);
+//     for (each block) references.estimate(block, first_row, samples, errors);    // O(rows * (classes + references of
+//                                                                                 //  a few classes) * cols)
 //
 // A block is any run of consecutive rows; rows in memory are one block. Results have the same bits for any number of
 // threads, and depend on how rows are cut into blocks by rounding only.
@@ -47,6 +51,9 @@ public:
     /// `points` has room for classes x (cols + 1) values.
     void class_points(array_view<T> points) const;
 
+    /// The distance of each row of the block to the mean of its class, up to a factor. Euclidean metrics only.
+    void radii(matrix_view<T> block, std::int64_t first_row, array_view<double> out, const options& opt = {}) const;
+
     /// From now on, rows of class c are compared with the classes candidates[c * per_class + ...] only.
     void restrict_to(std::vector<std::int64_t> candidates, std::int64_t per_class);
 
@@ -82,9 +89,39 @@ private:
     std::unique_ptr<state> state_;
 };
 
+/// Estimates of s for every row, from distances to a few reference rows of the classes that can matter: the row's own,
+/// and the nearest others by mean squared distance. Memory: O(references * cols).
+template <class T>
+class ZOORANK_API reference_rows {
+public:
+    /// With how many classes beside its own a row is compared.
+    static constexpr std::int64_t nearest_classes = 5;
+
+    /// Copies the references, which are rows indices[0], ... of all, no two the same. They come in strata, those of a
+    /// class side by side: the first drawn[0] references are a random sample of a stratum of sizes[0] rows, and so on,
+    /// at least 3 of each unless all. Each class is made of strata. `statistics` must have summed up every row and
+    /// stays where it is. Metric euclidean.
+    reference_rows(const row_statistics<T>& statistics, matrix_view<T> references,
+                   array_view<const std::int64_t> indices, array_view<const std::int64_t> drawn,
+                   array_view<const std::int64_t> sizes);
+    ~reference_rows();
+    reference_rows(reference_rows&&) noexcept;
+
+    /// s of each row of the block, and the standard error of each: 0 where the classes compared are references
+    /// altogether. The mean distances that s is made of are unbiased. Memory: 200 bytes a row.
+    void estimate(matrix_view<T> block, std::int64_t first_row, array_view<double> samples, array_view<double> errors,
+                  const options& opt = {}) const;
+
+private:
+    struct state;
+    std::unique_ptr<state> state_;
+};
+
 extern template class row_statistics<float>;
 extern template class row_statistics<double>;
 extern template class exact_rows<float>;
 extern template class exact_rows<double>;
+extern template class reference_rows<float>;
+extern template class reference_rows<double>;
 
 }  // namespace zoorank

@@ -28,6 +28,7 @@ EXTRAS = {
     "sklearn": "scores",
     "scipy": "scores",
     "matplotlib": "plots",
+    "tslearn": "ids",
 }
 
 

@@ -80,6 +80,28 @@ AllowCode = Annotated[
         "Their code is run. May be repeated.",
     ),
 ]
+Race = Annotated[
+    bool,
+    typer.Option(
+        "--race",
+        help="Run all models on a sample, the better ones on more, the last on all rows. "
+        "Decides by a silhouette, MSC euclidean by default.",
+    ),
+]
+Confidence = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Of --race: how sure the first of a full run is to stay in it. Default: 0.95.",
+    ),
+]
+FirstRows = Annotated[
+    int | None,
+    typer.Option(min=1, help="Of --race: rows of the first sample. Default: some hundred."),
+]
+RandomState = Annotated[
+    int | None, typer.Option(min=0, help="Of --race: seed of the samples. Default: 0.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 

@@ -7,12 +7,28 @@ from them is the same on every machine and for any number of threads.
 
 from __future__ import annotations
 
-# A distance costs its features, and a root, a comparison and two sums on top.
+# All constants are measured (benchmarks/estimator_cost.py). A distance of the exact kernel costs
+# its features, and a root, a comparison and two sums on top; one of a drawn row is summed up by
+# class.
 _PER_DISTANCE = 24
-# A mean is compared in float64, at half the speed.
-_PER_MEAN = 2.0
-# Reading, converting and packing a value of X once.
-_PER_VALUE = 12.0
+_PER_DRAWN_DISTANCE = 70
+# Packing a value of X for the kernel.
+_PER_VALUE = 12
+# Checking a value and taking it into the moments of its class, in float64.
+_PER_SUMMED_VALUE = 165
+# Numbering, shuffling and sorting a row.
+_PER_ROW = 20_000
+# Bringing a value to where it can be compared with means, in float64; and a row.
+_PER_COMPARED_VALUE = 145
+_PER_COMPARED_ROW = 9000
+# A mean is compared in float64 too, and the least of all is looked for.
+_PER_FEATURE_OF_MEAN = 1.6
+_PER_MEAN = 140
+# A distance to a reference is written out and looked at again; rows are gathered from all over X.
+_PER_REFERENCE = 290
+_PER_GATHERED_VALUE = 150
+# Sorting a row by its distance to the mean of its class, among others.
+_PER_STRATIFIED_ROW = 40_000
 
 # An exact result that takes about a second on two cores is not worth an error bar.
 WORTHWHILE = 5e10
@@ -28,6 +44,10 @@ MOST_CLASSES = 2000
 _CANDIDATES = 128
 
 
+# The own class and reference_rows::nearest_classes others.
+_COMPARED_BY_SAMPLES = 6
+
+
 def classes_compared(classes: int) -> int:
     """With how many classes the surrogate of a row is computed."""
     return classes if classes <= MOST_CLASSES else _CANDIDATES
@@ -40,7 +60,7 @@ def exact_cost(n: int, d: int) -> float:
 
 def moments_cost(n: int, d: int) -> float:
     """Check the rows and sum up their classes."""
-    return n * d * 3 * _PER_VALUE
+    return n * (d * _PER_SUMMED_VALUE + float(_PER_ROW))
 
 
 def search_cost(d: int, classes: int) -> float:
@@ -50,7 +70,8 @@ def search_cost(d: int, classes: int) -> float:
 
 def comparison_cost(n: int, d: int, compared: int) -> float:
     """Every row against the means of some classes."""
-    return n * compared * _PER_MEAN * (d + 4)
+    of_means = compared * (d * _PER_FEATURE_OF_MEAN + _PER_MEAN)
+    return n * (d * _PER_COMPARED_VALUE + _PER_COMPARED_ROW + of_means)
 
 
 def surrogate_cost(n: int, d: int, classes: int) -> float:
@@ -62,7 +83,20 @@ def surrogate_cost(n: int, d: int, classes: int) -> float:
 
 def rows_cost(n: int, d: int, drawn: int) -> float:
     """Some rows against all."""
-    return n * d * _PER_VALUE + n * drawn * (d + _PER_DISTANCE)
+    return n * d * _PER_VALUE + n * drawn * (d + float(_PER_DRAWN_DISTANCE))
+
+
+def references_cost(n: int, d: int, classes: int, references: int) -> float:
+    """Every row against all class means, and then against references of a few classes."""
+    of_class = references * (d + _PER_REFERENCE) + d * _PER_GATHERED_VALUE
+    return comparison_cost(n, d, classes) + n * min(classes, _COMPARED_BY_SAMPLES) * of_class
+
+
+def samples_cost(n: int, d: int, classes: int, references: int) -> float:
+    """Silhouettes of every sample from references."""
+    packed = classes * references * d * _PER_GATHERED_VALUE
+    radii = n * (d * _PER_COMPARED_VALUE + _PER_STRATIFIED_ROW)
+    return moments_cost(n, d) + packed + radii + references_cost(n, d, classes, references)
 
 
 def prefers_exact(n: int, d: int, classes: int, drawn: int) -> bool:

@@ -48,8 +48,9 @@ def pairwise_distances(
     ------
     ValueError
         For NaN or infinity (naming the first bad row), widths that differ, an
-        unknown metric, ``precomputed`` with a matrix of another shape, or
-        ``precision="bf16x3"`` where the instruction set in use is not ``amx``.
+        unknown metric, ``precomputed`` with a matrix of another shape or a negative
+        distance in it, or ``precision="bf16x3"`` where the instruction set in use is
+        not ``amx``.
     TypeError
         As for :func:`silhouette_samples`.
 
@@ -69,6 +70,7 @@ def pairwise_distances(
             raise ValueError(
                 f"precomputed distances must have {columns} columns, got {matrix.shape}"
             )
+        _check_distances(matrix)
         return matrix
     threads = check_threads(n_threads)
     if uses_cuda("auto", X, metric) or (Y is not None and uses_cuda("auto", Y, metric)):
@@ -83,3 +85,16 @@ def pairwise_distances(
     distances = _core.pairwise_distances(x, x, metric, threads, precision)
     np.fill_diagonal(distances, 0)  # a row of zeros is at cosine distance 1 even from its like
     return distances
+
+
+def _check_distances(matrix: Matrix) -> None:
+    """Refuse what no distance is, as the silhouettes of such a matrix do."""
+    lowest, highest = matrix.min(axis=1), matrix.max(axis=1)
+    for bad, what in (
+        (~(np.isfinite(lowest) & np.isfinite(highest)), "NaN or infinity"),
+        (lowest < -100 * np.finfo(matrix.dtype).eps, "a negative distance"),
+    ):
+        if bad.any():
+            raise ValueError(
+                f"the distance matrix holds {what}; the first bad row is {int(bad.argmax())}"
+            )

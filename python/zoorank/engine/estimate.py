@@ -1,9 +1,10 @@
 """Mean silhouettes of many rows, from a surrogate for all and the exact value of a few.
 
 With s~ the surrogate of :mod:`zoorank._core` (every row, from class means alone) and E a
-random sample of m rows, ``mean(s~) + mean over E of (s - s~)`` is unbiased whatever the
-surrogate gets wrong, and its standard error is known. ``docs/estimator.md`` has the
-derivation and the measured coverage.
+sample of rows drawn at random from every class, ``mean over E of s`` is taken back by what
+the mean of s~ over E is off by, times the slope of s over s~. What the surrogate got wrong
+costs rows, and makes no bias to speak of. ``docs/estimator.md`` has the derivation and the
+measured coverage.
 """
 
 from __future__ import annotations
@@ -13,16 +14,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from zoorank import _core
 from zoorank.engine import cost, intervals
-from zoorank.engine.neighbors import class_candidates
 from zoorank.engine.rows import MemoryRows, Rows
-
-Progress = Callable[[float], object]
-Integers = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+from zoorank.engine.surrogate import (
+    Floats,
+    Integers,
+    Progress,
+    Report,
+    statistics_of,
+    surrogate_of,
+)
 
 # Rows are drawn in whole blocks of the kernel. The first draw holds two: enough that the
 # interval holds for residuals as skewed as those of encodings (benchmarks/estimator_coverage.py).
@@ -32,6 +35,9 @@ FIRST_DRAW = 2 * _STEP
 # Where rows are compared with some of the classes only, a few have missed their nearest one and
 # have large residuals: enough of these must be drawn to be known (benchmarks/estimator_index.py).
 _FIRST_DRAW_RESTRICTED = 8 * _STEP
+
+# Classes are strata where the first draw holds so many rows of each.
+_LEAST_OF_A_STRATUM = 4
 
 # The predicted number of rows is drawn with this margin, so that one more step is rarely needed.
 _MARGIN = 1.1
@@ -45,19 +51,13 @@ _ROUNDING = {np.dtype(np.float32): 5e-6, np.dtype(np.float64): 1e-12}
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its interval; of `rows_evaluated` rows the value is exact.
-
-    `samples` holds those, and for other rows the surrogate less what it is off by on
-    average in their class; `sample_error` is the root mean square error of the latter.
-    """
+    """A mean with its interval; of `rows_evaluated` rows the value is exact."""
 
     score: float
     half_width: float
     per_class: Floats
     per_class_half_width: Floats
     rows_evaluated: int
-    samples: Floats
-    sample_error: float
 
 
 def predicted_rows(n: int, classes: int, tol: float, confidence: float) -> int:
@@ -93,82 +93,75 @@ def estimate_mean(
     if in_memory and _exact_is_cheaper(n, d, target):
         return None
     expected = predicted_rows(n, classes, tol, confidence)
-    report = _Report(progress, cost.surrogate_cost(n, d, classes) + cost.rows_cost(n, d, expected))
-    statistics = _statistics(rows, codes, "euclidean")
-    surrogate = _surrogate(rows, statistics, "euclidean", classes, threads, report)
-    order = np.random.default_rng(random_state).permutation(n)
+    report = Report(progress, cost.surrogate_cost(n, d, classes) + cost.rows_cost(n, d, expected))
+    statistics = statistics_of(rows, codes, "euclidean")
+    surrogate = surrogate_of(rows, statistics, "euclidean", classes, threads, report)
     sampler = _Sampler(rows, statistics, classes, threads, report)
-    residuals = np.empty(0)
+
+    def affordable(more: int) -> bool:
+        if in_memory and _exact_is_cheaper(n, d, more):
+            return False
+        report.expect(cost.rows_cost(n, d, more))
+        return True
+
+    return estimate_by_draws(
+        surrogate,
+        codes,
+        sampler.exact,
+        tol=tol,
+        confidence=confidence,
+        random_state=random_state,
+        rounding=_ROUNDING[rows.dtype],
+        affordable=affordable,
+    )
+
+
+def estimate_by_draws(
+    surrogate: Floats,
+    codes: Integers,
+    exact: Callable[[Integers], Floats],
+    *,
+    tol: float,
+    confidence: float,
+    random_state: int | np.random.Generator | None,
+    rounding: float,
+    affordable: Callable[[int], bool],
+) -> Estimate | None:
+    """Draw rows until the half width is at most `tol`.
+
+    `exact` is handed the rows drawn anew and returns their silhouettes; `affordable` is
+    asked before it has to compute so many more, and None is returned if they are not.
+    """
+    n, sizes = len(codes), np.bincount(codes)
+    target = _first_draw(n, len(sizes))
+    strata = codes if len(sizes) * _LEAST_OF_A_STRATUM <= target else np.zeros_like(codes)
+    rows_of = np.bincount(strata)
+    means = np.bincount(strata, weights=surrogate) / rows_of
+    draw = _Draw(strata, random_state)
+    drawn, values = np.empty(0, np.int64), np.empty(0)
     while True:
-        drawn = order[len(residuals) : target]
-        residuals = np.concatenate([residuals, sampler.exact(drawn) - surrogate[drawn]])
-        width = intervals.half_width(residuals, n, confidence)
-        if target == n or width + _ROUNDING[rows.dtype] <= tol:
-            break
-        deviation = float(residuals.std(ddof=1))
-        needed = _MARGIN * intervals.rows_needed(deviation, n, tol, confidence)
+        more = draw.grow(intervals.allocate(rows_of, target))
+        drawn, values = np.append(drawn, more), np.append(values, exact(more))
+        mean = intervals.regression_mean(
+            values, surrogate[drawn], strata[drawn], rows_of, means, confidence
+        )
+        if len(drawn) == n or mean.half_width + rounding <= tol:
+            return _summarise(surrogate, mean, drawn, values, codes, confidence, rounding)
+        needed = _MARGIN * intervals.rows_needed(mean.deviation, n, tol, confidence)
         target = min(n, -int(-max(needed, target + 1) // _STEP) * _STEP)
-        if in_memory and _exact_is_cheaper(n, d, target - len(residuals)):
+        if not affordable(target - len(drawn)):
             return None
-        report.expect(cost.rows_cost(n, d, target - len(residuals)))
-    return _summarise(surrogate, residuals, order, codes, classes, width, confidence, rows.dtype)
 
 
 def _exact_is_cheaper(n: int, d: int, more: int) -> bool:
     return cost.exact_cost(n, d) <= cost.rows_cost(n, d, more)
 
 
-def silhouettes_by_means(
-    rows: Rows, codes: Integers, metric: str, threads: int, progress: Progress | None = None
-) -> Floats:
-    """Silhouettes of rows that are read in blocks: exact for sqeuclidean and cosine.
-
-    For euclidean, the surrogate.
-    """
-    n, d = rows.shape
-    classes = int(codes.max()) + 1
-    report = _Report(progress, cost.surrogate_cost(n, d, classes))
-    return _surrogate(rows, _statistics(rows, codes, metric), metric, classes, threads, report)
-
-
-def _statistics(rows: Rows, codes: Integers, metric: str) -> Any:
-    kind = _core.RowStatistics32 if rows.dtype == np.float32 else _core.RowStatistics64
-    statistics = kind(codes, rows.shape[1], metric)
-    for first, block in rows.blocks():
-        statistics.check(block, first)
-    return statistics
-
-
-def _surrogate(
-    rows: Rows, statistics: Any, metric: str, classes: int, threads: int, report: _Report
-) -> Floats:
-    """Silhouettes from class means.
-
-    Of thousands of classes, euclidean rows are compared with those near their own only.
-    A nearest class that is missed costs the estimate variance, and no bias.
-    """
-    n, d = rows.shape
-    for first, block in rows.blocks():
-        work = cost.moments_cost(len(block), d)
-        statistics.add_moments(block, first, threads, report.of(work))
-    compared = cost.classes_compared(classes) if metric == "euclidean" else classes
-    if compared < classes:
-        statistics.restrict_to(class_candidates(statistics.class_points(), compared, threads))
-        report.of(cost.search_cost(d, classes))
-    surrogate = np.empty(n)
-    for first, block in rows.blocks():
-        work = cost.comparison_cost(len(block), d, compared)
-        surrogate[first : first + len(block)] = statistics.surrogate(
-            block, first, threads, report.of(work)
-        )
-    return surrogate
-
-
 class _Sampler:
     """Exact silhouettes of drawn rows."""
 
     def __init__(
-        self, rows: Rows, statistics: Any, classes: int, threads: int, report: _Report
+        self, rows: Rows, statistics: Any, classes: int, threads: int, report: Report
     ) -> None:
         self._rows, self._statistics = rows, statistics
         self._threads, self._report = threads, report
@@ -191,72 +184,52 @@ class _Sampler:
         return values
 
 
-class _Report:
-    """One rising fraction out of the fractions of many calls."""
+class _Draw:
+    """Rows at random from every stratum, none twice, in draws that go on from each other."""
 
-    def __init__(self, progress: Progress | None, work: float) -> None:
-        self._progress, self._work = progress, work
-        self._done, self._highest = 0.0, 0.0
+    def __init__(self, strata: Integers, random_state: int | np.random.Generator | None) -> None:
+        shuffled = np.random.default_rng(random_state).permutation(len(strata))
+        self._rows = shuffled[np.argsort(strata[shuffled], kind="stable")]
+        sizes = np.bincount(strata)
+        self._begin = np.cumsum(sizes) - sizes
+        self._taken = np.zeros_like(sizes)
 
-    def expect(self, more: float) -> None:
-        """Let what is left be `more`, as far as it is known."""
-        self._work = max(self._work, self._done + more)
-
-    def of(self, work: float) -> Progress | None:
-        """What a call of this much work is to be handed."""
-        begin, self._done = self._done, self._done + work
-        if self._progress is None:
-            return None
-        progress = self._progress
-
-        def report(fraction: float) -> None:
-            self._highest = max(self._highest, min(1.0, (begin + fraction * work) / self._work))
-            progress(self._highest)
-
-        return report
+    def grow(self, wanted: Integers) -> Integers:
+        """Draw rows until there are `wanted` of each stratum; those that are new."""
+        more = np.maximum(wanted - self._taken, 0)
+        step = np.arange(more.sum()) - np.repeat(np.cumsum(more) - more, more)
+        drawn: Integers = self._rows[np.repeat(self._begin + self._taken, more) + step]
+        self._taken += more
+        return drawn
 
 
 def _summarise(
     surrogate: Floats,
-    residuals: Floats,
-    order: Integers,
+    mean: intervals.Mean,
+    drawn: Integers,
+    values: Floats,
     codes: Integers,
-    classes: int,
-    width: float,
     confidence: float,
-    dtype: np.dtype[Any],
+    rounding: float,
 ) -> Estimate:
-    sizes = np.bincount(codes, minlength=classes)
-    base = np.bincount(codes, weights=surrogate, minlength=classes) / sizes
-    m, n = len(residuals), len(codes)
-    drawn = order[:m]
-    if m == n:
-        exact = np.bincount(codes[drawn], weights=residuals, minlength=classes) / sizes
+    sizes = np.bincount(codes)
+    n = len(codes)
+    if len(drawn) == n:
         return Estimate(
-            score=float(surrogate.mean() + residuals.mean()),
+            score=mean.value,
             half_width=0.0,
-            per_class=base + exact,
-            per_class_half_width=np.zeros(classes),
+            per_class=np.bincount(codes[drawn], weights=values) / sizes,
+            per_class_half_width=np.zeros(len(sizes)),
             rows_evaluated=n,
-            samples=_with_exact(surrogate, drawn, surrogate[drawn] + residuals),
-            sample_error=0.0,
         )
-    correction = intervals.residuals_by_class(residuals, codes[drawn], sizes, confidence)
-    rounding = _ROUNDING[dtype]
-    return Estimate(
-        score=float(surrogate.mean() + residuals.mean()),
-        half_width=width + rounding,
-        per_class=base + correction.mean,
-        per_class_half_width=correction.half_width + rounding,
-        rows_evaluated=m,
-        samples=_with_exact(
-            np.clip(surrogate + correction.mean[codes], -1, 1), drawn, surrogate[drawn] + residuals
-        ),
-        sample_error=float(np.sqrt(np.mean((residuals - correction.mean[codes[drawn]]) ** 2))),
+    predicted = mean.slope * surrogate
+    correction = intervals.residuals_by_class(
+        values - predicted[drawn], codes[drawn], sizes, confidence
     )
-
-
-def _with_exact(samples: Floats, drawn: Integers, exact: Floats) -> Floats:
-    result: Floats = samples.copy()
-    result[drawn] = exact
-    return result
+    return Estimate(
+        score=mean.value,
+        half_width=mean.half_width + rounding,
+        per_class=np.bincount(codes, weights=predicted) / sizes + correction.mean,
+        per_class_half_width=correction.half_width + rounding,
+        rows_evaluated=len(drawn),
+    )

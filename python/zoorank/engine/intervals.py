@@ -15,17 +15,34 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
+Integers = npt.NDArray[np.int64]
+
 _PRIOR_ROWS = 8
+_ROWS_OF_A_STRATUM = 30
+_SERIES_FROM = 30  # degrees of freedom
+
+# A class of which so many rows were drawn speaks for itself.
+_OWN_ROWS = 8
 
 
-def student_t(confidence: float, degrees: int) -> float:
-    """Two-sided quantile of Student's t, from the normal one (Abramowitz and Stegun 26.7.5).
+def student_t(confidence: float, degrees: float) -> float:
+    """Two-sided quantile of Student's t; degrees of freedom are rounded down.
 
-    Within 1e-4 for 30 degrees of freedom or more at a confidence of 0.99.
+    For 30 or more from the normal quantile (Abramowitz and Stegun 26.7.5), within 1e-4
+    at a confidence of 0.99; below by bisection of the distribution function.
 
-    >>> round(student_t(0.99, 239), 4)
-    2.5966
+    >>> round(student_t(0.99, 239), 4), round(student_t(0.99, 2), 4)
+    (2.5966, 9.9248)
     """
+    degrees = max(1, int(degrees))
+    if degrees < _SERIES_FROM:
+        low, high = 0.0, 2.0
+        while _inside(high, degrees) < confidence:
+            low, high = high, 2 * high
+        while high - low > 1e-12 * high:
+            middle = (low + high) / 2
+            low, high = (middle, high) if _inside(middle, degrees) < confidence else (low, middle)
+        return high
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
     terms = (
         z,
@@ -37,13 +54,100 @@ def student_t(confidence: float, degrees: int) -> float:
     return math.fsum(term / degrees**power for power, term in enumerate(terms))
 
 
-def half_width(residuals: Floats, n: int, confidence: float) -> float:
-    """Half the interval for the mean of `n` residuals of which some were drawn."""
-    m = len(residuals)
-    if m == n:
-        return 0.0
-    deviation = float(residuals.std(ddof=1))
-    return student_t(confidence, m - 1) * deviation * math.sqrt((1 - m / n) / m)
+def _inside(t: float, degrees: int) -> float:
+    """The probability of [-t, t] (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
+    angle = math.atan(t / math.sqrt(degrees))
+    square = math.cos(angle) ** 2
+    term, total = 1.0, 0.0
+    # Factors 1/2, 3/4, ... for even degrees; 2/3, 4/5, ... for odd ones.
+    for k in range(degrees // 2):
+        total += term
+        term *= square * (
+            (2 * k + 1) / (2 * k + 2) if degrees % 2 == 0 else (2 * k + 2) / (2 * k + 3)
+        )
+    if degrees % 2 == 0:
+        return math.sin(angle) * total
+    return 2 / math.pi * (angle + math.sin(angle) * math.cos(angle) * total)
+
+
+@dataclass(frozen=True)
+class Mean:
+    """An estimated mean, half its interval, and what both were computed with.
+
+    `deviation` is that of the residuals of rows drawn in proportion to the strata.
+    """
+
+    value: float
+    half_width: float
+    slope: float
+    deviation: float
+
+
+def regression_mean(
+    values: Floats,
+    surrogates: Floats,
+    strata: Integers,
+    sizes: Integers,
+    surrogate_means: Floats,
+    confidence: float,
+) -> Mean:
+    """Estimate a mean from rows drawn at random within strata.
+
+    The surrogate is known of every row. What its mean over the drawn rows of a stratum is
+    off by is taken off theirs, times the slope of values over surrogates that they have
+    in common (the combined regression estimator).
+
+    Parameters
+    ----------
+    values, surrogates : ndarray of shape (m,)
+        Of the rows drawn.
+    strata : ndarray of shape (m,)
+        The stratum of each; two rows at least from strata that have more than one.
+    sizes, surrogate_means : ndarray of shape (H,)
+        How many rows each stratum has, and their mean surrogate.
+    confidence : float
+
+    Returns
+    -------
+    Mean
+    """
+    drawn = np.bincount(strata, minlength=len(sizes))
+    share = sizes / sizes.sum()
+
+    def means(of: Floats) -> Floats:
+        sums: Floats = np.bincount(strata, weights=of, minlength=len(sizes)) / drawn
+        return sums
+
+    of_values, of_surrogates = means(values), means(surrogates)
+    y, x = values - of_values[strata], surrogates - of_surrogates[strata]
+    weight = (sizes / drawn)[strata]
+    square = float(weight @ x**2)
+    # Where surrogates do not differ, a slope of 1 is as good as any.
+    slope = float(weight @ (x * y)) / square if square > 0 else 1.0
+    variance = means((y - slope * x) ** 2) * drawn / np.maximum(drawn - 1, 1)
+    variance *= len(values) / max(len(values) - 1, 1)  # a slope was fitted
+    parts = share**2 * variance / drawn * (1 - drawn / sizes)
+    total = float(parts.sum())
+    freedom = math.inf
+    if total > 0:  # Satterthwaite's
+        freedom = total**2 / float((parts**2 / np.maximum(drawn - 1, 1)).sum())
+    return Mean(
+        value=float(share @ (of_values + slope * (surrogate_means - of_surrogates))),
+        half_width=student_t(confidence, min(freedom, len(values))) * math.sqrt(total),
+        slope=slope,
+        deviation=math.sqrt(float(share @ variance)),
+    )
+
+
+def allocate(sizes: Integers, rows: int) -> Integers:
+    """How many rows to draw from each stratum: `rows` in proportion to sizes, and some of each.
+
+    Half of the rows would do for those of the smallest strata: with a few rows a stratum
+    has a mean, with some thirty an interval that holds.
+    """
+    least = min(max(rows // (2 * len(sizes)), 2), _ROWS_OF_A_STRATUM)
+    wanted: Integers = np.minimum(np.maximum(sizes * rows // sizes.sum(), least), sizes)
+    return wanted
 
 
 def rows_needed(deviation: float, n: int, tol: float, confidence: float) -> int:
@@ -65,9 +169,10 @@ def residuals_by_class(
 ) -> ClassMeans:
     """Estimate the mean residual of every class from rows drawn from all of them.
 
-    A class from which many rows were drawn speaks for itself; one with few or none
-    leans on the mean over all, the more so the less classes differ (the best linear
-    unbiased predictor of a model with one variance between classes and one within).
+    A class from which eight rows were drawn, or all, speaks for itself; one with few or
+    none leans on the mean over all, the more so the less classes differ (the best
+    linear unbiased predictor of a model with one variance between classes and one
+    within).
 
     Parameters
     ----------
@@ -103,8 +208,11 @@ def residuals_by_class(
     )
     error = np.where(count == 0, between + variance / sizes, weight * noise)
     error = error + (1 - weight) ** 2 * (between / groups + within / len(residuals))
-    quantile = student_t(confidence, freedom)
+    borrowed = student_t(confidence, freedom) * np.sqrt(error)
+    alone = (count >= _OWN_ROWS) | (count == sizes)
+    quantile = np.array([student_t(confidence, m - 1) for m in range(1, int(count.max()) + 1)])
+    deviation = np.sqrt(squares / np.maximum(count - 1, 1) / seen * (1 - count / sizes))
     return ClassMeans(
-        mean=overall + weight * (mean - overall),
-        half_width=quantile * np.sqrt(error),
+        mean=np.where(alone, mean, overall + weight * (mean - overall)),
+        half_width=np.where(alone, quantile[seen - 1] * deviation, borrowed),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import os
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,9 @@ Floats = npt.NDArray[np.float64]
 NEIGHBOR_METRICS = ("euclidean", "sqeuclidean", "cosine", "manhattan")
 NEIGHBOR_METHODS = ("auto", "exact", "approximate")
 
-# Above this many points an inverted file is searched. benchmarks/estimator_index.py measures up to
-# 20 000, where it took two thirds of the time of looking at all of them and missed a quarter of the
-# neighbours; a graph (HNSW) took three times as long as looking at all.
-FLAT_POINTS = 30_000
+# Of more classes than this an inverted file is searched: below, looking at all takes no longer
+# (benchmarks/estimator_index.py; a graph, HNSW, takes longer than looking at all).
+FLAT_CLASSES = 4000
 
 # From this many rows on, "auto" is approximate.
 _APPROXIMATE_FROM = 200_000
@@ -32,6 +32,28 @@ _APPROXIMATE_FROM = 200_000
 _SPARE = 8
 
 _BLOCK = 1 << 24  # distances at once
+
+
+@dataclass(frozen=True)
+class Cells:
+    """An inverted file: lists of points, how many of them are searched, rounds of k-means."""
+
+    lists: int
+    probes: int
+    rounds: int
+
+
+def class_cells(classes: int) -> Cells | None:
+    """How the means of so many classes are searched; None: all of them."""
+    if classes <= FLAT_CLASSES:
+        return None
+    lists = int(np.sqrt(classes))
+    return Cells(lists, -(-lists // 6), 4)
+
+
+def _row_cells(n: int) -> Cells:
+    lists = min(max(1, int(4 * np.sqrt(n))), n // 39 or 1)  # what FAISS wants to train a list on
+    return Cells(lists, max(1, lists // 16), 25)
 
 
 def nearest_neighbors(
@@ -112,7 +134,9 @@ def nearest_neighbors(
         found = _brute_force(matrix, matrix, wanted, metric, threads)
     else:
         points = _points(matrix, metric)
-        found = _search(faiss, points, points, wanted, approximate, threads)
+        found = search(
+            faiss, points, points, wanted, _row_cells(n) if approximate else None, threads
+        )
     return _ranked(matrix, found, k, metric)
 
 
@@ -142,7 +166,7 @@ def class_candidates(points: Matrix, count: int, threads: int) -> Integers:
         centre[-1] = 0
         around = np.ascontiguousarray(points - centre, np.float32)
         asked = np.ascontiguousarray(queries - centre, np.float32)
-        found = _search(faiss, around, asked, count + 1, len(points) > FLAT_POINTS, threads)
+        found = search(faiss, around, asked, count + 1, class_cells(len(points)), threads)
     classes = np.arange(len(points))
     # What an approximate search did not find, classes next in number stand in for.
     missing = found < 0
@@ -209,19 +233,19 @@ def _directions(rows: npt.NDArray[Any]) -> Floats:
     return values
 
 
-def _search(
-    faiss: Any, points: Matrix, queries: Matrix, k: int, approximate: bool, threads: int
+def search(
+    faiss: Any, points: Matrix, queries: Matrix, k: int, cells: Cells | None, threads: int
 ) -> Integers:
+    """The `k` points nearest to each query; -1 where `cells` hold fewer."""
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(threads or len(os.sched_getaffinity(0)))
     try:
         index = faiss.IndexFlatL2(points.shape[1])
-        if approximate:
-            lists = max(1, int(4 * np.sqrt(len(points))))
-            lists = min(lists, len(points) // 39 or 1)  # what FAISS wants to train a list on
-            index = faiss.IndexIVFFlat(index, points.shape[1], lists)
+        if cells is not None:
+            index = faiss.IndexIVFFlat(index, points.shape[1], cells.lists)
+            index.cp.niter = cells.rounds
             index.train(points)
-            index.nprobe = max(1, lists // 16)
+            index.nprobe = cells.probes
         index.add(points)
         found: Integers = index.search(queries, k)[1].astype(np.int64, copy=False)
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import operator
 import os
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import SupportsIndex
 from zoorank import _core
 from zoorank.engine import cuda
 from zoorank.engine.devices import on_device
+from zoorank.hints import hint
 
 PRECISIONS = ("auto", "float32", "bf16x3")
 METRICS = ("euclidean", "sqeuclidean", "cosine", "manhattan", "precomputed")
@@ -20,9 +20,7 @@ def check_choice(value: object, valid: Sequence[str], what: str) -> str:
     """`value` if it is one of `valid`; a ValueError with the nearest of them otherwise."""
     if isinstance(value, str) and value in valid:
         return value
-    near = difflib.get_close_matches(value, valid, n=1) if isinstance(value, str) else []
-    hint = f"; did you mean {near[0]!r}?" if near else "."
-    raise ValueError(f"unknown {what} {value!r}{hint} Valid: {', '.join(valid)}")
+    raise ValueError(f"unknown {what} {value!r}; {hint(str(value), valid)}")
 
 
 def check_precision(precision: object) -> str:

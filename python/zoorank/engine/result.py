@@ -37,9 +37,6 @@ class SilhouetteResult:
         Half the width of an approximate interval around each mean of `per_class`,
         0.0 when exact. A class from which few rows were drawn is taken to err like
         the others.
-    sample_error : float
-        Root mean square error of the samples of ``silhouette_samples(...,
-        method="estimate")`` with this draw, 0.0 when exact.
     """
 
     score: float
@@ -52,7 +49,6 @@ class SilhouetteResult:
     seconds: float
     rows_evaluated: int
     per_class_half_width: npt.NDArray[np.float64]
-    sample_error: float
 
     def __float__(self) -> float:
         return self.score
@@ -78,5 +74,4 @@ def exact_result(
         seconds=seconds,
         rows_evaluated=len(samples),
         per_class_half_width=np.zeros(len(classes)),
-        sample_error=0.0,
     )

@@ -22,6 +22,8 @@ import numpy.typing as npt
 
 from zoorank.engine.arrays import Matrix, as_matrix
 
+_ROWS_READ_IN_THE_TIME_OF_ONE = 16  # in order, that is
+
 _BLOCK_BYTES = 64 << 20  # two of them are held: one computed with, one being read
 
 _SAFETENSORS_DTYPES = {
@@ -122,6 +124,12 @@ class StreamedRows:
     def take(self, indices: npt.NDArray[np.int64]) -> Matrix:
         """As of :class:`Rows`."""
         rows = np.empty((len(indices), self.shape[1]), self.dtype)
+        if len(indices) > self.shape[0] // _ROWS_READ_IN_THE_TIME_OF_ONE:
+            order = np.argsort(indices, kind="stable")
+            for first, block in self.blocks():
+                begin, end = np.searchsorted(indices, [first, first + len(block)], sorter=order)
+                rows[order[begin:end]] = block[indices[order[begin:end]] - first]
+            return rows
         owner = np.searchsorted(self._begins, indices, side="right") - 1
         for at in np.lexsort((indices, owner)):
             shard = self._shards[owner[at]]

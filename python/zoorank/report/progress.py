@@ -95,6 +95,13 @@ class LiveProgress:
         self._all = self._bars.add_task("all sources", total=len(models), unit="sources")
         self._one = self._bars.add_task("", total=None, unit="samples", visible=False)
 
+    def round(self, number: int, rounds: int, rows: int, models: Sequence[str]) -> None:
+        """Start the bar of the sources again, for those that go on."""
+        self._bars.print(_round(number, rounds, rows, models))
+        self._done, self._model = 0, ""
+        text = f"round {number} of {rounds}"
+        self._bars.reset(self._all, total=len(models), description=text)
+
     def encoding(self, model: str, done: int, total: int) -> None:
         """Move both bars."""
         if model != self._model:
@@ -138,6 +145,11 @@ class PlainProgress:
         self._total = len(models)
         self._line(_opening(target, models))
 
+    def round(self, number: int, rounds: int, rows: int, models: Sequence[str]) -> None:
+        """Print who goes on."""
+        self._done, self._total = 0, len(models)
+        self._line(_round(number, rounds, rows, models))
+
     def encoding(self, model: str, done: int, total: int) -> None:
         """Print how far the source is, if the last line is old enough."""
         if time.monotonic() - self._last >= self._interval:
@@ -179,5 +191,12 @@ def outcome(model: str, rows: Sequence[RankRow]) -> Text:
 
 
 def _opening(target: TargetFacts, models: Sequence[str]) -> Text:
-    sources = "1 source" if len(models) == 1 else f"{len(models)} sources"
-    return Text(f"{sources} for {target.n_samples} samples of {target.name}")
+    return Text(f"{_sources(models)} for {target.n_samples} samples of {target.name}")
+
+
+def _round(number: int, rounds: int, rows: int, models: Sequence[str]) -> Text:
+    return Text(f"round {number} of {rounds}: {_sources(models)} on {rows} samples")
+
+
+def _sources(models: Sequence[str]) -> str:
+    return "1 source" if len(models) == 1 else f"{len(models)} sources"

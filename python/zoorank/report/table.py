@@ -60,6 +60,9 @@ class RankingTable:
         for row in noted:
             place = f"{row.model}, {row.cut}" if row.cut else row.model
             yield Text.assemble((place, _style(row) or "bold"), f": {row.note}")
+        if self.ranking.race is not None:
+            yield Text()
+            yield Text(self.ranking.race.summary)
         yield Text()
         yield Text(self.ranking.verdict, style="bold")
         if self.ranking.guidance:
@@ -114,6 +117,9 @@ class RankingTable:
             table.add_column(encode, justify="right", no_wrap=True)
         if SCORE_SECONDS not in layout.hidden:
             table.add_column("score\ns", justify="right", no_wrap=True)
+        if self.ranking.race is not None:
+            table.add_column("left in\nround", justify="right", no_wrap=True)
+            table.add_column("\nrows", justify="right", no_wrap=True)
         if layout.notes:
             table.add_column("note", overflow="fold")
         best = self.ranking.best
@@ -127,7 +133,7 @@ class RankingTable:
         def shown(value: T | None, form: Callable[[T], str]) -> str:
             return signs.none if value is None else form(value)
 
-        rank = shown(row.rank, str)
+        rank = shown(row.rank, str) + ("=" if row.tied else "")
         yield f"{signs.best} {rank}" if row is self.ranking.best else rank
         if layout.stacked:
             yield f"{row.model}\n  {row.cut}" if row.cut else row.model
@@ -149,6 +155,10 @@ class RankingTable:
             yield shown(row.encode_seconds, seconds)
         if SCORE_SECONDS not in layout.hidden:
             yield shown(row.score_seconds, seconds)
+        if self.ranking.race is not None:
+            yield shown(row.left_in_round, str)
+            rows = row.rows or (self.ranking.target.n_samples if row.score is not None else None)
+            yield shown(rows, str)
         if layout.notes:
             yield row.note
 

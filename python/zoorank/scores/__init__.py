@@ -8,12 +8,13 @@ theirs through entry points; see :mod:`zoorank.scores.plugins`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 from zoorank.errors import UsageError
+from zoorank.hints import hint, listing
 from zoorank.scores import (
     gbc,
     hscore,
+    ids,
     knn,
     leep,
     logme,
@@ -41,6 +42,7 @@ TABLE: tuple[Score, ...] = (
     *parc.SCORES,
     *leep.SCORES,
     *nce.SCORES,
+    *ids.SCORES,
 )
 
 
@@ -77,17 +79,18 @@ def find_score(name: str = "silhouette", metric: str | None = None) -> Score:
     Traceback (most recent call last):
     ...
     zoorank.errors.UsageError: unknown metric 'euclidian'; did you mean 'euclidean'? \
-Allowed: cosine, euclidean, sqeuclidean, manhattan
+allowed: cosine, euclidean, sqeuclidean, manhattan
     """
     family = tuple(score for score in TABLE if score.name == name) or load_plugin(name)
     if not family:
-        raise UsageError(_unknown("score", name, score_names()))
+        raise UsageError(f"unknown score {name!r}; {hint(name, score_names())}")
     if metric is None or family[0].metric is None:
         return family[0]
     for score in family:
         if score.metric == metric:
             return score
-    raise UsageError(_unknown("metric", metric, [str(score.metric) for score in family]))
+    metrics = [str(score.metric) for score in family]
+    raise UsageError(f"unknown metric {metric!r}; {hint(metric, metrics)}")
 
 
 def find_scores(names: str | Sequence[str], metric: str | None = None) -> tuple[Score, ...]:
@@ -118,7 +121,7 @@ def find_scores(names: str | Sequence[str], metric: str | None = None) -> tuple[
     given = [names] if isinstance(names, str) else names
     wanted = [name.strip() for text in given for name in text.split(",") if name.strip()]
     if not wanted:
-        raise UsageError(f"no score is named. Allowed: {', '.join(score_names())}")
+        raise UsageError(f"no score is named; allowed: {listing(score_names())}")
     found = {}
     for text in wanted:
         name, _, own = text.partition(":")
@@ -127,9 +130,3 @@ def find_scores(names: str | Sequence[str], metric: str | None = None) -> tuple[
             raise UsageError(f"score {name!r} has no metric, so {text!r} is not one")
         found[score.key] = score
     return tuple(found.values())
-
-
-def _unknown(kind: str, wanted: str, allowed: Sequence[str]) -> str:
-    near = get_close_matches(wanted, allowed, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else "."
-    return f"unknown {kind} {wanted!r}{hint} Allowed: {', '.join(allowed)}"

@@ -11,9 +11,17 @@ import numpy.typing as npt
 
 from zoorank.engine.arrays import as_matrix
 from zoorank.engine.labels import number_classes
+from zoorank.hints import bad_row
 
 Array = npt.NDArray[Any]
-Need = Literal["encoding", "source_probabilities", "source_labels", "labels"]
+Need = Literal[
+    "encoding",
+    "source_probabilities",
+    "source_labels",
+    "labels",
+    "prototypes",
+    "source_prototypes",
+]
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,27 @@ class ScoreValue:
     per_class: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class SampleScore:
+    """What a sample of rows, stratified by class, says about the score of all.
+
+    Attributes
+    ----------
+    value : float
+        The estimate.
+    per_class : tuple of float
+        Estimates of the score of each class, in the order of the sorted class labels.
+    influence : ndarray of shape (n_drawn,)
+        How ``value`` moves as the weight of a row within its class grows, up to a constant
+        for each class: the variance of ``value`` is the sum over classes of the variance of
+        their influences over the number of their rows drawn.
+    """
+
+    value: float
+    per_class: tuple[float, ...]
+    influence: Array
+
+
 @dataclass(frozen=True)
 class Score:
     """One way to score an encoding, and what a caller must know to use it.
@@ -49,32 +78,40 @@ class Score:
     label : str
         Heading of its column in a table.
     compute : callable
-        ``compute(first, labels) -> ScoreValue``, where ``needs`` says what comes
-        first, and labels have shape ``(n_samples,)``. Raises ValueError where the
-        score is undefined.
+        Takes one array for each of ``needs``, in that order, and returns a ScoreValue.
+        Raises ValueError where the score is undefined.
     higher_is_better : bool
         Direction of the ranking.
     needs : tuple of Need
-        What of a source and of the target it looks at, in the order of
-        ``compute``: an ``"encoding"`` of shape ``(n_samples, n_features)``,
-        ``"source_probabilities"`` of shape ``(n_samples, n_source_classes)``, which
-        the source gives its own classes on the target's samples, or
-        ``"source_labels"`` of shape ``(n_samples,)``, the likeliest of them; then
-        ``"labels"``.
+        What of a source and of the target it looks at:
+
+        - ``"encoding"`` of shape ``(n_samples, n_features)``;
+        - ``"source_probabilities"`` of shape ``(n_samples, n_source_classes)``, which
+          the source gives its own classes on the target's samples;
+        - ``"source_labels"`` of shape ``(n_samples,)``, the likeliest of them;
+        - ``"labels"`` of shape ``(n_samples,)``, those of the target;
+        - ``"prototypes"`` of shape ``(n_classes, n_variables, length)``, a time series
+          for each class of the target;
+        - ``"source_prototypes"``, the same of the data that the source was trained on.
     cost : str
         Work for n samples, d features, K classes and Z classes of the source.
     identity : str
         Key of its values in a row; by default the metric, else the name.
+    of_sample : callable or None
+        ``of_sample(X, labels, shares) -> SampleScore`` for the encodings of some rows, where
+        ``shares`` is what part of all rows each class is. None for a score whose value
+        depends on the number of rows, or that was not shown not to: it cannot race.
     """
 
     name: str
     metric: str | None
     label: str
-    compute: Callable[[Array, Array], ScoreValue]
+    compute: Callable[..., ScoreValue]
     higher_is_better: bool = True
     needs: tuple[Need, ...] = ("encoding", "labels")
     cost: str = ""
     identity: str = ""
+    of_sample: Callable[[Array, Array, Array], SampleScore] | None = None
 
     @property
     def key(self) -> str:
@@ -84,7 +121,17 @@ class Score:
     @property
     def needs_head(self) -> bool:
         """Whether it looks at what the source's own classifier says."""
-        return self.needs[0] != "encoding"
+        return not {"source_probabilities", "source_labels"}.isdisjoint(self.needs)
+
+    @property
+    def needs_source_data(self) -> bool:
+        """Whether it looks at the data that the source was trained on."""
+        return "source_prototypes" in self.needs
+
+    @property
+    def varies_with_cut(self) -> bool:
+        """Whether the cuts of one source can differ in it."""
+        return "encoding" in self.needs
 
 
 def checked(X: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Array, Array, int]:
@@ -110,14 +157,17 @@ def checked(X: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Array, Array, int]
     """
     matrix = np.asarray(as_matrix(X), dtype=np.float64)
     classes, codes = number_classes(labels, len(matrix))
-    finite = np.isfinite(matrix).all(axis=1)
-    if not finite.all():
-        row = int(np.argmin(finite))
-        what = "NaN" if np.isnan(matrix[row]).any() else "infinity"
-        raise ValueError(f"row {row} of X holds {what}")
+    refuse_bad_rows(matrix)
     if len(classes) < 2:
         raise ValueError(f"labels have {len(classes)} class; a score needs at least 2")
     return matrix, codes, len(classes)
+
+
+def refuse_bad_rows(X: Array) -> None:
+    """Raise ValueError where X holds NaN or infinity, naming the first bad row."""
+    if bad := bad_row(X):
+        row, what = bad
+        raise ValueError(f"row {row} of X holds {what}")
 
 
 def as_floats(values: npt.ArrayLike) -> tuple[float, ...]:

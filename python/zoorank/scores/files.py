@@ -67,8 +67,10 @@ def score_file(
     DataError
         If a file cannot be read or the score is undefined on it.
     UsageError
-        If labels are missing, or given twice.
+        If labels are missing, or given twice, or the score needs more than a file has.
     """
+    if len(score.needs) != 2 or score.needs[1] != "labels":
+        raise UsageError(f"score {score.name!r} needs more than an encoding and labels: see `rank`")
     if (Path(X).suffix == ".npz") == (labels is not None):
         raise UsageError("give X.npy and labels.npy, or one .npz that holds X and y")
     if labels is None:

@@ -49,7 +49,7 @@ def gbc(X: Array, labels: Array) -> ScoreValue:
     spectrum = Spectrum.of(F - F.mean(axis=0))
     if not len(spectrum.squares):  # all samples are equal, and so are all classes
         return ScoreValue(-float(n_classes * (n_classes - 1)))
-    P = (spectrum.U * np.sqrt(spectrum.squares))[:, :COMPONENTS]
+    P = spectrum.components(COMPONENTS)
     p = P.shape[1]
     least = 1e-6 * float((P**2).mean())
     members = [P[codes == c] for c in range(n_classes)]

@@ -16,7 +16,12 @@ from __future__ import annotations
 import numpy as np
 
 from zoorank.scores.base import Array, Score, ScoreValue, checked
-from zoorank.scores.spectrum import Spectrum
+from zoorank.scores.spectrum import Spectrum, least_share, smaller_gram
+
+_PROBES = 8
+# The probes see the smallest eigenvalue within a factor of about √d.
+_SAFE = 0.01
+_LEAST_SHRINKAGE = 1e-9
 
 
 def hscore(X: Array, labels: Array) -> ScoreValue:
@@ -47,8 +52,11 @@ def hscore(X: Array, labels: Array) -> ScoreValue:
     1.0
     """
     F, codes, n_classes = checked(X, labels)
-    U = Spectrum.of(F - F.mean(axis=0)).U
-    value = float((_class_sums(U, codes, n_classes) ** 2).sum())
+    centred = F - F.mean(axis=0)
+    weights = _class_weights(codes, n_classes)
+    value = _of_full_rank(centred, weights)
+    if value is None:
+        value = float((Spectrum.of(centred).projected(weights) ** 2).sum())
     # Encodings that attain K - 1 are equal, and their rounding must not put them in order.
     return ScoreValue(round(value, 9))
 
@@ -81,36 +89,78 @@ def regularised_hscore(X: Array, labels: Array) -> ScoreValue:
     F, codes, n_classes = checked(X, labels)
     centred = F - F.mean(axis=0)
     n, d = centred.shape
-    spectrum = Spectrum.of(centred)
-    shrinkage = ledoit_wolf(centred, spectrum)
-    variances = spectrum.squares / n
-    shrunk = (1 - shrinkage) * variances + shrinkage * variances.sum() / d
-    between = (_class_sums(spectrum.U, codes, n_classes) ** 2).sum(axis=0) * variances
-    return ScoreValue(float((1 - shrinkage) * (between / shrunk).sum()) if len(shrunk) else 0.0)
+    gram = smaller_gram(centred)
+    trace = float(np.trace(gram)) / n
+    shrinkage = ledoit_wolf(centred, gram)
+    if trace == 0 or shrinkage == 1:
+        return ScoreValue(0.0)
+    weights = _class_weights(codes, n_classes)
+    solve = np.linalg.solve if shrinkage > _LEAST_SHRINKAGE else _least_norm
+    shrunk = (1 - shrinkage) / n * gram
+    shrunk[np.diag_indices_from(shrunk)] += shrinkage * trace / d
+    if d < n:
+        sums = centred.T @ weights
+        inside = sums.T @ solve(shrunk, sums)
+    else:  # C(CᵀC + λI)⁻¹Cᵀ = (CCᵀ + λI)⁻¹CCᵀ
+        inside = weights.T @ solve(shrunk, gram @ weights)
+    return ScoreValue((1 - shrinkage) / n * float(np.trace(inside)))
 
 
-def ledoit_wolf(centred: Array, spectrum: Spectrum) -> float:
-    """Shrinkage of the covariance of centred rows, from its eigenvalues.
+def ledoit_wolf(centred: Array, gram: Array) -> float:
+    """Shrinkage of the covariance S of centred rows.
 
     Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance
     matrices" (2004): δ = min(b̄², d²)/d², with d² = ‖S − mI‖² and
-    b̄² = 1/n² Σ ‖xᵢxᵢᵀ − S‖², here without any d × d matrix.
+    b̄² = 1/n² Σ ‖xᵢxᵢᵀ − S‖². Both Gram matrices have the trace and the norm that it takes.
     """
     n, d = centred.shape
-    variances = spectrum.squares / n
-    mean = variances.sum() / d
-    spread = (variances**2).sum() - d * mean**2
+    mean = float(np.trace(gram)) / n / d
+    square = float(np.einsum("ij,ij->", gram, gram)) / n**2
+    spread = square - d * mean**2
     lengths = np.einsum("ij,ij->i", centred, centred)
-    noise = ((lengths**2).sum() / n - (variances**2).sum()) / n
+    noise = (float((lengths**2).sum()) / n - square) / n
     return float(np.clip(noise / spread, 0.0, 1.0)) if spread > 0 else 1.0
 
 
-def _class_sums(U: Array, codes: Array, n_classes: int) -> Array:
-    """Sum of each class's rows over the root of its size, shape (K, r)."""
-    member = np.zeros((n_classes, len(codes)))
-    member[codes, np.arange(len(codes))] = 1
-    sums: Array = (member @ U) / np.sqrt(member.sum(axis=1, keepdims=True))
-    return sums
+def _of_full_rank(centred: Array, weights: Array) -> float | None:
+    """H-score by solving with the Gram matrix; None unless it is clearly not singular.
+
+    A solution costs a fifth of an eigendecomposition, but knows no rank. So a few random
+    vectors are solved for too: they grow by about the inverse of the smallest eigenvalue.
+    """
+    alive = centred[:, centred.any(axis=0)]  # units that never fire have no say
+    n, d = alive.shape
+    if d == 0:
+        return None
+    gram = smaller_gram(alive)
+    largest = float(np.abs(gram).sum(axis=1).max())
+    if d >= n:
+        gram += largest / n  # centred rows add up to 0; this gives that direction a length
+    wanted = alive.T @ weights if d < n else weights
+    probes = np.random.default_rng(0).standard_normal((len(gram), _PROBES))
+    try:
+        solved = np.linalg.solve(gram, np.hstack([probes, wanted]))
+    except np.linalg.LinAlgError:
+        return None
+    grown = np.linalg.norm(solved[:, :_PROBES], axis=0) / np.linalg.norm(probes, axis=0)
+    if not grown.max() * largest * least_share(alive) < _SAFE:
+        return None
+    if d >= n:  # the encoding spans all that is centred, whatever it holds
+        return float(weights.shape[1] - 1)
+    return float(np.einsum("ij,ij->", wanted, solved[:, _PROBES:]))
+
+
+def _least_norm(matrix: Array, right: Array) -> Array:
+    """Solution where the covariance is hardly shrunk and perhaps singular."""
+    return np.asarray(np.linalg.lstsq(matrix, right, rcond=None)[0])
+
+
+def _class_weights(codes: Array, n_classes: int) -> Array:
+    """Indicators of the classes, each of length 1, shape (n_samples, K)."""
+    member = np.zeros((len(codes), n_classes))
+    member[np.arange(len(codes)), codes] = 1
+    weights: Array = member / np.sqrt(member.sum(axis=0))
+    return weights
 
 
 SCORES = (

@@ -16,14 +16,18 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 
 import numpy as np
 
-from zoorank.scores.base import Array, Score, ScoreValue, checked
+from zoorank.scores.base import Array, Score, ScoreValue, as_floats, checked
 from zoorank.scores.spectrum import Spectrum
 
-STEPS = 1000
-TOLERANCE = 1e-8
+STEPS = 100
+TOLERANCE = 1e-10
+# Roots lie close together only where the steps between them are short.
+STEPS_AT_ONCE, LONGEST_STRIDE = 12.0, 1.0
+SHORTEST_STEP, LONGEST_STEP = 1e-8, 60.0
 # Where y lies in the span of F the noise vanishes and the evidence has no maximum.
 LEAST_RATIO = 1e-12
 
@@ -55,69 +59,129 @@ def logme(X: Array, labels: Array) -> ScoreValue:
     True
     """
     F, codes, n_classes = checked(X, labels)
-    spectrum = Spectrum.of(F)
-    parts = [maximum_evidence(spectrum, codes == c) / len(F) for c in range(n_classes)]
-    return ScoreValue(math.fsum(parts) / n_classes, per_class=tuple(parts))
+    indicators = (codes[:, None] == np.arange(n_classes)).astype(np.float64)
+    parts = maximum_evidence(Spectrum.of(F), indicators) / len(F)
+    return ScoreValue(math.fsum(parts) / n_classes, per_class=as_floats(parts))
 
 
-def maximum_evidence(spectrum: Spectrum, target: Array) -> float:
-    """Log evidence of one regression target at the best α and β.
+def maximum_evidence(spectrum: Spectrum, targets: Array) -> Array:
+    """Log evidence of regression targets, each at its best α and β.
 
     The fixed point of You et al. (2021): γ = Σ βσ²/(α + βσ²), α ← γ/‖m‖²,
-    β ← (n − γ)/‖Fm − y‖², in terms of t = α/β alone, on which m depends.
+    β ← (n − γ)/‖Fm − y‖², in terms of t = α/β alone, on which m depends. All targets
+    go through it together until each has arrived.
 
     Parameters
     ----------
     spectrum : Spectrum
-    target : ndarray of shape (n_samples,)
+    targets : ndarray of shape (n_samples, k)
 
     Returns
     -------
-    float
+    ndarray of shape (k,)
     """
-    y = target.astype(np.float64)
-    n, s = len(y), spectrum.squares
+    n, s = len(targets), spectrum.squares
+    lengths = np.einsum("ij,ij->j", targets, targets)
+    evidence = _noise(lengths, n)
     if not len(s):
-        return _noise(y)
-    z = np.square(spectrum.U.T @ y)
-    outside = max(float(y @ y - z.sum()), 0.0)
-    least = LEAST_RATIO * float(s[0])
-    t = float(s.mean())
-    for _ in range(STEPS):
-        fit, residual = _errors(s, z, outside, t)
-        gamma = float((s / (s + t)).sum())
-        free = float((t / (s + t)).sum()) + n - len(s)  # n − γ without its cancellation
-        following = max(gamma * residual / (fit * free), least) if fit > 0 else math.inf
-        if following > float(s[0]) / LEAST_RATIO:
-            return _noise(y)
-        if abs(following - t) <= TOLERANCE * t:
-            break
-        t = following
+        return evidence
+    z = np.square(spectrum.projected(targets)).T
+    outside = np.maximum(lengths - z.sum(axis=1), 0.0)
+    t, explains = _fixed_point(s, z, outside, n)
+    t, z, outside = t[explains], z[explains], outside[explains]
     fit, residual = _errors(s, z, outside, t)
     # β maximises the evidence for this t: n/β = ‖Fm − y‖² + t‖m‖².
-    beta = n / max(residual + t * fit, sys.float_info.min)
+    beta = n / np.maximum(residual + t * fit, sys.float_info.min)
     alpha = t * beta
     k = len(s)
-    return (
-        n / 2 * math.log(beta)
-        + k / 2 * math.log(alpha)
+    evidence[explains] = (
+        n / 2 * np.log(beta)
+        + k / 2 * np.log(alpha)
         - n / 2 * math.log(2 * math.pi)
         - beta / 2 * residual
         - alpha / 2 * fit
-        - float(np.log(alpha + beta * s).sum()) / 2
+        - np.log(alpha[:, None] + beta[:, None] * s).sum(axis=1) / 2
     )
+    return evidence
 
 
-def _noise(y: Array) -> float:
+def _fixed_point(s: Array, z: Array, outside: Array, n: int) -> tuple[Array, Array]:
+    """The t = α/β of each target, and whether the encoding explains any of it.
+
+    The fixed point that the steps lead to is the first root, on their side of the start,
+    of their length on a scale of logarithms. Strides of several steps find it between two
+    places, and false position (the Illinois algorithm) on the spot, where the steps
+    themselves would be hundreds.
+    """
+    lowest, highest = (math.log(LEAST_RATIO**sign * float(s[0])) for sign in (1, -1))
+
+    def length(which: Array, u: Array) -> Array:
+        with np.errstate(divide="ignore"):
+            steps = np.log(_step(s, z[which], outside[which], np.exp(u), n)) - u
+        return np.asarray(np.clip(steps, -LONGEST_STEP, LONGEST_STEP))
+
+    every = np.arange(len(z))
+    u = np.full(len(z), math.log(float(s.mean())))
+    f = length(every, u)
+    far, f_far = u.copy(), f.copy()
+    going = every[f != 0]
+    while len(going):
+        stride = np.clip(STEPS_AT_ONCE * f[going], -LONGEST_STRIDE, LONGEST_STRIDE)
+        ahead = np.clip(u[going] + stride, lowest, highest)
+        f_ahead = length(going, ahead)
+        far[going], f_far[going] = ahead, f_ahead
+        inside = (ahead > lowest) & (ahead < highest) & (np.abs(f_ahead) > SHORTEST_STEP)
+        going = going[inside & (f_ahead * f[going] > 0)]
+        u[going], f[going] = far[going], f_far[going]
+    explains = ~((far == highest) & (f_far > 0))
+    outward = f * f_far > 0  # at the end of the scale, or as good as there
+    return np.exp(_root(length, u, f, far, f_far, every[~outward & (f_far != 0)])), explains
+
+
+def _root(
+    length: Callable[[Array, Array], Array],
+    u: Array,
+    f: Array,
+    far: Array,
+    f_far: Array,
+    going: Array,
+) -> Array:
+    """Where the length is 0, between u and far; far itself for those that do not go."""
+    found: Array = far.copy()
+    for _ in range(STEPS):
+        if not len(going):
+            break
+        a, b, f_a, f_b = u[going], far[going], f[going], f_far[going]
+        middle = (a * f_b - b * f_a) / (f_b - f_a)
+        f_middle = length(going, middle)
+        found[going] = middle
+        crossed = f_middle * f_b < 0
+        # The end that stays where it was twice loses half its weight.
+        u[going], f[going] = np.where(crossed, b, a), np.where(crossed, f_b, f_a / 2)
+        far[going], f_far[going] = middle, f_middle
+        going = going[(np.abs(f_middle) > TOLERANCE) & (np.abs(middle - u[going]) > TOLERANCE)]
+    return found
+
+
+def _step(s: Array, z: Array, outside: Array, t: Array, n: int) -> Array:
+    """The t that follows; infinite where the encoding explains nothing."""
+    fit, residual = _errors(s, z, outside, t)
+    gamma = (s / (s + t[:, None])).sum(axis=1)
+    free = (t[:, None] / (s + t[:, None])).sum(axis=1) + n - len(s)  # n − γ, uncancelled
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(fit > 0, gamma * residual / (fit * free), np.inf))
+
+
+def _noise(lengths: Array, n: int) -> Array:
     """Log evidence where the encoding explains nothing: y is noise of its own size."""
-    return -len(y) / 2 * (math.log(2 * math.pi * float(y @ y) / len(y)) + 1)
+    return np.asarray(-n / 2 * (np.log(2 * math.pi * lengths / n) + 1))
 
 
-def _errors(s: Array, z: Array, outside: float, t: float) -> tuple[float, float]:
-    """‖m‖² and ‖Fm − y‖² at t = α/β."""
-    shrunk = s + t
-    fit = float((s * z / shrunk**2).sum())
-    return fit, float((z * (t / shrunk) ** 2).sum()) + outside
+def _errors(s: Array, z: Array, outside: Array, t: Array) -> tuple[Array, Array]:
+    """‖m‖² and ‖Fm − y‖² of each target at its t = α/β."""
+    shrunk = s + t[:, None]
+    fit = (s * z / shrunk**2).sum(axis=1)
+    return fit, (z * (t[:, None] / shrunk) ** 2).sum(axis=1) + outside
 
 
 SCORES = (Score("logme", None, "LogME", logme, cost="O(nd min(n, d))"),)

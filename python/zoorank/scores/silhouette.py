@@ -6,7 +6,8 @@ import math
 from functools import partial
 
 from zoorank import engine
-from zoorank.scores.base import Array, Score, ScoreValue, as_floats
+from zoorank.scores.base import Array, SampleScore, Score, ScoreValue, as_floats
+from zoorank.scores.sampled import sampled_silhouette
 
 COST = {
     "cosine": "O(nKd)",
@@ -81,6 +82,10 @@ def macro_silhouette(X: Array, labels: Array, *, metric: str) -> ScoreValue:
     return ScoreValue(math.fsum(parts) / len(parts), per_class=parts)
 
 
+def _macro_of_sample(X: Array, labels: Array, _shares: Array, *, metric: str) -> SampleScore:
+    return sampled_silhouette(X, labels, metric=metric)
+
+
 SCORES = (
     *(
         Score(
@@ -89,6 +94,7 @@ SCORES = (
             label=f"MSC {metric}",
             compute=partial(mean_silhouette, metric=metric),
             cost=cost,
+            of_sample=partial(sampled_silhouette, metric=metric),
         )
         for metric, cost in COST.items()
     ),
@@ -100,6 +106,7 @@ SCORES = (
             compute=partial(macro_silhouette, metric=metric),
             cost=COST[metric],
             identity=f"macro_{metric}",
+            of_sample=partial(_macro_of_sample, metric=metric),
         )
         for metric in ("cosine", "euclidean")
     ),

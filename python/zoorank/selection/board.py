@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from zoorank.errors import DataError, UsageError
+from zoorank.hints import hint
 from zoorank.scores.base import Array
 
 SOURCE_COLUMNS = ("source", "model", "network")
@@ -89,7 +90,7 @@ def read_board(
     values = _scores(Path(scores), columns, truth_column)
     for name in lower_is_better:
         if name not in values:
-            raise UsageError(f"{scores} has no score {name!r}. Allowed: {', '.join(values)}")
+            raise UsageError(f"{scores} has no score {name!r}; {hint(name, values)}")
         values[name] = {pair: -value for pair, value in values[name].items()}
     complete = [pair for pair in accuracies if all(pair in each for each in values.values())]
     board = []
@@ -143,7 +144,7 @@ def _scores(path: Path, columns: Sequence[str], truth_column: str | None) -> dic
     unknown = [name for name in columns if name not in numeric]
     if unknown or not numeric:
         missing = f"no column {unknown[0]!r} of numbers" if unknown else "no column of numbers"
-        raise UsageError(f"{path} has {missing}. Allowed: {', '.join(numeric) or 'none'}")
+        raise UsageError(f"{path} has {missing}; {hint(''.join(unknown[:1]), numeric)}")
     return _long(path, header, rows, columns or numeric)
 
 

@@ -6,13 +6,13 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoorank.errors import SourceError, UsageError
+from zoorank.hints import hint
 
 if TYPE_CHECKING:
     from zoorank.zoo import Cut, ModelSpec, Target, Zoo
@@ -101,9 +101,7 @@ def _split(text: str) -> tuple[Path | None, str]:
 def _named(zoo: Zoo, name: str) -> ModelSpec:
     names = [spec.name for spec in zoo.models]
     if name not in names:
-        near = get_close_matches(name, names, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise UsageError(f"{zoo.path} has no model {name!r}{hint} Allowed: {', '.join(names)}")
+        raise UsageError(f"{zoo.path} has no model {name!r}; {hint(name, names)}")
     return zoo.models[names.index(name)]
 
 
@@ -149,7 +147,7 @@ def _cuts(spec: ModelSpec, target: Target) -> SourceCuts:
     from zoorank.zoo.preprocess import prepare
 
     try:
-        example = prepare(spec.preprocessing, target, 0, 2)
+        example = prepare(spec.preprocessing, target, range(2))
         return SourceCuts(spec.name, list_cuts(load_model(spec), example))
     except SourceError as error:
         return SourceCuts(spec.name, (), str(error))

@@ -44,6 +44,19 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Difference(Estimate):
+    """A mean difference over targets, and how likely chance alone makes one as large.
+
+    Attributes
+    ----------
+    p : float
+        Of the paired test that the mean is 0; 1.0 where all differences are.
+    """
+
+    p: float
+
+
+@dataclass(frozen=True)
 class ScoreEvaluation:
     """One score, or one baseline, over all targets.
 
@@ -196,9 +209,7 @@ def evaluate_board(board: Sequence[Candidates], *, random_state: int = 0) -> Eva
         name: np.array([[row[measure] for measure in MEASURES] for row in rows])
         for name, rows in found.items()
     }
-    rng = np.random.default_rng(random_state)
-    draws = rng.integers(0, len(board), (RESAMPLES, len(board)))
-    signs = rng.choice([-1.0, 1.0], (SIGN_FLIPS, len(board)))
+    draws, signs = _resamples(len(board), random_state)
     at = MEASURES.index("regret@1")
     static, random = table[STATIC][:, at], table[RANDOM][:, at]
     evaluated = [
@@ -241,6 +252,47 @@ def static_scores(board: Sequence[Candidates]) -> list[Array]:
         ).round(12)
         for target, own in zip(board, above, strict=True)
     ]
+
+
+def paired(
+    values: Sequence[float] | Array, others: Sequence[float] | Array, *, random_state: int = 0
+) -> Difference:
+    """Compare two selectors on the same targets.
+
+    Parameters
+    ----------
+    values, others : array_like of shape (n_targets,)
+        A figure of each for every target, such as ``regrets`` of a
+        :class:`ScoreEvaluation`.
+    random_state : int
+        Seed of the bootstrap and of the test.
+
+    Returns
+    -------
+    Difference
+        Mean of ``values - others`` with its 95 % bootstrap interval over targets, and the
+        p-value of flipping the signs of the differences.
+
+    Examples
+    --------
+    >>> found = paired([0.1, 0.2, 0.1, 0.2, 0.1, 0.3], [0.2, 0.4, 0.2, 0.4, 0.3, 0.5])
+    >>> f"{found.mean:.2f}", found.low < found.mean < found.high < 0, found.p < 0.05
+    ('-0.15', True, True)
+    """
+    differences = np.asarray(values, dtype=np.float64) - np.asarray(others, dtype=np.float64)
+    draws, signs = _resamples(len(differences), random_state)
+    tail = 50 * (1 - LEVEL)
+    low, high = np.percentile(differences[draws].mean(axis=1), [tail, 100 - tail])
+    return Difference(
+        float(differences.mean()), float(low), float(high), _paired(differences, signs)
+    )
+
+
+def _resamples(n_targets: int, random_state: int) -> tuple[Array, Array]:
+    """Targets of each bootstrap sample, and signs for the test."""
+    rng = np.random.default_rng(random_state)
+    draws = rng.integers(0, n_targets, (RESAMPLES, n_targets))
+    return draws, rng.choice([-1.0, 1.0], (SIGN_FLIPS, n_targets))
 
 
 def _estimates(values: Array, draws: Array) -> dict[str, Estimate]:

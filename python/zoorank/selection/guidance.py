@@ -58,11 +58,15 @@ def guidance(key: str, rows: Sequence[RankRow], target: TargetFacts) -> str:
         f"How far to trust it: on {found['targets']} time-series targets of this kind ({kind}), "
         f"with {found['candidates']} candidates each, the first pick by {own['label']} was a best "
         f"one for {own['top1']:.0%} of them and the first three held one for {own['top3']:.0%}; "
-        f"it lacked {own['regret']:.1f} points of accuracy on average, a random pick "
-        f"{found['random']:.1f}."
+        f"it lacked {own['regret']:.1f} points of accuracy on average, a head cross-validated on "
+        f"every candidate {found['scores']['probe']['regret']:.1f}, the best static source "
+        f"{found['static']:.1f}, a random pick {found['random']:.1f}."
     )
     if best["regret"] < own["regret"]:
-        text += f" The best single score there was {best['label']} ({best['regret']:.1f} points)."
+        text += (
+            f" The best single score there, seen afterwards, was {best['label']} "
+            f"({best['regret']:.1f} points)."
+        )
     if max(dims) >= target.n_samples:
         text += (
             " Some encodings have as many numbers as there are samples: the plain H-score cannot "

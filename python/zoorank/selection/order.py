@@ -17,8 +17,9 @@ def ranked(rows: Iterable[RankRow], score: Score | Consensus) -> tuple[RankRow, 
     Best score first. Equal scores share the smaller rank, as in sport (1, 1, 3),
     and the encoding that keeps fewer parameters comes first among them, because
     it costs less to run. The baseline stands where its score puts it, before
-    sources that only equal it. What has no finite score comes last, in the order
-    of the zoo.
+    sources that only equal it. What left a race comes after what stayed in it to the
+    end, whatever its estimate. What has no finite score comes last, in the order of the
+    zoo.
 
     Examples
     --------
@@ -27,13 +28,19 @@ def ranked(rows: Iterable[RankRow], score: Score | Consensus) -> tuple[RankRow, 
     >>> [(row.rank, row.model) for row in ranked(rows, find_score())]
     [(1, 'b'), (2, 'a')]
     """
+    rows = tuple(rows)
     sign = -1.0 if score.higher_is_better else 1.0
+    stayed = (sign * row.score for row in rows if row.score is not None and _stayed(row))
+    last_to_stay = max(stayed, default=-math.inf)
 
-    def place(row: RankRow) -> tuple[bool, float, bool, float]:
+    def place(row: RankRow) -> tuple[bool, float, bool, float, bool, float]:
         if row.score is None:
-            return (True, 0.0, False, 0.0)
+            return (True, 0.0, False, 0.0, False, 0.0)
         kept = math.inf if row.parameters_kept is None else row.parameters_kept
-        return (False, sign * row.score, row.status != "baseline", kept)
+        value = sign * row.score
+        left = row.left_in_round is not None
+        shown = max(value, last_to_stay) if left else value
+        return (False, shown, left, value if left else 0.0, row.status != "baseline", kept)
 
     numbered: list[RankRow] = []
     sources = 0
@@ -47,6 +54,35 @@ def ranked(rows: Iterable[RankRow], score: Score | Consensus) -> tuple[RankRow, 
         else:
             numbered.append(row)
     return tuple(numbered)
+
+
+def marked(rows: Iterable[RankRow], score: Score | Consensus) -> tuple[RankRow, ...]:
+    """Mark the first source and all whose intervals overlap with its own.
+
+    Examples
+    --------
+    >>> from zoorank.scores import find_score
+    >>> rows = [RankRow(1, "a", "fc", 0.3), RankRow(2, "b", "fc", 0.2, half_width=0.15)]
+    >>> [row.tied for row in marked(rows, find_score())]
+    [True, True]
+    """
+    rows = tuple(rows)
+    best = next((row for row in rows if row.rank is not None), None)
+    if best is None:
+        return rows
+    sign = 1.0 if score.higher_is_better else -1.0
+
+    def overlaps(row: RankRow) -> bool:
+        if row.rank is None or row.score is None or best.score is None:
+            return False
+        width = row.half_width + best.half_width
+        return width > 0 and sign * (best.score - row.score) <= width
+
+    tied = [row is not best and overlaps(row) for row in rows]
+    return tuple(
+        replace(row, tied=True) if mark or (row is best and any(tied)) else row
+        for row, mark in zip(rows, tied, strict=True)
+    )
 
 
 def verdict(rows: Iterable[RankRow], score: Score | Consensus) -> str:
@@ -72,6 +108,10 @@ def verdict(rows: Iterable[RankRow], score: Score | Consensus) -> str:
         f"Try {place} first: {score.label} {best.score:.4f}. "
         f"The raw input without a network has {raw:.4f}{note}."
     )
+
+
+def _stayed(row: RankRow) -> bool:
+    return row.status == "ok" and row.left_in_round is None
 
 
 def _better(value: float | None, other: float, score: Score | Consensus) -> bool:

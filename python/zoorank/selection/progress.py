@@ -14,6 +14,12 @@ class Progress(Protocol):
     def started(self, target: TargetFacts, models: Sequence[str]) -> None:
         """The target is loaded and these sources will be tried."""
 
+    def round(self, number: int, rounds: int, rows: int, models: Sequence[str]) -> None:
+        """A round of a race begins, from 1: these sources go on, on so many samples.
+
+        It never comes without a race. In a race each source is finished once a round.
+        """
+
     def encoding(self, model: str, done: int, total: int) -> None:
         """So many of the target's samples went through the model."""
 
@@ -28,6 +34,9 @@ class Silent:
     """Progress that shows nothing."""
 
     def started(self, target: TargetFacts, models: Sequence[str]) -> None:
+        """Show nothing."""
+
+    def round(self, number: int, rounds: int, rows: int, models: Sequence[str]) -> None:
         """Show nothing."""
 
     def encoding(self, model: str, done: int, total: int) -> None:

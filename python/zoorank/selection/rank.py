@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoorank.errors import UsageError
-from zoorank.scores import Score, find_score, find_scores
-from zoorank.selection import consensus
 from zoorank.selection.consensus import Consensus
+from zoorank.selection.deciding import deciding_scores, names, racing_scores
 from zoorank.selection.files import prepare, write_results
 from zoorank.selection.guidance import guidance
-from zoorank.selection.order import ranked, verdict
+from zoorank.selection.order import marked, ranked, verdict
 from zoorank.selection.progress import Progress, Silent
 from zoorank.selection.provenance import call_text, collect
+from zoorank.selection.race import Race
+from zoorank.selection.raceoptions import race_options
 from zoorank.selection.ranking import Ranking, TargetFacts
-from zoorank.selection.run import Run
+from zoorank.selection.run import Run, SourceResult
 
 if TYPE_CHECKING:
-    from zoorank.zoo import Target, Zoo
-
-COMPANIONS = (find_score("silhouette", "cosine"), find_score("silhouette", "euclidean"))
+    from zoorank.scores import Score
+    from zoorank.zoo import ModelSpec, Target, Zoo
 
 
 def rank(
@@ -39,6 +40,10 @@ def rank(
     device: str = "auto",
     limit: int | None = None,
     allow_code: Sequence[str | os.PathLike[str]] = (),
+    race: bool = False,
+    confidence: float | None = None,
+    first_rows: int | None = None,
+    random_state: int | None = None,
     progress: Progress | None = None,
     command: str | None = None,
 ) -> Ranking:
@@ -64,7 +69,8 @@ def rank(
         decides the rank. ``"consensus"`` asks Euclidean MSC, LogME, the H-score and
         the nearest neighbour for one vote each; it is the default unless a metric is
         given, which means ``"silhouette"``. Cosine and Euclidean MSC are always
-        shown too.
+        shown too. ``"ids"`` compares the target with what each source was trained on,
+        where the manifest says what that was.
     metric : {"cosine", "euclidean", "sqeuclidean", "manhattan"}, optional
         Distance of the scores that have one and do not say which.
     out : path, optional
@@ -80,6 +86,19 @@ def rank(
     allow_code : sequence of path
         Directories whose modules the manifest may name as factories. Their code
         is run.
+    race : bool
+        Run every source on a sample of the target first, drop the candidates that are
+        surely worse than another there, go on with four times as many rows for the rest,
+        and run only the last contenders on all rows. Decides by a score whose value does not
+        depend on the number of rows: a silhouette, Euclidean MSC by default. See
+        docs/racing.md.
+    confidence : float, optional
+        Of a race: how sure the first row of a full run is to get to the end, in (0, 1);
+        0.95 by default. Also of the intervals of the rows that left before.
+    first_rows : int, optional
+        Of a race: size of the first sample; by default some hundred rows.
+    random_state : int, optional
+        Of a race: seed of the samples, 0 by default.
     progress : Progress, optional
         Told of every step.
     command : str, optional
@@ -93,7 +112,8 @@ def rank(
     Raises
     ------
     UsageError
-        If an argument or the manifest is wrong, or a cut exists in no source.
+        If an argument or the manifest is wrong, a cut exists in no source, or the score
+        that decides cannot race.
     DataError
         If the target cannot be read, or no score is defined on it.
     StoreError
@@ -101,11 +121,16 @@ def rank(
     """
     arguments = locals()
     started = datetime.now(timezone.utc)
-    deciding, scores = _scores(score, metric)
+    options = race_options(race, confidence, first_rows, random_state)
+    deciding: Score | Consensus
+    if options is None:
+        (deciding, scores), note = deciding_scores(score, metric), ""
+    else:
+        deciding, scores, note = racing_scores(score, metric)
     for name in ("batch_size", "limit"):
         if arguments[name] is not None and arguments[name] < 1:
             raise UsageError(f"{name} must be at least 1, not {arguments[name]}")
-    wanted = _names(cuts)
+    wanted = names(cuts)
 
     from zoorank.zoo import EncodingStore, load_target, load_zoo
 
@@ -113,6 +138,7 @@ def rank(
         zoo = load_zoo(zoo, allow_code=allow_code)
     if data is None and zoo.data is None:
         raise UsageError(f"no target: give data, or a `data` entry in {zoo.path or 'the zoo'}")
+    _check_source_data(scores, zoo)
     target = load_target(zoo.data if data is None else data, limit=limit)
     if out is not None:
         prepare(out)
@@ -122,10 +148,12 @@ def rank(
     watcher = progress or Silent()
     facts = _facts(target)
     watcher.started(facts, [spec.name for spec in zoo.models])
-    sources = []
-    for spec in zoo.models:
-        sources.append(run.source(spec, wanted or zoo.cuts_of(spec), watcher))
-        watcher.finished(spec.name, sources[-1].rows)
+    cuts_of = {spec.name: wanted or zoo.cuts_of(spec) for spec in zoo.models}
+    if options is None:
+        raced, sources = None, _every(run, zoo.models, cuts_of, watcher)
+    else:
+        sources, raced = Race(run, zoo.models, cuts_of, options, watcher).results()
+        raced = replace(raced, note=" ".join(filter(None, [raced.note, note])))
     mistake = sources[0].mistake
     if mistake is not None and all(source.mistake is not None for source in sources):
         raise mistake
@@ -133,7 +161,7 @@ def rank(
     unordered = [run.baseline(), *(row for source in sources for row in source.rows)]
     if isinstance(deciding, Consensus):
         unordered = deciding.decided(unordered)
-    rows = ranked(unordered, deciding)
+    rows = marked(ranked(unordered, deciding), deciding)
     ranking = Ranking(
         rows=rows,
         target=facts,
@@ -156,11 +184,13 @@ def rank(
                 "device": device,
                 "limit": limit,
                 "allow_code": [os.fspath(path) for path in allow_code],
+                "race": None if options is None else asdict(options),
                 "store": place,
             },
         ),
         class_key=scores[0].key,
         guidance=guidance(deciding.key, rows, facts),
+        race=raced,
     )
     if out is not None:
         write_results(ranking, out)
@@ -184,34 +214,27 @@ def store_directory(
     return Path(cache) / "zoorank" / "encodings"
 
 
-def _names(cuts: str | Sequence[str] | None) -> tuple[str, ...]:
-    given = (cuts,) if isinstance(cuts, str) else cuts or ()
-    return tuple(name.strip() for text in given for name in text.split(",") if name.strip())
+def _check_source_data(scores: Sequence[Score], zoo: Zoo) -> None:
+    asking = [score.name for score in scores if score.needs_source_data]
+    if asking and all(spec.trained_on is None for spec in zoo.models):
+        raise UsageError(
+            f"score {asking[0]!r} compares the target with the data of each source, and "
+            f"{zoo.path or 'the zoo'} names none; add `trained_on` to its models"
+        )
 
 
-def _scores(
-    wanted: str | Sequence[str] | None, metric: str | None
-) -> tuple[Score | Consensus, tuple[Score, ...]]:
-    """What decides, and all that is computed: its parts, the others, and MSC always."""
-    if wanted is None:
-        wanted = consensus.NAME if metric is None else "silhouette"
-    names = [name for text in _list(wanted) for name in text.split(",") if name.strip()]
-    if consensus.NAME not in [name.strip() for name in names]:
-        scores = find_scores(names, metric)
-        return scores[0], _each_once(*scores, *COMPANIONS)
-    if names[0].strip() != consensus.NAME:
-        raise UsageError(f"{consensus.NAME!r} decides or is left out: name it first")
-    deciding = Consensus.default()
-    others = find_scores(names[1:], metric) if len(names) > 1 else ()
-    return deciding, _each_once(*deciding.parts, *COMPANIONS, *others)
-
-
-def _list(wanted: str | Sequence[str]) -> Sequence[str]:
-    return (wanted,) if isinstance(wanted, str) else wanted
-
-
-def _each_once(*scores: Score) -> tuple[Score, ...]:
-    return tuple({score.key: score for score in scores}.values())
+def _every(
+    run: Run,
+    specs: Sequence[ModelSpec],
+    cuts_of: Mapping[str, Sequence[str]],
+    watcher: Progress,
+) -> list[SourceResult]:
+    """Run every source on all rows."""
+    sources = []
+    for spec in specs:
+        sources.append(run.source(spec, cuts_of[spec.name], watcher))
+        watcher.finished(spec.name, sources[-1].rows)
+    return sources
 
 
 def _facts(target: Target) -> TargetFacts:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from zoorank.errors import DataError
+from zoorank.selection.racefacts import RaceFacts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,12 +50,20 @@ class RankRow:
     encode_seconds : float or None
         Seconds this encoding took when it was made, even if it was reused now.
     score_seconds : float or None
-        Seconds all ``scores`` of the row took.
+        Seconds the ``scores`` took that were computed for this row; what no cut of a
+        source changes was computed for its first.
     reused : bool
         Whether the encoding came from the store instead of a forward pass.
     status : {"ok", "failed", "baseline"}
     note : str
         Why it failed, or what else is worth knowing.
+    rows : int or None
+        On how many rows it was last scored when it left a race; None where it was scored
+        on all.
+    left_in_round : int or None
+        The round of a race that it left in, from 1; None where it did not.
+    tied : bool
+        Whether its interval and that of the first row overlap, for both of the two.
     """
 
     rank: int | None
@@ -71,6 +80,9 @@ class RankRow:
     reused: bool = False
     status: Status = "ok"
     note: str = ""
+    rows: int | None = None
+    left_in_round: int | None = None
+    tied: bool = False
 
     @property
     def class_min(self) -> float | None:
@@ -171,6 +183,8 @@ class Ranking:
         Key of the score that ``RankRow.per_class`` belongs to; empty for ``key``.
     guidance : str
         How far to trust the pick, from the evidence on targets of this size.
+    race : RaceFacts or None
+        How the field was narrowed down; None where every row was scored on all samples.
     """
 
     rows: tuple[RankRow, ...]
@@ -183,6 +197,7 @@ class Ranking:
     provenance: Provenance
     class_key: str = ""
     guidance: str = ""
+    race: RaceFacts | None = None
 
     @property
     def best(self) -> RankRow | None:
@@ -209,11 +224,12 @@ class Ranking:
         cells = [["rank", "model", "cut", *self.labels.values(), "dim", "note"]]
         for row in self.rows:
             scores = [_number(row.scores.get(key)) for key in self.labels]
-            rank = "-" if row.rank is None else str(row.rank)
+            rank = "-" if row.rank is None else f"{row.rank}{'=' if row.tied else ''}"
             cells.append([rank, row.model, row.cut or "-", *scores, _text(row.dim), row.note])
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]
-        return "\n".join([*lines, self.verdict, *filter(None, [self.guidance])])
+        race = self.race.summary if self.race else ""
+        return "\n".join([*lines, *filter(None, [race, self.verdict, self.guidance])])
 
     def records(self) -> list[dict[str, Any]]:
         """One flat dict for each row, the same keys in the same order, for tables."""
@@ -236,6 +252,8 @@ class Ranking:
                 "score_seconds": row.score_seconds,
                 "reused": row.reused,
                 "note": row.note,
+                **({"rows": row.rows, "left_in_round": row.left_in_round} if self.race else {}),
+                **({"tied": row.tied} if self.race else {}),
             }
             for row in self.rows
         ]
@@ -245,7 +263,12 @@ class Ranking:
         import pandas as pd
 
         frame = pd.DataFrame(self.records())
-        whole = ["rank", "dim", "parameters_kept"]
+        whole = [
+            "rank",
+            "dim",
+            "parameters_kept",
+            *(["rows", "left_in_round"] if self.race else []),
+        ]
         return frame.astype(dict.fromkeys(whole, "Int64"))
 
     def to_csv(self) -> str:
@@ -292,10 +315,12 @@ class Ranking:
             )
             facts = values.pop("target")
             facts["classes"] = tuple(facts["classes"])
+            race = values.pop("race", None)
             return cls(
                 rows=rows,
                 target=TargetFacts(**facts),
                 provenance=Provenance(**values.pop("provenance")),
+                race=None if race is None else RaceFacts.from_plain(race),
                 **values,
             )
         except OSError as error:

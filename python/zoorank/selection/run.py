@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoorank.errors import SourceError, UsageError
+from zoorank.errors import DataError, SourceError, UsageError
 from zoorank.scores import Score, ScoreValue
-from zoorank.scores.base import Array
+from zoorank.scores.base import Array, Need
 from zoorank.selection.progress import Progress
+from zoorank.selection.prototypes import Prototypes
 from zoorank.selection.ranking import RankRow, Status
 
 if TYPE_CHECKING:
-    from zoorank.zoo import Encoding, EncodingStore, ModelSpec, Target
+    from zoorank.zoo import EncodedSource, Encoding, EncodingStore, ModelSpec, Target
 
 BASELINE = "raw input"
 LOGITS = "logits"
+
+Facts = Mapping[Need, Array]
 
 
 @dataclass(frozen=True)
@@ -54,72 +58,107 @@ class Run:
     batch_size: int
     device: str
 
-    def source(self, spec: ModelSpec, cuts: Sequence[str], watcher: Progress) -> SourceResult:
-        """Encode the target with one source and score it at each cut."""
+    @cached_property
+    def prototypes(self) -> Prototypes:
+        """Of the target and of the sources' data."""
+        return Prototypes(self.target, self.store)
+
+    @property
+    def needs_head(self) -> bool:
+        """Whether a score looks at what the source's own classifier says."""
+        return any(score.needs_head for score in self.scores)
+
+    def source(
+        self,
+        spec: ModelSpec,
+        cuts: Sequence[str],
+        watcher: Progress,
+        earlier: Array | None = None,
+    ) -> SourceResult:
+        """Encode the target with one source and score it at each cut.
+
+        Rows in ``earlier`` that the store holds are not encoded again.
+        """
+        compared, lacking = self._compared(spec)
+        encoded = self.encoded(spec, cuts, watcher, earlier=earlier)
+        if isinstance(encoded, SourceResult):
+            return encoded
+        by_cut = {encoding.cut: encoding for encoding in encoded.encodings}
+        facts = self._facts(by_cut[LOGITS].load() if self.needs_head else None)
+        known: dict[str, ScoreValue] = {}
+        rows = []
+        for encoding in asked_for(encoded, cuts):
+            watcher.scoring(spec.name, encoding.cut)
+            row = row_of(spec.name, encoding, "; ".join(filter(None, (encoded.note, lacking))))
+            whole = {**facts, **compared, "encoding": encoding.load()}
+            rows.append(self._scored(row, whole, known))
+        return SourceResult(spec.name, tuple(rows), encoded.weights_sha256)
+
+    def encoded(
+        self,
+        spec: ModelSpec,
+        cuts: Sequence[str],
+        watcher: Progress,
+        *,
+        rows: Array | None = None,
+        earlier: Array | None = None,
+    ) -> EncodedSource | SourceResult:
+        """Encode all rows or some; a source that cannot be used gives the row that says so."""
         from zoorank.zoo import encode_source
 
-        needs_head = any(score.needs_head for score in self.scores)
         try:
-            encoded = encode_source(
+            return encode_source(
                 spec,
                 self.target,
-                cuts=(*cuts, LOGITS) if needs_head else cuts,
+                cuts=(*cuts, LOGITS) if self.needs_head else cuts,
                 store=self.store,
                 batch_size=self.batch_size,
                 device=self.device,
                 on_batch=lambda done, total: watcher.encoding(spec.name, done, total),
+                rows=rows,
+                earlier=earlier,
             )
         except (SourceError, UsageError) as error:
             failed = RankRow(None, spec.name, None, status="failed", note=str(error))
             mistake = error if isinstance(error, UsageError) else None
             return SourceResult(spec.name, (failed,), spec.sha256, mistake)
-        by_cut = {encoding.cut: encoding for encoding in encoded.encodings}
-        logits = by_cut[LOGITS].load() if needs_head else None
-        if LOGITS not in cuts:
-            by_cut.pop(LOGITS, None)
-        rows = []
-        for encoding in by_cut.values():
-            watcher.scoring(spec.name, encoding.cut)
-            rows.append(self._scored_cut(spec.name, encoding, logits, encoded.note))
-        return SourceResult(spec.name, tuple(rows), encoded.weights_sha256)
 
     def baseline(self) -> RankRow:
         """Score the raw input like an encoding, without any network."""
         raw = self.target.raw()
         row = RankRow(None, BASELINE, None, dim=raw.shape[1], parameters_kept=0, status="baseline")
-        return self._scored(row, raw)
+        return self._scored(row, {**self._facts(), "encoding": raw}, {})
 
-    def _scored_cut(
-        self, model: str, encoding: Encoding, logits: Array | None, note: str
-    ) -> RankRow:
-        row = RankRow(
-            None,
-            model,
-            encoding.cut,
-            dim=encoding.dim,
-            parameters_kept=encoding.parameters_kept,
-            encode_seconds=encoding.seconds,
-            reused=encoding.reused,
-            note=note,
-        )
-        return self._scored(row, encoding.load(), logits)
+    def _facts(self, logits: Array | None = None) -> Facts:
+        """What scores may look at whatever the cut."""
+        facts: dict[Need, Array] = {"labels": self.target.labels}
+        if logits is not None:
+            shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+            facts["source_probabilities"] = shifted / shifted.sum(axis=1, keepdims=True)
+            facts["source_labels"] = logits.argmax(axis=1)
+        return facts
 
-    def _scored(self, row: RankRow, X: Array, logits: Array | None = None) -> RankRow:
+    def _compared(self, spec: ModelSpec) -> tuple[Facts, str]:
+        """What scores may look at of the source's own data, or why there is nothing."""
+        asking = [score.label for score in self.scores if score.needs_source_data]
+        if not asking:
+            return {}, ""
+        try:
+            source = self.prototypes.of_source(spec)
+            return {"prototypes": self.prototypes.of_target(), "source_prototypes": source}, ""
+        except (DataError, UsageError) as error:
+            return {}, f"no {', '.join(asking)}: {error}"
+
+    def _scored(self, row: RankRow, facts: Facts, known: dict[str, ScoreValue]) -> RankRow:
         start = time.perf_counter()
         try:
-            values = {
-                score.key: self._value(score, _first(score, X, logits))
-                for score in self.scores
-                if logits is not None or not score.needs_head
-            }
+            values = self._values(facts, known)
         except (ValueError, ArithmeticError, MemoryError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            note = "; ".join(filter(None, (row.note, reason)))
-            status: Status = "baseline" if row.status == "baseline" else "failed"
-            return replace(row, status=status, note=note)
+            return unscored(row, error)
         deciding = values.get(self.scores[0].key)
         return replace(
             row,
+            status=row.status if deciding or row.status == "baseline" else "failed",
             score=deciding.value if deciding else None,
             half_width=deciding.half_width if deciding else 0.0,
             scores={key: value.value for key, value in values.items()},
@@ -127,18 +166,54 @@ class Run:
             score_seconds=time.perf_counter() - start,
         )
 
-    def _value(self, score: Score, X: Array) -> ScoreValue:
-        value = score.compute(X, self.target.labels)
-        if not math.isfinite(value.value):
-            raise ValueError(f"{score.label} is {value.value}")
+    def _values(self, facts: Facts, known: dict[str, ScoreValue]) -> dict[str, ScoreValue]:
+        """All scores that the facts allow; what no cut changes is kept in ``known``."""
+        values = {}
+        for score in self.scores:
+            if not set(score.needs) <= facts.keys():
+                continue
+            value = known.get(score.key)
+            if value is None:
+                value = self._value(score, *(facts[need] for need in score.needs))
+                if not score.varies_with_cut:
+                    known[score.key] = value
+            values[score.key] = value
+        return values
+
+    def _value(self, score: Score, *arrays: Array) -> ScoreValue:
+        value = score.compute(*arrays)
+        check_finite(score, value.value)
         return value
 
 
-def _first(score: Score, X: Array, logits: Array | None) -> Array:
-    """What a score looks at beside the labels."""
-    if logits is None or not score.needs_head:
-        return X
-    if score.needs[0] == "source_labels":
-        return np.asarray(logits.argmax(axis=1))
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+def asked_for(encoded: EncodedSource, cuts: Sequence[str]) -> list[Encoding]:
+    """The encodings to rank, without the logits that are there for the sake of a score."""
+    return [each for each in encoded.encodings if each.cut != LOGITS or LOGITS in cuts]
+
+
+def row_of(model: str, encoding: Encoding, note: str) -> RankRow:
+    """What is known of an encoding before it is scored."""
+    return RankRow(
+        None,
+        model,
+        encoding.cut,
+        dim=encoding.dim,
+        parameters_kept=encoding.parameters_kept,
+        encode_seconds=encoding.seconds,
+        reused=encoding.reused,
+        note=note,
+    )
+
+
+def unscored(row: RankRow, error: Exception) -> RankRow:
+    """The row with the reason why it has no score."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    note = "; ".join(filter(None, (row.note, reason)))
+    status: Status = "baseline" if row.status == "baseline" else "failed"
+    return replace(row, status=status, note=note)
+
+
+def check_finite(score: Score, value: float) -> None:
+    """Refuse a value that no order can be made of."""
+    if not math.isfinite(value):
+        raise ValueError(f"{score.label} is {value}")

@@ -90,8 +90,9 @@ def first_within_noise(accuracies: Sequence[float], n_samples: int, margin: floa
     """Place of the first candidate that the best head does not clearly beat.
 
     A head's accuracy on few samples is mostly chance, and the order by score knows
-    something too: in the UCR study, letting a head overrule it only when it is two
-    standard errors ahead was better than always and never (docs/ucr-study.md).
+    something too, so a head overrules it only by the customary two standard errors. In
+    the UCR study margins from none to never serve alike within chance, and that includes
+    one chosen on other targets (docs/ucr-study.md).
 
     Parameters
     ----------

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoorank.errors import SourceError, UsageError
+from zoorank.hints import hint
 from zoorank.scores.probe import cross_validated
 from zoorank.selection.files import prepare, write_text
 from zoorank.selection.progress import Progress
@@ -130,7 +131,7 @@ def _candidates(ranking: Ranking, top: int, models: Sequence[str]) -> list[RankR
         fitting = [row for row in ranked if text in (row.model, f"{row.model}:{row.cut}")]
         if not fitting:
             names = dict.fromkeys(row.model for row in ranked)
-            raise UsageError(f"{text!r} is not in the ranking. Allowed: {', '.join(names)}")
+            raise UsageError(f"{text!r} is not in the ranking; {hint(text, names)}")
         if fitting[0] not in chosen:
             chosen.append(fitting[0])
     return chosen

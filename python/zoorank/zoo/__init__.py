@@ -10,9 +10,10 @@ if importlib.util.find_spec("torch") is None:
 
 from zoorank.zoo.cuts import Cut, list_cuts, resolve_cuts
 from zoorank.zoo.data import load_target
-from zoorank.zoo.encode import EncodedSource, Encoding, encode_source
+from zoorank.zoo.encode import encode_source
 from zoorank.zoo.load import load_model
 from zoorank.zoo.manifest import load_zoo
+from zoorank.zoo.plan import EncodedSource, Encoding
 from zoorank.zoo.specs import ModelSpec, Zoo
 from zoorank.zoo.store import EncodingStore
 from zoorank.zoo.target import Target

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from zoorank.errors import SourceError
+from zoorank.hints import bad_row, one_line
 from zoorank.zoo.cuts import Cut
-from zoorank.zoo.hints import one_line
-from zoorank.zoo.preprocess import AnyPreprocessing, prepare
+from zoorank.zoo.preprocess import AnyPreprocessing, Rows, prepare
 from zoorank.zoo.target import Target
 from zoorank.zoo.truncate import Pool, run_to_cuts
 
@@ -24,7 +24,7 @@ _OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
 
 class Batches:
-    """One pass over a target.
+    """One pass over rows of a target.
 
     Attributes
     ----------
@@ -41,11 +41,12 @@ class Batches:
         model: nn.Module,
         preprocessing: AnyPreprocessing,
         target: Target,
+        rows: NDArray[np.int64],
         cuts: Sequence[Cut],
         pool: Pool,
     ) -> None:
         self._model, self._preprocessing, self._target = model, preprocessing, target
-        self._cuts, self._pool = cuts, pool
+        self._rows, self._cuts, self._pool = rows, cuts, pool
         self._device = next(model.parameters(), torch.empty(0)).device
         self.seconds = 0.0
         self.batch_size = 0
@@ -61,34 +62,35 @@ class Batches:
             a single sample.
         """
         self.batch_size = batch_size
-        start, total = 0, self._target.n_samples
+        start, total = 0, len(self._rows)
         while start < total:
             began = time.perf_counter()
             stop = min(start + self.batch_size, total)
-            encoded = self._encode(start, stop)
+            rows = self._rows[start:stop]
+            encoded = self._encode(rows)
             self.seconds += time.perf_counter() - began
             if encoded is None:
-                self._halve(stop - start)
+                self._halve(len(rows))
                 continue
-            self._check(encoded, start)
+            self._check(encoded, rows)
             yield encoded
             start = stop
             if on_batch is not None:
                 on_batch(start, total)
 
-    def _encode(self, start: int, stop: int) -> Encoded | None:
+    def _encode(self, rows: NDArray[np.int64]) -> Encoded | None:
         try:
-            batch = prepare(self._preprocessing, self._target, start, stop).to(self._device)
+            batch = prepare(self._preprocessing, self._target, _together(rows)).to(self._device)
             outputs = run_to_cuts(self._model, batch, self._cuts, self._pool)
             return {name: output.cpu().numpy() for name, output in outputs.items()}
         except (MemoryError, RuntimeError) as error:
             if _is_out_of_memory(error):
                 return None
-            raise SourceError(f"failed on rows {start} to {stop - 1}: {one_line(error)}") from error
+            raise SourceError(f"failed on {_named(rows)}: {one_line(error)}") from error
         except SourceError:
             raise
         except (ValueError, TypeError, IndexError, AssertionError) as error:
-            raise SourceError(f"failed on rows {start} to {stop - 1}: {one_line(error)}") from error
+            raise SourceError(f"failed on {_named(rows)}: {one_line(error)}") from error
 
     def _halve(self, tried: int) -> None:
         if tried <= 1:
@@ -98,13 +100,22 @@ class Batches:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _check(self, encoded: Encoded, start: int) -> None:
+    def _check(self, encoded: Encoded, rows: NDArray[np.int64]) -> None:
         for cut in self._cuts:
-            finite = np.isfinite(encoded[cut.name]).all(axis=1)
-            if not finite.all():
-                row = int(np.argmin(finite))
-                what = "NaN" if np.isnan(encoded[cut.name][row]).any() else "infinity"
-                raise SourceError(f"cut {cut.name!r} gives {what} for row {start + row}")
+            if bad := bad_row(encoded[cut.name]):
+                first, what = bad
+                raise SourceError(f"cut {cut.name!r} gives {what} for row {rows[first]}")
+
+
+def _together(rows: NDArray[np.int64]) -> Rows:
+    """Rows without gaps as a range, which is read at once."""
+    first, last = int(rows[0]), int(rows[-1])
+    return range(first, last + 1) if last - first + 1 == len(rows) else rows
+
+
+def _named(rows: NDArray[np.int64]) -> str:
+    together = int(rows[-1] - rows[0]) + 1 == len(rows)
+    return f"{'' if together else f'{len(rows)} of the '}rows {rows[0]} to {rows[-1]}"
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from zoorank.errors import SourceError
-from zoorank.zoo.hints import one_line
+from zoorank.hints import one_line
 
 
 def calibrate(model: nn.Module, batch: Tensor) -> None:

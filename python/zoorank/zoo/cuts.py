@@ -10,8 +10,8 @@ from typing import Any, Literal
 from torch import nn
 
 from zoorank.errors import SourceError, UsageError
+from zoorank.hints import guess, listing
 from zoorank.zoo.blocks import find_blocks, is_inside_block
-from zoorank.zoo.hints import hint
 from zoorank.zoo.trace import Trace, trace
 
 PENULTIMATE = "penultimate"
@@ -159,8 +159,7 @@ def _cut(model: nn.Module, record: Trace, name: str) -> Cut:
 
 def _known(name: str, blocks: Iterable[str], modules: Iterable[str]) -> str:
     usual = [PENULTIMATE, ALL, *blocks]
-    near = hint(name, [*usual, *modules]).partition("allowed:")[0]
-    return f"{near}allowed: {hint('', usual).partition('allowed: ')[2]} or any module"
+    return f"{guess(name, [*usual, *modules])}allowed: {listing(usual)} or any module"
 
 
 def _classifier(model: nn.Module, record: Trace) -> str:

@@ -19,8 +19,8 @@ import torch
 from torch import nn
 
 from zoorank.errors import SourceError
+from zoorank.hints import hint, one_line
 from zoorank.zoo.code import fingerprint_code
-from zoorank.zoo.hints import hint, one_line
 from zoorank.zoo.installed import Found, find_installed
 from zoorank.zoo.specs import ModelSpec
 

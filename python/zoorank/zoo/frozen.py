@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from zoorank.zoo.hints import hint
+from zoorank.hints import hint
 
 Key = tuple[str | int, ...]
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoorank.errors import DataError
-from zoorank.zoo.hints import one_line
+from zoorank.hints import one_line
 
 _KEPT_BYTES = 256 * 2**20
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")

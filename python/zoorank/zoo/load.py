@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from zoorank.errors import SourceError
+from zoorank.hints import hint, listing, one_line
 from zoorank.zoo.factory import build
-from zoorank.zoo.hints import hint, listing, one_line
 from zoorank.zoo.specs import ModelSpec, StateDict
 
 _SHOWN = 3

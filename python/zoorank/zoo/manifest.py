@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from zoorank.errors import ManifestError
+from zoorank.hints import hint
 from zoorank.zoo.frozen import Fault, Frozen, Key, custom, find_faults, join
-from zoorank.zoo.hints import hint
 from zoorank.zoo.lines import find_line
-from zoorank.zoo.paths import expand
+from zoorank.zoo.paths import expand, expand_data
 from zoorank.zoo.specs import (
     Cuts,
     FactoryName,
@@ -27,6 +26,7 @@ from zoorank.zoo.specs import (
 from zoorank.zoo.toml import SyntaxFault, parse
 
 T = TypeVar("T", bound=Frozen)
+P = TypeVar("P", str, Path)
 
 _INHERITED = ("factory", "preprocessing")
 
@@ -87,9 +87,7 @@ def load_zoo(
         )
         for model in reader.models(top)
     ]
-    data = top.data
-    if data is not None and not re.match(r"\w{2,}:", data):
-        data = str(reader.absolute(data, None, "data"))
+    data = None if top.data is None else reader.absolute(expand_data, top.data, None, "data")
     if not models:
         raise ManifestError(f"{path}: names no model; add a [[model]] or a [[family]]")
     return Zoo(
@@ -164,7 +162,7 @@ class _Reader:
             yield self.check(ModelEntry, values, entry)
             return
         family = self.check(FamilyEntry, values, entry)
-        pattern = self.absolute(family.files, entry, "files")
+        pattern = self.absolute(expand, family.files, entry, "files")
         root = Path(pattern.anchor)
         files = sorted(root.glob(str(pattern.relative_to(root))))
         if not files:
@@ -173,11 +171,15 @@ class _Reader:
         for file in files:
             name = family.name.replace("{stem}", file.stem)
             model = {**shared, "name": name, "weights": {"file": str(file)}}
+            if family.trained_on is not None:
+                model["trained_on"] = shared["trained_on"].replace("{stem}", file.stem)
             yield self.check(ModelEntry, model, entry)
 
-    def absolute(self, text: str, entry: _Entry | None, key: str) -> Path:
+    def absolute(
+        self, expanded: Callable[[str, Path], P], text: str, entry: _Entry | None, key: str
+    ) -> P:
         try:
-            return expand(text, self.folder)
+            return expanded(text, self.folder)
         except ValueError as error:
             raise self.error(entry, (key,), str(error)) from None
 

@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 
+_NAMED = re.compile(r"\w{2,}:")  # not the one letter of a drive
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -23,3 +24,19 @@ def expand(text: str, folder: Path) -> Path:
     path = Path(_VARIABLE.sub(lambda match: os.environ[match[1]], text)).expanduser()
     # Not resolve(): links often lead to files whose names tell nothing.
     return Path(os.path.abspath(folder / path))  # noqa: PTH100
+
+
+def expand_data(text: str, folder: Path) -> str:
+    """Make the path of a data set absolute, as :func:`expand` does; a name is left alone.
+
+    Examples
+    --------
+    >>> expand_data("sklearn:digits", Path("/zoo"))
+    'sklearn:digits'
+    """
+    return text if is_named(text) else str(expand(text, folder))
+
+
+def is_named(text: str) -> bool:
+    """Whether a data set is named, as ``sklearn:digits`` is, and no path."""
+    return _NAMED.match(text) is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 import torch
@@ -19,17 +19,21 @@ if TYPE_CHECKING:
 
 _LUMA = (0.299, 0.587, 0.114)
 AnyPreprocessing = ImagePreprocessing | SeriesPreprocessing | TablePreprocessing
+Rows = Union[range, "NDArray[np.int64]"]
 
 
-def prepare(preprocessing: AnyPreprocessing, target: Target, start: int, stop: int) -> Tensor:
-    """Prepare samples ``start`` to ``stop`` of a target.
+def prepare(preprocessing: AnyPreprocessing, target: Target, rows: Rows) -> Tensor:
+    """Prepare some samples of a target.
+
+    Whatever a scaling needs to know, it takes from the whole target: a sample comes out the
+    same whichever others it is prepared with.
 
     Parameters
     ----------
     preprocessing : ImagePreprocessing, SeriesPreprocessing or TablePreprocessing
     target : Target
-    start, stop : int
-        Rows, half-open.
+    rows : range or ndarray of int64
+        A range steps by 1.
 
     Returns
     -------
@@ -43,20 +47,20 @@ def prepare(preprocessing: AnyPreprocessing, target: Target, start: int, stop: i
     """
     match preprocessing:
         case ImagePreprocessing():
-            return _images(preprocessing, target, start, stop)
+            return _images(preprocessing, target, rows)
         case SeriesPreprocessing():
-            return _series(preprocessing, target, start, stop)
+            return _series(preprocessing, target, rows)
         case TablePreprocessing():
-            return _table(preprocessing, target, start, stop)
+            return _table(preprocessing, target, rows)
 
 
-def _images(spec: ImagePreprocessing, target: Target, start: int, stop: int) -> Tensor:
+def _images(spec: ImagePreprocessing, target: Target, rows: Rows) -> Tensor:
     if isinstance(target.X, ImageFiles):
-        images = [_to_nchw(target.X[row][None], target) for row in range(start, stop)]
+        images = [_to_nchw(target.X[row][None], target) for row in rows]
         if spec.size is None and len({image.shape for image in images}) > 1:
             raise SourceError("the images differ in size; say preprocessing.size")
     else:
-        images = [_to_nchw(target.X[start:stop], target)]
+        images = [_to_nchw(target.X[_index(rows)], target)]
     scaled = _scaled(images, spec, target)
     batch = torch.cat([_resize(_channels(each, spec), spec) for each in scaled])
     mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (spec.mean, spec.std))
@@ -124,10 +128,10 @@ def _resize(batch: Tensor, spec: ImagePreprocessing) -> Tensor:
     return batch[:, :, top : top + spec.size[0], left : left + spec.size[1]].contiguous()
 
 
-def _series(spec: SeriesPreprocessing, target: Target, start: int, stop: int) -> Tensor:
+def _series(spec: SeriesPreprocessing, target: Target, rows: Rows) -> Tensor:
     if isinstance(target.X, ImageFiles) or target.X.ndim not in (2, 3):
         raise SourceError(f"needs series; the target's samples have shape {target.shape}")
-    batch = torch.from_numpy(target.X[start:stop].astype(np.float64))
+    batch = torch.from_numpy(target.X[_index(rows)].astype(np.float64))
     batch = batch[:, None] if batch.ndim == 2 else batch
     if batch.shape[1] != spec.channels:
         raise SourceError(
@@ -148,10 +152,10 @@ def _series(spec: SeriesPreprocessing, target: Target, start: int, stop: int) ->
     return batch.transpose(1, 2).contiguous() if spec.layout == "nlc" else batch
 
 
-def _table(spec: TablePreprocessing, target: Target, start: int, stop: int) -> Tensor:
+def _table(spec: TablePreprocessing, target: Target, rows: Rows) -> Tensor:
     if isinstance(target.X, ImageFiles) or target.X.ndim != 2:
         raise SourceError(f"needs a table; the target's samples have shape {target.shape}")
-    batch = target.X[start:stop].astype(np.float64)
+    batch = target.X[_index(rows)].astype(np.float64)
     if spec.scaling != "none":
         columns = target.columns
         offset, width = (
@@ -161,6 +165,11 @@ def _table(spec: TablePreprocessing, target: Target, start: int, stop: int) -> T
         )
         batch = (batch - offset) / np.where(width > 0, width, 1.0)
     return _tensor(batch)
+
+
+def _index(rows: Rows) -> slice | NDArray[np.int64]:
+    """Rows that follow each other are read at once, which counts where X is a file."""
+    return slice(rows.start, rows.stop) if isinstance(rows, range) else rows
 
 
 def _tensor(X: NDArray[Any]) -> Tensor:

@@ -22,8 +22,9 @@ from pydantic import (
     model_validator,
 )
 
+from zoorank.hints import hint
 from zoorank.zoo.frozen import Frozen, custom, explain
-from zoorank.zoo.hints import hint
+from zoorank.zoo.paths import expand_data
 from zoorank.zoo.sources import SOURCES, WeightsSource
 
 Pooling = Literal["mean", "max", "token_mean", "first_token", "flatten"]
@@ -208,6 +209,13 @@ class _Shared(Frozen):
     state_dict: StateDict = StateDict()
     preprocessing: Preprocessing
     cuts: Cuts | None = None
+    trained_on: Annotated[str, Field(min_length=1)] | None = None
+
+    @field_validator("trained_on")
+    @classmethod
+    def _resolve(cls, data: str | None, info: ValidationInfo) -> str | None:
+        folder = (info.context or {}).get("folder", Path())
+        return None if data is None else expand_data(data, folder)
 
 
 class ModelEntry(_Shared):
@@ -234,6 +242,9 @@ class ModelEntry(_Shared):
         What to do to the target before the network sees it.
     cuts : tuple of str or None
         Where to cut; None leaves it to the zoo or the command.
+    trained_on : str or None
+        The labelled data that the weights were trained on, a path or a name as for the
+        target; some scores compare the target with them.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -266,7 +277,7 @@ class FamilyEntry(_Shared):
     files : str
         Pattern of the weights files, relative to the manifest; each is a model.
     name : str
-        The model's name; ``{stem}`` stands for the file's.
+        The model's name; ``{stem}`` stands for the file's, here and in ``trained_on``.
     """
 
     files: Annotated[str, Field(min_length=1)]

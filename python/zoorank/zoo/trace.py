@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from zoorank.errors import SourceError
-from zoorank.zoo.hints import one_line
+from zoorank.hints import one_line
 from zoorank.zoo.truncate import output_tensor
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from zoorank.errors import SourceError
+from zoorank.hints import one_line
 from zoorank.zoo.calibrate import calibrate
 from zoorank.zoo.cuts import Cut, resolve_cuts
 from zoorank.zoo.encode import torch_device
-from zoorank.zoo.hints import one_line
 from zoorank.zoo.load import load_model
 from zoorank.zoo.preprocess import prepare
 from zoorank.zoo.specs import ModelSpec
@@ -30,7 +30,7 @@ _CALIBRATION_ROWS = 64
 _HEAD_STEPS = 300
 _HEAD_PATIENCE = 20
 _HEAD_RATE = 1e-2
-_PREFIX_RATE = 2e-4
+PREFIX_RATE = 2e-4
 _DEPTHS = 4
 _DECAY = 2.6  # a depth's rate over that of the depth below it (Howard and Ruder, 2018)
 
@@ -56,6 +56,8 @@ class Training:
         On the test rows, after the prefix was trained too.
     curve : tuple of float
         Accuracy on the stopping rows, with the prefix frozen and then after every epoch.
+    best_epoch : int
+        Whose state was tested; 0 where training the prefix did not help.
     seconds : float
     complete : bool
         Whether it ended by itself and not at the deadline.
@@ -64,6 +66,7 @@ class Training:
     frozen_accuracy: float
     accuracy: float
     curve: tuple[float, ...]
+    best_epoch: int
     seconds: float
     complete: bool
 
@@ -78,6 +81,7 @@ def fine_tune(
     epochs: int,
     patience: int = 2,
     batch_size: int = 32,
+    rate: float = PREFIX_RATE,
     device: str = "auto",
     deadline: float = math.inf,
     on_epoch: Callable[[int, float], None] | None = None,
@@ -101,6 +105,8 @@ def fine_tune(
     patience : int
         Epochs without a smaller loss on the stopping rows after which to stop.
     batch_size : int
+    rate : float
+        Learning rate of the head and of the layers next to the cut.
     device : {"auto", "cpu", "cuda"}
     deadline : float
         Time of ``time.monotonic`` after which no further batch is begun.
@@ -124,13 +130,14 @@ def fine_tune(
             learner = _Learner.of(spec, target, cut, codes, torch_device(device))
             learner.fit_head(split)
             frozen = learner.accuracy(split.test)
-            curve, complete = learner.fit(
-                split, epochs, patience, batch_size, deadline, on_epoch or _silent
+            optimiser = learner.optimiser(split.train[:2], rate)
+            curve, best, complete = learner.fit(
+                split, optimiser, epochs, patience, batch_size, deadline, on_epoch or _silent
             )
             accuracy = learner.accuracy(split.test)
         except (RuntimeError, ValueError, TypeError, IndexError, MemoryError) as error:
             raise SourceError(f"training failed: {one_line(error)}") from error
-    return Training(frozen, accuracy, tuple(curve), time.monotonic() - began, complete)
+    return Training(frozen, accuracy, tuple(curve), best, time.monotonic() - began, complete)
 
 
 def _silent(_epoch: int, _accuracy: float) -> None:
@@ -145,7 +152,7 @@ class _Learner:
         model: nn.Module,
         cuts: tuple[Cut, ...],
         pool: Pool,
-        inputs: Callable[[Sequence[int]], Tensor],
+        inputs: Callable[[NDArray[np.int64]], Tensor],
         codes: Tensor,
     ) -> None:
         self.model, self.cuts, self.pool = model, cuts, pool
@@ -158,12 +165,12 @@ class _Learner:
     ) -> _Learner:
         model = load_model(spec).to(device)
         if spec.weights.calibrates:
-            calibrate(model, prepare(spec.preprocessing, target, 0, _CALIBRATION_ROWS).to(device))
-        cuts = resolve_cuts(model, prepare(spec.preprocessing, target, 0, 2).to(device), (cut,))
+            rows = range(min(_CALIBRATION_ROWS, target.n_samples))
+            calibrate(model, prepare(spec.preprocessing, target, rows).to(device))
+        cuts = resolve_cuts(model, prepare(spec.preprocessing, target, range(2)).to(device), (cut,))
 
-        def inputs(rows: Sequence[int]) -> Tensor:
-            single = [prepare(spec.preprocessing, target, int(i), int(i) + 1) for i in rows]
-            return torch.cat(single).to(device)
+        def inputs(rows: NDArray[np.int64]) -> Tensor:
+            return prepare(spec.preprocessing, target, rows).to(device)
 
         pool = pooler(spec.preprocessing.pooling, spec.preprocessing.input)
         return cls(model, cuts, pool, inputs, torch.as_tensor(codes, device=device))
@@ -171,14 +178,12 @@ class _Learner:
     def encode(self, rows: NDArray[np.int64], *, gradients: bool = False) -> Tensor:
         """Encodings of some rows; in blocks, unless they are to be trained through."""
         if gradients:
-            found = run_to_cuts(
-                self.model, self.inputs(rows.tolist()), self.cuts, self.pool, gradients=True
-            )
+            found = run_to_cuts(self.model, self.inputs(rows), self.cuts, self.pool, gradients=True)
             return found[self.cuts[0].name]
         blocks = [rows[start : start + 64] for start in range(0, len(rows), 64)]
         name = self.cuts[0].name
         encoded = [
-            run_to_cuts(self.model, self.inputs(block.tolist()), self.cuts, self.pool)[name]
+            run_to_cuts(self.model, self.inputs(block), self.cuts, self.pool)[name]
             for block in blocks
         ]
         return torch.cat([block.clone() for block in encoded])
@@ -211,22 +216,22 @@ class _Learner:
     def fit(
         self,
         split: Split,
+        optimiser: torch.optim.Optimizer,
         epochs: int,
         patience: int,
         batch_size: int,
         deadline: float,
         on_epoch: Callable[[int, float], None],
-    ) -> tuple[list[float], bool]:
+    ) -> tuple[list[float], int, bool]:
         """Train head and prefix; the best state on the stopping rows stays."""
-        best, accuracy = self.judge(split.stop)
-        curve, state, since = [accuracy], self.state(), 0
-        optimiser = self.optimiser(split.train[:2])
+        least, accuracy = self.judge(split.stop)
+        curve, state, best = [accuracy], self.state(), 0
         for epoch in range(1, epochs + 1):
             order = split.train[torch.randperm(len(split.train)).numpy()]
             for start in range(0, len(order), batch_size):
                 if time.monotonic() > deadline:
                     self.restore(state)
-                    return curve, False
+                    return curve, best, False
                 batch = order[start : start + batch_size]
                 optimiser.zero_grad()
                 logits = self.head(self.encode(batch, gradients=True))
@@ -235,15 +240,14 @@ class _Learner:
             loss, accuracy = self.judge(split.stop)
             curve.append(accuracy)
             on_epoch(epoch, accuracy)
-            since += 1
-            if loss < best:
-                best, state, since = loss, self.state(), 0
-            if since >= patience:
+            if loss < least:
+                least, state, best = loss, self.state(), epoch
+            if epoch - best >= patience:
                 break
         self.restore(state)
-        return curve, True
+        return curve, best, True
 
-    def optimiser(self, rows: NDArray[np.int64]) -> torch.optim.Optimizer:
+    def optimiser(self, rows: NDArray[np.int64], rate: float) -> torch.optim.Optimizer:
         """Rates that fall with depth, over the parameters that the encoding depends on."""
         self.model.requires_grad_(True)
         self.head(self.encode(rows, gradients=True)).sum().backward()
@@ -251,11 +255,11 @@ class _Learner:
         self.model.zero_grad()
         parts = [part.tolist() for part in np.array_split(np.arange(len(used)), _DEPTHS)]
         groups = [
-            {"params": [used[i] for i in part], "lr": _PREFIX_RATE / _DECAY**above}
+            {"params": [used[i] for i in part], "lr": rate / _DECAY**above}
             for above, part in enumerate(reversed(parts))
             if part
         ]
-        groups.append({"params": list(self.head.parameters()), "lr": _PREFIX_RATE})
+        groups.append({"params": list(self.head.parameters()), "lr": rate})
         return torch.optim.AdamW(groups, weight_decay=1e-2)
 
     def judge(self, rows: NDArray[np.int64]) -> tuple[float, float]:

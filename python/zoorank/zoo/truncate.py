@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from zoorank.errors import SourceError
-from zoorank.zoo.hints import listing
+from zoorank.hints import listing
 
 if TYPE_CHECKING:
     from zoorank.zoo.cuts import Cut

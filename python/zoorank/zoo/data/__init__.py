@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +11,14 @@ from typing import Any, get_args
 import numpy as np
 
 from zoorank.errors import DataError, UsageError
+from zoorank.hints import guess, hint
 from zoorank.zoo.data.arrays import SPLITS, from_mapping, from_pair, read_npy, read_npz
 from zoorank.zoo.data.folder import read_folder
 from zoorank.zoo.data.labelled import Labelled, check, kind_of
 from zoorank.zoo.data.named import read_named
 from zoorank.zoo.data.series import read_ts, read_tsv
-from zoorank.zoo.hints import hint
 from zoorank.zoo.image_files import ImageFiles
+from zoorank.zoo.paths import is_named
 from zoorank.zoo.target import Kind, Target, fingerprint
 
 _EXTENSIONS = (".npz", ".npy", ".tsv", ".ts")
@@ -94,7 +94,7 @@ def _read(data: Any, split: str) -> tuple[Labelled, str]:
     if not isinstance(data, str | os.PathLike):
         allowed = "a path, (X, labels), a mapping or a name such as 'sklearn:digits'"
         raise UsageError(f"data of type {type(data).__name__}; allowed: {allowed}")
-    if isinstance(data, str) and re.match(r"\w{2,}:", data):
+    if isinstance(data, str) and is_named(data):
         return read_named(data), data
     path = Path(data).expanduser()
     if not path.exists():
@@ -121,8 +121,8 @@ def _read_path(path: Path, split: str) -> Labelled:
 def _neighbour(path: Path) -> str:
     folder = path.parent
     names = [other.name for other in folder.iterdir()] if folder.is_dir() else []
-    near = hint(path.name, names).partition(" allowed:")[0]
-    return f"; {near}" if near.startswith("did") else ""
+    near = guess(path.name, names).rstrip()
+    return f"; {near}" if near else ""
 
 
 def _stratified(labels: np.ndarray, limit: int) -> np.ndarray:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoorank.errors import DataError
+from zoorank.hints import hint, listing, one_line
 from zoorank.zoo.data.labelled import Labelled
-from zoorank.zoo.hints import hint, listing, one_line
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

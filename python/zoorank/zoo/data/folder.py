@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from zoorank.errors import DataError
+from zoorank.hints import hint, listing
 from zoorank.zoo.data.arrays import SPLITS, read_npy
 from zoorank.zoo.data.labelled import Labelled
 from zoorank.zoo.data.series import read_ts, read_tsv
-from zoorank.zoo.hints import hint, listing
 from zoorank.zoo.image_files import ImageFiles
 
 _IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp")

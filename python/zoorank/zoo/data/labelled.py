@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoorank.errors import DataError
+from zoorank.hints import bad_row
 from zoorank.zoo.image_files import ImageFiles
 from zoorank.zoo.target import Kind, blocks
 
@@ -106,9 +107,7 @@ def _check_numbers(name: str, X: NDArray[Any]) -> None:
         return
     start = 0
     for block in blocks(X):
-        finite = np.isfinite(block).reshape(len(block), -1).all(axis=1)
-        if not finite.all():
-            row = int(np.argmin(finite))
-            what = "NaN" if np.isnan(block[row]).any() else "infinity"
+        if bad := bad_row(block):
+            row, what = bad
             raise DataError(f"{name}: row {start + row} holds {what}")
         start += len(block)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from zoorank.errors import DataError
+from zoorank.hints import hint
 from zoorank.zoo.data.labelled import Labelled
-from zoorank.zoo.hints import hint
 
 _SETS = ("digits", "iris", "wine", "breast_cancer")
 

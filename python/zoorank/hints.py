@@ -1,10 +1,16 @@
-"""One-line hints for a name that does not exist."""
+"""Words for messages of one line: what was probably meant, what there is, what is wrong."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _SHOWN = 24
 _TERMINAL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
@@ -19,9 +25,19 @@ def hint(name: str, allowed: Iterable[str]) -> str:
     "did you mean 'penultimate'? allowed: penultimate, all"
     """
     names = list(dict.fromkeys(allowed))
-    near = difflib.get_close_matches(name, names, n=1)
-    guess = f"did you mean {near[0]!r}? " if near else ""
-    return f"{guess}allowed: {listing(names)}"
+    return f"{guess(name, names)}allowed: {listing(names) or 'none'}"
+
+
+def guess(name: str, names: Iterable[str]) -> str:
+    """Say which name was probably meant, with a space after it; nothing when none is near.
+
+    Examples
+    --------
+    >>> guess("penultimat", ["penultimate", "all"]), guess("layer4", ["all"])
+    ("did you mean 'penultimate'? ", '')
+    """
+    near = difflib.get_close_matches(name, list(names), n=1)
+    return f"did you mean {near[0]!r}? " if near else ""
 
 
 def listing(names: Iterable[str], shown: int = _SHOWN) -> str:
@@ -43,3 +59,18 @@ def one_line(error: BaseException, limit: int = 300) -> str:
     words = " ".join(_TERMINAL.sub("", str(error)).split())
     text = "".join(filter(str.isprintable, words)) or type(error).__name__
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def bad_row(rows: NDArray[Any]) -> tuple[int, str] | None:
+    """First row that holds NaN or infinity, and which of the two; None when all are finite.
+
+    Examples
+    --------
+    >>> bad_row(np.array([[1.0, 2.0], [np.nan, np.inf]]))
+    (1, 'NaN')
+    """
+    finite = np.isfinite(rows).reshape(len(rows), -1).all(axis=1)
+    if finite.all():
+        return None
+    row = int(np.argmin(finite))
+    return row, "NaN" if np.isnan(rows[row]).any() else "infinity"

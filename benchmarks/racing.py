@@ -1,0 +1,310 @@
+"""Does a race find the winner of the full run, and at what part of its cost?
+
+36 networks cut at three layers, for the three largest sets of the UCR archive that are at hand,
+TRAIN and TEST together; a set's own network is left out. First table: every seed of the race
+against the full run. `forwards` and `flops` are parts of the full run's; so are `time` and `cpu`
+(all threads together) for the seeds that really ran their networks, into an empty store of
+their own: others take the rows they ask for from the store of the full run. `covered` is the
+part of the intervals of rows that left the race which hold their score on all rows.
+
+Second table: what the difference of a candidate to the winner is off by on a sample. `deviation` is
+measured over seeds, `error` is what a race reckons with, and `naive` what it would be if the
+silhouettes of a sample were independent values. `by size` is the deviation where classes have
+rows in proportion to their size.
+
+Third table: why the scores of the consensus cannot race but for the silhouette. `bias` is what the
+difference of a candidate to another is off by on average over simple random samples, in
+deviations of that difference.
+
+Fourth table: how often a race loses the best of models that are all alike but for noise.
+
+    python benchmarks/racing.py [--seeds 10] [--timed 2] [--sets ECG5000 ...] [--tables race ...]
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from _common import RESULTS, finish
+from _estimator_data import DATA
+
+import zoorank
+from zoorank.scores import find_scores
+from zoorank.scores.sampled import sampled_silhouette
+from zoorank.selection.consensus import PARTS
+from zoorank.selection.elimination import Heat, errors_by_round
+from zoorank.selection.samples import LEAST_PER_CLASS, Sample, samples
+from zoorank.zoo import EncodingStore, encode_source, load_target, load_zoo
+
+EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "ucr"
+SETS = ("ECG5000", "FacesUCR", "InsectWingbeatSound")
+CUTS = ("layers.0", "layers.1", "penultimate")
+METRIC = "euclidean"
+CONFIDENCE = 0.95
+# Sizes of classes, number of models: alike, one rare class, many classes, many models.
+NULLS = (((300,) * 4, 12), ((700, 380, 100, 20), 12), ((80,) * 10, 30), ((1500, 500), 40))
+
+
+@dataclass(frozen=True)
+class Case:
+    """One target with the networks of the others."""
+
+    name: str
+    zoo: object
+    data: dict
+
+    @classmethod
+    def of(cls, name):
+        os.environ["ZOORANK_DATA"] = str(DATA)
+        zoo = load_zoo(EXAMPLE / "zoo.toml", allow_code=[EXAMPLE])
+        others = tuple(spec for spec in zoo.models if spec.name != name)
+        with np.load(DATA / "ucr" / f"{name}.npz") as halves:
+            X = np.concatenate([halves["X_train"], halves["X_test"]])
+            y = np.concatenate([halves["y_train"], halves["y_test"]])
+        return cls(name, zoo.model_copy(update={"models": others}), {"X": X, "y": y})
+
+    def rank(self, store, **settings):
+        begin = np.array([time.perf_counter(), time.process_time()])
+        ranking = zoorank.rank(
+            self.zoo, self.data, cuts=CUTS, metric=METRIC, store=store, **settings
+        )
+        return ranking, np.array([time.perf_counter(), time.process_time()]) - begin
+
+
+def races(case, store, seeds, timed):
+    """A row for each seed."""
+    full, full_seconds = case.rank(store)
+    truth = {(row.model, row.cut): row.score for row in full if row.status == "ok"}
+    shares = flops_shares(case, store)
+    for seed in range(seeds):
+        settings = {"race": True, "confidence": CONFIDENCE, "random_state": seed}
+        if seed < timed:
+            with tempfile.TemporaryDirectory() as own:
+                raced, seconds = case.rank(own, **settings)
+        else:
+            raced, seconds = case.rank(store, **settings)
+        rows = [row for row in raced if row.status == "ok"]
+        left = [row for row in rows if row.left_in_round]
+        best = (raced.best.model, raced.best.cut)
+        off = [abs(row.score - truth[row.model, row.cut]) <= row.half_width for row in left]
+        yield {
+            "set": case.name,
+            "n": full.target.n_samples,
+            "K": len(full.target.classes),
+            "seed": seed,
+            "same winner": best == (full.best.model, full.best.cut),
+            "behind it": full.best.score - truth[best],
+            "sources": " > ".join(str(each.models) for each in raced.race.rounds),
+            "rows": " < ".join(str(each.rows) for each in raced.race.rounds),
+            "forwards": raced.race.share,
+            "flops": flops(rows, raced.race.rounds, shares),
+            "full seconds": full_seconds[0] if seed < timed else None,
+            "time": (seconds / full_seconds)[0] if seed < timed else None,
+            "cpu": (seconds / full_seconds)[1] if seed < timed else None,
+            "covered": float(np.mean(off)) if off else 1.0,
+        }
+
+
+def flops_shares(case, store):
+    """Operations up to each cut over those of the network; the networks are all alike."""
+    target = load_target(case.data)
+    shares = {}
+    for spec in case.zoo.models:
+        found = encode_source(spec, target, cuts=CUTS, store=EncodingStore(store))
+        shares |= {(spec.name, each.cut): each.flops_share for each in found.encodings}
+    return shares
+
+
+def flops(rows, rounds, shares):
+    """Operations of a race over those of the full run."""
+    spent = whole = 0.0
+    for model in {row.model for row in rows}:
+        cuts = [row for row in rows if row.model == model]
+        whole += rounds[-1].rows * max(shares[model, row.cut] for row in cuts)
+        before = 0
+        for number, each in enumerate(rounds, 1):
+            ran = [row for row in cuts if (row.left_in_round or number) >= number]
+            if ran:
+                deepest = max(shares[model, row.cut] for row in ran)
+                spent += (each.rows - before) * deepest
+            before = each.rows
+    return spent / whole
+
+
+def spread(case, store, seeds, contenders=12):
+    """A row for each size of sample, over the best candidates."""
+    full, _ = case.rank(store)
+    best = [row for row in full if row.status == "ok"][:contenders]
+    target = load_target(case.data)
+    specs = {spec.name: spec for spec in case.zoo.models}
+    encodings = [
+        encode_source(specs[row.model], target, cuts=[row.cut], store=EncodingStore(store))
+        .encodings[0]
+        .load()
+        for row in best
+    ]
+    truth = np.array([row.score for row in best])
+    truth = truth[1:] - truth[0]
+    for number, first in enumerate(samples(target.labels)):
+        found = [
+            differences(encodings, samples(target.labels, random_state=seed)[number])
+            for seed in range(seeds)
+        ]
+        values, errors, naive = (np.array(part) for part in zip(*found, strict=True))
+        deviation = values.std(axis=0, ddof=1)
+        by_size = np.array(
+            [
+                differences(encodings, proportional(target.labels, len(first.rows), seed))[0]
+                for seed in range(seeds)
+            ]
+        )
+        yield {
+            "set": case.name,
+            "rows": len(first.rows),
+            "deviation": float(np.median(deviation)),
+            "error / deviation": float(np.median(root_mean(errors) / deviation)),
+            "naive / deviation": float(np.median(root_mean(naive) / deviation)),
+            "bias / deviation": float(np.median(abs(values.mean(axis=0) - truth) / deviation)),
+            "by size / deviation": float(np.median(by_size.std(axis=0, ddof=1) / deviation)),
+            "seeds": seeds,
+        }
+
+
+def proportional(labels, rows, seed):
+    """A sample in proportion to the classes, of which each has four rows at least."""
+    _, codes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    taken = np.maximum(LEAST_PER_CLASS, np.round(sizes * rows / len(labels))).astype(int)
+    order = np.random.default_rng(seed).permutation(len(labels))
+    drawn = [order[codes[order] == label][:count] for label, count in enumerate(taken)]
+    rows = np.sort(np.concatenate(drawn))
+    return Sample(rows, labels[rows], codes[rows], sizes)
+
+
+def root_mean(errors):
+    return np.sqrt((errors**2).mean(axis=0))
+
+
+def differences(encodings, sample):
+    """Differences to the first, and their standard errors with and without a row's influence."""
+    found = [
+        sampled_silhouette(np.asarray(X[sample.rows]), sample.labels, sample.shares, metric=METRIC)
+        for X in encodings
+    ]
+    values = np.array([each.value for each in found])
+    heat = Heat.of(values, np.stack([each.influence for each in found], axis=1), sample)
+    alone = [
+        sample.shares[sample.codes]
+        * zoorank.silhouette_samples(X[sample.rows], sample.labels, metric=METRIC)
+        for X in encodings
+    ]
+    naive = Heat.of(values, np.stack(alone, axis=1), sample)
+    return values[1:] - values[0], heat.errors[0, 1:], naive.errors[0, 1:]
+
+
+def meanings(case, store, seeds, networks=6, parts=(16, 4)):
+    """A row for each score and size of sample, over two cuts of some networks."""
+    target = load_target(case.data)
+    encodings = []
+    for spec in case.zoo.models[:networks]:
+        found = encode_source(spec, target, cuts=CUTS[1:], store=EncodingStore(store))
+        encodings += [np.asarray(each.load()) for each in found.encodings]
+    for score in find_scores(PARTS):
+        y, n = target.labels, target.n_samples
+        truth = np.array([score.compute(X, y).value for X in encodings])
+        for part in parts:
+            values = []
+            for seed in range(seeds):
+                rows = np.sort(np.random.default_rng(seed).permutation(n)[: n // part])
+                values.append([score.compute(X[rows], y[rows]).value for X in encodings])
+            differences = np.array(values) - np.array(values)[:, :1]
+            deviation = differences.std(axis=0, ddof=1)[1:]
+            bias = abs(differences.mean(axis=0) - truth + truth[0])[1:] / deviation
+            yield {
+                "set": case.name,
+                "score": score.label,
+                "rows": n // part,
+                "bias": float(np.median(bias)),
+                "largest": float(bias.max()),
+                "seeds": seeds,
+            }
+
+
+def nulls(seeds, d=8):
+    """Models of one distribution: whichever is best by chance may be lost as often as asked."""
+    for sizes, models in NULLS:
+        y = np.repeat(np.arange(len(sizes)), sizes)
+        lost = kept = 0
+        for seed in range(seeds):
+            rng = np.random.default_rng([seed, len(sizes)])
+            signal = rng.normal(size=(len(sizes), d))[y] + rng.normal(size=(len(y), d))
+            Xs = [
+                (signal + 0.7 * rng.normal(size=signal.shape)).astype(np.float32)
+                for _ in range(models)
+            ]
+            best = int(np.argmax([zoorank.silhouette_score(X, y) for X in Xs]))
+            field = contenders(Xs, samples(y, 64, seed))
+            lost += best not in field
+            kept += len(field)
+        yield {
+            "sizes of classes": " ".join(map(str, sizes)),
+            "models": models,
+            "lost": lost / seeds,
+            "allowed": 1 - CONFIDENCE,
+            "kept": kept / seeds / models,
+            "seeds": seeds,
+        }
+
+
+def contenders(Xs, drawn):
+    """Who is left after all samples, as in a race."""
+    field = np.arange(len(Xs))
+    for number, (sample, error) in enumerate(
+        zip(drawn, errors_by_round(CONFIDENCE, len(drawn)), strict=True)
+    ):
+        found = [
+            sampled_silhouette(Xs[i][sample.rows], sample.labels, sample.shares, metric=METRIC)
+            for i in field
+        ]
+        influences = np.stack([each.influence for each in found], axis=1)
+        heat = Heat.of(np.array([each.value for each in found]), influences, sample)
+        field = field[~heat.worse(error, (0, number))]
+        if len(field) < 2:
+            break
+    return field
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--timed", type=int, default=2, help="seeds that run their networks")
+    parser.add_argument("--sets", nargs="*", default=SETS)
+    parser.add_argument("--tables", nargs="*", default=("race", "spread", "meaning", "null"))
+    parser.add_argument("--store", type=Path, help="of full runs; by default a temporary one")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    if "null" in arguments.tables:
+        finish(list(nulls(20 * arguments.seeds)), "racing_null", arguments.out)
+    if not (DATA / "fcn-zoo").is_dir():
+        print(f"skipped: no fcn-zoo in {DATA}; set ZOORANK_DATA to the folder that holds it")
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        for name in arguments.sets:
+            case = Case.of(name)
+            store = (arguments.store or Path(temporary)) / name
+            if "race" in arguments.tables:
+                found = list(races(case, store, arguments.seeds, arguments.timed))
+                finish(found, f"racing_{name}", arguments.out)
+            if "spread" in arguments.tables:
+                found = list(spread(case, store, 2 * arguments.seeds))
+                finish(found, f"racing_spread_{name}", arguments.out)
+            if "meaning" in arguments.tables:
+                found = list(meanings(case, store, arguments.seeds))
+                finish(found, f"racing_meaning_{name}", arguments.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,343 @@
+// Mean distances to classes from a few of their rows. With u the root of the mean squared distance of row i to class c,
+// which is known, and d_ij the distances to the references j in c,
+//
+//     d_ij - (d_ij^2 - u^2) / (2u)  =  u - (d_ij - u)^2 / (2u),
+//
+// whose mean over the references is an unbiased estimate of the mean distance: what is subtracted has mean 0 over the
+// class. All noise is in the second-order term, which is a hundredth of u where distances concentrate.
+//
+// The references come in strata of the class. Strata of which every row is a reference are taken out of the mean first,
+// sum and squares: a few rows far away from the others would else decide over u and over the noise. The rest is
+// estimated as above, with the u of the rest, and each stratum counts by its size.
+//
+// Each row needs a few classes, and different ones. So pairs of a row and a class are ordered by class, and the rows
+// that need a class are gathered and compared with its references. A pair is computed whole by one task: results do
+// not depend on threads.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+
+#include "aligned_buffer.hpp"
+#include "cpu/kernel_table.hpp"
+#include "methods.hpp"
+#include "packed_rows.hpp"
+#include "row_statistics.hpp"
+#include "thread_pool.hpp"
+
+namespace zoorank {
+namespace {
+
+using cpu::block_side;
+
+constexpr std::int64_t least_references = 3;
+
+// What one worker writes to.
+template <class T>
+struct workspace {
+    workspace(const cpu::kernel_set<T>& kernels, std::int64_t depth)
+        : rows(kernels, block_side, depth), products(cpu::scratch_size) {}
+    packed_rows<T> rows;
+    aligned_buffer<T> products;
+    std::vector<T> distances;  // of each row to every reference of a class
+    std::vector<std::int64_t> order;
+};
+
+// An estimated mean distance and the variance of the estimate.
+struct mean_estimate {
+    double mean, variance;
+};
+
+// Some references of one class: of a stratum of `size` rows, `count` from `first` on are references.
+struct stratum {
+    std::int64_t first, count, size;
+};
+
+// Estimates the mean distance of a row to a class, from its distances to the references of the class and the root of
+// the mean squared distance. `self`: which reference is the row itself, or -1; `own`: whether the class is its own.
+template <class T>
+mean_estimate estimate_of(const T* distances, const stratum* strata, std::int64_t count, double root,
+                          std::int64_t class_size, bool own, std::int64_t self) {
+    double rows = static_cast<double>(class_size - (own ? 1 : 0)), sum = 0, squares = rows * root * root, rest = rows;
+    for (const stratum* h = strata; h < strata + count; ++h) {
+        if (h->count < h->size) continue;
+        for (std::int64_t j = h->first; j < h->first + h->count; ++j) {
+            if (j == self) continue;
+            const double d = static_cast<double>(distances[j]);
+            sum += d;
+            squares -= d * d;
+            rest -= 1;
+        }
+    }
+    if (rest < 0.5 || !(squares > 0)) return {sum / rows, 0};
+    const T u = static_cast<T>(std::sqrt(squares / rest));
+    double excess = 0, variance = 0, weight = 0;
+    for (const stratum* h = strata; h < strata + count; ++h) {
+        if (h->count == h->size) continue;
+        T terms = 0, of_squares = 0;
+        std::int64_t drawn = 0;
+        for (std::int64_t j = h->first; j < h->first + h->count; ++j) {
+            if (j == self) continue;
+            const T difference = distances[j] - u, term = difference * difference;
+            terms += term;
+            of_squares += term * term;
+            ++drawn;
+        }
+        const double n = static_cast<double>(drawn);
+        // Without the row itself; where it is no reference, its stratum is not known.
+        const double size = static_cast<double>(h->size - (h->count - drawn));
+        const double mean = static_cast<double>(terms) / n;
+        excess += size * mean;
+        weight += size;
+        variance += size * (size - n) * std::max(static_cast<double>(of_squares) / n - mean * mean, 0.0) / (n - 1);
+    }
+    // `weight` is `rest`, or one more where the row itself lies in one of these strata and is no reference.
+    const double twice = 2 * static_cast<double>(u), share = rest / rows / (weight * twice);
+    const double mean = (sum + rest * static_cast<double>(u)) / rows - share * excess;
+    return {std::max(mean, 0.0), share * share * variance};
+}
+
+// The standard error of s, to first order in those of the two means that it is made of.
+double error_of(const mean_estimate& own, const mean_estimate& nearest) {
+    const double less = std::min(own.mean, nearest.mean), more = std::max(own.mean, nearest.mean);
+    if (!(more > 0)) return 0;
+    const double of_less = less == own.mean ? own.variance : nearest.variance;
+    const double of_more = less == own.mean ? nearest.variance : own.variance;
+    return std::sqrt(of_less + less * less / (more * more) * of_more) / more;
+}
+
+}  // namespace
+
+template <class T>
+struct reference_rows<T>::state {
+    state(const typename row_statistics<T>::state& all_rows, matrix_view<T> references,
+          array_view<const std::int64_t> row_indices, array_view<const std::int64_t> drawn,
+          array_view<const std::int64_t> sizes)
+        : all(all_rows),
+          kernels(cpu::active_set<T>()),
+          indices(row_indices.data, row_indices.data + row_indices.size),
+          begin(static_cast<std::size_t>(all.numbers.classes), 0),
+          count(begin.size(), 0),
+          first_packed(begin.size(), 0),
+          first_stratum(begin.size() + 1, 0) {
+        find_classes();
+        find_strata(drawn, sizes);
+        // Kept as they came too: pairs that cancellation spoils are recomputed from the original rows.
+        values.reserve(static_cast<std::size_t>(references.rows * all.cols));
+        for (std::int64_t i = 0; i < references.rows; ++i)
+            values.insert(values.end(), references.row(i), references.row(i) + all.cols);
+        pack();
+    }
+
+    // Where the references of each class begin, and how many there are.
+    void find_classes() {
+        for (std::size_t i = 0; i < indices.size(); ++i) {
+            const std::int64_t c = all.numbers.of_row[static_cast<std::size_t>(indices[i])];
+            const auto at = static_cast<std::size_t>(c);
+            if (count[at] == 0) begin[at] = static_cast<std::int64_t>(i);
+            if (begin[at] + count[at] != static_cast<std::int64_t>(i))
+                throw std::invalid_argument("references of class number " + std::to_string(c) +
+                                            " do not lie side by side: " + std::to_string(i) + " is another one");
+            ++count[at];
+        }
+    }
+
+    void find_strata(array_view<const std::int64_t> drawn, array_view<const std::int64_t> sizes) {
+        std::vector<std::int64_t> rows(count.size(), 0);  // of the strata of each class
+        std::int64_t at = 0;
+        for (std::int64_t h = 0; h < drawn.size; ++h) {
+            if (drawn[h] < std::min(least_references, sizes[h]) || drawn[h] > sizes[h] ||
+                drawn[h] > static_cast<std::int64_t>(indices.size()) - at || drawn[h] < 1)
+                throw std::invalid_argument("stratum " + std::to_string(h) + " has " + std::to_string(drawn[h]) +
+                                            " references; allowed are all of its " + std::to_string(sizes[h]) +
+                                            " rows or at least " + std::to_string(least_references));
+            const auto c = static_cast<std::size_t>(
+                all.numbers.of_row[static_cast<std::size_t>(indices[static_cast<std::size_t>(at)])]);
+            strata.push_back({at - begin[c], drawn[h], sizes[h]});
+            if (strata.back().first + drawn[h] > count[c])
+                throw std::invalid_argument("stratum " + std::to_string(h) + " has references of two classes");
+            ++first_stratum[c + 1];
+            stratum_classes.push_back(c);
+            rows[c] += sizes[h];
+            at += drawn[h];
+        }
+        for (std::size_t c = 0; c < count.size(); ++c)
+            if (rows[c] != all.sizes[c])
+                throw std::invalid_argument("class number " + std::to_string(c) + " has " +
+                                            std::to_string(all.sizes[c]) + " rows and its strata have " +
+                                            std::to_string(rows[c]));
+        sort_strata();
+    }
+
+    // By class; within a class they stay in order.
+    void sort_strata() {
+        std::partial_sum(first_stratum.begin(), first_stratum.end(), first_stratum.begin());
+        std::vector<std::int64_t> next(first_stratum.begin(), first_stratum.end() - 1);
+        std::vector<stratum> sorted(strata.size());
+        for (std::size_t h = 0; h < strata.size(); ++h)
+            sorted[static_cast<std::size_t>(next[stratum_classes[h]]++)] = strata[h];
+        strata = std::move(sorted);
+        stratum_classes.clear();
+    }
+
+    // Each class begins a panel.
+    void pack() {
+        std::int64_t padded = 0;
+        for (std::size_t c = 0; c < count.size(); ++c) {
+            first_packed[c] = padded;
+            padded += (count[c] + kernels.panel - 1) / kernels.panel * kernels.panel;
+        }
+        order.assign(static_cast<std::size_t>(padded), 0);
+        packed = packed_rows<T>(kernels, padded, all.cols);
+        packed.lend(values.data(), all.cols, order.data());
+        for (std::size_t c = 0; c < count.size(); ++c) {
+            std::iota(order.data() + first_packed[c], order.data() + first_packed[c] + count[c], begin[c]);
+            packed.pack_part(first_packed[c], count[c], all.frame.scale, all.frame.centre.data());
+        }
+    }
+
+    // Slots of `found` that hold class c: slots[first[c]], ..., slots[first[c + 1] - 1].
+    struct slot_lists {
+        std::vector<std::int64_t> first, slots;
+    };
+
+    slot_lists by_class(const std::vector<class_distance>& found) const {
+        slot_lists lists{std::vector<std::int64_t>(count.size() + 1, 0), std::vector<std::int64_t>(found.size())};
+        for (const class_distance& each : found) ++lists.first[static_cast<std::size_t>(each.class_index) + 1];
+        std::partial_sum(lists.first.begin(), lists.first.end(), lists.first.begin());
+        std::vector<std::int64_t> next(lists.first.begin(), lists.first.end() - 1);
+        for (std::size_t slot = 0; slot < found.size(); ++slot)
+            lists.slots[static_cast<std::size_t>(next[static_cast<std::size_t>(found[slot].class_index)]++)] =
+                static_cast<std::int64_t>(slot);
+        return lists;
+    }
+
+    // Slots [0, rows) of a list of one class, at most block_side.
+    void compare(matrix_view<T> block, const partition& p, std::int64_t first_row, std::int64_t slots_of_row,
+                 const std::vector<class_distance>& found, const std::int64_t* slots, std::int64_t rows,
+                 workspace<T>& space, std::vector<mean_estimate>& out) const {
+        const auto c = static_cast<std::size_t>(found[static_cast<std::size_t>(slots[0])].class_index);
+        space.order.resize(static_cast<std::size_t>(rows));
+        for (std::int64_t r = 0; r < rows; ++r)
+            space.order[static_cast<std::size_t>(r)] = p.order[static_cast<std::size_t>(slots[r] / slots_of_row)];
+        space.rows.pack(block.data, block.stride, space.order.data(), rows, all.frame.scale, all.frame.centre.data());
+        const std::int64_t stride = count[c];
+        space.distances.resize(static_cast<std::size_t>(rows * stride));
+        for (std::int64_t first = 0; first < count[c]; first += block_side) {
+            const std::int64_t cols = std::min(block_side, count[c] - first);
+            kernels.store_euclidean({{space.rows.block(0, rows), packed.block(first_packed[c] + first, cols), all.cols,
+                                      all.frame.scale, space.products.data()},
+                                     space.distances.data() + first,
+                                     stride});
+        }
+        const stratum* const of_class = strata.data() + first_stratum[c];
+        for (std::int64_t r = 0; r < rows; ++r) {
+            const auto at = static_cast<std::size_t>(slots[r]);
+            const bool own = slots[r] % slots_of_row == 0;
+            if (own && all.sizes[c] == 1) {
+                out[at] = {0, 0};
+                continue;
+            }
+            const std::int64_t self = own ? find(c, first_row + space.order[static_cast<std::size_t>(r)]) : -1;
+            out[at] = estimate_of(space.distances.data() + r * stride, of_class,
+                                  first_stratum[c + 1] - first_stratum[c], found[at].distance, all.sizes[c], own, self);
+        }
+    }
+
+    // The position of a row among the references of class c; -1 if it is none.
+    std::int64_t find(std::size_t c, std::int64_t row) const {
+        const std::int64_t* const from = indices.data() + begin[c];
+        const std::int64_t at = std::find(from, from + count[c], row) - from;
+        return at < count[c] ? at : -1;
+    }
+
+    void estimate(matrix_view<T> block, std::int64_t first_row, array_view<double> samples, array_view<double> errors,
+                  const options& opt) const {
+        const partition p = all.partition_of_block(block, first_row);
+        const int threads = resolve_threads(opt.threads);
+        const std::int64_t nearest = std::min(nearest_classes, all.numbers.classes - 1), slots_of_row = nearest + 1;
+        std::vector<class_distance> found;
+        all.search->nearest_classes(block, p, all.frame, nearest, found, threads, without_fraction(opt));
+        const slot_lists lists = by_class(found);
+        std::vector<std::pair<std::int64_t, std::int64_t>> tasks;  // of slots of one class, and how many
+        for (std::size_t c = 0; c < count.size(); ++c)
+            for (std::int64_t i = lists.first[c]; i < lists.first[c + 1]; i += block_side)
+                tasks.emplace_back(i, std::min(block_side, lists.first[c + 1] - i));
+        std::vector<mean_estimate> means(found.size());
+        std::vector<std::unique_ptr<workspace<T>>> spaces(static_cast<std::size_t>(threads));
+        parallel_for(static_cast<std::int64_t>(tasks.size()), threads, static_cast<std::int64_t>(found.size()), opt,
+                     [&](std::int64_t index, int worker, progress_meter& meter) {
+                         auto& space = spaces[static_cast<std::size_t>(worker)];
+                         if (!space) space = std::make_unique<workspace<T>>(kernels, all.cols);
+                         const auto [first, rows] = tasks[static_cast<std::size_t>(index)];
+                         compare(block, p, first_row, slots_of_row, found, lists.slots.data() + first, rows, *space,
+                                 means);
+                         meter.advance(rows, worker);
+                     });
+        for (std::int64_t i = 0; i < block.rows; ++i) {
+            const mean_estimate* const own = means.data() + i * slots_of_row;
+            const mean_estimate& other =
+                *std::min_element(own + 1, own + slots_of_row,
+                                  [](const mean_estimate& a, const mean_estimate& b) { return a.mean < b.mean; });
+            const std::int64_t row = p.order[static_cast<std::size_t>(i)];
+            const auto c = static_cast<std::size_t>(found[static_cast<std::size_t>(i * slots_of_row)].class_index);
+            samples[row] = all.sizes[c] == 1 ? 0 : silhouette_of(own->mean, other.mean);
+            errors[row] = all.sizes[c] == 1 ? 0 : error_of(*own, other);
+        }
+    }
+
+    const typename row_statistics<T>::state& all;
+    const cpu::kernel_set<T>& kernels;
+    const std::vector<std::int64_t> indices;
+    std::vector<std::int64_t> begin, count;         // of the references of each class
+    std::vector<std::int64_t> first_packed, order;  // where they lie in `packed`, and which of `values` lies there
+    std::vector<std::int64_t> first_stratum;        // of each class in `strata`
+    std::vector<stratum> strata;
+    std::vector<std::size_t> stratum_classes;
+    std::vector<T> values;
+    packed_rows<T> packed;
+};
+
+template <class T>
+reference_rows<T>::reference_rows(const row_statistics<T>& statistics, matrix_view<T> references,
+                                  array_view<const std::int64_t> indices, array_view<const std::int64_t> drawn,
+                                  array_view<const std::int64_t> sizes) {
+    const auto& all = statistics.internals();
+    all.require(all.summed, "add_moments");
+    if (all.how != metric::euclidean)
+        throw std::invalid_argument("references are for the metric euclidean: moments do for the others");
+    if (references.cols != all.cols || references.rows != indices.size)
+        throw std::invalid_argument("references are " + std::to_string(references.rows) + " x " +
+                                    std::to_string(references.cols) + ", need " + std::to_string(indices.size) + " x " +
+                                    std::to_string(all.cols));
+    for (std::int64_t i = 0; i < indices.size; ++i)
+        if (indices[i] < 0 || indices[i] >= all.rows())
+            throw std::invalid_argument("reference " + std::to_string(indices[i]) + " is none of the " +
+                                        std::to_string(all.rows()) + " rows");
+    if (drawn.size != sizes.size)
+        throw std::invalid_argument("references of " + std::to_string(drawn.size) + " strata and sizes of " +
+                                    std::to_string(sizes.size));
+    state_ = std::make_unique<state>(all, references, indices, drawn, sizes);
+}
+
+template <class T>
+reference_rows<T>::~reference_rows() = default;
+template <class T>
+reference_rows<T>::reference_rows(reference_rows&&) noexcept = default;
+
+template <class T>
+void reference_rows<T>::estimate(matrix_view<T> block, std::int64_t first_row, array_view<double> samples,
+                                 array_view<double> errors, const options& opt) const {
+    if (samples.size != block.rows || errors.size != block.rows)
+        throw std::invalid_argument("a block has " + std::to_string(block.rows) + " rows and there is room for " +
+                                    std::to_string(samples.size) + " samples and " + std::to_string(errors.size) +
+                                    " errors");
+    if (block.rows > 0) state_->estimate(block, first_row, samples, errors, opt);
+}
+
+template class reference_rows<float>;
+template class reference_rows<double>;
+
+}  // namespace zoorank

@@ -1,0 +1,277 @@
+"""Run every source on a few rows, and only those that may be best on all of them.
+
+What costs most in a large zoo is the forward passes. A race scores all candidates (a source
+cut at a layer) on the same sample of rows, drops those that are surely worse than another,
+runs the rest on four times as many rows, of which the earlier ones are not run again, and ends
+with the last contenders on all rows. docs/racing.md has the statistics and the figures.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zoorank.scores.base import Array
+from zoorank.selection.elimination import Heat, errors_by_round
+from zoorank.selection.progress import Progress
+from zoorank.selection.racefacts import RaceFacts, RaceRound
+from zoorank.selection.raceoptions import RaceOptions
+from zoorank.selection.ranking import RankRow
+from zoorank.selection.run import Run, SourceResult, asked_for, check_finite, row_of, unscored
+from zoorank.selection.samples import Sample, samples
+
+if TYPE_CHECKING:
+    from zoorank.zoo import Encoding, ModelSpec
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class _Entry:
+    """One candidate on the sample of one round."""
+
+    row: RankRow
+    influence: Array
+
+
+class Race:
+    """Narrows a zoo down to the sources worth running on all rows.
+
+    Parameters
+    ----------
+    run : Run
+        Its first score decides.
+    specs : sequence of ModelSpec
+    cuts_of : mapping
+        The cuts asked for, by name of the source.
+    options : RaceOptions
+    watcher : Progress
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        specs: Sequence[ModelSpec],
+        cuts_of: Mapping[str, Sequence[str]],
+        options: RaceOptions,
+        watcher: Progress,
+    ) -> None:
+        self._run, self._specs, self._cuts_of = run, specs, cuts_of
+        self._options, self._watcher = options, watcher
+        labels = run.target.labels
+        self._samples = samples(labels, options.first_rows, options.random_state)
+        self._errors = errors_by_round(options.confidence, len(self._samples))
+        self._entries: list[dict[Key, _Entry]] = [{} for _ in self._samples]
+        self._failed: dict[tuple[str, str | None], RankRow] = {}
+        self._sources: dict[str, SourceResult] = {}
+        self._finals: dict[Key, RankRow] = {}
+        self._left: dict[Key, int] = {}
+        self._rounds: list[RaceRound] = []
+
+    def results(self) -> tuple[list[SourceResult], RaceFacts]:
+        """Race, and give the rows of every source with how it went."""
+        if not self._samples:
+            return self._without_a_race()
+        self._enter(0, self._cuts_of)
+        # Whoever fails in a later round may have driven others out before: without it, the
+        # race is decided again. What was encoded and scored is not encoded or scored again.
+        while not self._narrow():
+            pass
+        return [self._told(spec.name) for spec in self._specs], self._facts()
+
+    def _narrow(self) -> bool:
+        """Go through the rounds to the end, unless a candidate fails on the way."""
+        field = self._fit(self._entries[0])
+        self._left, self._rounds, self._finals = {}, [], {}
+        last = 0
+        for number, sample in enumerate(self._samples):
+            if number > 0 and not self._enter(number, _by_model(field)):
+                return False
+            last = number
+            worse = self._worse(number, field)
+            models = len(_by_model(field))
+            self._rounds.append(RaceRound(len(sample.rows), models, len(field), len(worse)))
+            self._left.update(dict.fromkeys(worse, number))
+            field = [key for key in field if key not in self._left]
+            if len(field) < 2:
+                break
+        return self._finish(field, self._samples[last].rows)
+
+    def _enter(self, number: int, cuts: Mapping[str, Sequence[str]]) -> bool:
+        """Encode and score what the round does not have yet; whether nothing failed."""
+        entries, failed = self._entries[number], len(self._failed)
+        sample = self._samples[number]
+        self._tell(number, len(sample.rows), cuts)
+        for spec in self._specs:
+            if spec.name in cuts and any(
+                (spec.name, cut) not in entries for cut in cuts[spec.name]
+            ):
+                earlier = self._samples[number - 1].rows if number else None
+                found = self._entries_of(spec, cuts[spec.name], sample, earlier)
+                entries.update(found)
+                self._watcher.finished(spec.name, [*self._rows_of(spec.name, found)])
+        return len(self._failed) == failed
+
+    def _entries_of(
+        self, spec: ModelSpec, cuts: Sequence[str], sample: Sample, earlier: Array | None
+    ) -> dict[Key, _Entry]:
+        encoded = self._run.encoded(spec, cuts, self._watcher, rows=sample.rows, earlier=earlier)
+        if isinstance(encoded, SourceResult):
+            self._sources[spec.name] = encoded
+            self._failed[spec.name, None] = encoded.rows[0]
+            return {}
+        self._sources[spec.name] = SourceResult(spec.name, (), encoded.weights_sha256)
+        found = {}
+        for encoding in asked_for(encoded, cuts):
+            self._watcher.scoring(spec.name, encoding.cut)
+            row = row_of(spec.name, encoding, encoded.note)
+            try:
+                found[spec.name, encoding.cut] = self._entry(row, encoding, sample)
+            except (ValueError, ArithmeticError, MemoryError) as error:
+                self._failed[spec.name, encoding.cut] = unscored(row, error)
+        return found
+
+    def _entry(self, row: RankRow, encoding: Encoding, sample: Sample) -> _Entry:
+        start, X = time.perf_counter(), encoding.load()
+        found = {}
+        for score in self._run.scores:
+            if score.of_sample is not None:
+                found[score.key] = score.of_sample(X, sample.labels, sample.shares)
+                check_finite(score, found[score.key].value)
+        deciding = found[self._run.scores[0].key]
+        scored = replace(
+            row,
+            score=deciding.value,
+            scores={key: each.value for key, each in found.items()},
+            per_class=deciding.per_class,
+            score_seconds=time.perf_counter() - start,
+            rows=len(sample.rows),
+        )
+        return _Entry(scored, deciding.influence.astype(np.float32))
+
+    def _worse(self, number: int, field: Sequence[Key]) -> list[Key]:
+        if len(field) < 2:
+            return []
+        seed = (self._options.random_state, number)
+        worse = self._heat(number, field).worse(self._errors[number], seed)
+        return [key for key, out in zip(field, worse, strict=True) if out]
+
+    def _heat(self, number: int, field: Sequence[Key]) -> Heat:
+        entries = [self._entries[number][key] for key in field]
+        values = np.array([entry.row.score for entry in entries])
+        sign = 1.0 if self._run.scores[0].higher_is_better else -1.0
+        influences = np.stack([entry.influence for entry in entries], axis=1)
+        return Heat.of(sign * values, influences, self._samples[number])
+
+    def _finish(self, field: Sequence[Key], earlier: Array) -> bool:
+        """Score the last contenders on all rows; whether none failed."""
+        cuts, failed = _by_model(field), len(self._failed)
+        self._tell(len(self._rounds), self._run.target.n_samples, cuts, last=True)
+        for spec in self._specs:
+            if spec.name not in cuts:
+                continue
+            source = self._run.source(spec, cuts[spec.name], self._watcher, earlier)
+            self._watcher.finished(spec.name, source.rows)
+            for row in source.rows:
+                if row.status == "failed":
+                    self._failed[row.model, row.cut] = row
+                else:
+                    self._finals[row.model, row.cut or ""] = row
+        total = self._run.target.n_samples
+        self._rounds.append(RaceRound(total, len(cuts), len(field), 0))
+        return len(self._failed) == failed
+
+    def _fit(self, keys: Iterable[Key]) -> list[Key]:
+        return [
+            key for key in keys if key not in self._failed and (key[0], None) not in self._failed
+        ]
+
+    def _told(self, model: str) -> SourceResult:
+        """The rows of a source: contenders to the end, those that left, and failures."""
+        rows = [row for key, row in self._finals.items() if key[0] == model]
+        rows += [self._row_that_left(key) for key in self._left if key[0] == model]
+        rows += [row for key, row in self._failed.items() if key[0] == model]
+        return replace(self._sources[model], rows=tuple(rows))
+
+    def _row_that_left(self, key: Key) -> RankRow:
+        """Score it by how far it was behind the winner when both were in the race.
+
+        What a sample is off by is mostly the same for both.
+        """
+        number = self._left[key]
+        winner = self._winner()
+        then, now = self._entries[number][winner].row, self._finals[winner]
+        row = self._entries[number][key].row
+        scores = {
+            name: value + now.scores[name] - then.scores[name] for name, value in row.scores.items()
+        }
+        classes = zip(row.per_class, now.per_class, then.per_class, strict=True)
+        width = self._heat(number, [winner, key]).half_width(0, 1, self._options.confidence)
+        return replace(
+            row,
+            score=scores[self._run.scores[0].key],
+            scores=scores,
+            per_class=tuple(mine + final - first for mine, final, first in classes),
+            half_width=width + now.half_width,
+            left_in_round=number + 1,
+        )
+
+    def _winner(self) -> Key:
+        sign = 1.0 if self._run.scores[0].higher_is_better else -1.0
+        return max(self._finals, key=lambda key: sign * (self._finals[key].score or 0.0))
+
+    def _facts(self) -> RaceFacts:
+        rows = {key[0]: len(self._samples[0].rows) for key in self._entries[0]}
+        for key, number in self._left.items():
+            rows[key[0]] = max(rows[key[0]], len(self._samples[number].rows))
+        total = self._run.target.n_samples
+        rows.update({key[0]: total for key in self._finals})
+        return RaceFacts(
+            confidence=self._options.confidence,
+            random_state=self._options.random_state,
+            rounds=tuple(self._rounds),
+            forwards=sum(rows.values()),
+            full_forwards=total * len(rows),
+        )
+
+    def _without_a_race(self) -> tuple[list[SourceResult], RaceFacts]:
+        """Run every source on all rows, and say why."""
+        sources = []
+        for spec in self._specs:
+            sources.append(self._run.source(spec, self._cuts_of[spec.name], self._watcher))
+            self._watcher.finished(spec.name, sources[-1].rows)
+        total, classes = self._run.target.n_samples, len(self._run.target.classes)
+        models = sum(any(row.score is not None for row in source.rows) for source in sources)
+        candidates = sum(row.score is not None for source in sources for row in source.rows)
+        note = (
+            f"No race: {total} samples of {classes} classes are too few to judge by a part of "
+            "them, so every source was run on all."
+        )
+        rounds = (RaceRound(total, models, candidates, 0),)
+        options = self._options
+        forwards = total * models
+        facts = RaceFacts(
+            options.confidence, options.random_state, rounds, forwards, forwards, note
+        )
+        return sources, facts
+
+    def _tell(
+        self, number: int, rows: int, cuts: Mapping[str, Sequence[str]], last: bool = False
+    ) -> None:
+        rounds = number + 1 if last else len(self._samples) + 1
+        self._watcher.round(number + 1, rounds, rows, list(cuts))
+
+    def _rows_of(self, model: str, found: Mapping[Key, _Entry]) -> Iterable[RankRow]:
+        yield from (entry.row for entry in found.values())
+        yield from (row for key, row in self._failed.items() if key[0] == model)
+
+
+def _by_model(field: Iterable[Key]) -> dict[str, tuple[str, ...]]:
+    cuts: dict[str, tuple[str, ...]] = {}
+    for model, cut in field:
+        cuts[model] = (*cuts.get(model, ()), cut)
+    return cuts

@@ -1,0 +1,59 @@
+"""Write an encoding of which an earlier one holds some rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zoorank.zoo.plan import Held
+from zoorank.zoo.store import EncodingWriter
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_BLOCK = 4096
+
+
+class Merger:
+    """Puts new rows and held ones in order, block by block.
+
+    Parameters
+    ----------
+    writer : EncodingWriter
+    rows : ndarray of shape (n,)
+        What is written, ascending.
+    held : Held or None
+        Where those rows are that are not new.
+    """
+
+    def __init__(self, writer: EncodingWriter, rows: NDArray[np.int64], held: Held | None) -> None:
+        self._writer, self._rows, self._held = writer, rows, held
+        self._new = np.flatnonzero(~is_held(rows, held))
+        self._at = 0
+        self._taken = 0
+
+    def write(self, block: NDArray[np.float32]) -> None:
+        """Take the next new rows, and write all up to the last of them."""
+        stop = int(self._new[self._taken + len(block) - 1]) + 1
+        places = self._new[self._taken : self._taken + len(block)] - self._at
+        self._taken += len(block)
+        merged = np.empty((stop - self._at, block.shape[1]), dtype=np.float32)
+        merged[places] = block
+        others = np.delete(np.arange(len(merged)), places)
+        if self._held is not None and len(others):
+            merged[others] = self._held.take(self._rows[self._at + others])
+        self._writer.write(merged)
+        self._at = stop
+
+    def finish(self) -> None:
+        """Write the held rows that come after the last new one."""
+        while self._held is not None and self._at < len(self._rows):
+            stop = min(self._at + _BLOCK, len(self._rows))
+            self._writer.write(self._held.take(self._rows[self._at : stop]))
+            self._at = stop
+
+
+def is_held(rows: NDArray[np.int64], held: Held | None) -> NDArray[np.bool_]:
+    """Tell which of the rows need not be encoded."""
+    return np.zeros(len(rows), dtype=bool) if held is None else np.isin(rows, held.rows)
