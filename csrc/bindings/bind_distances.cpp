@@ -7,7 +7,8 @@
 namespace zoorank::bindings {
 namespace {
 
-py::array distances(const py::array& x, const py::array& y, const std::string& metric_name, int threads) {
+py::array distances(const py::array& x, const py::array& y, const std::string& metric_name, int threads,
+                    const std::string& precision) {
     const metric how = parse_metric(metric_name);
     if (!x.dtype().is(y.dtype())) throw py::type_error("X and Y must have one dtype");
     return for_float_type(x, "X", [&](auto element) -> py::array {
@@ -15,7 +16,8 @@ py::array distances(const py::array& x, const py::array& y, const std::string& m
         const auto left = borrow_matrix<T>(x, "X"), right = borrow_matrix<T>(y, "Y");
         py::array_t<T> out({left.rows, right.rows});
         const array_view<T> result(out.mutable_data(), out.size());
-        interruptible(threads, [&](const options& opt) { pairwise_distances(left, right, result, how, opt); });
+        interruptible(options_of(threads, precision),
+                      [&](const options& opt) { pairwise_distances(left, right, result, how, opt); });
         return out;
     });
 }
@@ -23,7 +25,8 @@ py::array distances(const py::array& x, const py::array& y, const std::string& m
 }  // namespace
 
 void register_distances(py::module_& module) {
-    module.def("pairwise_distances", &distances, py::arg("X"), py::arg("Y"), py::arg("metric"), py::arg("threads"));
+    module.def("pairwise_distances", &distances, py::arg("X"), py::arg("Y"), py::arg("metric"), py::arg("threads"),
+               py::arg("precision") = "auto");
 }
 
 }  // namespace zoorank::bindings

@@ -18,7 +18,7 @@ void register_limits(pybind11::module_& module) {
             }
             py::dict result;
             for (const arithmetic_rate& rate : rates)
-                result[py::str(rate.instruction_set)] = py::make_tuple(rate.f32, rate.f64);
+                result[py::str(rate.instruction_set)] = py::make_tuple(rate.f32, rate.f64, rate.bf16x3);
             return result;
         },
         py::arg("threads"));

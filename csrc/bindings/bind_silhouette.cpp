@@ -16,22 +16,23 @@ using label_array = py::array_t<std::int64_t, py::array::c_style>;
 array_view<const std::int64_t> labels_of(const label_array& labels) { return {labels.data(), labels.size()}; }
 
 py::array_t<double> samples(const py::array& x, const label_array& labels, const std::string& metric_name, int threads,
-                            const py::object& progress) {
+                            const py::object& progress, const std::string& precision) {
     const metric how = parse_metric(metric_name);
     py::array_t<double> out(x.shape(0));
     for_float_type(x, "X", [&](auto element) {
         const auto view = borrow_matrix<decltype(element)>(x, "X");
         const array_view<double> result(out.mutable_data(), out.size());
         interruptible(
-            threads, [&](const options& opt) { silhouette_samples(view, labels_of(labels), result, how, opt); },
-            progress);
+            options_of(threads, precision),
+            [&](const options& opt) { silhouette_samples(view, labels_of(labels), result, how, opt); }, progress);
     });
     return out;
 }
 
 // One after another, the metrics of each encoding together.
 std::vector<py::array_t<double>> batch(const std::vector<py::array>& xs, const label_array& labels,
-                                       const std::vector<std::string>& metric_names, int threads) {
+                                       const std::vector<std::string>& metric_names, int threads,
+                                       const std::string& precision) {
     std::vector<metric> hows;
     for (const std::string& name : metric_names) hows.push_back(parse_metric(name));
     std::vector<py::array_t<double>> out;
@@ -47,7 +48,7 @@ std::vector<py::array_t<double>> batch(const std::vector<py::array>& xs, const l
                 results.emplace_back(out.back().mutable_data(), out.back().size());
             }
         }
-        interruptible(threads,
+        interruptible(options_of(threads, precision),
                       [&](const options& opt) { silhouette_batch(views, labels_of(labels), results, hows, opt); });
     });
     return out;
@@ -57,9 +58,9 @@ std::vector<py::array_t<double>> batch(const std::vector<py::array>& xs, const l
 
 void register_silhouette(py::module_& module) {
     module.def("silhouette_samples", &samples, py::arg("X"), py::arg("labels").noconvert(), py::arg("metric"),
-               py::arg("threads"), py::arg("progress"));
+               py::arg("threads"), py::arg("progress"), py::arg("precision") = "auto");
     module.def("silhouette_batch", &batch, py::arg("Xs"), py::arg("labels").noconvert(), py::arg("metrics"),
-               py::arg("threads"));
+               py::arg("threads"), py::arg("precision") = "auto");
 }
 
 }  // namespace zoorank::bindings

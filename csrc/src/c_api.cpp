@@ -95,6 +95,9 @@ zoorank::options options_of(const zoorank_options* given) {
     std::memcpy(&known, given, checked_struct_size(given->struct_size, first, sizeof known, "zoorank_options"));
     if (known.threads < 0) refuse("threads is " + std::to_string(known.threads) + "; 0 means automatic");
     opt.threads = known.threads;
+    if (known.precision < 0 || known.precision >= static_cast<zoorank_precision>(zoorank::float_precision_names.size()))
+        refuse("unknown precision number " + std::to_string(known.precision));
+    opt.precision = static_cast<zoorank::float_precision>(known.precision);
     if (known.progress)
         opt.progress = [call = known.progress, data = known.user_data](double done) { return call(done, data) == 0; };
     return opt;

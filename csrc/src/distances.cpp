@@ -13,13 +13,12 @@
 #include "aligned_buffer.hpp"
 #include "cpu/kernel_table.hpp"
 #include "packed_rows.hpp"
+#include "precision.hpp"
 #include "scaling.hpp"
 #include "thread_pool.hpp"
 
 namespace zoorank {
 namespace {
-
-using cpu::block_side;
 
 // The rows of a matrix brought to length 1; rows of zeros stay, and are remembered. Each row has a scale of its own:
 // under that of the largest, the squares of a tiny one might vanish.
@@ -28,11 +27,11 @@ struct directions {
     directions(matrix_view<T> x, int threads, const options& opt) : values(static_cast<std::size_t>(x.rows * x.cols)) {
         const auto& kernels = cpu::active_set<T>();
         std::vector<char> is_zero(static_cast<std::size_t>(x.rows));
-        parallel_for((x.rows + block_side - 1) / block_side, threads, 0, without_fraction(opt),
+        parallel_for((x.rows + cpu::block_side - 1) / cpu::block_side, threads, 0, without_fraction(opt),
                      [&](std::int64_t index, int, progress_meter&) {
                          std::vector<double> z(static_cast<std::size_t>(x.cols));
-                         const std::int64_t end = std::min((index + 1) * block_side, x.rows);
-                         for (std::int64_t i = index * block_side; i < end; ++i) {
+                         const std::int64_t end = std::min((index + 1) * cpu::block_side, x.rows);
+                         for (std::int64_t i = index * cpu::block_side; i < end; ++i) {
                              const T scale = scale_for(kernels.largest_magnitude(x.row(i), x.cols));
                              is_zero[static_cast<std::size_t>(i)] =
                                  !kernels.load_row({x.row(i), x.cols, scale, nullptr, true, z.data()});
@@ -66,19 +65,22 @@ std::array<T, 2> factors_of(metric how, T scale) {
 
 // All rows of a matrix, packed side by side by all threads.
 template <class T>
-packed_rows<T> pack_all(matrix_view<T> x, T scale, const T* centre, int threads, const options& opt) {
-    packed_rows<T> packed(cpu::active_set<T>(), x.rows, x.cols);
+packed_rows<T> pack_all(const cpu::kernel_set<T>& kernels, matrix_view<T> x, T scale, const T* centre, int threads,
+                        const options& opt) {
+    const std::int64_t block_rows = kernels.block_rows;
+    packed_rows<T> packed(kernels, x.rows, x.cols);
     packed.lend(x.data, x.stride, nullptr);
-    parallel_for((x.rows + block_side - 1) / block_side, threads, 0, without_fraction(opt),
+    parallel_for((x.rows + block_rows - 1) / block_rows, threads, 0, without_fraction(opt),
                  [&](std::int64_t index, int, progress_meter&) {
-                     const std::int64_t begin = index * block_side;
-                     packed.pack_part(begin, std::min(block_side, x.rows - begin), scale, centre);
+                     const std::int64_t begin = index * block_rows;
+                     packed.pack_part(begin, std::min(block_rows, x.rows - begin), scale, centre);
                  });
     return packed;
 }
 
 template <class T>
 void distances_between(matrix_view<T> x, matrix_view<T> y, array_view<T> out, metric how, const options& opt) {
+    check_precision(opt);
     if (how == metric::precomputed) throw std::invalid_argument("metric 'precomputed' has no rows to compare");
     if (x.cols != y.cols)
         throw std::invalid_argument("X has " + std::to_string(x.cols) + " features and Y has " +
@@ -106,21 +108,22 @@ void distances_between(matrix_view<T> x, matrix_view<T> y, array_view<T> out, me
         centre = robust_centre(y, order.data(), y.rows, scale);
     }
     const T* const origin = centre.empty() ? nullptr : centre.data();
-    const packed_rows<T> rows_of_x = pack_all(x, scale, origin, threads, opt);
-    const packed_rows<T> rows_of_y = pack_all(y, scale, origin, threads, opt);
-    const cpu::kernel_set<T>& kernels = cpu::active_set<T>();
+    const cpu::kernel_set<T>& kernels = kernels_for_distances<T>(how, opt);
+    const std::int64_t block_rows = kernels.block_rows;
+    const packed_rows<T> rows_of_x = pack_all(kernels, x, scale, origin, threads, opt);
+    const packed_rows<T> rows_of_y = pack_all(kernels, y, scale, origin, threads, opt);
     const auto store = how == metric::manhattan   ? kernels.store_manhattan
                        : how == metric::euclidean ? kernels.store_euclidean
                                                   : kernels.store_sqeuclidean;
 
     std::vector<std::unique_ptr<aligned_buffer<T>>> scratch(static_cast<std::size_t>(threads));
-    parallel_for((x.rows + block_side - 1) / block_side, threads, out.size, opt,
+    parallel_for((x.rows + block_rows - 1) / block_rows, threads, out.size, opt,
                  [&](std::int64_t index, int worker, progress_meter& meter) {
                      auto& products = scratch[static_cast<std::size_t>(worker)];
                      if (!products) products = std::make_unique<aligned_buffer<T>>(cpu::scratch_size);
-                     const std::int64_t i = index * block_side, rows = std::min(block_side, x.rows - i);
-                     for (std::int64_t j = 0; j < y.rows; j += block_side) {
-                         const std::int64_t cols = std::min(block_side, y.rows - j);
+                     const std::int64_t i = index * block_rows, rows = std::min(block_rows, x.rows - i);
+                     for (std::int64_t j = 0; j < y.rows; j += block_rows) {
+                         const std::int64_t cols = std::min(block_rows, y.rows - j);
                          T* block = out.data + i * y.rows + j;
                          store({{rows_of_x.block(i, rows), rows_of_y.block(j, cols), x.cols, scale, products->data()},
                                 block,

@@ -21,21 +21,19 @@
 namespace zoorank {
 namespace {
 
-using cpu::block_side;
-
 constexpr std::int64_t most_tasks = 256;
 
 // What one worker writes to.
 template <class T>
 struct workspace {
     workspace(const cpu::kernel_set<T>& kernels, std::int64_t depth)
-        : slice(kernels, block_side, depth), products(cpu::scratch_size) {}
+        : slice(kernels, kernels.block_rows, depth), products(cpu::scratch_size) {}
     packed_rows<T> slice;
     aligned_buffer<T> products;
     std::vector<cpu::segment> segments;
     std::vector<std::int64_t> classes;  // of the segments
-    std::vector<double> sums;           // [segment * block_side + drawn row of the group]
-    std::array<double, block_side> unused;
+    std::vector<double> sums;           // [segment * block_rows + drawn row of the group]
+    std::array<double, cpu::block_side> unused;
 };
 
 // The classes met by sorted positions [begin, end), and where.
@@ -63,6 +61,7 @@ struct exact_rows<T>::state {
         : all(all_rows),
           kernels(cpu::active_set<T>()),
           sum(all.how == metric::euclidean ? kernels.sum_euclidean : kernels.sum_manhattan),
+          block_rows(kernels.block_rows),
           count(rows.rows),
           indices(row_indices.data, row_indices.data + row_indices.size),
           drawn(kernels, count, all.cols),
@@ -92,10 +91,10 @@ struct exact_rows<T>::state {
         space.slice.pack(block.data, block.stride, p.order.data() + begin, end - begin, all.frame.scale, centre());
         find_segments(class_at, begin, end, space);
         const auto segments = static_cast<std::int64_t>(space.segments.size());
-        for (std::int64_t first = 0; first < count; first += block_side) {
-            const std::int64_t rows = std::min(block_side, count - first);
+        for (std::int64_t first = 0; first < count; first += block_rows) {
+            const std::int64_t rows = std::min(block_rows, count - first);
             const cpu::segment all_rows_of_group{0, static_cast<std::int32_t>(rows)};
-            space.sums.assign(static_cast<std::size_t>(segments * block_side), 0.0);
+            space.sums.assign(static_cast<std::size_t>(segments * block_rows), 0.0);
             sum({{drawn.block(first, rows), space.slice.block(0, end - begin), all.cols, all.frame.scale,
                   space.products.data()},
                  false,
@@ -105,11 +104,11 @@ struct exact_rows<T>::state {
                  segments,
                  space.sums.data(),
                  space.unused.data(),
-                 block_side,
-                 block_side});
+                 block_rows,
+                 block_rows});
             for (std::int64_t s = 0; s < segments; ++s) {
                 double* to = target(space.classes[static_cast<std::size_t>(s)], shared) + first;
-                const double* from = space.sums.data() + s * block_side;
+                const double* from = space.sums.data() + s * block_rows;
                 for (std::int64_t r = 0; r < rows; ++r) to[r] += from[r];
             }
         }
@@ -119,21 +118,21 @@ struct exact_rows<T>::state {
         const partition p = all.partition_of_block(block, first_row);
         const std::vector<std::int64_t> class_at = class_of_position(p);
         const int threads = resolve_threads(opt.threads);
-        const std::int64_t slices = (block.rows + block_side - 1) / block_side, tasks = std::min(slices, most_tasks);
+        const std::int64_t slices = (block.rows + block_rows - 1) / block_rows, tasks = std::min(slices, most_tasks);
         std::vector<shared_sums> shared(static_cast<std::size_t>(tasks));
         std::vector<std::unique_ptr<workspace<T>>> spaces(static_cast<std::size_t>(threads));
         parallel_for(tasks, threads, block.rows, opt, [&](std::int64_t index, int worker, progress_meter& meter) {
             auto& space = spaces[static_cast<std::size_t>(worker)];
             if (!space) space = std::make_unique<workspace<T>>(kernels, all.cols);
-            const std::int64_t begin = slices * index / tasks * block_side;
-            const std::int64_t end = std::min(slices * (index + 1) / tasks * block_side, block.rows);
+            const std::int64_t begin = slices * index / tasks * block_rows;
+            const std::int64_t end = std::min(slices * (index + 1) / tasks * block_rows, block.rows);
             shared_sums& own = shared[static_cast<std::size_t>(index)];
             own.first = class_at[static_cast<std::size_t>(begin)];
             own.last = class_at[static_cast<std::size_t>(end - 1)];
             own.of_first.assign(static_cast<std::size_t>(count), 0.0);
             own.of_last.assign(static_cast<std::size_t>(own.last == own.first ? 0 : count), 0.0);
-            for (std::int64_t i = begin; i < end; i += block_side) {
-                const std::int64_t stop = std::min(i + block_side, end);
+            for (std::int64_t i = begin; i < end; i += block_rows) {
+                const std::int64_t stop = std::min(i + block_rows, end);
                 add_slice(block, p, class_at, i, stop, own, *space);
                 meter.advance(stop - i, worker);
             }
@@ -168,6 +167,7 @@ struct exact_rows<T>::state {
     const typename row_statistics<T>::state& all;
     const cpu::kernel_set<T>& kernels;
     void (*const sum)(const cpu::sums_args<T>&);
+    const std::int64_t block_rows;
     const std::int64_t count;
     const std::vector<std::int64_t> indices;
     std::vector<T> values;

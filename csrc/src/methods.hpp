@@ -4,14 +4,15 @@
 #include <zoorank/options.hpp>
 #include <zoorank/views.hpp>
 
+#include "cpu/kernels.hpp"
 #include "partition.hpp"
 
 namespace zoorank {
 
 /// Euclidean and Manhattan: every pair of rows once, O(n^2 d) time and O(n) memory beside one packed copy of x.
 template <class T>
-void silhouettes_by_pairs(matrix_view<T> x, const partition& p, metric how, array_view<double> samples, int threads,
-                          const options& opt);
+void silhouettes_by_pairs(matrix_view<T> x, const partition& p, metric how, const cpu::kernel_set<T>& kernels,
+                          array_view<double> samples, int threads, const options& opt);
 
 /// Squared Euclidean and cosine: from class means, O(nKd) time.
 template <class T>

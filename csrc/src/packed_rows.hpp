@@ -14,7 +14,8 @@ public:
     packed_rows(const cpu::kernel_set<T>& kernels, std::int64_t capacity, std::int64_t depth)
         : kernels_(&kernels),
           depth_(depth),
-          packed_((capacity + kernels.panel - 1) / kernels.panel * kernels.panel * depth),
+          row_(kernels.packed_row(depth)),
+          packed_((capacity + kernels.panel - 1) / kernels.panel * kernels.panel * row_),
           norms_(capacity + kernels.panel) {}
 
     bool empty() const noexcept { return packed_.data() == nullptr; }
@@ -34,19 +35,19 @@ public:
     }
     void pack_part(std::int64_t begin, std::int64_t rows, T scale, const T* centre) {
         kernels_->pack({order_ ? x_ : x_ + begin * stride_, stride_, order_ ? order_ + begin : nullptr, rows, depth_,
-                        scale, centre, packed_.data() + begin * depth_, norms_.data() + begin});
+                        scale, centre, packed_.data() + begin * row_, norms_.data() + begin});
     }
 
-    /// Rows [begin, begin + count); begin is a multiple of the panel, count at most cpu::block_side.
+    /// Rows [begin, begin + count); begin is a multiple of the panel, count at most a block.
     cpu::operand<T> block(std::int64_t begin, std::int64_t count) const {
-        return {packed_.data() + begin * depth_,    norms_.data() + begin,
+        return {packed_.data() + begin * row_,      norms_.data() + begin,
                 order_ ? x_ : x_ + begin * stride_, stride_,
                 order_ ? order_ + begin : nullptr,  count};
     }
 
 private:
     const cpu::kernel_set<T>* kernels_ = nullptr;
-    std::int64_t depth_ = 0;
+    std::int64_t depth_ = 0, row_ = 0;  // features of a row; elements that it takes when packed
     aligned_buffer<T> packed_, norms_;
     const T* x_ = nullptr;
     std::int64_t stride_ = 0;

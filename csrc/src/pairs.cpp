@@ -4,7 +4,7 @@
 #include <mutex>
 
 #include "aligned_buffer.hpp"
-#include "cpu/kernel_table.hpp"
+#include "cpu/kernels.hpp"
 #include "methods.hpp"
 #include "packed_rows.hpp"
 #include "scaling.hpp"
@@ -13,8 +13,6 @@
 
 namespace zoorank {
 namespace {
-
-using cpu::block_side;
 
 // What one worker writes to while it computes; made on its first task.
 template <class T>
@@ -28,27 +26,30 @@ struct workspace {
 template <class T>
 class pair_engine {
 public:
-    pair_engine(matrix_view<T> x, const partition& p, metric how, int threads, const options& opt)
+    pair_engine(matrix_view<T> x, const partition& p, metric how, const cpu::kernel_set<T>& kernels, int threads,
+                const options& opt)
         : x_(x),
           partition_(p),
-          kernels_(cpu::active_set<T>()),
+          kernels_(kernels),
+          block_rows_(kernels.block_rows),
           sum_(how == metric::euclidean ? kernels_.sum_euclidean : kernels_.sum_manhattan),
           threads_(threads),
           options_(opt),
           scale_(checked_scale(x, "X", threads, opt)),
           centre_(how == metric::euclidean ? robust_centre(x, p.order.data(), x.rows, scale_) : std::vector<T>()),
-          list_(make_units(p, kernels_.panel)),
+          list_(make_units(p, kernels_.panel, block_rows_)),
           own_(static_cast<std::size_t>(x.rows), 0.0),
           nearest_(static_cast<std::size_t>(x.rows), std::numeric_limits<double>::infinity()),
           locks_(new std::mutex[list_.units.size()]),
-          packed_(list_.padded_rows * x.cols),
+          packed_row_(kernels.packed_row(x.cols)),
+          packed_(list_.padded_rows * packed_row_),
           norms_(list_.padded_rows),
           own_centres_(list_.units.size()) {
         pack_all();
     }
 
     void run(array_view<double> samples) {
-        const pair_schedule schedule(list_.units);
+        const pair_schedule schedule(list_.units, block_rows_);
         std::vector<std::unique_ptr<workspace<T>>> workspaces(static_cast<std::size_t>(threads_));
         parallel_for(schedule.tasks(), threads_, x_.rows * (x_.rows - 1) / 2, options_,
                      [&](std::int64_t index, int worker, progress_meter& meter) {
@@ -71,7 +72,7 @@ private:
         return partition_.order.data() + u.first_row + begin;
     }
 
-    // Rows [begin, begin + block_side) of a unit, or what there is of them.
+    // Rows [begin, begin + block_rows_) of a unit, or what there is of them.
     struct unit_block {
         std::size_t unit;
         std::int64_t begin;
@@ -80,25 +81,25 @@ private:
     void pack_all() {
         std::vector<unit_block> blocks;
         for (std::size_t u = 0; u < list_.units.size(); ++u)
-            for (std::int64_t i = 0; i < list_.units[u].rows; i += block_side) blocks.push_back({u, i});
+            for (std::int64_t i = 0; i < list_.units[u].rows; i += block_rows_) blocks.push_back({u, i});
         const T* const origin = centre_.empty() ? nullptr : centre_.data();
-        parallel_for(
-            static_cast<std::int64_t>(blocks.size()), threads_, 0, without_fraction(options_),
-            [&](std::int64_t index, int, progress_meter&) {
-                const unit_block& block = blocks[static_cast<std::size_t>(index)];
-                const unit& u = list_.units[block.unit];
-                const std::int64_t row = u.packed_row + block.begin;
-                kernels_.pack({x_.data, x_.stride, order_of(u, block.begin), std::min(block_side, u.rows - block.begin),
-                               x_.cols, scale_, origin, packed_.data() + row * x_.cols, norms_.data() + row});
-                if (!origin || u.classes > 1 || block.begin > 0) return;
-                std::vector<T> own = robust_centre(x_, order_of(u, 0), u.rows, scale_);
-                if (is_tight(x_, order_of(u, 0), u.rows, scale_, own, centre_))
-                    own_centres_[block.unit] = std::move(own);
-            });
+        parallel_for(static_cast<std::int64_t>(blocks.size()), threads_, 0, without_fraction(options_),
+                     [&](std::int64_t index, int, progress_meter&) {
+                         const unit_block& block = blocks[static_cast<std::size_t>(index)];
+                         const unit& u = list_.units[block.unit];
+                         const std::int64_t row = u.packed_row + block.begin;
+                         kernels_.pack({x_.data, x_.stride, order_of(u, block.begin),
+                                        std::min(block_rows_, u.rows - block.begin), x_.cols, scale_, origin,
+                                        packed_.data() + row * packed_row_, norms_.data() + row});
+                         if (!origin || u.classes > 1 || block.begin > 0) return;
+                         std::vector<T> own = robust_centre(x_, order_of(u, 0), u.rows, scale_);
+                         if (is_tight(x_, order_of(u, 0), u.rows, scale_, own, centre_))
+                             own_centres_[block.unit] = std::move(own);
+                     });
     }
 
     cpu::operand<T> packed_block(const unit& u, std::int64_t begin, std::int64_t count) const {
-        return {packed_.data() + (u.packed_row + begin) * x_.cols,
+        return {packed_.data() + (u.packed_row + begin) * packed_row_,
                 norms_.data() + u.packed_row + begin,
                 x_.data,
                 x_.stride,
@@ -110,7 +111,7 @@ private:
     cpu::operand<T> own_block(const unit& u, const std::vector<T>& centre, std::int64_t begin, std::int64_t count,
                               int side, workspace<T>& space) const {
         packed_rows<T>& own = space.own[side];
-        if (own.empty()) own = packed_rows<T>(kernels_, block_side, x_.cols);
+        if (own.empty()) own = packed_rows<T>(kernels_, block_rows_, x_.cols);
         own.pack(x_.data, x_.stride, order_of(u, begin), count, scale_, centre.data());
         return own.block(0, count);
     }
@@ -124,20 +125,20 @@ private:
         const std::vector<T>& own_centre = own_centres_[static_cast<std::size_t>(task.first)];
         const bool around_own = same && !own_centre.empty();
         double* sums = stripes_.open(task, first.classes * second.rows);
-        for (std::int64_t i = task.begin; i < task.end; i += block_side) {
-            const std::int64_t rows = std::min(block_side, task.end - i);
+        for (std::int64_t i = task.begin; i < task.end; i += block_rows_) {
+            const std::int64_t rows = std::min(block_rows_, task.end - i);
             clip_classes(partition_, first, i, rows, space.rows);
             const cpu::operand<T> a =
                 around_own ? own_block(first, own_centre, i, rows, 0, space) : packed_block(first, i, rows);
-            if (!same) space.row_sums.assign(static_cast<std::size_t>(second.classes * block_side), 0.0);
-            for (std::int64_t j = same ? i : 0; j < second.rows; j += block_side) {
-                const std::int64_t cols = std::min(block_side, second.rows - j);
+            if (!same) space.row_sums.assign(static_cast<std::size_t>(second.classes * block_rows_), 0.0);
+            for (std::int64_t j = same ? i : 0; j < second.rows; j += block_rows_) {
+                const std::int64_t cols = std::min(block_rows_, second.rows - j);
                 const bool diagonal = same && i == j;
                 clip_classes(partition_, second, j, cols, space.cols);
                 cpu::operand<T> b = packed_block(second, j, cols);
                 if (around_own) b = diagonal ? a : own_block(second, own_centre, j, cols, 1, space);
                 double* row_sums = same ? sums + i : space.row_sums.data();
-                const std::int64_t row_sums_stride = same ? second.rows : block_side;
+                const std::int64_t row_sums_stride = same ? second.rows : block_rows_;
                 sum_({{a, b, x_.cols, scale_, space.products.data()},
                       diagonal,
                       space.rows.segments.data(),
@@ -150,7 +151,7 @@ private:
                       second.rows});
                 meter.advance(diagonal ? rows * (rows - 1) / 2 : rows * cols, worker);
             }
-            if (!same) fold(task.first, i, rows, second, space.row_sums.data(), block_side);
+            if (!same) fold(task.first, i, rows, second, space.row_sums.data(), block_rows_);
         }
         const std::vector<double> total = stripes_.close(task);
         if (!total.empty()) fold(task.second, 0, second.rows, first, total.data(), second.rows);
@@ -178,6 +179,7 @@ private:
     const matrix_view<T> x_;
     const partition& partition_;
     const cpu::kernel_set<T>& kernels_;
+    const std::int64_t block_rows_;
     void (*const sum_)(const cpu::sums_args<T>&);
     const int threads_;
     const options& options_;
@@ -186,6 +188,7 @@ private:
     const unit_list list_;
     std::vector<double> own_, nearest_;          // by sorted position
     const std::unique_ptr<std::mutex[]> locks_;  // one a unit, over its rows of nearest_
+    const std::int64_t packed_row_;              // elements of one
     aligned_buffer<T> packed_, norms_;
     std::vector<std::vector<T>> own_centres_;  // of tight units of one class; others empty
     stripe_sums stripes_;
@@ -194,14 +197,14 @@ private:
 }  // namespace
 
 template <class T>
-void silhouettes_by_pairs(matrix_view<T> x, const partition& p, metric how, array_view<double> samples, int threads,
-                          const options& opt) {
-    pair_engine<T>(x, p, how, threads, opt).run(samples);
+void silhouettes_by_pairs(matrix_view<T> x, const partition& p, metric how, const cpu::kernel_set<T>& kernels,
+                          array_view<double> samples, int threads, const options& opt) {
+    pair_engine<T>(x, p, how, kernels, threads, opt).run(samples);
 }
 
-template void silhouettes_by_pairs(matrix_view<float>, const partition&, metric, array_view<double>, int,
-                                   const options&);
-template void silhouettes_by_pairs(matrix_view<double>, const partition&, metric, array_view<double>, int,
-                                   const options&);
+template void silhouettes_by_pairs(matrix_view<float>, const partition&, metric, const cpu::kernel_set<float>&,
+                                   array_view<double>, int, const options&);
+template void silhouettes_by_pairs(matrix_view<double>, const partition&, metric, const cpu::kernel_set<double>&,
+                                   array_view<double>, int, const options&);
 
 }  // namespace zoorank

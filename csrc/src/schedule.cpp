@@ -5,18 +5,19 @@
 namespace zoorank {
 namespace {
 
-constexpr std::int64_t least_stripe_rows = 2 * cpu::block_side;
+constexpr std::int64_t least_stripe_blocks = 2;
 constexpr std::int64_t most_stripes = 16;
-
-std::int64_t blocks_of(const unit& u) { return (u.rows + cpu::block_side - 1) / cpu::block_side; }
-
-std::int64_t stripes_of(const unit& u) {
-    return std::min(most_stripes, (u.rows + least_stripe_rows - 1) / least_stripe_rows);
-}
 
 }  // namespace
 
-pair_schedule::pair_schedule(const std::vector<unit>& units) : units_(units) {
+std::int64_t pair_schedule::blocks_of(const unit& u) const { return (u.rows + block_rows_ - 1) / block_rows_; }
+
+std::int64_t pair_schedule::stripes_of(const unit& u) const {
+    return std::min(most_stripes, (blocks_of(u) + least_stripe_blocks - 1) / least_stripe_blocks);
+}
+
+pair_schedule::pair_schedule(const std::vector<unit>& units, std::int64_t block_rows)
+    : units_(units), block_rows_(block_rows) {
     const std::int64_t count = static_cast<std::int64_t>(units.size());
     first_task_.push_back(0);
     for (std::int64_t u = 0; u < count; ++u)
@@ -30,8 +31,8 @@ pair_task pair_schedule::task(std::int64_t index) const {
     const std::int64_t stripes = stripes_of(u), blocks = blocks_of(u);
     const std::int64_t within = index - *owner;
     pair_task t{first, first + within / stripes, within % stripes, stripes, 0, 0};
-    t.begin = blocks * t.stripe / stripes * cpu::block_side;
-    t.end = std::min(blocks * (t.stripe + 1) / stripes * cpu::block_side, u.rows);
+    t.begin = blocks * t.stripe / stripes * block_rows_;
+    t.end = std::min(blocks * (t.stripe + 1) / stripes * block_rows_, u.rows);
     return t;
 }
 

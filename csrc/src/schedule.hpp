@@ -21,13 +21,17 @@ struct pair_task {
 /// Every unordered pair of units once, big ones in stripes of rows.
 class pair_schedule {
 public:
-    explicit pair_schedule(const std::vector<unit>& units);
+    pair_schedule(const std::vector<unit>& units, std::int64_t block_rows);
 
     std::int64_t tasks() const noexcept { return first_task_.back(); }
     pair_task task(std::int64_t index) const;
 
 private:
+    std::int64_t blocks_of(const unit& u) const;
+    std::int64_t stripes_of(const unit& u) const;
+
     const std::vector<unit>& units_;
+    const std::int64_t block_rows_;
     std::vector<std::int64_t> first_task_;  // of each unit as `first`; then the total
 };
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "methods.hpp"
+#include "precision.hpp"
 #include "scaling.hpp"
 #include "thread_pool.hpp"
 
@@ -42,7 +43,7 @@ void solve(matrix_view<T> x, const partition& p, array_view<double> samples, met
             if (sorting_pays<T>(x.rows, p.classes())) return silhouettes_by_sorting(x, p, samples, threads, opt);
             [[fallthrough]];
         case metric::euclidean:
-            return silhouettes_by_pairs(x, p, how, samples, threads, opt);
+            return silhouettes_by_pairs(x, p, how, kernels_for_pairs(x, p, how, opt), samples, threads, opt);
         case metric::sqeuclidean:
         case metric::cosine:
             return silhouettes_by_means(x, p, how, samples, threads, opt);
@@ -56,6 +57,7 @@ void solve(matrix_view<T> x, const partition& p, array_view<double> samples, met
 template <class T>
 void samples_of(matrix_view<T> x, array_view<const std::int64_t> labels, array_view<double> samples, metric how,
                 const options& opt) {
+    check_precision(opt);
     check_lengths(x.rows, x.cols, labels.size, samples.size);
     solve(x, partition_by_class(labels), samples, how, resolve_threads(opt.threads), opt);
 }
@@ -74,10 +76,13 @@ void batch_of(const std::vector<matrix_view<T>>& xs, array_view<const std::int64
     if (xs.size() * metrics != samples.size())
         throw std::invalid_argument(std::to_string(xs.size()) + " problems under " + std::to_string(metrics) +
                                     " metrics and room for " + std::to_string(samples.size()) + " results");
+    check_precision(opt);
     for (std::size_t i = 0; i < samples.size(); ++i)
         check_lengths(xs[i / metrics].rows, xs[i / metrics].cols, labels.size, samples[i].size);
     const partition p = partition_by_class(labels);
     const int threads = resolve_threads(opt.threads);
+    options within;  // a problem of its own: neither threads nor progress
+    within.precision = opt.precision;
     std::vector<std::size_t> small;
     for (std::size_t i = 0; i < samples.size(); ++i) {
         const matrix_view<T>& x = xs[i / metrics];
@@ -90,7 +95,7 @@ void batch_of(const std::vector<matrix_view<T>>& xs, array_view<const std::int64
     parallel_for(static_cast<std::int64_t>(small.size()), threads, static_cast<std::int64_t>(small.size()), opt,
                  [&](std::int64_t index, int worker, progress_meter& meter) {
                      const std::size_t i = small[static_cast<std::size_t>(index)];
-                     solve(xs[i / metrics], p, samples[i], hows[i % metrics], 1, {});
+                     solve(xs[i / metrics], p, samples[i], hows[i % metrics], 1, within);
                      meter.advance(1, worker);
                  });
 }

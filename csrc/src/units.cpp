@@ -5,18 +5,17 @@
 namespace zoorank {
 namespace {
 
-// A unit of several classes keeps a sum for each (row, class) of a pair of units, hence the second limit.
-constexpr std::int64_t most_rows_together = 2 * cpu::block_side;
+// A unit of several classes keeps a sum for each (row, class) of a pair of units.
 constexpr std::int64_t most_classes_together = 64;
 
 std::int64_t begin_of(const partition& p, std::int64_t c) { return p.begin[static_cast<std::size_t>(c)]; }
 
 }  // namespace
 
-unit_list make_units(const partition& p, std::int64_t panel) {
+unit_list make_units(const partition& p, std::int64_t panel, std::int64_t block_rows) {
     unit_list list;
     for (std::int64_t c = 0; c < p.classes(); ++c) {
-        const bool joins = !list.units.empty() && list.units.back().rows + p.size(c) <= most_rows_together &&
+        const bool joins = !list.units.empty() && list.units.back().rows + p.size(c) <= 2 * block_rows &&
                            list.units.back().classes < most_classes_together;
         if (!joins) list.units.push_back({begin_of(p, c), 0, c, 0, 0});
         list.units.back().rows += p.size(c);

@@ -19,7 +19,8 @@ struct unit_list {
     std::int64_t padded_rows = 0;  ///< of all units, each filled up to whole panels
 };
 
-unit_list make_units(const partition& p, std::int64_t panel);
+/// Units of panels of `panel` rows, to be handed out in blocks of `block_rows`.
+unit_list make_units(const partition& p, std::int64_t panel, std::int64_t block_rows);
 
 /// The classes of `u` that positions [begin, begin + count) of it meet, as segments of those positions.
 struct clipped_classes {

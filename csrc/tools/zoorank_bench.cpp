@@ -222,6 +222,9 @@ int bench(const arguments& chosen) {
     for (const zoorank::arithmetic_rate& rate : zoorank::arithmetic_rates(chosen.threads)) {
         std::printf("%smultiply-adds, %s: %.1f GFLOP/s in float, %.1f in double\n", comment,
                     rate.instruction_set.c_str(), rate.f32 / 1e9, rate.f64 / 1e9);
+        if (rate.bf16x3 > 0)
+            std::printf("%sproducts as bf16x3, %s: %.1f GFLOP/s in float\n", comment, rate.instruction_set.c_str(),
+                        rate.bf16x3 / 1e9);
         if (rate.instruction_set == build.instruction_set) {
             best.f32 = rate.f32;
             best.f64 = rate.f64;

@@ -14,7 +14,7 @@ class _BuildInfo(TypedDict):
     threads: int
 
 def build_info() -> _BuildInfo: ...
-def arithmetic_rates(threads: int) -> dict[str, tuple[float, float]]: ...
+def arithmetic_rates(threads: int) -> dict[str, tuple[float, float, float]]: ...
 def read_rate(threads: int, n_bytes: int) -> float: ...
 
 _Progress: TypeAlias = Callable[[float], object] | None
@@ -25,15 +25,17 @@ def silhouette_samples(
     metric: str,
     threads: int,
     progress: _Progress,
+    precision: str = ...,
 ) -> npt.NDArray[np.float64]: ...
 def silhouette_batch(
     Xs: Sequence[npt.NDArray[Any]],
     labels: npt.NDArray[np.int64],
     metrics: Sequence[str],
     threads: int,
+    precision: str = ...,
 ) -> list[npt.NDArray[np.float64]]: ...
 def pairwise_distances(
-    X: npt.NDArray[Any], Y: npt.NDArray[Any], metric: str, threads: int
+    X: npt.NDArray[Any], Y: npt.NDArray[Any], metric: str, threads: int, precision: str = ...
 ) -> npt.NDArray[Any]: ...
 
 class RowStatistics32:

@@ -131,15 +131,18 @@ TEST_CASE("with every row as reference, and few classes, estimates of samples ar
     for (const std::int64_t classes : {2, 6}) {
         const problem<double> p(classes);
         const auto statistics = statistics_of(p, metric::euclidean);
-        std::vector<std::int64_t> indices;
-        for (std::int64_t c = 0; c < classes; ++c)
+        std::vector<std::int64_t> indices, sizes;  // each class is one stratum, drawn to the last row
+        for (std::int64_t c = 0; c < classes; ++c) {
+            const std::size_t before = indices.size();
             for (std::int64_t i = 0; i < p.rows; ++i)
                 if (p.labels[static_cast<std::size_t>(i)] == 3 * c - 5) indices.push_back(i);
+            sizes.push_back(static_cast<std::int64_t>(indices.size() - before));
+        }
         std::vector<double> values, expected(static_cast<std::size_t>(p.rows)), samples = expected, errors = expected;
         for (const std::int64_t i : indices)
             values.insert(values.end(), p.values.begin() + i * p.cols, p.values.begin() + (i + 1) * p.cols);
         const zoorank::reference_rows<double> references(statistics, matrix_view<double>(values.data(), p.rows, p.cols),
-                                                         indices);
+                                                         indices, sizes, sizes);
         zoorank::silhouette_samples(p.block(0, p.rows), p.labels, expected, metric::euclidean);
         std::vector<double> first;
         for (const int threads : {1, 3}) {

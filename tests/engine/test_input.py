@@ -226,6 +226,16 @@ def test_arguments_that_make_no_sense_are_named(arguments, error, message):
         zoorank.silhouette(X, Y, **arguments)
 
 
+@pytest.mark.parametrize("call", [zoorank.silhouette, zoorank.pairwise_distances])
+def test_bf16x3_is_refused_where_there_are_no_tiles(call):
+    isa = zoorank.build_info()["instruction_set"]
+    if isa == "amx":
+        pytest.skip("this processor has tiles, and they are in use")
+    arguments = (X, Y) if call is zoorank.silhouette else (X,)
+    with pytest.raises(ValueError, match=f"needs the instruction set amx; in use is {isa}"):
+        call(*arguments, precision="bf16x3")
+
+
 def test_cuda_is_refused_with_the_reason():
     info = zoorank.build_info()
     if info["cuda_available"]:

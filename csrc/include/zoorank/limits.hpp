@@ -11,10 +11,10 @@ namespace zoorank {
 struct arithmetic_rate {
     std::string instruction_set;
     double f32, f64;  ///< flop/s of independent multiply-adds, two flops each
+    double bf16x3;    ///< of floats on the matrix unit, three products of bf16 for one; 0 without such a unit
 };
 
 /// The rate of every instruction set that could be in use here, best set first; the fastest of several short runs.
-/// A set that nobody has written the loop for is left out.
 ZOORANK_API std::vector<arithmetic_rate> arithmetic_rates(int threads = 1);
 
 /// Bytes read from memory in a second, the fastest of several sweeps over a buffer of that size.

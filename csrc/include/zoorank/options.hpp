@@ -1,15 +1,33 @@
 #pragma once
+#include <array>
 #include <functional>
 #include <stdexcept>
+#include <string>
 
 #include <zoorank/export.hpp>
 
 namespace zoorank {
 
+/// How Euclidean distances between float rows are computed; nothing else is concerned.
+///
+/// bf16x3: each value as a sum of two bf16, three products of these for one, on the matrix unit of processors with AMX.
+/// Rows keep 17 bits. float32: never that. automatic: float32, until
+/// bf16x3 has run on a processor (docs/amx.md).
+enum class float_precision { automatic, float32, bf16x3 };
+
+/// Every one, in the order of the enumeration.
+inline constexpr std::array<const char*, 3> float_precision_names{"auto", "float32", "bf16x3"};
+
+/// The precision of that name; std::invalid_argument names the valid ones otherwise.
+ZOORANK_API float_precision parse_float_precision(const std::string& name);
+
 struct options {
     /// Threads to use; 0 takes ZOORANK_NUM_THREADS or, without it, every processor this process may run on.
     /// The result has the same bits for any number.
     int threads = 0;
+
+    /// std::invalid_argument for bf16x3 where the instruction set in use has none.
+    float_precision precision = float_precision::automatic;
 
     /// Called on the calling thread about twenty times a second with the fraction done, from 0 to 1.
     /// Returning false abandons the call, which then throws `cancelled`.

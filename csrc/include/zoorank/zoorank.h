@@ -31,6 +31,13 @@ enum {
     ZOORANK_PRECOMPUTED = 4 /* x is the square matrix of distances */
 };
 
+typedef int32_t zoorank_precision; /* how Euclidean distances between float rows are computed */
+enum {
+    ZOORANK_PRECISION_AUTO = 0,    /* float32 until bf16x3 has run on a processor */
+    ZOORANK_PRECISION_FLOAT32 = 1, /* never bf16x3 */
+    ZOORANK_PRECISION_BF16X3 = 2   /* an error where the instruction set in use is not amx */
+};
+
 /* Called on the calling thread about twenty times a second with the fraction done, from 0 to 1.
  * 0 goes on; anything else abandons the call, which then returns ZOORANK_CANCELLED.
  * It must return: a longjmp or a C++ exception out of it is undefined behaviour. */
@@ -43,6 +50,7 @@ typedef struct zoorank_options {
     int32_t threads;           /* 0: ZOORANK_NUM_THREADS or every available processor; same bits for any number */
     zoorank_progress progress; /* may be null */
     void* user_data;           /* handed to progress */
+    zoorank_precision precision;
 } zoorank_options;
 
 /* Why the last call on this thread failed, in one line; "" if it did not. Good until this thread's next call. */

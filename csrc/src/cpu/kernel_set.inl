@@ -2,6 +2,7 @@
 
 #include "cpu/metrics.inl"
 #include "cpu/pack.inl"
+#include "cpu/peak.inl"
 #include "cpu/product.inl"
 #include "cpu/rows.inl"
 #include "cpu/store.inl"
@@ -11,6 +12,8 @@
 template <class T>
 constexpr kernel_set<T> make_kernel_set() {
     return {simd<T>::width,
+            240,  // 5 x 48, 10 x 24, 20 x 12: whole register tiles of every set
+            &packed_row,
             &pack<T>,
             &sum_block<T, euclidean<T>>,
             &sum_block<T, manhattan<T>>,
@@ -20,5 +23,7 @@ constexpr kernel_set<T> make_kernel_set() {
             &sweep<T>,
             &load_row<T>,
             &squared_distance<T>,
-            &largest_magnitude<T>};
+            &largest_magnitude<T>,
+            &multiply_adds<T>,
+            2 * peak_chains * simd<T>::width};
 }

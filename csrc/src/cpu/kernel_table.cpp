@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "cpu/amx_permission.hpp"
+
 namespace zoorank::cpu {
 namespace {
 
@@ -11,15 +13,21 @@ struct entry {
     bool (*supported)();
 };
 
+#ifdef ZOORANK_HAS_AVX512
+bool has_avx512() {
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+#endif
+
 // Every instruction set of this binary, best first. __builtin_cpu_supports asks the processor and whether the operating
 // system saves its registers.
 const entry entries[] = {
+#ifdef ZOORANK_HAS_AMX
+    {&kernels_amx, [] { return has_avx512() && amx_permitted(); }},
+#endif
 #ifdef ZOORANK_HAS_AVX512
-    {&kernels_avx512,
-     [] {
-         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-     }},
+    {&kernels_avx512, [] { return has_avx512(); }},
 #endif
 #ifdef ZOORANK_HAS_AVX2
     {&kernels_avx2, [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }},
@@ -43,10 +51,16 @@ const kernel_table& active_kernels() {
     return chosen;
 }
 
+std::vector<const kernel_table*> supported_kernels() {
+    std::vector<const kernel_table*> tables;
+    for (const entry& e : entries)
+        if (e.supported()) tables.push_back(e.kernels);
+    return tables;
+}
+
 std::vector<std::string> supported_instruction_sets() {
     std::vector<std::string> names;
-    for (const entry& e : entries)
-        if (e.supported()) names.emplace_back(e.kernels->name);
+    for (const kernel_table* kernels : supported_kernels()) names.emplace_back(kernels->name);
     return names;
 }
 

@@ -10,7 +10,10 @@ namespace zoorank::cpu {
 /// Chosen once; std::invalid_argument names the valid values when ZOORANK_ISA is none of them.
 const kernel_table& active_kernels();
 
-/// Names of the sets that could be active here, best first.
+/// The tables that could be active here, best first.
+std::vector<const kernel_table*> supported_kernels();
+
+/// Their names.
 std::vector<std::string> supported_instruction_sets();
 
 template <class T>

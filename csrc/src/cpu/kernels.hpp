@@ -11,8 +11,8 @@ struct segment {
     std::int32_t begin, end;
 };
 
-/// Largest block that a kernel is handed, in rows and in columns; a multiple of every register tile.
-inline constexpr std::int64_t block_side = 240;
+/// Largest block that a kernel is handed, in rows and in columns; a multiple of every panel.
+inline constexpr std::int64_t block_side = 256;
 
 /// Room for the products of one block, with slack for whole vectors past the end of a row.
 inline constexpr std::int64_t scratch_stride = block_side + 32;
@@ -27,7 +27,7 @@ struct pack_args {
     std::int64_t rows, depth;
     T scale;          ///< a power of two
     const T* centre;  ///< subtracted from each scaled row; null for none
-    T* packed;        ///< panels of `panel` rows, feature by feature; the last one is filled up with zeros
+    T* packed;        ///< in the layout of the set: whole panels, the last one filled up with zeros
     T* norms;         ///< squared length of each packed row, rows rounded up to whole panels
 };
 
@@ -95,9 +95,12 @@ struct row_args {
     double* z;         ///< where it goes
 };
 
+/// How one instruction set computes in one type. A null pointer: not what the set is for.
 template <class T>
 struct kernel_set {
-    std::int64_t panel;  ///< rows of a packed panel; the first row of an operand begins one
+    std::int64_t panel;       ///< rows of a packed panel; the first row of an operand begins one
+    std::int64_t block_rows;  ///< of the blocks that suit it best: whole register tiles, at most block_side
+    std::int64_t (*packed_row)(std::int64_t depth);  ///< elements that a packed row takes
     void (*pack)(const pack_args<T>&);
     void (*sum_euclidean)(const sums_args<T>&);
     void (*sum_manhattan)(const sums_args<T>&);
@@ -108,16 +111,21 @@ struct kernel_set {
     bool (*load_row)(const row_args<T>&);  ///< false: a row of zeros, which has no unit length
     double (*squared_distance)(const T* x, const T* y, std::int64_t count);
     T (*largest_magnitude)(const T* x, std::int64_t count);  ///< not finite where any of them is not
+    /// `steps` rounds of independent multiply-adds, flops_per_step each; what comes out has no meaning but to be used.
+    T (*multiply_adds)(std::int64_t steps, T factor, T addend);
+    std::int64_t flops_per_step;
 };
 
 struct kernel_table {
     const char* name;
     kernel_set<float> f32;
     kernel_set<double> f64;
+    kernel_set<float> bf16x3;  ///< Euclidean distances of floats as products of bf16, see tiles.inl; or nothing
 };
 
 extern const kernel_table kernels_baseline;
 extern const kernel_table kernels_avx2;
 extern const kernel_table kernels_avx512;
+extern const kernel_table kernels_amx;
 
 }  // namespace zoorank::cpu

@@ -45,6 +45,6 @@ struct simd<double> {
 
 }  // namespace
 
-extern const kernel_table kernels_avx2{"avx2", make_kernel_set<float>(), make_kernel_set<double>()};
+extern const kernel_table kernels_avx2{"avx2", make_kernel_set<float>(), make_kernel_set<double>(), {}};
 
 }  // namespace zoorank::cpu

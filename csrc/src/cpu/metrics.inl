@@ -1,15 +1,13 @@
 // One functor a metric. `step` folds one feature of a pair into its accumulator; where `from_products` is set the
 // accumulator is the inner product g and the squared distance t = |x|^2 + |y|^2 - 2g, else it is the distance itself.
 
-// A squared distance below this share of |x|^2 + |y|^2 has lost too many digits to cancellation: such pairs are
-// recomputed from differences of the original rows. 2^-5 costs at most 5 bits of the 24 (or 53).
-template <class T>
-constexpr T cancellation_share = T(1) / 32;
-
 template <class T>
 struct sqeuclidean {
     using vec = typename simd<T>::vec;
     static constexpr bool from_products = true;
+    // A squared distance below this share of |x|^2 + |y|^2 has lost too many digits to cancellation: such pairs are
+    // recomputed from differences of the original rows. 2^-5 costs at most 5 bits of the 24 (or 53).
+    static constexpr T cancellation_share = T(1) / 32;
     static vec step(vec sum, T x, vec y) { return sum + x * y; }
     static vec value(vec t) { return simd<T>::max(t, vec{}); }
 };

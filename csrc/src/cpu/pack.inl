@@ -1,6 +1,8 @@
 // Rows -> panels: `width` rows side by side, one feature after the other, centred and scaled. One layout serves both
 // sides of a product: the column side loads whole vectors of it, the row side broadcasts single elements.
 
+inline std::int64_t packed_row(std::int64_t depth) { return depth; }
+
 // Squared lengths of the rows of a panel, all at once: one row alone would wait for each of its additions.
 template <class T>
 void panel_norms(const T* panel, std::int64_t depth, T* norms) {

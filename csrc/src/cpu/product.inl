@@ -46,7 +46,7 @@ void product_strip(const block_args<T>& args, std::int64_t row, std::int64_t fir
 // With `upper`, a strip begins at the panel that holds its own first row.
 template <class T, class Metric, class Done>
 void product_block(const block_args<T>& args, bool upper, Done done) {
-    // Features at a time, so that block_side columns of b stay in half a megabyte of second-level cache.
+    // Features at a time, so that the columns of b stay in half a megabyte of second-level cache.
     constexpr std::int64_t feature_block = 2048 / sizeof(T);
     constexpr std::int64_t width = simd<T>::width, rows = simd<T>::tile_rows;
     for (std::int64_t k = 0; k < args.depth; k += feature_block) {
@@ -61,7 +61,7 @@ void product_block(const block_args<T>& args, bool upper, Done done) {
 
 // Turns the accumulator of a pair into what `Metric::value` takes.
 template <class T, class Metric>
-typename simd<T>::vec complete(typename simd<T>::vec product, typename simd<T>::vec norms) {
+typename simd<T>::vec completed(typename simd<T>::vec product, typename simd<T>::vec norms) {
     if constexpr (Metric::from_products)
         return norms - T(2) * product;
     else

@@ -2,9 +2,9 @@
 // would have to wait for its own last addition.
 
 // As many elements as a vector of double holds, converted.
-simd<double>::vec widened(const double* p) { return load(p); }
+inline simd<double>::vec widened(const double* p) { return load(p); }
 
-simd<double>::vec widened(const float* p) { return simd<double>::widened(p); }
+inline simd<double>::vec widened(const float* p) { return simd<double>::widened(p); }
 
 template <class T>
 bool load_row(const row_args<T>& args) {

@@ -1,38 +1,15 @@
 // Sums of the distances of a block by class, without writing the distances anywhere: for each row over the columns of
 // a segment, for each column over the rows of a segment. Within a block sums are of type T; across blocks, double.
 
+// The pairs of a block whose products lie in its scratch.
 template <class T, class Metric>
-class block_sums {
+class block_pairs {
+protected:
     using vec = typename simd<T>::vec;
-    static constexpr std::int64_t width = simd<T>::width, tile_rows = simd<T>::tile_rows;
+    static constexpr std::int64_t width = simd<T>::width;
 
-public:
-    explicit block_sums(const sums_args<T>& args)
-        : args_(args), block_(args.block), col_sums_(args.block.scratch + block_side * scratch_stride) {
-        clear_columns();
-    }
+    explicit block_pairs(const sums_args<T>& args) : args_(args), block_(args.block) {}
 
-    // Rows [row, row + tile_rows), whose products are complete.
-    void add_strip(std::int64_t row) {
-        const std::int64_t end = row + tile_rows < block_.a.count ? row + tile_rows : block_.a.count;
-        lowest_margin_ = vec{};
-        for (std::int64_t r = row; r < end;) {
-            while (args_.row_segments[row_segment_].end <= r) next_row_segment();
-            const std::int64_t segment_end = args_.row_segments[row_segment_].end;
-            const std::int64_t run_end = end < segment_end ? end : segment_end;
-            if (args_.diagonal)
-                for (std::int64_t i = r; i < run_end; ++i) add_rows<1>(i, i + 1, end);
-            const std::int64_t first_col = args_.diagonal ? end : 0;
-            for (; r + 4 <= run_end; r += 4) add_rows<4>(r, first_col, block_.b.count);
-            for (; r < run_end; ++r) add_rows<1>(r, first_col, block_.b.count);
-        }
-        if constexpr (Metric::from_products)
-            if (simd<T>::any_negative(lowest_margin_)) repair(row, end);
-    }
-
-    void finish() { flush_columns(); }
-
-private:
     struct range {
         std::int64_t begin, end;
     };
@@ -53,13 +30,79 @@ private:
     }
 
     // What is left of t above the share that cancellation may take; negative: recompute the pair.
-    static vec margin(vec t, vec norms) { return t - cancellation_share<T> * norms; }
+    static vec margin(vec t, vec norms) { return t - Metric::cancellation_share * norms; }
 
+    // Replaces every pair of the strip that cancellation spoilt, in the sums it went into.
+    void repair(std::int64_t row, std::int64_t end) {
+        std::int64_t row_segment = 0;
+        for (std::int64_t r = row; r < end; ++r) {
+            while (args_.row_segments[row_segment].end <= r) ++row_segment;
+            for (std::int64_t s = 0; s < args_.col_segment_count; ++s) {
+                const range cols = columns(s, args_.diagonal ? r + 1 : 0, block_.b.count);
+                for (std::int64_t c = cols.begin; c < cols.end; c += width) {
+                    const vec both = norms(r, c);
+                    const vec t = completed<T, Metric>(load(products(r) + c), both);
+                    const vec spoilt = margin(t, both);
+                    if (!simd<T>::any_negative(spoilt)) continue;
+                    const std::int64_t count = cols.end - c < width ? cols.end - c : width;
+                    for (std::int64_t lane = 0; lane < count; ++lane) {
+                        if (!(spoilt[lane] < 0)) continue;
+                        const T exact =
+                            direct_squared_distance(block_.a, r, block_.b, c + lane, block_.depth, block_.scale);
+                        const double change = static_cast<double>(scalar_value<Metric>(exact)) -
+                                              static_cast<double>(scalar_value<Metric>(T(t[lane])));
+                        args_.row_sums[s * args_.row_sums_stride + r] += change;
+                        args_.col_sums[row_segment * args_.col_sums_stride + c + lane] += change;
+                    }
+                }
+            }
+        }
+    }
+
+    const sums_args<T>& args_;
+    const block_args<T>& block_;
+};
+
+template <class T, class Metric>
+class block_sums : block_pairs<T, Metric> {
+    using pairs = block_pairs<T, Metric>;
+    using pairs::args_, pairs::block_, pairs::width;
+    using typename pairs::range;
+    using typename pairs::vec;
+    static constexpr std::int64_t tile_rows = simd<T>::tile_rows;
+
+public:
+    explicit block_sums(const sums_args<T>& args)
+        : pairs(args), col_sums_(args.block.scratch + block_side * scratch_stride) {
+        clear_columns();
+    }
+
+    // Rows [row, row + tile_rows), whose products are complete.
+    void add_strip(std::int64_t row) {
+        const std::int64_t end = row + tile_rows < block_.a.count ? row + tile_rows : block_.a.count;
+        lowest_margin_ = vec{};
+        for (std::int64_t r = row; r < end;) {
+            while (args_.row_segments[row_segment_].end <= r) next_row_segment();
+            const std::int64_t segment_end = args_.row_segments[row_segment_].end;
+            const std::int64_t run_end = end < segment_end ? end : segment_end;
+            if (args_.diagonal)
+                for (std::int64_t i = r; i < run_end; ++i) add_rows<1>(i, i + 1, end);
+            const std::int64_t first_col = args_.diagonal ? end : 0;
+            for (; r + 4 <= run_end; r += 4) add_rows<4>(r, first_col, block_.b.count);
+            for (; r < run_end; ++r) add_rows<1>(r, first_col, block_.b.count);
+        }
+        if constexpr (Metric::from_products)
+            if (simd<T>::any_negative(lowest_margin_)) this->repair(row, end);
+    }
+
+    void finish() { flush_columns(); }
+
+private:
     // R rows of one class against columns [first, last).
     template <int R>
     void add_rows(std::int64_t row, std::int64_t first, std::int64_t last) {
         for (std::int64_t s = 0; s < args_.col_segment_count; ++s) {
-            const range cols = columns(s, first, last);
+            const range cols = this->columns(s, first, last);
             if (cols.begin >= cols.end) continue;
             vec sums[R] = {};
             std::int64_t c = cols.begin;
@@ -78,43 +121,16 @@ private:
         vec col_sum = load(col_sums_ + col);
 #pragma GCC unroll 4
         for (int r = 0; r < R; ++r) {
-            const vec both = norms(row + r, col);
-            const vec t = complete<T, Metric>(load(products(row + r) + col), both);
+            const vec both = this->norms(row + r, col);
+            const vec t = completed<T, Metric>(load(this->products(row + r) + col), both);
             const vec distance = Partial ? (counted ? Metric::value(t) : vec{}) : Metric::value(t);
             sums[r] += distance;
             col_sum += distance;
             if constexpr (Metric::from_products)
-                lowest_margin_ =
-                    simd<T>::min(lowest_margin_, Partial ? (counted ? margin(t, both) : vec{}) : margin(t, both));
+                lowest_margin_ = simd<T>::min(
+                    lowest_margin_, Partial ? (counted ? this->margin(t, both) : vec{}) : this->margin(t, both));
         }
         store(col_sums_ + col, col_sum);
-    }
-
-    // Replaces every pair of the strip that cancellation spoilt, in the sums it went into.
-    void repair(std::int64_t row, std::int64_t end) {
-        std::int64_t row_segment = 0;
-        for (std::int64_t r = row; r < end; ++r) {
-            while (args_.row_segments[row_segment].end <= r) ++row_segment;
-            for (std::int64_t s = 0; s < args_.col_segment_count; ++s) {
-                const range cols = columns(s, args_.diagonal ? r + 1 : 0, block_.b.count);
-                for (std::int64_t c = cols.begin; c < cols.end; c += width) {
-                    const vec both = norms(r, c);
-                    const vec t = complete<T, Metric>(load(products(r) + c), both);
-                    const vec spoilt = margin(t, both);
-                    if (!simd<T>::any_negative(spoilt)) continue;
-                    const std::int64_t count = cols.end - c < width ? cols.end - c : width;
-                    for (std::int64_t lane = 0; lane < count; ++lane) {
-                        if (!(spoilt[lane] < 0)) continue;
-                        const T exact =
-                            direct_squared_distance(block_.a, r, block_.b, c + lane, block_.depth, block_.scale);
-                        const double change = static_cast<double>(scalar_value<Metric>(exact)) -
-                                              static_cast<double>(scalar_value<Metric>(T(t[lane])));
-                        args_.row_sums[s * args_.row_sums_stride + r] += change;
-                        args_.col_sums[row_segment * args_.col_sums_stride + c + lane] += change;
-                    }
-                }
-            }
-        }
     }
 
     void next_row_segment() {
@@ -132,8 +148,6 @@ private:
         for (std::int64_t c = 0; c < block_.b.count; ++c) sums[c] += static_cast<double>(col_sums_[c]);
     }
 
-    const sums_args<T>& args_;
-    const block_args<T>& block_;
     T* col_sums_;  // of the rows of the current row segment
     std::int64_t row_segment_ = 0;
     vec lowest_margin_{};

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from zoorank import _core
 from zoorank.engine import cuda
 from zoorank.engine.arrays import Matrix, as_matrix, as_pair
-from zoorank.engine.options import METRICS, check_choice, check_threads, uses_cuda
+from zoorank.engine.options import METRICS, check_choice, check_precision, check_threads, uses_cuda
 
 
 def pairwise_distances(
@@ -16,6 +16,7 @@ def pairwise_distances(
     Y: npt.ArrayLike | None = None,
     *,
     metric: str = "euclidean",
+    precision: str = "auto",
     n_threads: int | None = None,
 ) -> Matrix:
     """Distance of each row of `X` to each row of `Y`.
@@ -32,6 +33,9 @@ def pairwise_distances(
         `X` itself by default; the diagonal is then exactly 0.
     metric : {"euclidean", "sqeuclidean", "cosine", "manhattan", "precomputed"}
         The cosine distance to a row of zeros is 1. ``precomputed`` hands `X` back.
+    precision : {"auto", "float32", "bf16x3"}
+        As for :func:`silhouette`, and for ``sqeuclidean`` and ``cosine`` too; but
+        no mean evens out the error of a single distance.
     n_threads : int, optional
         As for :func:`silhouette_samples`.
 
@@ -44,8 +48,9 @@ def pairwise_distances(
     ------
     ValueError
         For NaN or infinity (naming the first bad row), widths that differ, an
-        unknown metric, or ``precomputed`` with a matrix of another shape or a
-        negative distance in it.
+        unknown metric, ``precomputed`` with a matrix of another shape or a negative
+        distance in it, or ``precision="bf16x3"`` where the instruction set in use is
+        not ``amx``.
     TypeError
         As for :func:`silhouette_samples`.
 
@@ -57,6 +62,7 @@ def pairwise_distances(
            [5., 0.]])
     """
     check_choice(metric, METRICS, "metric")
+    check_precision(precision)
     if metric == "precomputed":
         matrix = as_matrix(X)
         columns = len(matrix) if Y is None else len(as_matrix(Y, "Y"))
@@ -74,9 +80,9 @@ def pairwise_distances(
         return distances
     if Y is not None:
         x, y = as_pair(X, Y)
-        return _core.pairwise_distances(x, y, metric, threads)
+        return _core.pairwise_distances(x, y, metric, threads, precision)
     x = as_matrix(X)
-    distances = _core.pairwise_distances(x, x, metric, threads)
+    distances = _core.pairwise_distances(x, x, metric, threads, precision)
     np.fill_diagonal(distances, 0)  # a row of zeros is at cosine distance 1 even from its like
     return distances
 

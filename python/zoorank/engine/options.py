@@ -7,10 +7,12 @@ import os
 from collections.abc import Sequence
 from typing import SupportsIndex
 
+from zoorank import _core
 from zoorank.engine import cuda
 from zoorank.engine.devices import on_device
 from zoorank.hints import hint
 
+PRECISIONS = ("auto", "float32", "bf16x3")
 METRICS = ("euclidean", "sqeuclidean", "cosine", "manhattan", "precomputed")
 
 
@@ -19,6 +21,24 @@ def check_choice(value: object, valid: Sequence[str], what: str) -> str:
     if isinstance(value, str) and value in valid:
         return value
     raise ValueError(f"unknown {what} {value!r}; {hint(str(value), valid)}")
+
+
+def check_precision(precision: object) -> str:
+    """How Euclidean distances between float32 rows are to be computed, if that can be done here.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, and for ``"bf16x3"`` where the instruction set in use has none.
+    """
+    chosen = check_choice(precision, PRECISIONS, "precision")
+    in_use = _core.build_info()["instruction_set"] if chosen == "bf16x3" else ""
+    if chosen == "bf16x3" and in_use != "amx":
+        raise ValueError(
+            f"precision 'bf16x3' needs the instruction set amx; in use is {in_use}: "
+            "use 'auto' or 'float32'"
+        )
+    return chosen
 
 
 def check_threads(n_threads: SupportsIndex | None) -> int:

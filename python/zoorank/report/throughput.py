@@ -116,6 +116,7 @@ def _limits_json(limits: Limits | DeviceLimits) -> dict[str, object]:
         "multiply_add_gflops": {
             name: _by_dtype(rates) for name, rates in limits.multiply_add.items()
         },
+        "bf16x3_gflops": {name: rate / 1e9 for name, rate in limits.bf16x3.items()},
         "gemm_gflops": {str(d): _by_dtype(rates) for d, rates in limits.gemm.items()},
     }
 
@@ -134,6 +135,8 @@ def _limits_table(limits: Limits) -> Table:
     for name, rates in limits.multiply_add.items():
         used = " (in use)" if name == limits.instruction_set else ""
         table.add_row(f"multiply-adds, {name}{used}", *(f"{rate / 1e9:.1f}" for rate in rates))
+    for name, rate in limits.bf16x3.items():
+        table.add_row(f"products as bf16x3, {name}", f"{rate / 1e9:.1f}", "")
     for d, rates in limits.gemm.items():
         table.add_row(f"NumPy gemm, d = {d}", *(f"{rate / 1e9:.1f}" for rate in rates))
     table.add_row(f"memory: {limits.read / 1e9:.1f} GB/s read", "", "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,9 @@ class Limits:
         Bytes read from memory in a second.
     instruction_set : str
         The one that the engine uses.
+    bf16x3 : dict of str to float
+        flop/s of float32 products on the matrix unit, three of bf16 for each, where the
+        instruction set has one. No case is held against it: ``precision="auto"`` is float32.
     """
 
     threads: int
@@ -39,6 +42,7 @@ class Limits:
     read: float
     instruction_set: str
     device: str = "cpu"
+    bf16x3: dict[str, float] = field(default_factory=dict)
 
     def flops(self, dtype: npt.DTypeLike) -> float | None:
         """Peak of the instruction set in use, in flop/s; None where that is not known."""
@@ -75,9 +79,11 @@ def measure_limits(
     >>> limits.gemm_flops(16, "float64") > 0
     True
     """
+    rates = _core.arithmetic_rates(threads)
     return Limits(
         threads=threads,
-        multiply_add=_core.arithmetic_rates(threads),
+        multiply_add={name: (f32, f64) for name, (f32, f64, _) in rates.items()},
+        bf16x3={name: tiles for name, (_, _, tiles) in rates.items() if tiles},
         gemm={
             d: (
                 gemm_flops(d, np.float32, rows=gemm_rows),
