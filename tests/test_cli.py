@@ -208,7 +208,7 @@ class TestMistakes:
             ("rank zoo.toml --score msc", 2, "unknown score 'msc'; allowed: silhouette"),
             ("rank zoo.toml --cuts penultimat", 2, "did you mean 'penultimate'"),
             ("rank zoo.toml --device cpi", 2, "unknown device 'cpi'; did you mean 'cpu'"),
-            ("rank zoo.toml --race --score logme", 2, "score 'logme' cannot race, for its value"),
+            ("rank zoo.toml --race --score logme", 2, "score 'logme' cannot race, for a sample"),
             ("rank zoo.toml --race --confidence 2", 2, "confidence must lie between 0 and 1"),
             ("rank zoo.toml --race --first-rows 5", 2, "first_rows is 5; at least 6 are needed"),
             ("rank zoo.toml --confidence 0.9", 2, "confidence is an option of a race, and no"),

@@ -277,7 +277,7 @@ def paired(
     --------
     >>> found = paired([0.1, 0.2, 0.1, 0.2, 0.1, 0.3], [0.2, 0.4, 0.2, 0.4, 0.3, 0.5])
     >>> f"{found.mean:.2f}", found.low < found.mean < found.high < 0, found.p < 0.05
-    ('-0.15', True, True)
+    ('-0.17', True, True)
     """
     differences = np.asarray(values, dtype=np.float64) - np.asarray(others, dtype=np.float64)
     draws, signs = _resamples(len(differences), random_state)
