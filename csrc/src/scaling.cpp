@@ -13,8 +13,6 @@
 namespace zoorank {
 namespace {
 
-constexpr std::int64_t most_samples = 15;
-
 template <class Visit>
 void for_sampled_rows(const std::int64_t* order, std::int64_t count, Visit visit) {
     for (const std::int64_t position : centre_rows(count)) visit(order[position]);
@@ -45,7 +43,7 @@ std::int64_t first_bad_row(matrix_view<T> x, T& largest) {
 }  // namespace
 
 std::vector<std::int64_t> centre_rows(std::int64_t count) {
-    const std::int64_t samples = std::min(count, most_samples);
+    const std::int64_t samples = std::min(count, cpu::median_rows);
     std::vector<std::int64_t> rows;
     for (std::int64_t s = 0; s < samples; ++s) rows.push_back((2 * s + 1) * count / (2 * samples));
     return rows;
@@ -86,17 +84,11 @@ T checked_scale(matrix_view<T> x, const char* name, int threads, const options& 
 
 template <class T>
 std::vector<T> robust_centre(matrix_view<T> x, const std::int64_t* order, std::int64_t count, T scale) {
-    std::array<const T*, most_samples> rows{};
+    std::array<const T*, cpu::median_rows> rows{};
     std::size_t samples = 0;
     for_sampled_rows(order, count, [&](std::int64_t row) { rows[samples++] = x.row(row); });
     std::vector<T> centre(static_cast<std::size_t>(x.cols));
-    std::array<T, most_samples> values{};
-    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(samples / 2);
-    for (std::size_t k = 0; k < centre.size(); ++k) {
-        for (std::size_t s = 0; s < samples; ++s) values[s] = rows[s][k];
-        std::nth_element(values.begin(), middle, values.begin() + static_cast<std::ptrdiff_t>(samples));
-        centre[k] = *middle * scale;
-    }
+    cpu::active_set<T>().medians({rows.data(), static_cast<std::int64_t>(samples), x.cols, scale, centre.data()});
     return centre;
 }
 

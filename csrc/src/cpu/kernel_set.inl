@@ -24,6 +24,7 @@ constexpr kernel_set<T> make_kernel_set() {
             &load_row<T>,
             &squared_distance<T>,
             &largest_magnitude<T>,
+            &medians<T>,
             &multiply_adds<T>,
             2 * peak_chains * simd<T>::width};
 }

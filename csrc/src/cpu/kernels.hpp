@@ -96,6 +96,18 @@ struct row_args {
 };
 
 /// How one instruction set computes in one type. A null pointer: not what the set is for.
+/// Most rows whose medians are taken.
+inline constexpr std::int64_t median_rows = 15;
+
+/// The median of each feature over a few rows; of an even number the upper one.
+template <class T>
+struct medians_args {
+    const T* const* rows;
+    std::int64_t row_count, features;
+    T scale;  ///< of the result, a power of two
+    T* medians;
+};
+
 template <class T>
 struct kernel_set {
     std::int64_t panel;       ///< rows of a packed panel; the first row of an operand begins one
@@ -111,6 +123,7 @@ struct kernel_set {
     bool (*load_row)(const row_args<T>&);  ///< false: a row of zeros, which has no unit length
     double (*squared_distance)(const T* x, const T* y, std::int64_t count);
     T (*largest_magnitude)(const T* x, std::int64_t count);  ///< not finite where any of them is not
+    void (*medians)(const medians_args<T>&);
     /// `steps` rounds of independent multiply-adds, flops_per_step each; what comes out has no meaning but to be used.
     T (*multiply_adds)(std::int64_t steps, T factor, T addend);
     std::int64_t flops_per_step;

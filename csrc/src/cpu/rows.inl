@@ -82,3 +82,29 @@ T largest_magnitude(const T* x, std::int64_t count) {
     __builtin_memcpy(&value, &largest, sizeof value);
     return value;
 }
+
+// Sorts features of several rows lane by lane: every second pair of neighbours is put in order, then every other one,
+// as often as there are rows. Quicker ways of sorting decide where to go by what they find, which lanes would not
+// share.
+template <class T>
+void medians(const medians_args<T>& args) {
+    using vec = typename simd<T>::vec;
+    constexpr std::int64_t width = simd<T>::width;
+    const std::int64_t rows = args.row_count;
+    for (std::int64_t k = 0; k < args.features; k += width) {
+        const std::int64_t lanes = args.features - k < width ? args.features - k : width;
+        vec sorted[median_rows];
+        for (std::int64_t r = 0; r < rows; ++r) {
+            vec values{};
+            __builtin_memcpy(&values, args.rows[r] + k, static_cast<std::size_t>(lanes) * sizeof(T));
+            sorted[r] = values * args.scale;
+        }
+        for (std::int64_t round = 0; round < rows; ++round)
+            for (std::int64_t r = round % 2; r + 1 < rows; r += 2) {
+                const vec low = simd<T>::min(sorted[r], sorted[r + 1]);
+                sorted[r + 1] = simd<T>::max(sorted[r], sorted[r + 1]);
+                sorted[r] = low;
+            }
+        __builtin_memcpy(args.medians + k, &sorted[rows / 2], static_cast<std::size_t>(lanes) * sizeof(T));
+    }
+}
