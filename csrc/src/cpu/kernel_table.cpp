@@ -35,20 +35,27 @@ const entry entries[] = {
     {&kernels_baseline, [] { return true; }},
 };
 
-const kernel_table& choose() {
+struct choice {
+    const kernel_table* kernels = nullptr;
+    std::string mistake;  // where there are none
+};
+
+choice choose() {
     const char* forced = std::getenv("ZOORANK_ISA");
     for (const entry& e : entries)
-        if (e.supported() && (!forced || !*forced || std::string(forced) == e.kernels->name)) return *e.kernels;
+        if (e.supported() && (!forced || !*forced || std::string(forced) == e.kernels->name)) return {e.kernels, ""};
     std::string valid;
     for (const std::string& name : supported_instruction_sets()) valid += (valid.empty() ? "" : ", ") + name;
-    throw std::invalid_argument("ZOORANK_ISA is '" + std::string(forced) + "'; this processor and build have " + valid);
+    return {nullptr, "ZOORANK_ISA is '" + std::string(forced) + "'; this processor and build have " + valid};
 }
 
 }  // namespace
 
 const kernel_table& active_kernels() {
-    static const kernel_table& chosen = choose();
-    return chosen;
+    // Made without exceptions: ThreadSanitizer forgets threads that wait for a static whose maker throws.
+    static const choice chosen = choose();
+    if (!chosen.kernels) throw std::invalid_argument(chosen.mistake);
+    return *chosen.kernels;
 }
 
 std::vector<const kernel_table*> supported_kernels() {
