@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from zoorank.engine.estimate import Estimate
+
 
 @dataclass(frozen=True, eq=False)
 class SilhouetteResult:
@@ -74,4 +76,22 @@ def exact_result(
         seconds=seconds,
         rows_evaluated=len(samples),
         per_class_half_width=np.zeros(len(classes)),
+    )
+
+
+def estimated_result(
+    found: Estimate, classes: npt.NDArray[Any], n: int, seconds: float
+) -> SilhouetteResult:
+    """Put together what an estimate of Euclidean silhouettes found."""
+    return SilhouetteResult(
+        score=found.score,
+        half_width=found.half_width,
+        method="exact" if found.rows_evaluated == n else "estimate",
+        metric="euclidean",
+        per_class=found.per_class,
+        classes=classes,
+        n_samples=n,
+        seconds=seconds,
+        rows_evaluated=found.rows_evaluated,
+        per_class_half_width=found.per_class_half_width,
     )

@@ -1,201 +1,30 @@
-"""Silhouette coefficients: how well encodings group by class."""
+"""The mean silhouette coefficient, exact or with an interval: how well encodings group by class."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
-from typing import Any, Literal, overload
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from zoorank import _core
 from zoorank.engine import cost, cuda
-from zoorank.engine.arrays import Matrix, as_matrix
 from zoorank.engine.device_rows import DeviceRows
-from zoorank.engine.estimate import Estimate, estimate_mean, predicted_rows
+from zoorank.engine.estimate import estimate_mean, predicted_rows
+from zoorank.engine.exact import AnyPath, exact_samples, rows_of
 from zoorank.engine.labels import number_classes
 from zoorank.engine.options import METRICS, check_choice, check_precision, check_threads, uses_cuda
-from zoorank.engine.result import SilhouetteResult, exact_result
-from zoorank.engine.rows import MemoryRows, StreamedRows, is_streamed, open_rows
-from zoorank.engine.samples import LEAST_REFERENCES, estimate_samples
-from zoorank.engine.surrogate import Progress, silhouettes_by_means
+from zoorank.engine.result import SilhouetteResult, estimated_result, exact_result
+from zoorank.engine.surrogate import Progress
 
 METHODS = ("auto", "exact", "estimate")
 
-_Path = str | os.PathLike[str]
-
-__all__ = [
-    "METRICS",
-    "SilhouetteResult",
-    "silhouette",
-    "silhouette_samples",
-    "silhouette_score",
-]
-
-
-@overload
-def silhouette_samples(
-    X: npt.ArrayLike | _Path | Sequence[_Path],
-    labels: npt.ArrayLike,
-    *,
-    metric: str = ...,
-    method: str = ...,
-    references: int = ...,
-    return_error: Literal[False] = ...,
-    random_state: int | np.random.Generator | None = ...,
-    n_threads: int | None = ...,
-) -> npt.NDArray[np.float64]: ...
-
-
-@overload
-def silhouette_samples(
-    X: npt.ArrayLike | _Path | Sequence[_Path],
-    labels: npt.ArrayLike,
-    *,
-    metric: str = ...,
-    method: str = ...,
-    references: int = ...,
-    return_error: Literal[True],
-    random_state: int | np.random.Generator | None = ...,
-    n_threads: int | None = ...,
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]: ...
-
-
-def silhouette_samples(
-    X: npt.ArrayLike | _Path | Sequence[_Path],
-    labels: npt.ArrayLike,
-    *,
-    metric: str = "euclidean",
-    method: str = "exact",
-    references: int = 64,
-    return_error: bool = False,
-    random_state: int | np.random.Generator | None = None,
-    n_threads: int | None = None,
-) -> npt.NDArray[np.float64] | tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    r"""Silhouette coefficient of each sample.
-
-    With :math:`a_i` the mean distance of sample i to the others of its class and
-    :math:`b_i` the smallest mean distance to another class,
-    :math:`s_i = (b_i - a_i) / \max(a_i, b_i)` [1]_. A class of one scores 0, and
-    so does 0/0. A drop-in for :func:`sklearn.metrics.silhouette_samples`, except
-    that NaN and infinity are errors.
-
-    Parameters
-    ----------
-    X : array_like of shape (n, d), or (n, n) for ``metric="precomputed"``
-        Encodings, or distances between them. float32 is computed in float32, to
-        within 5e-6 of the float64 answer; all else in float64. An array that lives on
-        a CUDA device is computed there, without a copy.
-    labels : array_like of shape (n,)
-        Integers or strings.
-    metric : {"euclidean", "sqeuclidean", "cosine", "manhattan", "precomputed"}
-        ``cosine`` and ``sqeuclidean`` take O(nKd) time, the others O(n²d).
-    method : {"exact", "estimate"}
-        ``"estimate"`` takes O(nKd) time for ``euclidean`` too: mean distances from
-        `references` random rows of the sample's class and of the five nearest others,
-        with the known mean squared distance as control variate. It makes every mean
-        distance unbiased, and the root mean square error of s at 64 references some
-        0.001 to 0.003 on encodings of real data (``docs/estimator.md``). Exact where that
-        costs no more, for other metrics and on a device.
-    references : int, default=64
-        Rows of each class that others are compared with, at least 8, for
-        ``method="estimate"``. The error falls with their square root, and is 0 for
-        classes that have no more rows.
-    return_error : bool, default=False
-        Whether to return the standard error of each sample too.
-    random_state : int or numpy.random.Generator, optional
-        Seed of the draw.
-    n_threads : int, optional
-        The result has the same bits for any number. By default the environment
-        variable ``ZOORANK_NUM_THREADS``, or every available processor.
-
-    Returns
-    -------
-    samples : ndarray of shape (n,), float64
-    errors : ndarray of shape (n,), float64
-        Standard error of each, 0 where exact; only with ``return_error=True``.
-
-    Raises
-    ------
-    ValueError
-        For NaN, infinity or a negative distance (naming the first bad row), labels of
-        another length, fewer than 2 or more than n - 1 classes, an unknown metric, and
-        for references of all classes that take more than a gigabyte.
-    TypeError
-        For input that is sparse, complex or on a device that is not CUDA's.
-    RuntimeError
-        For an array on a CUDA device where none can be used, with the reason.
-
-    References
-    ----------
-    .. [1] P. J. Rousseeuw, "Silhouettes: a graphical aid to the interpretation and
-       validation of cluster analysis", J. Comput. Appl. Math. 20, 53-65, 1987.
-
-    Examples
-    --------
-    >>> import zoorank
-    >>> X = [[0.0], [1.0], [10.0], [12.0]]
-    >>> zoorank.silhouette_samples(X, ["a", "a", "b", "b"]).round(3)
-    array([0.909, 0.9  , 0.789, 0.826])
-    """
-    check_choice(metric, METRICS, "metric")
-    check_choice(method, ("exact", "estimate"), "method")
-    threads = check_threads(n_threads)
-    if references < LEAST_REFERENCES:
-        raise ValueError(f"references must be at least {LEAST_REFERENCES}, got {references}")
-    found = None
-    if uses_cuda("auto", X, metric):
-        samples = cuda.silhouettes(X, labels, metric)[0]
-    else:
-        rows = _rows_of(X)
-        classes, codes = number_classes(labels, rows.shape[0])
-        if method == "estimate" and metric == "euclidean" and 2 <= len(classes) < rows.shape[0]:
-            found = estimate_samples(
-                rows,
-                codes,
-                len(classes),
-                references=references,
-                random_state=random_state,
-                threads=threads,
-            )
-        if found is None:
-            samples = _exact_samples(rows, X, codes, metric, threads, None)
-    if found is None:
-        found = samples, np.zeros(len(samples))
-    return found if return_error else found[0]
-
-
-def silhouette_score(
-    X: npt.ArrayLike,
-    labels: npt.ArrayLike,
-    *,
-    metric: str = "euclidean",
-    n_threads: int | None = None,
-) -> float:
-    """Mean silhouette coefficient of all samples.
-
-    A drop-in for :func:`sklearn.metrics.silhouette_score`. See
-    :func:`silhouette_samples` for parameters and errors.
-
-    Returns
-    -------
-    float
-        In [-1, 1]; higher when the classes are better separated.
-
-    Examples
-    --------
-    >>> import zoorank
-    >>> zoorank.silhouette_score([[0.0], [1.0], [10.0], [12.0]], [0, 0, 1, 1], metric="manhattan")
-    0.856...
-    """
-    samples = silhouette_samples(X, labels, metric=metric, n_threads=n_threads)
-    return float(samples.mean())
+__all__ = ["silhouette"]
 
 
 def silhouette(
-    X: npt.ArrayLike | _Path | Sequence[_Path],
+    X: npt.ArrayLike | AnyPath | Sequence[AnyPath],
     labels: npt.ArrayLike,
     *,
     metric: str = "euclidean",
@@ -294,7 +123,7 @@ def silhouette(
     if on_cuda:
         wanted = (tol, confidence, random_state) if method == "estimate" else None
         return _on_cuda(X, labels, metric, wanted, progress)
-    rows = _rows_of(X)
+    rows = rows_of(X)
     n, d = rows.shape
     classes, codes = number_classes(labels, n)
     begin = time.perf_counter()
@@ -318,12 +147,12 @@ def silhouette(
     if found is None:
         # Of an estimate that was given up, progress has been reported already.
         reported = None if estimated else progress
-        samples = _exact_samples(rows, X, codes, metric, threads, reported, precision)
+        samples = exact_samples(rows, X, codes, metric, threads, reported, precision)
     if progress is not None:
         progress(1.0)
     if found is None:
         return exact_result(samples, classes, codes, metric, time.perf_counter() - begin)
-    return _estimated_result(found, classes, n, time.perf_counter() - begin)
+    return estimated_result(found, classes, n, time.perf_counter() - begin)
 
 
 def _on_cuda(
@@ -359,45 +188,4 @@ def _on_cuda(
     seconds = time.perf_counter() - begin
     if found is None:
         return exact_result(samples, classes, codes, metric, seconds)
-    return _estimated_result(found, classes, n, seconds)
-
-
-def _estimated_result(
-    found: Estimate, classes: npt.NDArray[Any], n: int, seconds: float
-) -> SilhouetteResult:
-    return SilhouetteResult(
-        score=found.score,
-        half_width=found.half_width,
-        method="exact" if found.rows_evaluated == n else "estimate",
-        metric="euclidean",
-        per_class=found.per_class,
-        classes=classes,
-        n_samples=n,
-        seconds=seconds,
-        rows_evaluated=found.rows_evaluated,
-        per_class_half_width=found.per_class_half_width,
-    )
-
-
-def _rows_of(X: Any) -> MemoryRows | StreamedRows:
-    return open_rows(X) if is_streamed(X) else MemoryRows(as_matrix(X))
-
-
-def _exact_samples(
-    rows: MemoryRows | StreamedRows,
-    X: Any,
-    codes: npt.NDArray[np.int64],
-    metric: str,
-    threads: int,
-    progress: Progress | None,
-    precision: str = "auto",
-) -> npt.NDArray[np.float64]:
-    """Go through all pairs, in memory; files are streamed where no pairs are needed."""
-    matrix: Matrix
-    if isinstance(rows, MemoryRows):
-        matrix = rows.matrix
-    elif metric in {"cosine", "sqeuclidean"}:
-        return silhouettes_by_means(rows, codes, metric, threads, progress)
-    else:
-        matrix = as_matrix(X) if isinstance(X, np.ndarray) else rows.load()
-    return _core.silhouette_samples(matrix, codes, metric, threads, progress, precision)
+    return estimated_result(found, classes, n, seconds)

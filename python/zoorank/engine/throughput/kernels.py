@@ -10,7 +10,7 @@ import numpy as np
 
 from zoorank.engine import cuda
 from zoorank.engine.distances import pairwise_distances
-from zoorank.engine.silhouette import silhouette_samples
+from zoorank.engine.drop_in import silhouette_samples
 from zoorank.engine.throughput.device import DeviceLimits
 from zoorank.engine.throughput.limits import Limits
 from zoorank.engine.throughput.problems import (
