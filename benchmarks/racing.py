@@ -10,7 +10,9 @@ is the part of the intervals of rows that left the race which hold their score o
 Second table: what the difference of a candidate to the winner is off by on a sample. `deviation` is
 measured over seeds, `error` is what a race reckons with, and `naive` what it would be if the
 silhouettes of a sample were independent values. `by size` is the deviation where classes have
-rows in proportion to their size.
+rows in proportion to their size. `controlled` is the deviation once the winner's source and the
+next one are run on all rows at all cuts, over the sources besides, and `controlled error` what a
+race then reckons with.
 
 Third table: why the scores of the consensus cannot race but for the silhouette. `bias` is what the
 difference of a candidate to another is off by on average over simple random samples, in
@@ -37,6 +39,7 @@ from zoorank.scores import find_scores
 from zoorank.scores.sampled import sampled_silhouette
 from zoorank.selection.consensus import PARTS
 from zoorank.selection.elimination import Heat, errors_by_round
+from zoorank.selection.race import CONTROLS
 from zoorank.selection.samples import LEAST_PER_CLASS, Sample, samples
 from zoorank.zoo import EncodingStore, encode_source, load_target, load_zoo
 
@@ -138,7 +141,9 @@ def flops(rows, rounds, shares):
 def spread(case, store, seeds, contenders=12):
     """A row for each size of sample, over the best candidates."""
     full, _ = case.rank(store)
-    best = [row for row in full if row.status == "ok"][:contenders]
+    ranked = [row for row in full if row.status == "ok"]
+    controls = list(dict.fromkeys(row.model for row in ranked))[:CONTROLS]
+    best = ranked[:contenders] + [row for row in ranked[contenders:] if row.model in controls]
     target = load_target(case.data)
     specs = {spec.name: spec for spec in case.zoo.models}
     encodings = [
@@ -148,30 +153,41 @@ def spread(case, store, seeds, contenders=12):
         for row in best
     ]
     truth = np.array([row.score for row in best])
-    truth = truth[1:] - truth[0]
+    known = np.where([row.model in controls for row in best], truth, np.nan)
+    front, others = slice(1, contenders), np.isnan(known)
     for number, first in enumerate(samples(target.labels)):
         found = [
-            differences(encodings, samples(target.labels, random_state=seed)[number])
+            judged(encodings, samples(target.labels, random_state=seed)[number], known)
             for seed in range(seeds)
         ]
-        values, errors, naive = (np.array(part) for part in zip(*found, strict=True))
-        deviation = values.std(axis=0, ddof=1)
-        by_size = np.array(
-            [
-                differences(encodings, proportional(target.labels, len(first.rows), seed))[0]
-                for seed in range(seeds)
-            ]
-        )
+        plain, naive, controlled = (list(each) for each in zip(*found, strict=True))
+        behind = np.array([heat.values - heat.values[0] for heat in plain])
+        deviation = behind.std(axis=0, ddof=1)[front]
+        off = (behind - truth + truth[0]).mean(axis=0)[front]
+        by_size = [
+            judged(encodings, proportional(target.labels, len(first.rows), seed), known)[0].values
+            for seed in range(seeds)
+        ]
+        by_size = np.array([values - values[0] for values in by_size]).std(axis=0, ddof=1)[front]
+        after = np.std([heat.values[others] for heat in controlled], axis=0, ddof=1)
+        before = behind.std(axis=0, ddof=1)[others]
         yield {
             "set": case.name,
             "rows": len(first.rows),
             "deviation": float(np.median(deviation)),
-            "error / deviation": float(np.median(root_mean(errors) / deviation)),
-            "naive / deviation": float(np.median(root_mean(naive) / deviation)),
-            "bias / deviation": float(np.median(abs(values.mean(axis=0) - truth) / deviation)),
-            "by size / deviation": float(np.median(by_size.std(axis=0, ddof=1) / deviation)),
+            "error / deviation": float(np.median(errors(plain)[front] / deviation)),
+            "naive / deviation": float(np.median(errors(naive)[front] / deviation)),
+            "bias / deviation": float(np.median(abs(off) / deviation)),
+            "by size / deviation": float(np.median(by_size / deviation)),
+            "controlled / deviation": float(np.median(after / before)),
+            "controlled error / controlled": float(np.median(errors(controlled)[others] / after)),
             "seeds": seeds,
         }
+
+
+def errors(heats):
+    """Root mean square of the errors of differences to the first."""
+    return np.sqrt(np.mean([heat.errors[0] ** 2 for heat in heats], axis=0))
 
 
 def proportional(labels, rows, seed):
@@ -184,25 +200,24 @@ def proportional(labels, rows, seed):
     return Sample(rows, labels[rows], codes[rows], sizes)
 
 
-def root_mean(errors):
-    return np.sqrt((errors**2).mean(axis=0))
-
-
-def differences(encodings, sample):
-    """Differences to the first, and their standard errors with and without a row's influence."""
+def judged(encodings, sample, known):
+    """What a sample says: with influences, with silhouettes alone, and with controls."""
     found = [
         sampled_silhouette(np.asarray(X[sample.rows]), sample.labels, sample.shares, metric=METRIC)
         for X in encodings
     ]
     values = np.array([each.value for each in found])
-    heat = Heat.of(values, np.stack([each.influence for each in found], axis=1), sample)
+    influences = np.stack([each.influence for each in found], axis=1)
     alone = [
         sample.shares[sample.codes]
         * zoorank.silhouette_samples(X[sample.rows], sample.labels, metric=METRIC)
         for X in encodings
     ]
-    naive = Heat.of(values, np.stack(alone, axis=1), sample)
-    return values[1:] - values[0], heat.errors[0, 1:], naive.errors[0, 1:]
+    return (
+        Heat.of(values, influences, sample),
+        Heat.of(values, np.stack(alone, axis=1), sample),
+        Heat.of(values, influences, sample, known),
+    )
 
 
 def meanings(case, store, seeds, networks=6, parts=(16, 4)):
@@ -245,9 +260,9 @@ def nulls(seeds, d=8):
                 (signal + 0.7 * rng.normal(size=signal.shape)).astype(np.float32)
                 for _ in range(models)
             ]
-            best = int(np.argmax([zoorank.silhouette_score(X, y) for X in Xs]))
-            field = contenders(Xs, samples(y, 64, seed))
-            lost += best not in field
+            truth = np.array([zoorank.silhouette_score(X, y) for X in Xs])
+            field = contenders(Xs, truth, samples(y, 64, seed))
+            lost += int(truth.argmax()) not in field
             kept += len(field)
         yield {
             "sizes of classes": " ".join(map(str, sizes)),
@@ -259,22 +274,29 @@ def nulls(seeds, d=8):
         }
 
 
-def contenders(Xs, drawn):
-    """Who is left after all samples, as in a race."""
-    field = np.arange(len(Xs))
+def contenders(Xs, truth, drawn):
+    """Who is in a race to its end or run on all rows."""
+    field, known = np.ones(len(Xs), dtype=bool), np.full(len(Xs), np.nan)
     for number, (sample, error) in enumerate(
         zip(drawn, errors_by_round(CONFIDENCE, len(drawn)), strict=True)
     ):
         found = [
-            sampled_silhouette(Xs[i][sample.rows], sample.labels, sample.shares, metric=METRIC)
-            for i in field
+            sampled_silhouette(X[sample.rows], sample.labels, sample.shares, metric=METRIC)
+            for X in Xs
         ]
+        values = np.array([each.value for each in found])
         influences = np.stack([each.influence for each in found], axis=1)
-        heat = Heat.of(np.array([each.value for each in found]), influences, sample)
-        field = field[~heat.worse(error, (0, number))]
-        if len(field) < 2:
-            break
-    return field
+        for _ in range(CONTROLS):
+            judged = np.flatnonzero(field | ~np.isnan(known))
+            heat = Heat.of(values[judged], influences[:, judged], sample, known[judged])
+            open_ = field[judged] & np.isnan(known[judged])
+            if not open_.any():
+                break
+            best = judged[np.argmax(np.where(open_, heat.values, -np.inf))]
+            known[best] = truth[best]
+            heat = Heat.of(values[judged], influences[:, judged], sample, known[judged])
+            field[judged] &= ~heat.worse(error / CONTROLS, (0, number))
+    return np.flatnonzero(field | ~np.isnan(known))
 
 
 def main():

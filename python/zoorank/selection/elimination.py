@@ -6,6 +6,10 @@ equality, of the largest one over all others. This is a one-sided simultaneous t
 Dunnett's, 1955, with the correlations that the rows drawn have; the "model confidence set" of
 Hansen, Lunde and Nason, 2011, uses the same statistic), so that the best of all is dropped
 with at most the given probability, whichever it is.
+
+Candidates that were run on all rows are control variates: what their scores on the sample are
+off by is known, and tells of the others (the regression estimator of survey sampling, Cochran,
+"Sampling Techniques", 1977, chapter 7).
 """
 
 from __future__ import annotations
@@ -27,6 +31,9 @@ MOST_DRAWS = 4000
 LEAST_DRAWS = 400
 WORK = 4 * 10**8
 
+# Control variates at most: one for so many degrees of freedom, so that the regression is known.
+DEGREES_A_CONTROL = 10
+
 
 @dataclass(frozen=True, eq=False)
 class Heat:
@@ -35,42 +42,69 @@ class Heat:
     Attributes
     ----------
     values : ndarray of shape (n_candidates,)
-        Estimated scores, higher is better.
-    errors : ndarray of shape (n_candidates, n_candidates)
-        Standard error of each difference of two.
+        Estimated scores on all rows, higher is better.
     covariance : ndarray of shape (n_candidates, n_candidates)
         Of the errors of the values.
     degrees : int
         Of freedom of the errors.
+    weights : ndarray of shape (n_candidates, n_candidates)
+        Whose errors on the sample each value was corrected by, and how much; a row of zeros
+        where there was nothing to correct by, and otherwise with the sum 1. A candidate that is
+        known is corrected by itself alone.
     """
 
     values: Array
-    errors: Array
     covariance: Array
     degrees: int
+    weights: Array
 
     @classmethod
-    def of(cls, values: Array, influences: Array, sample: Sample) -> Heat:
-        """Put together estimates and the influences of the rows, (n_rows, n_candidates).
+    def of(
+        cls,
+        values: Array,
+        influences: Array,
+        sample: Sample,
+        known: Array | None = None,
+        margins: Array | None = None,
+    ) -> Heat:
+        """Put together estimates and what is known.
 
         The rows are drawn from each class without replacement, and the scores asked for are
         those on all rows: what is left to chance shrinks as the sample grows, to 0.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_candidates,)
+            Scores that the sample gives, higher is better.
+        influences : ndarray of shape (n_rows, n_candidates)
+            Of each row drawn on each of them.
+        sample : Sample
+        known : ndarray of shape (n_candidates,), optional
+            Scores on all rows, NaN where there is none.
+        margins : ndarray of shape (n_candidates,), optional
+            By how much the known scores may be off; 0 where they are exact.
+
+        Returns
+        -------
+        Heat
         """
-        scaled = np.array(influences, dtype=np.float64)
-        taken = np.bincount(sample.codes, minlength=len(sample.sizes))
-        for label, count in enumerate(taken):
-            members = sample.codes == label
-            scaled[members] -= scaled[members].mean(axis=0)
-            scaled[members] *= np.sqrt(
-                (1 - count / sample.sizes[label]) / count / max(count - 1, 1)
-            )
-        covariance = scaled.T @ scaled
-        variances = np.diag(covariance)
-        squares = variances[:, None] + variances[None, :] - 2 * covariance
-        chance = taken < sample.sizes
-        degrees = int((taken[chance] - 1).sum())
-        errors = np.sqrt(np.maximum(squares, 0) + ROUNDING**2)
-        return cls(values, errors, covariance, max(degrees, 1))
+        known = np.full(len(values), np.nan) if known is None else known
+        margins = np.zeros(len(values)) if margins is None else margins
+        scaled, degrees = _scaled(influences, sample)
+        weights, used = _weights(scaled, known, degrees)
+        corrected = values + weights @ np.where(np.isnan(known), 0.0, known - values)
+        left = (scaled - scaled @ weights.T) * np.sqrt(degrees / (degrees - used))
+        covariance = left.T @ left
+        covariance += np.diag((weights**2) @ margins**2)
+        return cls(corrected, covariance, degrees - used, weights)
+
+    @property
+    def errors(self) -> Array:
+        """Standard error of each difference of two, (n_candidates, n_candidates)."""
+        variances = np.diag(self.covariance)
+        squares = variances[:, None] + variances[None, :] - 2 * self.covariance
+        errors: Array = np.sqrt(np.maximum(squares, 0) + ROUNDING**2)
+        return errors
 
     def worse(self, error: float, seed: tuple[int, ...]) -> Array:
         """Candidates that are worse than another one, all but surely.
@@ -86,7 +120,8 @@ class Heat:
         -------
         ndarray of bool, shape (n_candidates,)
         """
-        behind = ((self.values[None, :] - self.values[:, None]) / self.errors).max(axis=1)
+        errors = self.errors
+        behind = ((self.values[None, :] - self.values[:, None]) / errors).max(axis=1)
         worse = np.zeros(len(self.values), dtype=bool)
         # Between what a single comparison takes and what all of them take by Bonferroni's
         # inequality, the joint distribution decides.
@@ -97,14 +132,15 @@ class Heat:
         if len(unsure):
             draws = self._draws(np.random.default_rng(seed))
             for each in unsure:
-                largest = ((draws - draws[:, [each]]) / self.errors[each]).max(axis=1)
+                largest = ((draws - draws[:, [each]]) / errors[each]).max(axis=1)
                 critical = np.quantile(largest, 1 - error, method="higher")
                 worse[each] = behind[each] > min(critical * self._tails(error), most)
         return worse
 
-    def half_width(self, one: int, other: int, confidence: float) -> float:
-        """Half the confidence interval of the difference between two candidates."""
-        return student_t(confidence, self.degrees) * float(self.errors[one, other])
+    def half_widths(self, confidence: float) -> Array:
+        """Half the confidence interval of each value."""
+        widths: Array = student_t(confidence, self.degrees) * np.sqrt(np.diag(self.covariance))
+        return widths
 
     def _draws(self, rng: np.random.Generator) -> Array:
         """Errors of all values, drawn from their joint normal distribution."""
@@ -120,6 +156,38 @@ class Heat:
     def _tails(self, error: float) -> float:
         """How much wider Student's distribution is than the normal one."""
         return self._quantile(error) / NormalDist().inv_cdf(1 - error)
+
+
+def _scaled(influences: Array, sample: Sample) -> tuple[Array, int]:
+    """Influences whose products, summed over the rows, are covariances; and their degrees."""
+    scaled = np.array(influences, dtype=np.float64)
+    taken = np.bincount(sample.codes, minlength=len(sample.sizes))
+    for label, count in enumerate(taken):
+        members = sample.codes == label
+        scaled[members] -= scaled[members].mean(axis=0)
+        scaled[members] *= np.sqrt((1 - count / sample.sizes[label]) / count / max(count - 1, 1))
+    chance = taken < sample.sizes
+    return scaled, max(int((taken[chance] - 1).sum()), 1)
+
+
+def _weights(scaled: Array, known: Array, degrees: int) -> tuple[Array, int]:
+    """By whose errors to correct each value, and how many degrees of freedom that takes.
+
+    The weights of a candidate have the sum 1, so that a bias that all share cancels, as it does
+    in a difference of two; among those they make the variance least.
+    """
+    weights = np.zeros((len(known), len(known)))
+    order = np.argsort(-known, kind="stable")  # NaN comes last
+    controls = order[: np.count_nonzero(~np.isnan(known))]
+    if not len(controls):
+        return weights, 0
+    best, others = controls[0], controls[1 : 1 + degrees // DEGREES_A_CONTROL]
+    base = scaled[:, [best]]
+    found, _, used, _ = np.linalg.lstsq(scaled[:, others] - base, scaled - base, rcond=None)
+    weights[:, others] = found.T
+    weights[:, best] = 1 - found.sum(axis=0)
+    weights[controls] = np.eye(len(known))[controls]
+    return weights, int(used)
 
 
 def errors_by_round(confidence: float, rounds: int) -> list[float]:

@@ -15,9 +15,10 @@ class Progress(Protocol):
         """The target is loaded and these sources will be tried."""
 
     def round(self, number: int, rounds: int, rows: int, models: Sequence[str]) -> None:
-        """A round of a race begins, from 1: these sources go on, on so many samples.
+        """Sources of a race are about to be run on so many samples, in a round from 1.
 
-        It never comes without a race. In a race each source is finished once a round.
+        It never comes without a race. A round comes once for all that are in it, and again for
+        each source of it that is run on all samples.
         """
 
     def encoding(self, model: str, done: int, total: int) -> None:

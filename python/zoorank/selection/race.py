@@ -1,9 +1,11 @@
 """Run every source on a few rows, and only those that may be best on all of them.
 
 What costs most in a large zoo is the forward passes. A race scores all candidates (a source
-cut at a layer) on the same sample of rows, drops those that are surely worse than another,
-runs the rest on four times as many rows, of which the earlier ones are not run again, and ends
-with the last contenders on all rows. docs/racing.md has the statistics and the figures.
+cut at a layer) on the same sample of rows and runs the best of them on all rows at once: what
+the sample says of those is held against what they are, and corrects what it says of the rest.
+It drops those that are surely worse than another, runs the others on four times as many rows,
+of which the earlier ones are not run again, and ends with the last contenders on all rows.
+docs/racing.md has the statistics and the figures.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoorank.scores.base import Array
+from zoorank.scores.base import Array, as_floats
 from zoorank.selection.elimination import Heat, errors_by_round
 from zoorank.selection.progress import Progress
 from zoorank.selection.racefacts import RaceFacts, RaceRound
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from zoorank.zoo import Encoding, ModelSpec
 
 Key = tuple[str, str]
+
+# Sources that each round runs on all rows, so that the others can be judged by them.
+CONTROLS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +73,7 @@ class Race:
         self._entries: list[dict[Key, _Entry]] = [{} for _ in self._samples]
         self._failed: dict[tuple[str, str | None], RankRow] = {}
         self._sources: dict[str, SourceResult] = {}
+        self._field: list[Key] = []
         self._finals: dict[Key, RankRow] = {}
         self._left: dict[Key, int] = {}
         self._rounds: list[RaceRound] = []
@@ -81,27 +87,46 @@ class Race:
         # race is decided again. What was encoded and scored is not encoded or scored again.
         while not self._narrow():
             pass
-        return [self._told(spec.name) for spec in self._specs], self._facts()
+        left = self._rows_that_left()
+        return [self._told(spec.name, left) for spec in self._specs], self._facts()
 
     def _narrow(self) -> bool:
         """Go through the rounds to the end, unless a candidate fails on the way."""
-        field = self._fit(self._entries[0])
+        self._field = self._fit(self._entries[0])
         self._left, self._rounds, self._finals = {}, [], {}
-        if not field:
-            return True
-        last = 0
-        for number, sample in enumerate(self._samples):
-            if number > 0 and not self._enter(number, _by_model(field)):
-                return False
-            last = number
-            worse = self._worse(number, field)
-            models = len(_by_model(field))
-            self._rounds.append(RaceRound(len(sample.rows), models, len(field), len(worse)))
-            self._left.update(dict.fromkeys(worse, number))
-            field = [key for key in field if key not in self._left]
-            if len(field) < 2:
+        for number in range(len(self._samples)):
+            if not self._unknown():
                 break
-        return self._finish(field, self._samples[last].rows)
+            if number > 0 and not self._enter(number, _by_model(self._judged())):
+                return False
+            if not self._play(number):
+                return False
+        if self._rounds:
+            if not self._run_whole(_by_model(self._unknown()), len(self._rounds)):
+                return False
+            total = self._run.target.n_samples
+            models = len(_by_model(self._finals))
+            self._rounds.append(RaceRound(total, models, len(self._finals), 0))
+        return True
+
+    def _play(self, number: int) -> bool:
+        """Run the best on all rows and drop the worse; whether nothing failed."""
+        sample, field = self._samples[number], list(self._field)
+        for _ in range(CONTROLS):
+            if not self._run_whole(self._best(number), number):
+                return False
+            self._drop(number)
+        left = len(field) - len(self._field)
+        self._rounds.append(RaceRound(len(sample.rows), len(_by_model(field)), len(field), left))
+        return True
+
+    def _unknown(self) -> list[Key]:
+        """Those in the race that were not run on all rows."""
+        return [key for key in self._field if key not in self._finals]
+
+    def _judged(self) -> list[Key]:
+        """Those in the race, and all that tell of them."""
+        return [*self._field, *(key for key in self._finals if key not in self._field)]
 
     def _enter(self, number: int, cuts: Mapping[str, Sequence[str]]) -> bool:
         """Encode and score what the round does not have yet; whether nothing failed."""
@@ -155,24 +180,44 @@ class Race:
         )
         return _Entry(scored, deciding.influence.astype(np.float32))
 
-    def _worse(self, number: int, field: Sequence[Key]) -> list[Key]:
-        if len(field) < 2:
-            return []
-        seed = (self._options.random_state, number)
-        worse = self._heat(number, field).worse(self._errors[number], seed)
-        return [key for key, out in zip(field, worse, strict=True) if out]
+    def _best(self, number: int) -> dict[str, tuple[str, ...]]:
+        """The source that the sample says most of, of those not run on all rows."""
+        unknown = self._unknown()
+        if not unknown:
+            return {}
+        judged = self._judged()
+        value_of = dict(zip(judged, self._heat(number, judged).values, strict=True))
+        model, _ = max(unknown, key=value_of.__getitem__)
+        return {model: _by_model(unknown)[model]}
 
-    def _heat(self, number: int, field: Sequence[Key]) -> Heat:
-        entries = [self._entries[number][key] for key in field]
-        values = np.array([entry.row.score for entry in entries])
+    def _drop(self, number: int) -> None:
+        """Let those go that are worse than another, all but surely."""
+        judged = self._judged()
+        error, seed = self._errors[number] / CONTROLS, (self._options.random_state, number)
+        worse = self._heat(number, judged).worse(error, seed)
+        out = {key for key, each in zip(judged, worse, strict=True) if each}
+        self._left.update(dict.fromkeys((key for key in self._unknown() if key in out), number))
+        self._field = [key for key in self._field if key not in out]
+
+    def _heat(self, number: int, keys: Sequence[Key]) -> Heat:
+        entries = [self._entries[number][key] for key in keys]
         sign = 1.0 if self._run.scores[0].higher_is_better else -1.0
-        influences = np.stack([entry.influence for entry in entries], axis=1)
-        return Heat.of(sign * values, influences, self._samples[number])
+        finals = [self._finals.get(key) for key in keys]
+        return Heat.of(
+            sign * np.array([entry.row.score for entry in entries]),
+            np.stack([sign * entry.influence for entry in entries], axis=1),
+            self._samples[number],
+            sign * np.array([np.nan if row is None else row.score for row in finals]),
+            np.array([0.0 if row is None else row.half_width for row in finals]),
+        )
 
-    def _finish(self, field: Sequence[Key], earlier: Array) -> bool:
-        """Score the last contenders on all rows; whether none failed."""
-        cuts, failed = _by_model(field), len(self._failed)
-        self._tell(len(self._rounds), self._run.target.n_samples, cuts, last=True)
+    def _run_whole(self, cuts: Mapping[str, Sequence[str]], number: int) -> bool:
+        """Score sources on all rows; whether none failed."""
+        if not cuts:
+            return True
+        failed = len(self._failed)
+        self._tell(number, self._run.target.n_samples, cuts)
+        earlier = self._samples[min(number, len(self._samples) - 1)].rows
         for spec in self._specs:
             if spec.name not in cuts:
                 continue
@@ -183,8 +228,6 @@ class Race:
                     self._failed[row.model, row.cut] = row
                 else:
                     self._finals[row.model, row.cut or ""] = row
-        total = self._run.target.n_samples
-        self._rounds.append(RaceRound(total, len(cuts), len(field), 0))
         return len(self._failed) == failed
 
     def _fit(self, keys: Iterable[Key]) -> list[Key]:
@@ -192,39 +235,33 @@ class Race:
             key for key in keys if key not in self._failed and (key[0], None) not in self._failed
         ]
 
-    def _told(self, model: str) -> SourceResult:
-        """The rows of a source: contenders to the end, those that left, and failures."""
+    def _told(self, model: str, left: Mapping[Key, RankRow]) -> SourceResult:
+        """The rows of a source: those run on all rows, those that left, and failures."""
         rows = [row for key, row in self._finals.items() if key[0] == model]
-        rows += [self._row_that_left(key) for key in self._left if key[0] == model]
+        rows += [row for key, row in left.items() if key[0] == model]
         rows += [row for key, row in self._failed.items() if key[0] == model]
         return replace(self._sources[model], rows=tuple(rows))
 
-    def _row_that_left(self, key: Key) -> RankRow:
-        """Score it by how far it was behind the winner when both were in the race.
-
-        What a sample is off by is mostly the same for both.
-        """
-        number = self._left[key]
-        winner = self._winner()
-        then, now = self._entries[number][winner].row, self._finals[winner]
-        row = self._entries[number][key].row
-        scores = {
-            name: value + now.scores[name] - then.scores[name] for name, value in row.scores.items()
-        }
-        classes = zip(row.per_class, now.per_class, then.per_class, strict=True)
-        width = self._heat(number, [winner, key]).half_width(0, 1, self._options.confidence)
-        return replace(
-            row,
-            score=scores[self._run.scores[0].key],
-            scores=scores,
-            per_class=tuple(mine + final - first for mine, final, first in classes),
-            half_width=width + now.half_width,
-            left_in_round=number + 1,
-        )
-
-    def _winner(self) -> Key:
-        sign = 1.0 if self._run.scores[0].higher_is_better else -1.0
-        return max(self._finals, key=lambda key: sign * (self._finals[key].score or 0.0))
+    def _rows_that_left(self) -> dict[Key, RankRow]:
+        """Correct what a sample says of them by all that is known at the end."""
+        rows = {}
+        for number, entries in enumerate(self._entries):
+            left = [key for key, when in self._left.items() if when == number]
+            if not left:
+                continue
+            heat = self._heat(number, [*left, *self._finals])
+            widths = heat.half_widths(self._options.confidence)
+            pairs = [(entries[key].row, row) for key, row in self._finals.items()]
+            for place, key in enumerate(left):
+                weights = heat.weights[place, len(left) :]
+                scored = _corrected(entries[key].row, pairs, weights)
+                rows[key] = replace(
+                    scored,
+                    score=scored.scores[self._run.scores[0].key],
+                    half_width=float(widths[place]),
+                    left_in_round=number + 1,
+                )
+        return rows
 
     def _facts(self) -> RaceFacts:
         rows = {key[0]: len(self._samples[0].rows) for key in self._entries[0]}
@@ -261,15 +298,22 @@ class Race:
         )
         return sources, facts
 
-    def _tell(
-        self, number: int, rows: int, cuts: Mapping[str, Sequence[str]], last: bool = False
-    ) -> None:
-        rounds = number + 1 if last else len(self._samples) + 1
-        self._watcher.round(number + 1, rounds, rows, list(cuts))
+    def _tell(self, number: int, rows: int, cuts: Mapping[str, Sequence[str]]) -> None:
+        self._watcher.round(number + 1, len(self._samples) + 1, rows, list(cuts))
 
     def _rows_of(self, model: str, found: Mapping[Key, _Entry]) -> Iterable[RankRow]:
         yield from (entry.row for entry in found.values())
         yield from (row for key, row in self._failed.items() if key[0] == model)
+
+
+def _corrected(row: RankRow, pairs: Sequence[tuple[RankRow, RankRow]], weights: Array) -> RankRow:
+    """Add to all its scores what those of other rows on the sample were off by."""
+    scores, per_class = dict(row.scores), np.array(row.per_class)
+    for (then, now), weight in zip(pairs, weights, strict=True):
+        for name in scores:
+            scores[name] += float(weight) * (now.scores[name] - then.scores[name])
+        per_class += weight * (np.array(now.per_class) - np.array(then.per_class))
+    return replace(row, scores=scores, per_class=as_floats(per_class))
 
 
 def _by_model(field: Iterable[Key]) -> dict[str, tuple[str, ...]]:
