@@ -272,6 +272,14 @@ def test_rows_needed_bring_the_width_to_the_tolerance():
         assert (found.slope, found.deviation) == (1, pytest.approx(0.02, rel=0.01))
 
 
+def test_no_tolerance_is_too_small_or_too_large_to_count_rows():
+    for tol, needed in ((1e-300, 5000), (1e300, 0), (np.inf, 0)):
+        assert intervals.rows_needed(0.02, 5000, tol, 0.99) == needed
+    assert intervals.rows_needed(0.0, 5000, 1e-300, 0.99) == 0
+    X, y = clusters(600, 4, 3)
+    assert zoorank.silhouette(X, y, tol=1e-300).method == "exact"
+
+
 def test_a_sample_takes_rows_of_every_stratum():
     sizes = np.array([3000, 20, 1, 979])
     drawn = intervals.allocate(sizes, 480)

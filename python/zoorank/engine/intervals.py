@@ -1,6 +1,6 @@
-"""Statistics of the difference estimator: intervals, sample sizes, means by class.
+"""Statistics of the regression estimator: intervals, sample sizes, means by class.
 
-The survey-sampling textbook behind it: S. Sarndal, B. Swensson, J. Wretman, "Model
+The survey-sampling textbook behind it: C.-E. Sarndal, B. Swensson, J. Wretman, "Model
 Assisted Survey Sampling", Springer, 1992, chapters 6 and 10.
 """
 
@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-
 Integers = npt.NDArray[np.int64]
 
 _PRIOR_ROWS = 8
@@ -154,8 +153,10 @@ def allocate(sizes: Integers, rows: int) -> Integers:
 
 def rows_needed(deviation: float, n: int, tol: float, confidence: float) -> int:
     """How many of `n` rows bring the half width down to `tol`."""
-    unlimited = (NormalDist().inv_cdf(0.5 + confidence / 2) * deviation / tol) ** 2
-    return math.ceil(unlimited / (1 + unlimited / n))
+    reach = NormalDist().inv_cdf(0.5 + confidence / 2) * deviation
+    # A ratio of at most 1, so that no tolerance, however small, overflows when squared.
+    ratio = reach / math.hypot(reach, math.sqrt(n) * tol)
+    return math.ceil(n * ratio**2)
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ class ClassMeans:
 
 
 def residuals_by_class(
-    residuals: Floats, drawn: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64], confidence: float
+    residuals: Floats, drawn: Integers, sizes: Integers, confidence: float
 ) -> ClassMeans:
     """Estimate the mean residual of every class from rows drawn from all of them.
 
@@ -212,9 +213,10 @@ def residuals_by_class(
     error = error + (1 - weight) ** 2 * (between / groups + within / len(residuals))
     borrowed = student_t(confidence, freedom) * np.sqrt(error)
     alone = (count >= _OWN_ROWS) | (count == sizes)
-    quantile = np.array([student_t(confidence, m - 1) for m in range(1, int(count.max()) + 1)])
+    counts, which = np.unique(seen, return_inverse=True)
+    quantile = np.array([student_t(confidence, m - 1) for m in counts])[which]
     deviation = np.sqrt(squares / np.maximum(count - 1, 1) / seen * (1 - count / sizes))
     return ClassMeans(
         mean=np.where(alone, mean, overall + weight * (mean - overall)),
-        half_width=np.where(alone, quantile[seen - 1] * deviation, borrowed),
+        half_width=np.where(alone, quantile * deviation, borrowed),
     )
