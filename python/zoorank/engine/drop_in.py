@@ -78,9 +78,10 @@ def silhouette_samples(
         ``"estimate"`` takes O(nKd) time for ``euclidean`` too: mean distances from
         `references` random rows of the sample's class and of the five nearest others,
         with the known mean squared distance as control variate. It makes every mean
-        distance unbiased, and the root mean square error of s at 64 references some
-        0.001 to 0.003 on encodings of real data (``docs/estimator.md``). Exact where that
-        costs no more, for other metrics and on a device.
+        distance unbiased, and the root mean square error of s at 64 references 0.003 on
+        encodings of images, four times that on encodings of series with long tails
+        (``docs/estimator.md``). Exact where that costs no more, for other metrics and on
+        a device.
     references : int, default=64
         Rows of each class that others are compared with, at least 8, for
         ``method="estimate"``. The error falls with their square root, and is 0 for
