@@ -71,9 +71,8 @@ def compare_indices(classes):
     ]  # fmt: skip
 
 
-def compare_surrogates(classes, noise):
-    X, y = many(PER_CLASS * classes, FEATURES, classes, noise)
-    statistics = moments(X, y)
+def surrogates(statistics, X, classes):
+    """Of every row from every class, then from the candidates of its own; and both times."""
     every, slow = clock(lambda: statistics.surrogate(X, 0, 0, None))
 
     def by_index():
@@ -82,6 +81,18 @@ def compare_surrogates(classes, noise):
         return statistics.surrogate(X, 0, 0, None)
 
     few, fast = clock(by_index)
+    return every, few, {
+        "brute seconds": slow,
+        "index seconds": fast,
+        "times faster": slow / fast,
+        "same nearest class": float(np.isclose(every, few, rtol=0, atol=1e-12).mean()),
+    }  # fmt: skip
+
+
+def compare_surrogates(classes, noise):
+    X, y = many(PER_CLASS * classes, FEATURES, classes, noise)
+    statistics = moments(X, y)
+    every, few, times = surrogates(statistics, X, classes)
     rows = np.random.default_rng(0).choice(len(X), 480, replace=False)
     exact = _core.ExactRows32(statistics, X[rows], rows)
     exact.add(X, 0, 0, None)
@@ -90,10 +101,7 @@ def compare_surrogates(classes, noise):
         "K": classes,
         "n": len(X),
         "noise": noise,
-        "brute seconds": slow,
-        "index seconds": fast,
-        "times faster": slow / fast,
-        "same nearest class": float(np.isclose(every, few, rtol=0, atol=1e-12).mean()),
+        **times,
         "deviation brute": float((s - every[rows]).std()),
         "deviation index": float((s - few[rows]).std()),
         "covered of 20": "not tried",
