@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from _common import RESULTS, finish
+from _common import finish, results_of
 from _estimator_data import long_tailed, many
 from estimator_coverage import draws, summary
 from estimator_index import moments, surrogates
@@ -75,7 +75,7 @@ def main():
         for name in arguments.sets
         for row in measure(name, arguments.classes, arguments.seeds, arguments.cache)
     ]
-    finish(rows, "estimator_classes", RESULTS)
+    finish(rows, "estimator_classes", results_of(parser, arguments, "classes", "sets"))
     print(f"{time.perf_counter() - begin:.0f} s")
     if min(row["covered"] for row in rows) < 0.97:
         raise SystemExit("fewer than 97 % of the intervals hold the exact score")

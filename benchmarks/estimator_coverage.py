@@ -20,7 +20,7 @@ import time
 import warnings
 
 import numpy as np
-from _common import RESULTS, finish
+from _common import finish, results_of
 from _estimator_data import SETS
 
 import zoorank
@@ -209,7 +209,7 @@ def main():
             covered += [coverage(name, X, y, tol, arguments.seeds) for tol in tolerances]
         if not arguments.skip_costs:
             costs.append(per_cost(name, X, y, max(20, arguments.seeds // 20)))
-    out = None if arguments.sets else RESULTS
+    out = results_of(parser, arguments, "sets")
     if covered:
         print(f"Intervals; the first draw is {FIRST_DRAW} rows\n")
         finish(covered, "estimator_coverage", out)

@@ -4,14 +4,14 @@ First table: seconds to find the nearest classes of every class, by index, and h
 finds. Second table: the surrogate by brute force and from those candidates, the deviation of the
 exact silhouettes from each, and whether the interval still holds the score.
 
-    python benchmarks/estimator_index.py [--classes 2000 5000 20000 50000]
+    python benchmarks/estimator_index.py [--classes 2500 5000 8000 20000]
 """
 
 import argparse
 import time
 
 import numpy as np
-from _common import RESULTS, finish
+from _common import finish, results_of
 from _estimator_data import many
 
 import zoorank
@@ -117,17 +117,18 @@ def compare_surrogates(classes, noise):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--classes", type=int, nargs="*", default=[2500, 5000, 20_000])
+    parser.add_argument("--classes", type=int, nargs="*", default=[2500, 5000, 8000, 20_000])
     parser.add_argument("--skip-indices", action="store_true", help="the second table alone")
     arguments = parser.parse_args()
     if neighbors.load_faiss() is None:
         raise SystemExit("this program needs FAISS: pip install 'zoorank[faiss-cpu]'")
+    out = results_of(parser, arguments, "classes")
     if not arguments.skip_indices:
         rows = [row for k in arguments.classes for row in compare_indices(k)]
-        finish(rows, "estimator_index", RESULTS)
+        finish(rows, "estimator_index", out)
         print()
     rows = [compare_surrogates(k, noise) for k in arguments.classes for noise in (0.3, 1.0)]
-    finish(rows, "estimator_candidates", RESULTS)
+    finish(rows, "estimator_candidates", out)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import time
 from unittest import mock
 
 import numpy as np
-from _common import RESULTS, finish
+from _common import finish, results_of
 from _estimator_data import SETS
 
 import zoorank
@@ -112,7 +112,7 @@ def main():
         if not arguments.sets or any(word in name for word in arguments.sets)
         for row in measure(name, *load())
     ]
-    finish(rows, "estimator_samples", None if arguments.sets else RESULTS)
+    finish(rows, "estimator_samples", results_of(parser, arguments, "sets"))
     apart = [max(r["said"] / r["rms error"], r["rms error"] / r["said"]) for r in rows if r["said"]]
     print(f"\nSaid and true errors are at most {max(apart, default=1):.2f} times apart")
     return 0 if max(apart, default=1) < 4 / 3 else "that is more than a third"

@@ -17,10 +17,11 @@ def importable(monkeypatch):
 
 
 def test_errors_of_samples_are_held_against_what_is_said(monkeypatch, tmp_path):
+    import _common
     import estimator_samples
     from _estimator_data import anisotropic
 
-    monkeypatch.setattr(estimator_samples, "RESULTS", tmp_path)
+    monkeypatch.setattr(_common, "RESULTS", tmp_path)
     monkeypatch.setattr(estimator_samples, "SETS", {"small": lambda: anisotropic(9000, 12, 5)})
     monkeypatch.setattr("sys.argv", ["estimator_samples.py"])
     assert estimator_samples.main() == 0
@@ -38,6 +39,7 @@ def test_errors_of_samples_are_held_against_what_is_said(monkeypatch, tmp_path):
 def test_intervals_are_counted_and_held_against_draws_without_slope_and_strata(
     monkeypatch, tmp_path, capsys
 ):
+    import _common
     import estimator_coverage
     from _estimator_data import anisotropic
 
@@ -47,7 +49,7 @@ def test_intervals_are_counted_and_held_against_draws_without_slope_and_strata(
         X[y < 6] *= 0.2
         return X, y
 
-    monkeypatch.setattr(estimator_coverage, "RESULTS", tmp_path)
+    monkeypatch.setattr(_common, "RESULTS", tmp_path)
     monkeypatch.setattr(estimator_coverage, "SETS", {"small": in_two_worlds})
     call = ["estimator_coverage.py", "--skip-costs", "--seeds", "60"]
     monkeypatch.setattr("sys.argv", call)
