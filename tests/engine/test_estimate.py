@@ -282,6 +282,15 @@ def test_no_tolerance_is_too_small_or_too_large_to_count_rows():
     assert zoorank.silhouette(X, y, tol=1e-300).method == "exact"
 
 
+def test_a_confidence_just_below_1_has_an_interval():
+    X, y = clusters(6000, 8, 5)
+    almost = np.nextafter(1, 0)
+    wide = zoorank.silhouette(X, y, method="estimate", tol=2, confidence=almost, random_state=0)
+    usual = zoorank.silhouette(X, y, method="estimate", tol=2, random_state=0)
+    assert wide.method == "estimate"
+    assert 3 * usual.half_width < wide.half_width < 4 * usual.half_width
+
+
 def test_a_sample_takes_rows_of_every_stratum():
     sizes = np.array([3000, 20, 1, 979])
     drawn = intervals.allocate(sizes, 480)

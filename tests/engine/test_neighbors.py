@@ -41,6 +41,12 @@ def test_exact_neighbors_are_the_definitions(metric, dtype, offset):
         assert all(len(set(row)) == k for row in indices.tolist())
 
 
+@pytest.mark.usefixtures("search")
+def test_any_kind_of_integer_counts_neighbors():
+    expected = zoorank.nearest_neighbors(X, 2)
+    np.testing.assert_array_equal(zoorank.nearest_neighbors(X, np.int64(2)), expected)
+
+
 def test_equal_distances_come_in_order_of_index():
     _, indices = zoorank.nearest_neighbors(X, 5, method="exact")
     assert indices[0].tolist() == [10, 11, 12, 13, 14]
@@ -72,6 +78,7 @@ def test_approximate_neighbors_are_mostly_right():
     [
         ({"k": 0}, ValueError, "k must lie between 1 and n_samples - 1 = 299, got 0"),
         ({"k": 300}, ValueError, "got 300"),
+        ({"k": 2.0}, TypeError, "k must be an integer, got 2.0"),
         ({"k": 1, "metric": "precomputed"}, ValueError, "unknown metric 'precomputed'"),
         ({"k": 1, "method": "guess"}, ValueError, "unknown method 'guess'"),
         (

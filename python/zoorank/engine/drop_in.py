@@ -11,7 +11,7 @@ import numpy.typing as npt
 from zoorank.engine import cuda
 from zoorank.engine.exact import AnyPath, exact_samples, rows_of
 from zoorank.engine.labels import number_classes
-from zoorank.engine.options import METRICS, check_choice, check_threads, uses_cuda
+from zoorank.engine.options import METRICS, check_choice, check_integer, check_threads, uses_cuda
 from zoorank.engine.samples import LEAST_REFERENCES, estimate_samples
 
 __all__ = ["silhouette_samples", "silhouette_score"]
@@ -107,7 +107,8 @@ def silhouette_samples(
         another length, fewer than 2 or more than n - 1 classes, an unknown metric, and
         for references of all classes that take more than a gigabyte.
     TypeError
-        For input that is sparse, complex or on a device that is not CUDA's.
+        For input that is sparse, complex or on a device that is not CUDA's, and for
+        counts that are no integers.
     RuntimeError
         For an array on a CUDA device where none can be used, with the reason.
 
@@ -126,6 +127,7 @@ def silhouette_samples(
     check_choice(metric, METRICS, "metric")
     check_choice(method, ("exact", "estimate"), "method")
     threads = check_threads(n_threads)
+    references = check_integer(references, "references")
     if references < LEAST_REFERENCES:
         raise ValueError(f"references must be at least {LEAST_REFERENCES}, got {references}")
     found = None

@@ -44,7 +44,7 @@ def student_t(confidence: float, degrees: float) -> float:
             middle = (low + high) / 2
             low, high = (middle, high) if _inside(middle, degrees) < confidence else (low, middle)
         return high
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    z = _normal_quantile(confidence)
     terms = (
         z,
         (z**3 + z) / 4,
@@ -53,6 +53,11 @@ def student_t(confidence: float, degrees: float) -> float:
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
     return math.fsum(term / degrees**power for power, term in enumerate(terms))
+
+
+def _normal_quantile(confidence: float) -> float:
+    # From the tail: 0.5 + confidence / 2 rounds to 1 just below a confidence of 1.
+    return -NormalDist().inv_cdf((1 - confidence) / 2)
 
 
 def _inside(t: float, degrees: int) -> float:
@@ -153,7 +158,7 @@ def allocate(sizes: Integers, rows: int) -> Integers:
 
 def rows_needed(deviation: float, n: int, tol: float, confidence: float) -> int:
     """How many of `n` rows bring the half width down to `tol`."""
-    reach = NormalDist().inv_cdf(0.5 + confidence / 2) * deviation
+    reach = _normal_quantile(confidence) * deviation
     # A ratio of at most 1, so that no tolerance, however small, overflows when squared.
     ratio = reach / math.hypot(reach, math.sqrt(n) * tol)
     return math.ceil(n * ratio**2)

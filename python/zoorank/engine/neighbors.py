@@ -14,7 +14,7 @@ import numpy.typing as npt
 from zoorank import _core
 from zoorank.engine.arrays import Matrix, as_matrix
 from zoorank.engine.devices import on_device
-from zoorank.engine.options import check_choice, check_threads
+from zoorank.engine.options import check_choice, check_integer, check_threads
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -101,6 +101,8 @@ def nearest_neighbors(
     ------
     ValueError
         For NaN or infinity, an unknown metric or method, or `k` out of range.
+    TypeError
+        As for :func:`silhouette_samples`.
     RuntimeError
         For ``"approximate"`` without FAISS, or when faiss-cpu and faiss-gpu are both
         installed and hide each other.
@@ -121,7 +123,7 @@ def nearest_neighbors(
     threads = check_threads(n_threads)
     on_gpu = on_device(X) or os.environ.get("ZOORANK_DEVICE") == "cuda"
     matrix = as_matrix(X)
-    n = len(matrix)
+    n, k = len(matrix), check_integer(k, "k")
     if not 1 <= k < n:
         raise ValueError(f"k must lie between 1 and n_samples - 1 = {n - 1}, got {k}")
     bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
