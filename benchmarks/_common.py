@@ -23,6 +23,12 @@ def arguments(description, argv=None):
     return chosen
 
 
+def results_of(parser, chosen, *options):
+    """Where results belong: nowhere when an option has cut down what is measured."""
+    whole = all(getattr(chosen, option) == parser.get_default(option) for option in options)
+    return RESULTS if whole else None
+
+
 def finish(rows, name, out):
     """Print the rows and write them where they belong."""
     print_table(rows)

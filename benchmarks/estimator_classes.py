@@ -13,13 +13,13 @@ import time
 from pathlib import Path
 
 import numpy as np
-from _common import RESULTS, finish
+from _common import finish, results_of
 from _estimator_data import long_tailed, many
-from estimator_index import clock, moments
+from estimator_coverage import draws, summary
+from estimator_index import moments, surrogates
 
 import zoorank
-from zoorank.engine import cost, neighbors
-from zoorank.engine.estimate import estimate_by_draws
+from zoorank.engine import neighbors
 
 PER_CLASS = 25
 GENERATORS = {
@@ -38,63 +38,24 @@ def exact_samples(name, X, y, cache):
     return samples
 
 
-def surrogates(X, y, classes):
-    statistics = moments(X, y)
-    every, slow = clock(lambda: statistics.surrogate(X, 0, 0, None))
-
-    def by_index():
-        count = cost.classes_compared(classes)
-        statistics.restrict_to(neighbors.class_candidates(statistics.class_points(), count, 0))
-        return statistics.surrogate(X, 0, 0, None)
-
-    few, fast = clock(by_index)
-    return every, slow, few, fast
-
-
-def cover(samples, surrogate, y, tol, seeds):
-    codes = y.astype(np.int64)
-    runs = [
-        estimate_by_draws(
-            surrogate,
-            codes,
-            lambda drawn: samples[drawn],
-            tol=tol,
-            confidence=0.99,
-            random_state=seed,
-            rounding=5e-6,
-            affordable=lambda more: True,
-        )
-        for seed in range(seeds)
-    ]
-    errors = np.array([run.score for run in runs]) - samples.mean()
-    widths = np.array([run.half_width for run in runs])
-    return runs, errors, widths
-
-
 def measure(name, classes, seeds, cache):
     X, y = GENERATORS[name](classes)
-    every, slow, few, fast = surrogates(X, y, classes)
+    every, few, times = surrogates(moments(X, y), X, classes)
     samples = exact_samples(name, X, y, cache)
-    first = cover(samples, few, y, 2.0, 1)[2][0]
-    for tol in (2.0, first / 1.4):
-        runs, errors, widths = cover(samples, few, y, tol, seeds)
+    codes = y.astype(np.int64)
+    (first,), _ = draws(samples, few, codes, 2.0, 1)
+    for tol in (2.0, first.half_width / 1.4):
+        runs, _ = draws(samples, few, codes, tol, seeds)
         yield {
             "set": name,
             "K": classes,
             "n": len(X),
             "d": X.shape[1],
             "exact": float(samples.mean()),
-            "brute seconds": slow,
-            "index seconds": fast,
-            "times faster": slow / fast,
-            "same nearest class": float(np.isclose(every, few, rtol=0, atol=1e-12).mean()),
+            **times,
             "deviation brute": float((samples - every).std()),
             "deviation index": float((samples - few).std()),
-            "rows": float(np.mean([run.rows_evaluated for run in runs])),
-            "half width": float(widths.mean()),
-            "rmse": float(np.sqrt((errors**2).mean())),
-            "covered": float((abs(errors) <= widths).mean()),
-            "bias / se": float(errors.mean() / errors.std(ddof=1) * np.sqrt(seeds)),
+            **summary(runs, samples.mean()),
             "seeds": seeds,
         }
 
@@ -114,7 +75,7 @@ def main():
         for name in arguments.sets
         for row in measure(name, arguments.classes, arguments.seeds, arguments.cache)
     ]
-    finish(rows, "estimator_classes", RESULTS)
+    finish(rows, "estimator_classes", results_of(parser, arguments, "classes", "sets"))
     print(f"{time.perf_counter() - begin:.0f} s")
     if min(row["covered"] for row in rows) < 0.97:
         raise SystemExit("fewer than 97 % of the intervals hold the exact score")

@@ -4,14 +4,14 @@ First table: seconds to find the nearest classes of every class, by index, and h
 finds. Second table: the surrogate by brute force and from those candidates, the deviation of the
 exact silhouettes from each, and whether the interval still holds the score.
 
-    python benchmarks/estimator_index.py [--classes 2000 5000 20000 50000]
+    python benchmarks/estimator_index.py [--classes 2500 5000 8000 20000]
 """
 
 import argparse
 import time
 
 import numpy as np
-from _common import RESULTS, finish
+from _common import finish, results_of
 from _estimator_data import many
 
 import zoorank
@@ -71,9 +71,8 @@ def compare_indices(classes):
     ]  # fmt: skip
 
 
-def compare_surrogates(classes, noise):
-    X, y = many(PER_CLASS * classes, FEATURES, classes, noise)
-    statistics = moments(X, y)
+def surrogates(statistics, X, classes):
+    """Of every row from every class, then from the candidates of its own; and both times."""
     every, slow = clock(lambda: statistics.surrogate(X, 0, 0, None))
 
     def by_index():
@@ -82,6 +81,18 @@ def compare_surrogates(classes, noise):
         return statistics.surrogate(X, 0, 0, None)
 
     few, fast = clock(by_index)
+    return every, few, {
+        "brute seconds": slow,
+        "index seconds": fast,
+        "times faster": slow / fast,
+        "same nearest class": float(np.isclose(every, few, rtol=0, atol=1e-12).mean()),
+    }  # fmt: skip
+
+
+def compare_surrogates(classes, noise):
+    X, y = many(PER_CLASS * classes, FEATURES, classes, noise)
+    statistics = moments(X, y)
+    every, few, times = surrogates(statistics, X, classes)
     rows = np.random.default_rng(0).choice(len(X), 480, replace=False)
     exact = _core.ExactRows32(statistics, X[rows], rows)
     exact.add(X, 0, 0, None)
@@ -90,10 +101,7 @@ def compare_surrogates(classes, noise):
         "K": classes,
         "n": len(X),
         "noise": noise,
-        "brute seconds": slow,
-        "index seconds": fast,
-        "times faster": slow / fast,
-        "same nearest class": float(np.isclose(every, few, rtol=0, atol=1e-12).mean()),
+        **times,
         "deviation brute": float((s - every[rows]).std()),
         "deviation index": float((s - few[rows]).std()),
         "covered of 20": "not tried",
@@ -109,17 +117,18 @@ def compare_surrogates(classes, noise):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--classes", type=int, nargs="*", default=[2500, 5000, 20_000])
+    parser.add_argument("--classes", type=int, nargs="*", default=[2500, 5000, 8000, 20_000])
     parser.add_argument("--skip-indices", action="store_true", help="the second table alone")
     arguments = parser.parse_args()
     if neighbors.load_faiss() is None:
         raise SystemExit("this program needs FAISS: pip install 'zoorank[faiss-cpu]'")
+    out = results_of(parser, arguments, "classes")
     if not arguments.skip_indices:
         rows = [row for k in arguments.classes for row in compare_indices(k)]
-        finish(rows, "estimator_index", RESULTS)
+        finish(rows, "estimator_index", out)
         print()
     rows = [compare_surrogates(k, noise) for k in arguments.classes for noise in (0.3, 1.0)]
-    finish(rows, "estimator_candidates", RESULTS)
+    finish(rows, "estimator_candidates", out)
 
 
 if __name__ == "__main__":

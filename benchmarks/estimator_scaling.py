@@ -1,7 +1,7 @@
 """How do time and memory of an estimate grow with the rows?
 
 Each size is checked before it is timed: the interval of the estimate has to meet that of another
-seed. Writes a CSV and docs/estimator_scaling.svg.
+seed. Writes a CSV and docs/estimator_scaling.svg, unless other sizes are asked for.
 
     python benchmarks/estimator_scaling.py [--sizes 100000 300000 1000000]
 """
@@ -11,7 +11,7 @@ import math
 import multiprocessing
 from pathlib import Path
 
-from _common import RESULTS, finish, peak_extra_mb
+from _common import finish, peak_extra_mb, results_of
 from _estimator_data import many
 
 import zoorank
@@ -53,13 +53,15 @@ def main():
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         shapes = [(n, d, classes) for d, classes in SHAPES for n in arguments.sizes]
         rows = pool.starmap(measure, shapes, chunksize=1)
-    finish(rows, "estimator_scaling", RESULTS)
+    out = results_of(parser, arguments, "sizes")
+    finish(rows, "estimator_scaling", out)
     for row in rows:
         allowed = BUDGET.get((row["d"], row["K"])) if row["n"] == 1_000_000 else None
         if allowed:
             verdict = "within" if row["seconds"] <= allowed else "OVER"
             print(f"{row['d']} features, {row['K']} classes: {verdict} {allowed} s")
-    (DOCS / "estimator_scaling.svg").write_text(plot(rows))
+    if out:
+        (DOCS / "estimator_scaling.svg").write_text(plot(rows))
 
 
 def plot(rows):

@@ -1,5 +1,6 @@
 """The programs about the estimator work and tell right from wrong. Never a time."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ def importable(monkeypatch):
 
 
 def test_errors_of_samples_are_held_against_what_is_said(monkeypatch, tmp_path):
+    import _common
     import estimator_samples
     from _estimator_data import anisotropic
 
-    monkeypatch.setattr(estimator_samples, "RESULTS", tmp_path)
+    monkeypatch.setattr(_common, "RESULTS", tmp_path)
     monkeypatch.setattr(estimator_samples, "SETS", {"small": lambda: anisotropic(9000, 12, 5)})
     monkeypatch.setattr("sys.argv", ["estimator_samples.py"])
     assert estimator_samples.main() == 0
@@ -32,6 +34,39 @@ def test_errors_of_samples_are_held_against_what_is_said(monkeypatch, tmp_path):
 
     monkeypatch.setattr(estimator_samples.zoorank, "silhouette_samples", boasting)
     assert estimator_samples.main() == "that is more than a third"
+
+
+def test_intervals_are_counted_and_held_against_draws_without_slope_and_strata(
+    monkeypatch, tmp_path, capsys
+):
+    import _common
+    import estimator_coverage
+    from _estimator_data import anisotropic
+
+    def in_two_worlds():
+        # Half of the classes lie far from the others: residuals differ between classes.
+        X, y = anisotropic(5000, 8, 12)
+        X[y < 6] *= 0.2
+        return X, y
+
+    monkeypatch.setattr(_common, "RESULTS", tmp_path)
+    monkeypatch.setattr(estimator_coverage, "SETS", {"small": in_two_worlds})
+    call = ["estimator_coverage.py", "--skip-costs", "--seeds", "60"]
+    monkeypatch.setattr("sys.argv", call)
+    estimator_coverage.main()
+    (table,) = tmp_path.glob("*/estimator_coverage.csv")
+    first, grown = csv.DictReader(table.read_text().splitlines())
+    assert float(first["covered"]) > 0.9
+    assert float(first["rmse"]) < float(first["rmse, nor strata"])
+    assert float(first["rmse, no slope"]) < float(first["rmse, nor strata"])
+    assert float(grown["rows"]) > float(first["rows"])
+    table.unlink()
+    monkeypatch.setattr("sys.argv", ["estimator_coverage.py", "--sets", "no such set"])
+    assert estimator_coverage.main() == 0
+    monkeypatch.setattr(estimator_coverage, "LEAST_COVERED", 1.01)
+    monkeypatch.setattr("sys.argv", [*call, "--sets", "small"])
+    assert estimator_coverage.main().endswith("% of the time only")
+    assert not table.exists()
 
 
 def test_the_border_is_where_both_are_predicted_to_cost_the_same():

@@ -175,15 +175,17 @@ def test_a_smaller_tolerance_draws_more_rows_until_all_are():
 
 def test_class_means_come_with_their_error():
     X, y = clusters(9000, 6, 12, seed=5)
-    y[:2] = 99, 98  # two classes of which hardly a row is drawn
+    y[:2] = 99, 98  # two classes of one row, which is always drawn
     exact = zoorank.silhouette(X, y, method="exact")
     misses = 0
     for seed in range(20):
         result = zoorank.silhouette(X, y, method="estimate", tol=5e-3, random_state=seed)
         np.testing.assert_array_equal(result.classes, exact.classes)
         assert (result.per_class_half_width > 0).all()
-        misses += (abs(result.per_class - exact.per_class) > result.per_class_half_width)[:-2].sum()
-        assert abs(result.per_class - exact.per_class)[:-2].max() < 0.03
+        off = abs(result.per_class - exact.per_class)
+        misses += (off > result.per_class_half_width)[:-2].sum()
+        assert off[:-2].max() < 0.03
+        np.testing.assert_allclose(off[-2:], 0, atol=1e-12)
     assert misses <= 0.05 * 20 * 12
     np.testing.assert_array_equal(exact.per_class_half_width, 0)
 
@@ -270,6 +272,23 @@ def test_rows_needed_bring_the_width_to_the_tolerance():
         )
         assert found.half_width == pytest.approx(1e-3, rel=0.02)
         assert (found.slope, found.deviation) == (1, pytest.approx(0.02, rel=0.01))
+
+
+def test_no_tolerance_is_too_small_or_too_large_to_count_rows():
+    for tol, needed in ((1e-300, 5000), (1e300, 0), (np.inf, 0)):
+        assert intervals.rows_needed(0.02, 5000, tol, 0.99) == needed
+    assert intervals.rows_needed(0.0, 5000, 1e-300, 0.99) == 0
+    X, y = clusters(600, 4, 3)
+    assert zoorank.silhouette(X, y, tol=1e-300).method == "exact"
+
+
+def test_a_confidence_just_below_1_has_an_interval():
+    X, y = clusters(6000, 8, 5)
+    almost = np.nextafter(1, 0)
+    wide = zoorank.silhouette(X, y, method="estimate", tol=2, confidence=almost, random_state=0)
+    usual = zoorank.silhouette(X, y, method="estimate", tol=2, random_state=0)
+    assert wide.method == "estimate"
+    assert 3 * usual.half_width < wide.half_width < 4 * usual.half_width
 
 
 def test_a_sample_takes_rows_of_every_stratum():

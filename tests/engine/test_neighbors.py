@@ -1,9 +1,8 @@
 """Nearest neighbours, with FAISS and without."""
 
-import sys
-
 import numpy as np
 import pytest
+from tests.engine.processes import run_python
 from tests.reference import silhouettes as reference
 
 import zoorank
@@ -42,10 +41,25 @@ def test_exact_neighbors_are_the_definitions(metric, dtype, offset):
         assert all(len(set(row)) == k for row in indices.tolist())
 
 
+@pytest.mark.usefixtures("search")
+def test_any_kind_of_integer_counts_neighbors():
+    expected = zoorank.nearest_neighbors(X, 2)
+    np.testing.assert_array_equal(zoorank.nearest_neighbors(X, np.int64(2)), expected)
+
+
 def test_equal_distances_come_in_order_of_index():
     _, indices = zoorank.nearest_neighbors(X, 5, method="exact")
     assert indices[0].tolist() == [10, 11, 12, 13, 14]
     assert indices[12].tolist() == [0, 10, 11, 13, 14]
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+@pytest.mark.usefixtures("search")
+def test_neighbors_too_far_to_measure_are_neighbors_all_the_same():
+    far = np.array([[0.0], [1.0], [1e200], [3e200]])
+    distances, indices = zoorank.nearest_neighbors(far, 3, method="exact")
+    assert distances[0].tolist() == [1.0, np.inf, np.inf]
+    assert np.sort(indices).tolist() == [[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]]
 
 
 def test_approximate_neighbors_are_mostly_right():
@@ -64,6 +78,7 @@ def test_approximate_neighbors_are_mostly_right():
     [
         ({"k": 0}, ValueError, "k must lie between 1 and n_samples - 1 = 299, got 0"),
         ({"k": 300}, ValueError, "got 300"),
+        ({"k": 2.0}, TypeError, "k must be an integer, got 2.0"),
         ({"k": 1, "metric": "precomputed"}, ValueError, "unknown metric 'precomputed'"),
         ({"k": 1, "method": "guess"}, ValueError, "unknown method 'guess'"),
         (
@@ -141,16 +156,12 @@ def test_an_estimate_over_thousands_of_classes_still_covers():
 
 
 def test_faiss_is_not_imported_before_it_is_needed():
-    import subprocess
-
     program = (
         "import sys, numpy as np, zoorank; zoorank.silhouette(np.eye(40), np.arange(40) % 3); "
         "print('faiss' in sys.modules)"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert run.stdout.strip() == "False"
+    run = run_python(program)
+    assert run.stdout.strip() == "False", run.stderr
 
 
 class WithGpu:

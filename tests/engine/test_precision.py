@@ -81,6 +81,9 @@ def test_precisions_are_what_they_say():
 def test_number_of_threads_changes_no_bit_of_tiles():
     problem = make("plain", 3000, 40, 7, np.float32, seed=4)
     one, three = (
-        zoorank.silhouette(problem.X, problem.labels, method="exact", n_threads=n) for n in (1, 3)
+        zoorank.silhouette(
+            problem.X, problem.labels, method="exact", precision="bf16x3", n_threads=n
+        )
+        for n in (1, 3)
     )
     np.testing.assert_array_equal(one.per_class, three.per_class)

@@ -2,12 +2,10 @@
 
 import json
 import struct
-import subprocess
-import sys
-import textwrap
 
 import numpy as np
 import pytest
+from tests.engine.processes import run_python
 
 import zoorank
 from zoorank.engine import rows
@@ -31,8 +29,12 @@ def safetensors(path, array, dtype, metadata=True):
     header = {
         "X": {"dtype": dtype, "shape": list(array.shape), "data_offsets": [0, array.nbytes]},
     } | ({"__metadata__": {"made": "here"}} if metadata else {})
+    return of_header(path, header, array.tobytes())
+
+
+def of_header(path, header, values=b""):
     text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + array.tobytes())
+    path.write_bytes(struct.pack("<Q", len(text)) + text + values)
     return path
 
 
@@ -133,6 +135,11 @@ def test_rows_are_taken_across_shards(tmp_path):
             ValueError,
             "is not a safetensors file: its header is longer than the file",
         ),
+        (
+            lambda p: of_header(p / "x.safetensors", {"X": {"shape": [3, 2]}}),
+            ValueError,
+            "is not a safetensors file: an entry lacks 'dtype'",
+        ),
         (lambda p: safetensors(p / "x.safetensors", X, "F8_E4M3"), TypeError, "holds F8_E4M3"),
         (lambda p: safetensors(p / "x.safetensors", X[0], "F32"), ValueError, "hold one matrix"),
     ],
@@ -175,12 +182,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
         status = open("/proc/self/status").read().split()
         print(result.method, int(status[status.index("VmHWM:") + 1]) - rss)
     """
-    run = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = run_python(program)
     method, kilobytes = run.stdout.split() or run.stderr
     assert method == "estimate"
     assert int(kilobytes) < 300_000

@@ -229,6 +229,9 @@ def test_mistakes_are_named():
     for references in (0, 7):
         with pytest.raises(ValueError, match=f"references must be at least 8, got {references}"):
             zoorank.silhouette_samples(X, y, method="estimate", references=references)
+    for references in (16.5, "64"):
+        with pytest.raises(TypeError, match="references must be an integer, got"):
+            zoorank.silhouette_samples(X, y, references=references)
     with pytest.raises(ValueError, match="unknown method 'auto'"):
         zoorank.silhouette_samples(X, y, method="auto")
     wide = np.broadcast_to(np.float32(1), (300_000, 4000))

@@ -1,6 +1,6 @@
-"""Statistics of the difference estimator: intervals, sample sizes, means by class.
+"""Statistics of the regression estimator: intervals, sample sizes, means by class.
 
-The survey-sampling textbook behind it: S. Sarndal, B. Swensson, J. Wretman, "Model
+The survey-sampling textbook behind it: C.-E. Sarndal, B. Swensson, J. Wretman, "Model
 Assisted Survey Sampling", Springer, 1992, chapters 6 and 10.
 """
 
@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-
 Integers = npt.NDArray[np.int64]
 
 _PRIOR_ROWS = 8
@@ -45,7 +44,7 @@ def student_t(confidence: float, degrees: float) -> float:
             middle = (low + high) / 2
             low, high = (middle, high) if _inside(middle, degrees) < confidence else (low, middle)
         return high
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    z = _normal_quantile(confidence)
     terms = (
         z,
         (z**3 + z) / 4,
@@ -54,6 +53,11 @@ def student_t(confidence: float, degrees: float) -> float:
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
     return math.fsum(term / degrees**power for power, term in enumerate(terms))
+
+
+def _normal_quantile(confidence: float) -> float:
+    # From the tail: 0.5 + confidence / 2 rounds to 1 just below a confidence of 1.
+    return -NormalDist().inv_cdf((1 - confidence) / 2)
 
 
 def _inside(t: float, degrees: int) -> float:
@@ -154,8 +158,10 @@ def allocate(sizes: Integers, rows: int) -> Integers:
 
 def rows_needed(deviation: float, n: int, tol: float, confidence: float) -> int:
     """How many of `n` rows bring the half width down to `tol`."""
-    unlimited = (NormalDist().inv_cdf(0.5 + confidence / 2) * deviation / tol) ** 2
-    return math.ceil(unlimited / (1 + unlimited / n))
+    reach = _normal_quantile(confidence) * deviation
+    # A ratio of at most 1, so that no tolerance, however small, overflows when squared.
+    ratio = reach / math.hypot(reach, math.sqrt(n) * tol)
+    return math.ceil(n * ratio**2)
 
 
 @dataclass(frozen=True)
@@ -167,7 +173,7 @@ class ClassMeans:
 
 
 def residuals_by_class(
-    residuals: Floats, drawn: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64], confidence: float
+    residuals: Floats, drawn: Integers, sizes: Integers, confidence: float
 ) -> ClassMeans:
     """Estimate the mean residual of every class from rows drawn from all of them.
 
@@ -212,9 +218,10 @@ def residuals_by_class(
     error = error + (1 - weight) ** 2 * (between / groups + within / len(residuals))
     borrowed = student_t(confidence, freedom) * np.sqrt(error)
     alone = (count >= _OWN_ROWS) | (count == sizes)
-    quantile = np.array([student_t(confidence, m - 1) for m in range(1, int(count.max()) + 1)])
+    counts, which = np.unique(seen, return_inverse=True)
+    quantile = np.array([student_t(confidence, m - 1) for m in counts])[which]
     deviation = np.sqrt(squares / np.maximum(count - 1, 1) / seen * (1 - count / sizes))
     return ClassMeans(
         mean=np.where(alone, mean, overall + weight * (mean - overall)),
-        half_width=np.where(alone, quantile[seen - 1] * deviation, borrowed),
+        half_width=np.where(alone, quantile * deviation, borrowed),
     )

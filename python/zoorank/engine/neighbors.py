@@ -14,7 +14,7 @@ import numpy.typing as npt
 from zoorank import _core
 from zoorank.engine.arrays import Matrix, as_matrix
 from zoorank.engine.devices import on_device
-from zoorank.engine.options import check_choice, check_threads
+from zoorank.engine.options import check_choice, check_integer, check_threads
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -83,9 +83,9 @@ def nearest_neighbors(
     metric : {"euclidean", "sqeuclidean", "cosine", "manhattan"}
     method : {"auto", "exact", "approximate"}
         ``"approximate"`` searches a sixteenth of an inverted file and needs FAISS. What
-        it misses depends on the data: under a tenth of the neighbours in 8 features, a
-        quarter among 20 000 points in 128 independent ones. ``"auto"`` is exact
-        below 200 000 rows, for ``manhattan``, and without FAISS.
+        it misses depends on the data: under a tenth of the neighbours in 8 features, and
+        the more the more independent features there are. ``"auto"`` is exact below
+        200 000 rows, for ``manhattan``, and without FAISS.
     n_threads : int, optional
         As for :func:`silhouette_samples`.
 
@@ -101,6 +101,8 @@ def nearest_neighbors(
     ------
     ValueError
         For NaN or infinity, an unknown metric or method, or `k` out of range.
+    TypeError
+        As for :func:`silhouette_samples`.
     RuntimeError
         For ``"approximate"`` without FAISS, or when faiss-cpu and faiss-gpu are both
         installed and hide each other.
@@ -121,7 +123,7 @@ def nearest_neighbors(
     threads = check_threads(n_threads)
     on_gpu = on_device(X) or os.environ.get("ZOORANK_DEVICE") == "cuda"
     matrix = as_matrix(X)
-    n = len(matrix)
+    n, k = len(matrix), check_integer(k, "k")
     if not 1 <= k < n:
         raise ValueError(f"k must lie between 1 and n_samples - 1 = {n - 1}, got {k}")
     bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
@@ -291,11 +293,12 @@ def _ranked(matrix: Matrix, found: Integers, k: int, metric: str) -> tuple[Float
     for begin in range(0, n, step):
         rows = found[begin : begin + step]
         own = np.arange(begin, begin + len(rows))[:, None]
-        D = np.where((rows == own) | (rows < 0), np.inf, _distances(matrix, own, rows, metric))
-        order = np.lexsort((rows, D), axis=1)[:, :k]
+        none = (rows == own) | (rows < 0)  # to come last, even behind distances that overflow
+        D = np.where(none, np.inf, _distances(matrix, own, rows, metric))
+        order = np.lexsort((rows, D, none), axis=1)[:, :k]
         distances[begin : begin + step] = np.take_along_axis(D, order, axis=1)
-        indices[begin : begin + step] = np.take_along_axis(rows, order, axis=1)
-    indices[np.isinf(distances)] = -1
+        found_here = np.where(none, -1, rows)
+        indices[begin : begin + step] = np.take_along_axis(found_here, order, axis=1)
     return distances, indices
 
 

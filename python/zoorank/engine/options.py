@@ -41,14 +41,19 @@ def check_precision(precision: object) -> str:
     return chosen
 
 
+def check_integer(value: SupportsIndex, what: str, allowed: str = "an integer") -> int:
+    """`value` as an int of Python's, whichever kind of integer it is."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{what} must be {allowed}, got {value!r}") from None
+
+
 def check_threads(n_threads: SupportsIndex | None) -> int:
     """The number for the library, in which 0 is automatic."""
     if n_threads is None:
         return 0
-    try:
-        threads = operator.index(n_threads)
-    except TypeError:
-        raise TypeError(f"n_threads must be an integer or None, got {n_threads!r}") from None
+    threads = check_integer(n_threads, "n_threads", "an integer or None")
     if threads < 1:
         raise ValueError(f"n_threads must be at least 1 or None (automatic), got {threads}")
     return min(threads, 2**31 - 1)  # the library takes no more than it has processors for

@@ -307,17 +307,18 @@ def _safetensors_shard(path: Path, file: IO[bytes]) -> _Shard:
             raise ValueError("its header is longer than the file")
         header = json.loads(file.read(length))
         entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
-        matrices = [name for name, entry in entries.items() if len(entry["shape"]) == 2]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        matrices = [
+            (entry["dtype"], tuple(entry["shape"]), 8 + length + entry["data_offsets"][0])
+            for entry in entries.values()
+            if len(entry["shape"]) == 2
+        ]
+    except KeyError as error:
+        raise ValueError(f"{path} is not a safetensors file: an entry lacks {error}") from None
+    except (ValueError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(f"{path} is not a safetensors file: {error}") from None
     if len(matrices) != 1:
         raise ValueError(f"{path} must hold one matrix, it holds {', '.join(entries) or 'nothing'}")
-    entry = entries[matrices[0]]
-    if entry["dtype"] not in _SAFETENSORS_DTYPES:
-        raise TypeError(f"{path} holds {entry['dtype']}; use F32 or F64")
-    return _FileShard(
-        path,
-        8 + length + entry["data_offsets"][0],
-        (entry["shape"][0], entry["shape"][1]),
-        _SAFETENSORS_DTYPES[entry["dtype"]],
-    )
+    ((dtype, shape, offset),) = matrices
+    if dtype not in _SAFETENSORS_DTYPES:
+        raise TypeError(f"{path} holds {dtype}; use F32 or F64")
+    return _FileShard(path, offset, shape, _SAFETENSORS_DTYPES[dtype])

@@ -19,7 +19,6 @@ from zoorank.engine.rows import MemoryRows, Rows
 from zoorank.engine.surrogate import (
     Floats,
     Integers,
-    Progress,
     Report,
     add_moments,
     statistics_of,
@@ -53,7 +52,6 @@ def estimate_samples(
     references: int,
     random_state: int | np.random.Generator | None,
     threads: int,
-    progress: Progress | None = None,
 ) -> tuple[Floats, Floats] | None:
     """Estimate the euclidean silhouette of every row, from `references` rows a class.
 
@@ -66,8 +64,8 @@ def estimate_samples(
         When the references of all classes would take more than a gigabyte.
     """
     n, d = rows.shape
-    work = cost.samples_cost(n, d, classes, references)
-    if isinstance(rows, MemoryRows) and cost.exact_cost(n, d) <= work:
+    estimated = cost.samples_cost(n, d, classes, references)
+    if isinstance(rows, MemoryRows) and cost.exact_cost(n, d) <= estimated:
         return None
     held = int(np.minimum(np.bincount(codes), references).sum()) * d * rows.dtype.itemsize
     if held > _SET_BYTES:
@@ -75,9 +73,8 @@ def estimate_samples(
             f"{references} references of each of {classes} classes take {held / 1e9:.1f} GB; "
             f"at most {_SET_BYTES / 1e9:.1f} GB are allowed: ask for fewer references"
         )
-    report = Report(progress, work)
     statistics = statistics_of(rows, codes, "euclidean")
-    add_moments(rows, statistics, threads, report)
+    add_moments(rows, statistics, threads, Report(None, estimated))
     sets = min(-(-n // max(_ROWS_OF_A_SET, _ROWS_OF_A_CLASS * classes)), _POOL_BYTES // held)
     strata = _stratify(codes, _radii(rows, statistics, threads), references, random_state)
     drawn = np.array([strata.draw(number) for number in range(max(1, sets))])
@@ -98,9 +95,8 @@ def estimate_samples(
                 prepared = kind(statistics, pool[chosen], drawn[chosen], strata.drawn, strata.sizes)
             for at in range(begin, stop, _CHUNK):
                 to = min(at + _CHUNK, stop)
-                part = cost.references_cost(to - at, d, classes, references)
                 samples[at:to], errors[at:to] = prepared.estimate(
-                    block[at - first : to - first], at, threads, report.of(part)
+                    block[at - first : to - first], at, threads, None
                 )
     return samples, errors
 

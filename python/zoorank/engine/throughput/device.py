@@ -22,6 +22,10 @@ class DeviceLimits:
         ``"float64"`` of multiply-adds on its ordinary cores.
     read : float
         Bytes a second of a copy within its memory, those read and those written.
+    threads : None
+        Those of the host take no part.
+    device : str
+        ``"cuda"``, where the cases are to run.
     """
 
     name: str

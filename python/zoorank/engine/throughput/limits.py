@@ -31,6 +31,8 @@ class Limits:
         Bytes read from memory in a second.
     instruction_set : str
         The one that the engine uses.
+    device : str
+        ``"cpu"``, where the cases are to run.
     bf16x3 : dict of str to float
         flop/s of float32 products on the matrix unit, three of bf16 for each, where the
         instruction set has one. No case is held against it: ``precision="auto"`` is float32.
