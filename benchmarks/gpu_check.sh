@@ -5,7 +5,8 @@
 #
 # builds the backend for the card that it finds, holds every kernel against the CPU's float64, runs the engine's tests on
 # the card, compares the bits of runs, looks for bad accesses and races with compute-sanitizer, and times: most important
-# first. A step that fails, hangs or has nothing to run on leaves the others their turn; after N seconds (540) none begins.
+# first. A step that fails, hangs or has nothing to run on leaves the others their turn and their share of the time, of which
+# it may use what those before it left; after N seconds (540) none begins.
 #
 # DIRECTORY (build/gpu_check) gets six files at most, each complete after every step, whatever stops the rest:
 #     steps.csv       a line a step: ok, FAILED, stopped or skipped, the seconds it took, the last line it printed
@@ -53,11 +54,21 @@ echo step,status,seconds,limit,last_line >"$results/steps.csv"
 
 skipped=77 # the status of a step that has nothing to run on
 
-# step NAME SECONDS COMMAND...: runs it for so long at most, and not beyond the end of all.
+planning=yes # at first the shares are only added up
+later=0      # the shares of all steps that are still to come
+
+# step NAME SECONDS COMMAND...: runs it for so long, up to three times as long where the steps to come can spare it, and
+# not beyond the end of all.
 step() {
-    local name=$1 limit=$2 begin=$SECONDS log=$build/$1.log status pid last
+    local name=$1 share=$2 begin=$SECONDS log=$build/$1.log limit status pid last
     shift 2
-    [[ -z $only || $only == *,$name,* ]] || return 1
+    [[ -z $only || $only == *,$name,* ]] || return 0
+    if [[ $planning ]]; then
+        ((later += share))
+        return 0
+    fi
+    ((later -= share))
+    ((limit = total - SECONDS - later, limit = limit < share ? share : limit > 3 * share ? 3 * share : limit))
     ((limit = total - SECONDS < limit ? total - SECONDS : limit))
     if ((limit < 3)); then
         echo "no time left" >"$log"
@@ -88,7 +99,13 @@ step() {
     printf '%s,%s,%d,%d,"%s"\n' "$name" "$status" $((SECONDS - begin)) "$limit" "${last//\"/\'}" >>"$results/steps.csv"
     printf '%-12s %-20s %4d s  %s\n' "$name" "$status" $((SECONDS - begin)) "$last" | tee -a "$results/summary.txt"
     { printf '\n===== %s: %s, %d s\n' "$name" "$status" $((SECONDS - begin)); tail -c 400000 "$log"; } >>"$results/logs.txt"
-    [[ $status == ok ]]
+}
+
+# ended NAME STATUS...: whether that step has ended so.
+ended() {
+    local name=$1
+    shift
+    grep -qE "^$name,($(IFS='|'; echo "$*"))" "$results/steps.csv"
 }
 
 skip() {
@@ -204,6 +221,12 @@ speed() {
     python3 benchmarks/gpu_speed.py "$@" --out "$results"
 }
 
+beside_torch() {
+    missing torch
+    device_or_skip
+    python3 benchmarks/gpu_torch.py "$@" --out "$results"
+}
+
 rank() {
     missing torch pydantic safetensors PIL
     tests "$@"
@@ -219,30 +242,46 @@ bench() {
     return $status
 }
 
-step facts 10 facts
-step wheels 15 install_wheels
-export PYTHONPATH=$build/site:$build/wheels${PYTHONPATH:+:$PYTHONPATH} PATH=$build/wheels/bin:$PATH
-step configure 20 configure
-step compile 70 compile
-step mma 10 kernel mma
-step wgmma 10 kernel wgmma
-step simt 10 kernel simt
-step others 15 kernel others
-step modules 35 compile_modules
 engine=(tests/engine/test_silhouette.py tests/engine/test_distances.py tests/engine/test_input.py
     tests/engine/test_result.py tests/engine/test_batch.py)
-ZOORANK_DEVICE=cuda ZOORANK_TEST_EXAMPLES=40 step engine 50 tests "${engine[@]}" -k "not instruction_set"
-step cuda 35 tests tests/engine/test_cuda.py tests/engine/test_cuda_estimate.py
-step bits 15 speed bits
-step memcheck 25 sanitize memcheck
-step racecheck 30 sanitize racecheck mma wgmma simt
-step speed 85 speed limits exact estimate closed slower
-step torch 25 speed torch
-step end-to-end 20 speed encode
-step rank 20 rank tests/selection/test_rank_in_memory.py
-step accuracy 12 speed accuracy
-step bench 15 bench
-step synccheck 10 sanitize synccheck mma wgmma
+
+steps() {
+    local kernel_of_tests=auto kernel_of_times=auto kernels=(mma wgmma simt)
+    step facts 10 facts
+    step wheels 15 install_wheels
+    step configure 20 configure
+    step compile 70 compile
+    step mma 10 kernel mma
+    step wgmma 10 kernel wgmma
+    step simt 10 kernel simt
+    step others 15 kernel others
+    # A best kernel that hangs would take all the rest with it, which can be seen with the others.
+    ! ended wgmma FAILED stopped || kernel_of_tests=simt kernel_of_times=mma
+    ! ended wgmma FAILED stopped skipped || kernels=(mma simt)
+    step modules 35 compile_modules
+    export ZOORANK_CUDA_KERNEL=$kernel_of_tests
+    ZOORANK_DEVICE=cuda ZOORANK_TEST_EXAMPLES=40 step engine 50 tests "${engine[@]}" -k "not instruction_set"
+    step cuda 35 tests tests/engine/test_cuda.py tests/engine/test_cuda_estimate.py
+    export ZOORANK_CUDA_KERNEL=$kernel_of_times
+    step bits 15 speed bits
+    step memcheck 25 sanitize memcheck
+    step racecheck 30 sanitize racecheck "${kernels[@]}"
+    step speed 85 speed limits exact estimate closed slower
+    step torch 25 beside_torch limits peers
+    step end-to-end 20 beside_torch encode
+    step rank 20 rank tests/selection/test_rank_in_memory.py
+    step accuracy 12 speed accuracy
+    step bench 15 bench
+    step synccheck 10 sanitize synccheck "${kernels[@]}"
+}
+
+export PYTHONPATH=$build/site:$build/wheels${PYTHONPATH:+:$PYTHONPATH} PATH=$build/wheels/bin:$PATH
+steps
+planning=
+# The first import reads gigabytes, which it may as well do while others wait for the compiler.
+python3 -c 'import torch' >/dev/null 2>&1 </dev/null &
+disown
+steps
 
 {
     echo

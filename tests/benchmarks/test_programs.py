@@ -3,6 +3,7 @@
 import csv
 import os
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -252,10 +253,10 @@ def torch_with_one_thread():
 
 @pytest.fixture
 def device(monkeypatch):
-    """gpu_speed on a device that is the host."""
+    """A device that is the host."""
     import gpu_speed
+    import gpu_torch
 
-    import zoorank
     from zoorank.engine import cuda
 
     rates = {"bfloat16": 1e12, "float32": 1e11, "float64": 5e10, "copy": 1e11}
@@ -263,9 +264,9 @@ def device(monkeypatch):
     monkeypatch.setattr(cuda, "measure_limits", lambda: dict(rates))
     monkeypatch.setattr(cuda, "to_device", lambda X: X)
     monkeypatch.setattr(gpu_speed, "kernels", lambda: ["wgmma", "mma", "simt"])
-    monkeypatch.setattr(gpu_speed, "DEVICE", "cpu")
-    monkeypatch.setattr(gpu_speed, "wait_for", lambda _: lambda: None)
-    monkeypatch.setattr(gpu_speed, "torch_with_cuda", torch_with_one_thread)
+    monkeypatch.setattr(gpu_torch, "DEVICE", "cpu")
+    monkeypatch.setattr(gpu_torch, "wait_for", lambda _: lambda: None)
+    monkeypatch.setattr(gpu_torch, "torch_with_cuda", torch_with_one_thread)
     info = {**zoorank.build_info(), "cuda_unavailable_reason": ""}
     monkeypatch.setattr(zoorank, "build_info", lambda: info)
     right = zoorank.silhouette
@@ -274,15 +275,23 @@ def device(monkeypatch):
         return right(*given, **options)
 
     monkeypatch.setattr(zoorank, "silhouette", on_the_host)
-    return gpu_speed
 
 
 @pytest.mark.parametrize(
-    "part",
-    ["limits", "exact", "slower", "estimate", "torch", "encode", "accuracy", "closed", "bits"],
+    ("program", "part"),
+    [
+        *(
+            ("gpu_speed", part)
+            for part in ("limits", "exact", "slower", "estimate", "accuracy", "closed", "bits")
+        ),
+        *(("gpu_torch", part) for part in ("limits", "peers", "encode")),
+    ],
 )
-def test_every_part_of_gpu_speed_runs(part, device, tmp_path, capsys):
-    assert device.main([part, "--quick", "--out", str(tmp_path)]) == 0
+@pytest.mark.usefixtures("device")
+def test_every_part_of_the_device_programs_runs(program, part, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("ZOORANK_CUDA_KERNEL", "mma")  # and is what it was afterwards
+    assert import_module(program).main([part, "--quick", "--out", str(tmp_path)]) == 0
+    assert os.environ["ZOORANK_CUDA_KERNEL"] == "mma"
     assert f"NVIDIA Abacus (9.0): nothing wrong in {part}" in capsys.readouterr().out
     if part != "bits":
         rows = list(csv.DictReader((tmp_path / "gpu_check.csv").read_text().splitlines()))
@@ -290,17 +299,32 @@ def test_every_part_of_gpu_speed_runs(part, device, tmp_path, capsys):
         assert all(row["card"] == "NVIDIA Abacus (9.0)" for row in rows)
 
 
-def test_gpu_speed_says_what_is_wrong(device, monkeypatch, tmp_path):
-    right = device.definition
-    monkeypatch.setattr(device, "definition", lambda *given: right(*given) + 1e-5)
-    device._references.clear()
-    assert device.main(["exact", "--quick"]) == "4 wrong: no time of them counts"
+@pytest.mark.usefixtures("device")
+def test_gpu_speed_says_what_is_wrong(monkeypatch):
+    import gpu_speed
+
+    right = gpu_speed.definition
+    monkeypatch.setattr(gpu_speed, "definition", lambda *given: right(*given) + 1e-5)
+    gpu_speed._references.clear()
+    assert gpu_speed.main(["exact", "--quick"]) == "4 wrong: no time of them counts"
+    gpu_speed._references.clear()
 
 
-def test_gpu_speed_without_a_device_or_torch_skips(device, monkeypatch, capsys):
+@pytest.mark.usefixtures("device")
+def test_gpu_torch_without_torch_skips(monkeypatch, capsys):
+    import gpu_torch
+
     def missing():
-        raise device.CannotRunError("no torch")
+        raise gpu_torch.CannotRunError("no torch")
 
-    monkeypatch.setattr(device, "torch_with_cuda", missing)
-    assert device.main(["torch", "encode"]) == device.NOTHING_TO_RUN_ON
+    monkeypatch.setattr(gpu_torch, "torch_with_cuda", missing)
+    assert gpu_torch.main(["peers", "encode"]) == 77
     assert "encode: no torch" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(zoorank.build_info()["cuda_available"], reason="this machine has a device")
+def test_gpu_programs_without_a_device_skip(capsys):
+    import gpu_speed
+
+    assert gpu_speed.main([]) == 77
+    assert "nothing to measure: " in capsys.readouterr().out

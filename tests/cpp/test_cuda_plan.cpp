@@ -273,4 +273,5 @@ TEST_CASE("messages say what is missing and what would do") {
     CHECK(memory_message(40 * gib, 10 * gib, 1'000'000, "GPU") ==
           "GPU is out of memory: 1000000 rows need 40.00 GiB, 10.00 GiB are free, enough for about 250000 rows");
     CHECK(memory_message(gib + 1, gib, 100, "GPU").find("need 1.01 GiB, 1.00 GiB are free") != std::string::npos);
+    CHECK(memory_message(gib, gib - 1, 100, "GPU").find("need 1.00 GiB, 0.99 GiB are free") != std::string::npos);
 }

@@ -11,6 +11,7 @@
 #include <vector>
 #include <zoorank/distances.hpp>
 #include <zoorank/estimate.hpp>
+#include <zoorank/metric.hpp>
 #include <zoorank/silhouette.hpp>
 
 #include "cuda/backend.hpp"
@@ -70,20 +71,7 @@ inline double largest_difference(const std::vector<double>& a, const std::vector
     return largest;
 }
 
-inline const char* name_of(metric how) {
-    switch (how) {
-        case metric::euclidean:
-            return "euclidean";
-        case metric::sqeuclidean:
-            return "sqeuclidean";
-        case metric::cosine:
-            return "cosine";
-        case metric::manhattan:
-            return "manhattan";
-        default:
-            return "precomputed";
-    }
-}
+inline std::string name_of(metric how) { return metric_names[static_cast<std::size_t>(how)]; }
 
 template <class T>
 constexpr double allowed() {

@@ -1,5 +1,6 @@
 """The estimator on a device; its way there with a stand-in for the module on any machine."""
 
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -25,6 +26,12 @@ class Stand:
 
     def devices(self):
         return [{"index": 0}]
+
+    def device_of(self, address):
+        return 0
+
+    def DeviceArray(self, address, rows, cols, stride, is_double, keeper):  # noqa: N802
+        return SimpleNamespace(address=address, rows=rows, cols=cols, is_double=is_double)
 
     def upload(self, X, device):
         self.calls.append("upload")
@@ -97,6 +104,30 @@ def test_a_matrix_on_a_device_says_where_it_is(stand):
     assert interface["strides"] == (12 * 4, 4)
     assert interface["data"] == (PROBLEM.X.ctypes.data, True)
     assert len(matrix) == 20_000
+
+
+def test_the_default_stream_has_one_name_whatever_the_library(stand, monkeypatch):
+    class Tensor(SimpleNamespace):
+        def stride(self):
+            return (12, 1)
+
+        def detach(self):
+            return self
+
+    Tensor.__module__ = "torch"
+    tensor = Tensor(
+        is_cuda=True,
+        dtype="torch.float32",
+        shape=(3, 12),
+        device="cuda:0",
+        __cuda_array_interface__={"shape": (3, 12), "typestr": "<f4", "data": (64, False)},
+    )
+    current = SimpleNamespace(cuda_stream=0)
+    torch = SimpleNamespace(cuda=SimpleNamespace(current_stream=lambda _: current))
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    assert cuda.as_device_matrix(tensor).stream == cuda.to_device(PROBLEM.X).stream == 1
+    current.cuda_stream = 77
+    assert cuda.as_device_matrix(tensor).stream == 77
 
 
 def test_limits_are_asked_of_a_device_that_is_there():

@@ -54,7 +54,7 @@ device_array upload_as(const py::array& x, int device) {
 }
 
 device_array upload(const py::array& x, int device) {
-    return is_double(x, "X") ? upload_as<double>(x, device) : upload_as<float>(x, device);
+    return for_float_type(x, "X", [&](auto element) { return upload_as<decltype(element)>(x, device); });
 }
 
 py::dict limits(int device) {

@@ -24,9 +24,15 @@ cuda::input<T> input_of(const py::object& x, const char* name) {
     return {borrow_matrix<T>(x.cast<py::array>(), name), false};
 }
 
+/// Calls run(T{}) with T the type of the matrix's elements, float or double.
+template <class Run>
+auto for_element_type(const py::object& x, const char* name, Run run) {
+    if (!py::isinstance<device_array>(x)) return for_float_type(x.cast<py::array>(), name, run);
+    return x.cast<const device_array&>().is_double ? run(double{}) : run(float{});
+}
+
 inline bool is_double(const py::object& x, const char* name) {
-    if (py::isinstance<device_array>(x)) return x.cast<const device_array&>().is_double;
-    return for_float_type(x.cast<py::array>(), name, [](auto element) { return sizeof(element) == sizeof(double); });
+    return for_element_type(x, name, [](auto element) { return sizeof(element) == sizeof(double); });
 }
 
 inline cuda::place place_of(int device, std::uintptr_t stream) {

@@ -12,35 +12,20 @@ namespace {
 
 using label_array = py::array_t<std::int64_t, py::array::c_style>;
 
-template <class T>
-void samples_into(const py::object& x, const label_array& labels, py::array_t<double>& out, metric how,
-                  cuda::place where) {
-    const cuda::input<T> rows = input_of<T>(x, "X");
-    const array_view<const std::int64_t> codes(labels.data(), labels.size());
-    const array_view<double> result(out.mutable_data(), out.size());
-    interruptible(1, [&](const options& opt) { cuda::silhouette_samples(rows, codes, result, how, where, opt); });
-}
+array_view<const std::int64_t> view_of(const label_array& a) { return {a.data(), a.size()}; }
 
 py::array_t<double> samples(const py::object& x, const label_array& labels, const std::string& metric_name, int device,
                             std::uintptr_t stream) {
     const metric how = parse_metric(metric_name);
     py::array_t<double> out(labels.size());
-    if (is_double(x, "X"))
-        samples_into<double>(x, labels, out, how, place_of(device, stream));
-    else
-        samples_into<float>(x, labels, out, how, place_of(device, stream));
+    for_element_type(x, "X", [&](auto element) {
+        const auto rows = input_of<decltype(element)>(x, "X");
+        const array_view<double> result(out.mutable_data(), out.size());
+        interruptible(1, [&](const options& opt) {
+            cuda::silhouette_samples(rows, view_of(labels), result, how, place_of(device, stream), opt);
+        });
+    });
     return out;
-}
-
-template <class T>
-void samples_of_into(const py::object& x, const label_array& labels, const label_array& indices,
-                     py::array_t<double>& out, metric how, cuda::place where, const py::object& progress) {
-    const cuda::input<T> rows = input_of<T>(x, "X");
-    const array_view<const std::int64_t> codes(labels.data(), labels.size()), drawn(indices.data(), indices.size());
-    const array_view<double> result(out.mutable_data(), out.size());
-    interruptible(
-        1, [&](const options& opt) { cuda::silhouette_samples_of(rows, codes, drawn, result, how, where, opt); },
-        progress);
 }
 
 py::array_t<double> samples_of(const py::object& x, const label_array& labels, const label_array& indices,
@@ -48,48 +33,50 @@ py::array_t<double> samples_of(const py::object& x, const label_array& labels, c
                                const py::object& progress) {
     const metric how = parse_metric(metric_name);
     py::array_t<double> out(indices.size());
-    if (is_double(x, "X"))
-        samples_of_into<double>(x, labels, indices, out, how, place_of(device, stream), progress);
-    else
-        samples_of_into<float>(x, labels, indices, out, how, place_of(device, stream), progress);
+    for_element_type(x, "X", [&](auto element) {
+        const auto rows = input_of<decltype(element)>(x, "X");
+        const array_view<double> result(out.mutable_data(), out.size());
+        interruptible(
+            1,
+            [&](const options& opt) {
+                cuda::silhouette_samples_of(rows, view_of(labels), view_of(indices), result, how,
+                                            place_of(device, stream), opt);
+            },
+            progress);
+    });
     return out;
-}
-
-template <class T>
-void surrogate_into(const py::object& x, const label_array& labels, py::array_t<double>& out, cuda::place where,
-                    const py::object& progress) {
-    const cuda::input<T> rows = input_of<T>(x, "X");
-    const array_view<const std::int64_t> codes(labels.data(), labels.size());
-    const array_view<double> result(out.mutable_data(), out.size());
-    interruptible(1, [&](const options& opt) { cuda::surrogate_samples(rows, codes, result, where, opt); }, progress);
 }
 
 py::array_t<double> surrogate(const py::object& x, const label_array& labels, int device, std::uintptr_t stream,
                               const py::object& progress) {
     py::array_t<double> out(labels.size());
-    if (is_double(x, "X"))
-        surrogate_into<double>(x, labels, out, place_of(device, stream), progress);
-    else
-        surrogate_into<float>(x, labels, out, place_of(device, stream), progress);
-    return out;
-}
-
-template <class T>
-py::array distances_of(const py::object& x, const py::object& y, metric how, cuda::place where) {
-    const cuda::input<T> left = input_of<T>(x, "X"), right = input_of<T>(y, "Y");
-    py::array_t<T> out({left.view.rows, right.view.rows});
-    const array_view<T> result(out.mutable_data(), out.size());
-    interruptible(1, [&](const options& opt) { cuda::pairwise_distances(left, right, result, how, where, opt); });
+    for_element_type(x, "X", [&](auto element) {
+        const auto rows = input_of<decltype(element)>(x, "X");
+        const array_view<double> result(out.mutable_data(), out.size());
+        interruptible(
+            1,
+            [&](const options& opt) {
+                cuda::surrogate_samples(rows, view_of(labels), result, place_of(device, stream), opt);
+            },
+            progress);
+    });
     return out;
 }
 
 py::array distances(const py::object& x, const py::object& y, const std::string& metric_name, int device,
                     std::uintptr_t stream) {
     const metric how = parse_metric(metric_name);
-    const bool both = is_double(x, "X");
-    if (both != is_double(y, "Y")) throw py::type_error("X and Y must have one dtype");
-    return both ? distances_of<double>(x, y, how, place_of(device, stream))
-                : distances_of<float>(x, y, how, place_of(device, stream));
+    if (is_double(x, "X") != is_double(y, "Y")) throw py::type_error("X and Y must have one dtype");
+    return for_element_type(x, "X", [&](auto element) -> py::array {
+        using T = decltype(element);
+        const auto left = input_of<T>(x, "X"), right = input_of<T>(y, "Y");
+        py::array_t<T> out({left.view.rows, right.view.rows});
+        const array_view<T> result(out.mutable_data(), out.size());
+        interruptible(1, [&](const options& opt) {
+            cuda::pairwise_distances(left, right, result, how, place_of(device, stream), opt);
+        });
+        return out;
+    });
 }
 
 py::list list_devices() {

@@ -32,8 +32,8 @@ class packed_slab {
 public:
     packed_slab(std::int64_t rows, std::int64_t depth, cudaStream_t stream)
         : depth_(depth),
-          packed_(padded(rows) * panel::blocks<double>(depth) * panel::features<double>, stream),
-          norms_(padded(rows), stream),
+          packed_(padded<double>(rows) * panel::blocks<double>(depth) * panel::features<double>, stream),
+          norms_(padded<double>(rows), stream),
           stream_(stream) {}
 
     operand<double> pack(const double* rows, std::int64_t count, const double* centre) const {
@@ -43,12 +43,10 @@ public:
     }
 
     static std::int64_t bytes(std::int64_t rows, std::int64_t depth) {
-        return padded(rows) * (panel::blocks<double>(depth) * 64 + 8);
+        return padded<double>(rows) * (panel::blocks<double>(depth) * 64 + 8);
     }
 
 private:
-    static std::int64_t padded(std::int64_t rows) { return ceil_div(rows, tile_side<double>) * tile_side<double>; }
-
     std::int64_t depth_;
     buffer<double> packed_, norms_;
     cudaStream_t stream_;

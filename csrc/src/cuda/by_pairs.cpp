@@ -1,7 +1,5 @@
 #include <algorithm>
-#include <cstdlib>
 
-#include "cuda/choice.hpp"
 #include "cuda/methods.hpp"
 
 namespace zoorank::cuda {
@@ -22,14 +20,9 @@ std::vector<std::int64_t> classes_of_tiles(const partition& p, std::int64_t side
 }
 
 template <class T>
-kernel kernel_for(metric how, std::int64_t depth) {
+kernel kernel_for(metric how, std::int64_t depth, int device) {
     if (how != metric::euclidean || sizeof(T) == sizeof(double)) return kernel::simt;
-    const char* wish = std::getenv("ZOORANK_CUDA_KERNEL");
-    int device = 0, major = 0, minor = 0;
-    check(cudaGetDevice(&device), "asking for the device");
-    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "asking for the device");
-    check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device), "asking for the device");
-    return choose_kernel(wish ? wish : "", depth, major, minor, wgmma_built());
+    return euclidean_kernel_of(depth, device);
 }
 
 // Sorted rows, scaled, centred and packed once for the kernel that reads them.
@@ -37,7 +30,7 @@ template <class T>
 class packed_rows {
 public:
     packed_rows(const source_rows<T>& from, kernel which, cudaStream_t stream)
-        : from_(from), packed_(size(from.rows, from.depth, which), stream), norms_(padded(from.rows), stream) {
+        : from_(from), packed_(size(from.rows, from.depth, which), stream), norms_(padded<T>(from.rows), stream) {
         if constexpr (sizeof(T) == sizeof(float)) {
             if (which != kernel::simt) {
                 pack_split(from, packed_.get(), norms_.get(), stream);
@@ -50,14 +43,13 @@ public:
     operand<T> side() const { return {packed_.get(), norms_.get(), from_}; }
 
     static std::int64_t bytes(std::int64_t rows, std::int64_t depth, kernel which) {
-        return size(rows, depth, which) + padded(rows) * static_cast<std::int64_t>(sizeof(T));
+        return size(rows, depth, which) + padded<T>(rows) * static_cast<std::int64_t>(sizeof(T));
     }
 
 private:
-    static std::int64_t padded(std::int64_t rows) { return ceil_div(rows, tile_side<T>) * tile_side<T>; }
     static std::int64_t size(std::int64_t rows, std::int64_t depth, kernel which) {
-        if (which == kernel::simt) return padded(rows) * panel::blocks<T>(depth) * 64;
-        return padded(rows) / tile_side<T> * split::blocks(depth) * split::image_bytes;
+        if (which == kernel::simt) return padded<T>(rows) * panel::blocks<T>(depth) * 64;
+        return padded<T>(rows) / tile_side<T> * split::blocks(depth) * split::image_bytes;
     }
 
     source_rows<T> from_;
@@ -145,7 +137,7 @@ template <class T>
 void silhouettes_by_pairs(const input<T>& x, const partition& p, metric how, array_view<double> samples, place where,
                           const options& opt) {
     const std::int64_t n = x.view.rows, depth = x.view.cols;
-    const kernel which = kernel_for<T>(how, depth);
+    const kernel which = kernel_for<T>(how, depth, where.device);
     const sums_plan<T> plan(plan_batches<T>(ceil_div(n, tile_side<T>), partial_budget));
     reserve(upload_bytes(x) + device_partition::bytes(p) + packed_rows<T>::bytes(n, depth, which) + plan.bytes(n), n);
     const prepared_rows<T> ready(x, p, how, where.stream);
@@ -161,7 +153,7 @@ void silhouettes_of_some(const input<T>& x, const partition& p, array_view<const
                          place where, const options& opt) {
     const cudaStream_t stream = where.stream;
     const std::int64_t n = x.view.rows, depth = x.view.cols, count = drawn.size;
-    const kernel which = kernel_for<T>(how, depth);
+    const kernel which = kernel_for<T>(how, depth, where.device);
     const sums_plan<T> plan(
         plan_rectangle<T>(ceil_div(count, tile_side<T>), ceil_div(n, tile_side<T>), partial_budget));
     reserve(upload_bytes(x) + device_partition::bytes(p) + packed_rows<T>::bytes(n, depth, which) +

@@ -63,12 +63,26 @@ int device_of(std::uintptr_t address) {
     return attributes.device;
 }
 
+capability capability_of(int device) {
+    capability found{};
+    check(cudaDeviceGetAttribute(&found.major, cudaDevAttrComputeCapabilityMajor, device), "asking for the device");
+    check(cudaDeviceGetAttribute(&found.minor, cudaDevAttrComputeCapabilityMinor, device), "asking for the device");
+    return found;
+}
+
 void reserve(std::int64_t needed, std::int64_t rows) {
     std::size_t free = 0, total = 0;
     check(cudaMemGetInfo(&free, &total), "asking for free memory");
     if (needed <= static_cast<std::int64_t>(free)) return;
+    // What the last call gave back still counts as taken until somebody waits for the device.
     int index = 0;
+    cudaMemPool_t pool = nullptr;
     check(cudaGetDevice(&index), "asking for the device");
+    check(cudaDeviceGetDefaultMemPool(&pool, index), "asking for the memory pool");
+    check(cudaDeviceSynchronize(), "waiting for the device");
+    check(cudaMemPoolTrimTo(pool, 0), "giving memory back");
+    check(cudaMemGetInfo(&free, &total), "asking for free memory");
+    if (needed <= static_cast<std::int64_t>(free)) return;
     throw out_of_memory(memory_message(needed, static_cast<std::int64_t>(free), rows, describe(index).name));
 }
 

@@ -30,6 +30,11 @@ std::vector<device_info> devices();
 /// The device whose memory that address is. Throws std::invalid_argument for memory of no device.
 int device_of(std::uintptr_t address);
 
+struct capability {
+    int major, minor;
+};
+capability capability_of(int device);
+
 /// A call that does not fit on the device; the message says what would.
 struct out_of_memory : std::runtime_error {
     using std::runtime_error::runtime_error;

@@ -15,8 +15,8 @@ public:
     packed_side(const source_rows<T>& from, bool directions, cudaStream_t stream)
         : inverse_(directions ? from.rows : 0, stream),
           unit_(directions ? from.rows * from.depth : 0, stream),
-          packed_(padded(from.rows) * panel::blocks<T>(from.depth) * panel::features<T>, stream),
-          norms_(padded(from.rows), stream),
+          packed_(padded<T>(from.rows) * panel::blocks<T>(from.depth) * panel::features<T>, stream),
+          norms_(padded<T>(from.rows), stream),
           from_(from) {
         if (directions) {
             inverse_lengths(from, inverse_.get(), stream);
@@ -31,13 +31,11 @@ public:
 
     static std::int64_t bytes(std::int64_t rows, std::int64_t depth, bool directions) {
         const auto element = static_cast<std::int64_t>(sizeof(T));
-        return padded(rows) * (panel::blocks<T>(depth) * 64 + element) +
+        return padded<T>(rows) * (panel::blocks<T>(depth) * 64 + element) +
                (directions ? rows * (depth * element + 8) : 0);
     }
 
 private:
-    static std::int64_t padded(std::int64_t rows) { return ceil_div(rows, tile_side<T>) * tile_side<T>; }
-
     buffer<double> inverse_;
     buffer<T> unit_, packed_, norms_;
     source_rows<T> from_;

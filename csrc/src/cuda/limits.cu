@@ -130,12 +130,11 @@ private:
 
 device_limits measure_limits(place where, const limits_effort& effort) {
     const current_device guard(where.device);
-    int multiprocessors = 0, major = 0, minor = 0;
+    int multiprocessors = 0;
     check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, where.device),
           "asking for the device");
-    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, where.device), "asking for the device");
-    check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, where.device), "asking for the device");
-    const bool wgmma = choose_kernel("", least_split_depth, major, minor, wgmma_built()) == kernel::wgmma;
+    const capability has = capability_of(where.device);
+    const bool wgmma = choose_kernel("", least_split_depth, has.major, has.minor, wgmma_built()) == kernel::wgmma;
     const std::int64_t count = effort.copy_bytes / static_cast<std::int64_t>(sizeof(uint4));
     reserve(2 * effort.copy_bytes, effort.copy_bytes);
 

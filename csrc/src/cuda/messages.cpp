@@ -9,8 +9,10 @@ std::string version_name(int version) {
     return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
 }
 
-std::string gibibytes(std::int64_t bytes) {
-    const std::int64_t hundredths = (bytes * 100 + (std::int64_t(1) << 30) - 1) >> 30;  // rounded up
+std::string gibibytes(std::int64_t bytes, bool up) {
+    constexpr std::int64_t one = std::int64_t(1) << 30;
+    const std::int64_t rest = bytes % one * 100;
+    const std::int64_t hundredths = bytes / one * 100 + (rest + (up ? one - 1 : 0)) / one;
     const std::string fraction = std::to_string(hundredths % 100);
     return std::to_string(hundredths / 100) + "." + (fraction.size() == 1 ? "0" : "") + fraction + " GiB";
 }
@@ -28,8 +30,8 @@ std::string driver_message(int driver, int runtime) {
 
 std::string memory_message(std::int64_t needed, std::int64_t free, std::int64_t rows, const std::string& name) {
     const double share = static_cast<double>(free) / static_cast<double>(std::max<std::int64_t>(needed, 1));
-    return name + " is out of memory: " + std::to_string(rows) + " rows need " + gibibytes(needed) + ", " +
-           gibibytes(free) + " are free, enough for about " +
+    return name + " is out of memory: " + std::to_string(rows) + " rows need " + gibibytes(needed, true) + ", " +
+           gibibytes(free, false) + " are free, enough for about " +
            std::to_string(static_cast<std::int64_t>(static_cast<double>(rows) * share)) + " rows";
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 // The ways to silhouettes on a device; silhouettes.cpp picks one.
+#include "cuda/choice.hpp"
 #include "cuda/sorted_rows.hpp"
 
 namespace zoorank::cuda {
@@ -20,6 +21,9 @@ void silhouettes_of_some(const input<T>& x, const partition& p, array_view<const
 template <class T>
 void silhouettes_by_means(const input<T>& x, const partition& p, metric how, array_view<double> samples, place where,
                           const options& opt);
+
+/// euclidean_kernel() of backend.hpp, not by name.
+kernel euclidean_kernel_of(std::int64_t features, int device);
 
 /// Waits for what was handed in the time before last, so that the host is never more than two portions of work ahead,
 /// and then tells the caller how much is done; throws `cancelled` when the call has been abandoned.

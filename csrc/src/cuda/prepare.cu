@@ -116,8 +116,8 @@ constexpr std::int64_t warps = block_threads / 32;
 
 template <class T>
 void compute_norms(const source_rows<T>& from, T* norms, cudaStream_t stream) {
-    const std::int64_t padded = ceil_div(from.rows, tile_side<T>) * tile_side<T>;
-    launch("computing norms", norms_kernel<T>, {ceil_div(padded, warps), block_threads}, stream, from, padded, norms);
+    const std::int64_t all = padded<T>(from.rows);
+    launch("computing norms", norms_kernel<T>, {ceil_div(all, warps), block_threads}, stream, from, all, norms);
 }
 
 }  // namespace
@@ -125,6 +125,7 @@ void compute_norms(const source_rows<T>& from, T* norms, cudaStream_t stream) {
 template <class T>
 void look_over(const T* x, std::int64_t rows, std::int64_t cols, std::int64_t stride, survey* out,
                cudaStream_t stream) {
+    if (rows == 0) return;
     launch("looking over the rows", look_over_kernel<T>, {least(rows, 4096), block_threads}, stream, x, rows, cols,
            stride, out);
 }

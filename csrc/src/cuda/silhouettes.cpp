@@ -1,7 +1,6 @@
 #include <cstdlib>
 #include <stdexcept>
 
-#include "cuda/choice.hpp"
 #include "cuda/methods.hpp"
 
 namespace zoorank::cuda {
@@ -84,12 +83,14 @@ void surrogate_samples(input<T> x, array_view<const std::int64_t> labels, array_
     silhouettes_by_means(x, p, metric::euclidean, samples, where, opt);
 }
 
-std::string euclidean_kernel(std::int64_t features, int device) {
+kernel euclidean_kernel_of(std::int64_t features, int device) {
     const char* wish = std::getenv("ZOORANK_CUDA_KERNEL");
-    int major = 0, minor = 0;
-    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "asking for the device");
-    check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device), "asking for the device");
-    return name_of(choose_kernel(wish ? wish : "", features, major, minor, wgmma_built()));
+    const capability has = capability_of(device);
+    return choose_kernel(wish ? wish : "", features, has.major, has.minor, wgmma_built());
+}
+
+std::string euclidean_kernel(std::int64_t features, int device) {
+    return name_of(euclidean_kernel_of(features, device));
 }
 
 #define ZOORANK_INSTANTIATE(T)                                                                                    \

@@ -1,5 +1,6 @@
 #pragma once
 // A matrix on the device with its rows looked over, and what the labels say of them: what every method begins with.
+#include <algorithm>
 #include <cstring>
 #include <numeric>
 #include <type_traits>
@@ -27,11 +28,11 @@ public:
     device_rows(const input<T>& x, cudaStream_t stream) : view_(x.view) {
         if (x.on_device) return;
         copy_ = buffer<T>(x.view.rows * x.view.cols, stream);
-        const std::size_t width = static_cast<std::size_t>(x.view.cols) * sizeof(T);
-        check(cudaMemcpy2DAsync(copy_.get(), width, x.view.data, static_cast<std::size_t>(x.view.stride) * sizeof(T),
-                                width, static_cast<std::size_t>(x.view.rows), cudaMemcpyHostToDevice, stream),
-              "copying rows to the device");
         view_ = matrix_view<T>(copy_.get(), x.view.rows, x.view.cols);
+        if (x.view.stride >= x.view.cols)
+            upload(x.view, 0, x.view.rows, stream);
+        else
+            upload_laid_out(x.view, stream);
     }
 
     const matrix_view<T>& view() const { return view_; }
@@ -75,6 +76,29 @@ public:
     }
 
 private:
+    // Rows of a view that lie one behind the other, to rows [begin, begin + count) of the copy.
+    void upload(const matrix_view<T>& from, std::int64_t begin, std::int64_t count, cudaStream_t stream) {
+        const std::size_t width = static_cast<std::size_t>(from.cols) * sizeof(T);
+        check(cudaMemcpy2DAsync(copy_.get() + begin * from.cols, width, from.data,
+                                static_cast<std::size_t>(from.stride) * sizeof(T), width,
+                                static_cast<std::size_t>(count), cudaMemcpyHostToDevice, stream),
+              "copying rows to the device");
+    }
+
+    // Rows that overlap or run backwards, X[::-1] say: CUDA copies no such thing, so they are laid out here first.
+    void upload_laid_out(const matrix_view<T>& from, cudaStream_t stream) {
+        constexpr std::int64_t elements = std::int64_t(1) << 22;
+        const std::int64_t at_once = std::min(from.rows, std::max<std::int64_t>(1, elements / from.cols));
+        std::vector<T> rows(static_cast<std::size_t>(at_once * from.cols));
+        for (std::int64_t begin = 0; begin < from.rows; begin += at_once) {
+            const std::int64_t count = std::min(at_once, from.rows - begin);
+            for (std::int64_t i = 0; i < count; ++i)
+                std::copy_n(from.row(begin + i), from.cols, rows.data() + i * from.cols);
+            upload({rows.data(), count, from.cols}, begin, count, stream);
+            check(cudaStreamSynchronize(stream), "copying rows to the device");
+        }
+    }
+
     matrix_view<T> view_;
     buffer<T> copy_;
 };

@@ -26,6 +26,12 @@ ZOORANK_HOST_DEVICE constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t
 ZOORANK_HOST_DEVICE constexpr std::int64_t least(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 ZOORANK_HOST_DEVICE constexpr std::int64_t most(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
 
+/// Rows in whole tiles.
+template <class T>
+ZOORANK_HOST_DEVICE constexpr std::int64_t padded(std::int64_t rows) {
+    return ceil_div(rows, tile_side<T>) * tile_side<T>;
+}
+
 struct tile_index {
     std::int64_t row, col;
 };

@@ -303,6 +303,7 @@ def _borrowed(interface: dict[str, Any], owner: Any, name: str) -> Any:
 
 def _stream_of(X: Any, interface: dict[str, Any]) -> int:
     if is_torch(X):  # says nothing of its stream; the module is there, or X would not be
-        return int(sys.modules["torch"].cuda.current_stream(X.device).cuda_stream)
+        handle = int(sys.modules["torch"].cuda.current_stream(X.device).cuda_stream)
+        return handle or _LEGACY_STREAM  # one name for one stream, and the interface knows no 0
     stream = interface.get("stream")
     return _LEGACY_STREAM if stream is None else int(stream)

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <utility>
 
 #include "emulator.hpp"
@@ -75,7 +76,8 @@ enum cudaError_t {
     cudaErrorInsufficientDriver,
     cudaErrorStubLibrary,
     cudaErrorNoDevice,
-    cudaErrorNoKernelImageForDevice
+    cudaErrorNoKernelImageForDevice,
+    cudaErrorInvalidPitchValue
 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost };
 enum cudaMemoryType { cudaMemoryTypeHost, cudaMemoryTypeDevice, cudaMemoryTypeManaged };
@@ -98,7 +100,11 @@ struct cudaPointerAttributes {
     int device;
 };
 
-inline constexpr std::size_t emulated_memory = std::size_t(1) << 30;
+// Memory that is given back counts as taken until somebody waits.
+inline constexpr std::size_t emulated_memory = std::size_t(1) << 28;
+inline std::map<void*, std::size_t> emulated_allocations;
+inline std::size_t emulated_taken = 0, emulated_given_back = 0;
+using cudaMemPool_t = struct pool_tag*;
 
 inline cudaError_t cudaDriverGetVersion(int* version) { return *version = 13000, cudaSuccess; }
 inline cudaError_t cudaRuntimeGetVersion(int* version) { return *version = 13000, cudaSuccess; }
@@ -119,29 +125,46 @@ inline cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* found, const 
     return cudaSuccess;
 }
 inline cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
-    *free = *total = emulated_memory;
+    *free = emulated_memory - emulated_taken - emulated_given_back;
+    *total = emulated_memory;
     return cudaSuccess;
 }
 inline cudaError_t cudaGetLastError() { return cudaSuccess; }
 inline const char* cudaGetErrorString(cudaError_t) { return "an error"; }
 
 inline cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t) {
+    if (bytes > emulated_memory - emulated_taken) return cudaErrorMemoryAllocation;
     *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
     if (!*memory) return cudaErrorMemoryAllocation;
     std::memset(*memory, 0xff, bytes);
+    emulated_allocations[*memory] = bytes;
+    emulated_taken += bytes;
+    emulated_given_back -= std::min(bytes, emulated_given_back);  // which is handed out first
     return cudaSuccess;
 }
-inline cudaError_t cudaFreeAsync(void* memory, cudaStream_t) { return std::free(memory), cudaSuccess; }
+inline cudaError_t cudaFreeAsync(void* memory, cudaStream_t) {
+    const auto found = emulated_allocations.find(memory);
+    emulated_taken -= found->second;
+    emulated_given_back += found->second;
+    emulated_allocations.erase(found);
+    return std::free(memory), cudaSuccess;
+}
+inline cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) { return *pool = nullptr, cudaSuccess; }
+inline cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, std::size_t) { return cudaSuccess; }
+inline cudaError_t cudaDeviceSynchronize() { return emulated_given_back = 0, cudaSuccess; }
 inline cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t) {
     return std::memcpy(to, from, bytes), cudaSuccess;
 }
 inline cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch,
                                      std::size_t width, std::size_t height, cudaMemcpyKind, cudaStream_t) {
+    constexpr std::size_t longest = (std::size_t(1) << 31) - 1;
+    if (width > to_pitch || width > from_pitch || std::max(to_pitch, from_pitch) > longest)
+        return cudaErrorInvalidPitchValue;
     for (std::size_t row = 0; row < height; ++row)
         std::memcpy(static_cast<char*>(to) + row * to_pitch, static_cast<const char*>(from) + row * from_pitch, width);
     return cudaSuccess;
 }
-inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaDeviceSynchronize(); }
 inline cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) { return *event = nullptr, cudaSuccess; }
 inline cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
 inline cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }

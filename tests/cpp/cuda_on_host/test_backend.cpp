@@ -2,6 +2,7 @@
 // what that finds and what it cannot.
 #include "../../cuda/backend_checks.hpp"
 #include "../check.hpp"
+#include "cuda/device.hpp"
 #include "cuda/limits.hpp"
 #include "emulator.hpp"
 
@@ -41,6 +42,43 @@ TEST_CASE("ordinary cores, float32") {
 
 TEST_CASE("ordinary cores, float64") {
     with_checker([](checker& check) { check_others<double>(check, {{150, 19, 5}, {140, 9, 100}}); });
+}
+
+TEST_CASE("rows may lie apart, overlap and run backwards") {
+    constexpr std::int64_t rows = 70, depth = 9, apart = 17;
+    std::vector<float> values(rows * apart);
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i * i % 101);
+    std::vector<std::int64_t> labels;
+    for (std::int64_t i = 0; i < rows; ++i) labels.push_back(i % 4);
+    const float* last = values.data() + (rows - 1) * apart;
+    for (const matrix_view<float>& x :
+         {matrix_view<float>(values.data(), rows, depth, apart), matrix_view<float>(values.data(), rows, depth, 1),
+          matrix_view<float>(values.data(), rows, depth, 0), matrix_view<float>(last, rows, depth, -apart)}) {
+        std::vector<double> found(rows), wide, wanted(rows);
+        for (std::int64_t i = 0; i < rows; ++i) wide.insert(wide.end(), x.row(i), x.row(i) + depth);
+        cuda::silhouette_samples<float>({x, false}, {labels.data(), rows}, {found.data(), rows}, metric::manhattan,
+                                        {0, nullptr}, {});
+        silhouette_samples(matrix_view<double>(wide.data(), rows, depth), {labels.data(), rows}, {wanted.data(), rows},
+                           metric::manhattan);
+        CHECK_CLOSE(largest_difference(found, wanted), 0.0, 5e-6);
+    }
+}
+
+TEST_CASE("memory that the last call gave back is free") {
+    constexpr auto half = static_cast<std::int64_t>(emulated_memory / 2);
+    {
+        const cuda::buffer<char> most(half + 1, nullptr);
+        CHECK_THROWS(cuda::out_of_memory, "emulator is out of memory: 7 rows need 0.13 GiB", cuda::reserve(half, 7));
+    }
+    cuda::reserve(half, 7);
+}
+
+TEST_CASE("distances to no rows") {
+    const std::vector<float> values(6, 1.0f);
+    const cuda::input<float> some{{values.data(), 2, 3}, false}, none{{values.data(), 0, 3}, false};
+    std::vector<float> out;
+    cuda::pairwise_distances<float>(some, none, {out.data(), 0}, metric::euclidean, {0, nullptr}, {});
+    cuda::pairwise_distances<float>(none, some, {out.data(), 0}, metric::cosine, {0, nullptr}, {});
 }
 
 TEST_CASE("limits count what their loops do") {

@@ -1,5 +1,7 @@
 #pragma once
 // Takes the place of csrc/src/cuda/launch.cuh.
+#include <stdexcept>
+
 #include "cuda/device.hpp"
 #include "emulator.hpp"
 
@@ -14,6 +16,7 @@ struct shape_of_launch {
 template <class... Parameters, class... Arguments>
 void launch(const char*, void (*kernel)(Parameters...), const shape_of_launch& shape, cudaStream_t,
             const Arguments&... arguments) {
+    if (shape.blocks < 1 || shape.blocks > 0x7fffffff) throw std::runtime_error("invalid configuration argument");
     emulator::run(shape.blocks, shape.threads, shape.shared_bytes, [&] { kernel(arguments...); });
 }
 
