@@ -104,7 +104,7 @@ class Score:
     on_device : bool
         Whether ``compute`` takes encodings that lie on a CUDA device, and computes there.
     identity : str
-        Key of its values in a row; by default the metric, else the name.
+        Key of its values in a row; by default the name, and the metric where it has one.
     of_sample : callable or None
         ``of_sample(X, labels, shares) -> SampleScore`` for the encodings of some rows, where
         ``shares`` is what part of all rows each class is. None for a score whose value
@@ -125,7 +125,7 @@ class Score:
     @property
     def key(self) -> str:
         """What its values are called in a row: unique among all scores."""
-        return self.identity or self.metric or self.name
+        return self.identity or "_".join(filter(None, (self.name, self.metric)))
 
     @property
     def needs_head(self) -> bool:
