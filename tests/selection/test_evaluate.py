@@ -190,6 +190,7 @@ def test_intervals_hold_the_mean():
         (",1,2\nt1,a,b\nt1,b,a\n", LONG, {}, "row 3 repeats 't1'"),
         (",1,2\nt1,a,b\nt2,b,b\n", LONG, {}, "row 3 repeats 'b'"),
         (LONG, ",a,b\na,0,x\nb,1,0\n", {}, "row 2, column 'b': 'x' is no number"),
+        (LONG.replace("bad", "parameters_kept"), LONG, {}, "are both a parameter count"),
         (LONG.replace("good", "random"), LONG, {}, "'random' is the name of a baseline"),
     ],
 )

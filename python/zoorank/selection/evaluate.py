@@ -190,11 +190,14 @@ def evaluate_board(board: Sequence[Candidates], *, random_state: int = 0) -> Eva
     Raises
     ------
     UsageError
-        If a score has the name of a baseline.
+        If a score has the name of a baseline, or two columns are parameter counts.
     """
     taken = [name for name in board[0].scores if name in BASELINES]
     if taken:
         raise UsageError(f"{taken[0]!r} is the name of a baseline; name that score differently")
+    sizes = [name for name in board[0].scores if name in SIZE_COLUMNS]
+    if len(sizes) > 1:
+        raise UsageError(f"{' and '.join(sizes)} are both a {SIZE}; take one of the columns")
     columns = {
         (SIZE if name in SIZE_COLUMNS else name): [target.scores[name] for target in board]
         for name in board[0].scores
@@ -281,11 +284,8 @@ def paired(
     """
     differences = np.asarray(values, dtype=np.float64) - np.asarray(others, dtype=np.float64)
     draws, signs = _resamples(len(differences), random_state)
-    tail = 50 * (1 - LEVEL)
-    low, high = np.percentile(differences[draws].mean(axis=1), [tail, 100 - tail])
-    return Difference(
-        float(differences.mean()), float(low), float(high), _paired(differences, signs)
-    )
+    low, high = _interval(differences[draws].mean(axis=1))
+    return Difference(float(differences.mean()), low, high, _paired(differences, signs))
 
 
 def _resamples(n_targets: int, random_state: int) -> tuple[Array, Array]:
@@ -298,7 +298,6 @@ def _resamples(n_targets: int, random_state: int) -> tuple[Array, Array]:
 def _estimates(values: Array, draws: Array) -> dict[str, Estimate]:
     """Mean of each measure over the targets that have it, and its bootstrap interval."""
     estimates = {}
-    tail = 50 * (1 - LEVEL)
     for position, name in enumerate(MEASURES):
         column = values[:, position]
         known = ~np.isnan(column)
@@ -306,10 +305,16 @@ def _estimates(values: Array, draws: Array) -> dict[str, Estimate]:
             continue
         weight = known[draws].sum(axis=1)
         sums = np.where(known, column, 0)[draws].sum(axis=1)
-        means = sums[weight > 0] / weight[weight > 0]
-        low, high = np.percentile(means, [tail, 100 - tail])
-        estimates[name] = Estimate(float(column[known].mean()), float(low), float(high))
+        low, high = _interval(sums[weight > 0] / weight[weight > 0])
+        estimates[name] = Estimate(float(column[known].mean()), low, high)
     return estimates
+
+
+def _interval(means: Array) -> tuple[float, float]:
+    """Of the means of the bootstrap samples."""
+    tail = 50 * (1 - LEVEL)
+    low, high = np.percentile(means, [tail, 100 - tail])
+    return float(low), float(high)
 
 
 def _paired(differences: Array, signs: Array) -> float:
