@@ -63,7 +63,7 @@ class Consensus:
             table = signs * _table(sources, self.parts)
             for row, mine in zip(judged, signs * _table(judged, self.parts), strict=True):
                 values[id(row)] = float(shares_beaten(table, mine).mean())
-        return [_judged(row, self.key, values[id(row)]) if id(row) in values else row for row in rows]
+        return [_judged(row, self.key, values.get(id(row))) for row in rows]
 
 
 def shares_beaten(table: Array, mine: Array) -> Array:
@@ -78,7 +78,9 @@ def shares_beaten(table: Array, mine: Array) -> Array:
     return shares
 
 
-def _judged(row: RankRow, key: str, value: float) -> RankRow:
+def _judged(row: RankRow, key: str, value: float | None) -> RankRow:
+    if value is None:
+        return row
     return replace(row, score=value, half_width=0.0, scores={key: value, **row.scores})
 
 
