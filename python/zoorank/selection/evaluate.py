@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -16,6 +14,7 @@ from zoorank.errors import UsageError
 from zoorank.scores.base import Array
 from zoorank.selection.agreement import MEASURES, agreement
 from zoorank.selection.board import SIZE_COLUMNS, Candidates, read_board
+from zoorank.selection.records import csv_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,12 +130,7 @@ class Evaluation:
 
     def to_csv(self) -> str:
         """The records as CSV text with a header line."""
-        text = io.StringIO()
-        records = self.records()
-        writer = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(records)
-        return text.getvalue()
+        return csv_text(self.records())
 
     def to_json(self) -> str:
         """Everything as JSON text."""
