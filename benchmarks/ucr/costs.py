@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import time
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 from finetune import rounds
-from measure import CUTS, HEAD, MOST_TRAIN, NO_SOURCE_DATA, first_argument
+from measure import CUTS, HEAD, NO_SOURCE_DATA, first_argument, networks, part
 
-from zoorank.zoo import EncodingStore, encode_source, load_target, load_zoo
+from zoorank.zoo import EncodingStore, encode_source
 
 ROUNDS = 2
 REPEATS = 3
@@ -30,14 +28,12 @@ def measure_costs(data: Path, manifest: Path, store: Path) -> list[Row]:
     store : Path
         Where encodings are kept.
     """
-    os.environ["ZOORANK_DATA"] = str(data)
-    specs = {spec.name: spec for spec in load_zoo(manifest, allow_code=[manifest.parent]).models}
+    specs = {spec.name: spec for spec in networks(data, manifest)}
     names = sorted(path.stem for path in (data / "ucr").glob("*.npz"))
     drawn = [each for each, _ in zip(rounds(names), range(ROUNDS), strict=False)]
     kept, rows = EncodingStore(store), []
     for name in names:
-        file = np.load(data / "ucr" / f"{name}.npz")
-        train = load_target((file["X_train"], file["y_train"]), kind="series", limit=MOST_TRAIN)
+        train = part(data, name, "train")
         for network, cut in [pair for candidates in drawn for pair in candidates]:
             if network == name:
                 continue

@@ -10,16 +10,15 @@ can be compared beyond the sample. The training is that of ``zoorank verify``.
 from __future__ import annotations
 
 import csv
-import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from measure import CUTS, MOST_TEST, MOST_TRAIN
+from measure import CUTS, networks, part
 
-from zoorank.zoo import ModelSpec, Target, load_target, load_zoo
+from zoorank.zoo import ModelSpec, Target, load_target
 from zoorank.zoo.train import Split, fine_tune
 
 SEED = 0
@@ -83,8 +82,7 @@ def tune_all(wanted: list[Job], data: Path, manifest: Path, kept: Path) -> list[
     import torch
 
     torch.set_num_threads(1)
-    os.environ["ZOORANK_DATA"] = str(data)
-    specs = {spec.name: spec for spec in load_zoo(manifest, allow_code=[manifest.parent]).models}
+    specs = {spec.name: spec for spec in networks(data, manifest)}
     done = trained(kept)
     began, missing = time.monotonic(), [job for job in wanted if job.key not in done]
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -134,13 +132,9 @@ def tune(job: Job, spec: ModelSpec, target: Target, split: Split) -> dict[str, s
 
 def load(data: Path, name: str) -> tuple[Target, Split]:
     """TRAIN and TEST of a data set as one target, cut down as the scores' are."""
-    file = np.load(data / "ucr" / f"{name}.npz")
-    parts = [
-        load_target((file[f"X_{part}"], file[f"y_{part}"]), kind="series", limit=limit)
-        for part, limit in (("train", MOST_TRAIN), ("test", MOST_TEST))
-    ]
-    X = np.concatenate([np.asarray(part.X) for part in parts])
-    labels = np.concatenate([part.labels for part in parts])
+    parts = [part(data, name, split) for split in ("train", "test")]
+    X = np.concatenate([np.asarray(each.X) for each in parts])
+    labels = np.concatenate([each.labels for each in parts])
     n = parts[0].n_samples
     train, stop = held_out(parts[0].labels)
     whole = load_target((X, labels), kind="series")

@@ -21,12 +21,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import measure
 import numpy as np
-from measure import CUTS, MOST_TRAIN
 from study import HERE, ROOT, default_cache, write_rows
 
 from zoorank.scores.ids import class_prototypes, inter_dataset_distance
-from zoorank.zoo import load_target
 
 SCORES = HERE / "ids.csv"
 COMPARISON = HERE / "ids_published.csv"
@@ -65,7 +64,7 @@ def main() -> int:
 def seen_by_the_study(name: str, data: Path) -> str:
     """What the other scores see of a target: TRAIN, or a sample where that is large."""
     with np.load(data / "ucr" / f"{name}.npz") as file:
-        return "sample" if len(file["y_train"]) > MOST_TRAIN else "TRAIN"
+        return "sample" if len(file["y_train"]) > measure.MOST["train"] else "TRAIN"
 
 
 def train_of_2015(name: str, tables: Path) -> str:
@@ -98,13 +97,12 @@ def find(work: tuple[Part, Path, Path]) -> Part:
 def samples(part: Part, data: Path) -> tuple[np.ndarray, np.ndarray]:
     """Series and labels of a part of a data set."""
     name, kind = part
+    if kind == "sample":
+        target = measure.part(data, name, "train")
+        return np.asarray(target.X), target.labels
     split = "test" if kind == "TEST" else "train"
     with np.load(data / "ucr" / f"{name}.npz") as file:
-        X, labels = file[f"X_{split}"], file[f"y_{split}"]
-    if kind == "sample":
-        target = load_target((X, labels), kind="series", limit=MOST_TRAIN)
-        X, labels = np.asarray(target.X), target.labels
-    return X, labels
+        return file[f"X_{split}"], file[f"y_{split}"]
 
 
 def swapped(tables: Path) -> dict[str, bool]:
@@ -135,7 +133,7 @@ def write_scores(ids: Distances) -> None:
         [
             {"target": target, "network": source, "cut": cut, "ids": value}
             for (target, source), value in ids.items()
-            for cut in CUTS
+            for cut in measure.CUTS
         ],
     )
     print(f"written: {SCORES}")

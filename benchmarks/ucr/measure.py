@@ -7,13 +7,21 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from scipy.special import softmax
 
 from zoorank.scores import TABLE, Score
-from zoorank.zoo import EncodingStore, encode_source, load_target, load_zoo
+from zoorank.zoo import (
+    EncodingStore,
+    ModelSpec,
+    Target,
+    encode_source,
+    load_target,
+    load_zoo,
+)
 
 CUTS = ("layers.0", "layers.1", "penultimate")
 HEAD = "final"
-MOST_TRAIN, MOST_TEST = 250, 500
+MOST = {"train": 250, "test": 500}
 # What looks at the data that a source was trained on is the same for all its cuts: ids.py.
 NO_SOURCE_DATA = [score for score in TABLE if not score.needs_source_data]
 
@@ -33,19 +41,15 @@ def measure(name: str, data: Path, manifest: Path, store: Path) -> list[Row]:
     store : Path
         Where encodings are kept.
     """
-    os.environ["ZOORANK_DATA"] = str(data)
-    zoo = load_zoo(manifest, allow_code=[manifest.parent])
-    file = np.load(data / "ucr" / f"{name}.npz")
-    train = load_target((file["X_train"], file["y_train"]), kind="series", limit=MOST_TRAIN)
-    test = load_target((file["X_test"], file["y_test"]), kind="series", limit=MOST_TEST)
+    train, test = part(data, name, "train"), part(data, name, "test")
     kept = EncodingStore(store)
     rows = []
-    for spec in zoo.models:
+    for spec in networks(data, manifest):
         if spec.name == name:
             continue
         of_train, of_test = (
-            encode_source(spec, part, cuts=(*CUTS, HEAD), store=kept, batch_size=64).encodings
-            for part in (train, test)
+            encode_source(spec, seen, cuts=(*CUTS, HEAD), store=kept, batch_size=64).encodings
+            for seen in (train, test)
         )
         logits = of_train[-1].load()
         for at_train, at_test in zip(of_train[:-1], of_test[:-1], strict=True):
@@ -67,19 +71,26 @@ def measure(name: str, data: Path, manifest: Path, store: Path) -> list[Row]:
     return rows
 
 
+def networks(data: Path, manifest: Path) -> tuple[ModelSpec, ...]:
+    """The sources, whose weights the manifest looks for in the data."""
+    os.environ["ZOORANK_DATA"] = str(data)
+    return load_zoo(manifest, allow_code=[manifest.parent]).models
+
+
+def part(data: Path, name: str, split: str) -> Target:
+    """What the study sees of a data set's TRAIN or TEST."""
+    with np.load(data / "ucr" / f"{name}.npz") as file:
+        X, labels = file[f"X_{split}"], file[f"y_{split}"]
+    return load_target((X, labels), kind="series", limit=MOST[split])
+
+
 def first_argument(score: Score, X: np.ndarray, logits: np.ndarray) -> np.ndarray:
     """What a score looks at beside the labels."""
     return {
         "encoding": lambda: X,
-        "source_probabilities": lambda: softmax(logits),
+        "source_probabilities": lambda: softmax(logits.astype(np.float64), axis=1),
         "source_labels": lambda: logits.argmax(axis=1),
     }[score.needs[0]]()
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities of the source's own classes."""
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)
 
 
 def head_accuracy(

@@ -97,6 +97,8 @@ def test_constant_series_and_single_ones_are_no_trouble():
         (lambda X: X[:, :, None, None], r"X has shape \(6, 10, 1, 1\); series of shape"),
         (lambda X: np.where(np.arange(6)[:, None] == 4, np.nan, X), "row 4 of X holds NaN"),
         (lambda X: np.where(np.arange(6)[:, None] == 2, np.inf, X), "row 2 of X holds infinity"),
+        (lambda X: X[:, :0], r"X holds no values: its shape is \(6, 0\)"),
+        (lambda X: X[:0], r"X holds no values: its shape is \(0, 10\)"),
         (lambda X: np.zeros((6, 5000)), "series of 5000 steps; at most 4096"),
     ],
 )

@@ -53,6 +53,21 @@ SCORE = Score("width", None, "width", lambda X, labels: ScoreValue(float(X.shape
 """
 
 
+BY_METRIC = """
+from zoorank.scores import Score, ScoreValue
+SCORE = [
+    Score("width", metric, f"width {metric}", lambda X, labels: ScoreValue(float(X.shape[1])))
+    for metric in ("euclidean", "cosine")
+]
+"""
+
+
+def test_scores_of_a_package_stand_beside_those_of_the_same_metric(install):
+    install(BY_METRIC)
+    found = find_scores("width,width:cosine,silhouette:euclidean")
+    assert [score.key for score in found] == ["width_euclidean", "width_cosine", "euclidean"]
+
+
 def test_a_package_adds_a_score_by_an_entry_point(install):
     install(WIDTH)
     assert "width" in score_names()
@@ -69,6 +84,14 @@ def test_a_package_adds_a_score_by_an_entry_point(install):
         (
             WIDTH.replace('"width", None', '"depth", None'),
             "is named 'depth'; both must be the same",
+        ),
+        (
+            WIDTH.replace("(X.shape[1]))", '(X.shape[1])), identity="cosine"'),
+            "has the key 'cosine' of another score; give it an `identity` of its own",
+        ),
+        (
+            BY_METRIC.replace('("euclidean", "cosine")', '("cosine", "cosine")'),
+            "has the key 'width_cosine' of another score",
         ),
     ],
 )

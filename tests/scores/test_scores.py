@@ -110,6 +110,24 @@ def test_says_which_row_is_not_finite(score):
         score.compute(make(20, 4, 2)[0], np.zeros(20, int))
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [(np.nan, "row 2 of the probabilities holds NaN"), (0.9, "row 2 of the probabilities is neg")],
+)
+def test_leep_says_which_row_is_no_distribution(value, message):
+    theta = np.full((6, 2), 0.5)
+    theta[2, 0] = value
+    with pytest.raises(ValueError, match=message):
+        find_score("leep").compute(theta, np.arange(6) % 2)
+
+
+@pytest.mark.parametrize("name", ["leep", "nce"])
+def test_one_class_is_nothing_to_tell_apart(name):
+    said = {"leep": np.full((6, 2), 0.5), "nce": np.arange(6) % 2}[name]
+    with pytest.raises(ValueError, match="labels have 1 class; a score needs at least 2"):
+        find_score(name).compute(said, np.zeros(6, int))
+
+
 UNDEFINED = {(name, kind) for name in ("nleep", "parc") for kind in ("equal rows", "zeros")}
 HARD = ("equal rows", "duplicates", "singletons", "huge", "tiny", "zeros")
 

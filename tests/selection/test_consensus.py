@@ -50,6 +50,13 @@ def test_less_can_be_better_and_what_has_no_value_has_no_vote():
     assert [row.score for row in found] == [0.75, 0.25, None]
 
 
+def test_the_interval_of_a_part_is_not_that_of_the_consensus():
+    row = RankRow(None, "a", "x", score=0.2, half_width=0.1, scores={"euclidean": 0.2, "knn": 0.9})
+    rows = [row, replace(row, model="b", scores={"euclidean": 0.1, "knn": 0.9})]
+    parts = (find_score("silhouette", "euclidean"), find_score("knn"))
+    assert [each.half_width for each in Consensus(parts).decided(rows)] == [0, 0]
+
+
 def test_scores_that_need_the_classifier_get_it(zoo):
     ranking = ranked(zoo, score="leep,nce,logme")
     assert {row.cut for row in ranking if row.status == "ok"} == {"1", "penultimate"}

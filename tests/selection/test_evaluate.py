@@ -123,12 +123,25 @@ def test_matrices_and_lists_leave_a_name_with_itself_out(tmp_path):
         tmp_path,
         truth=",a,b,c\na,0,.5,.6\nb,.8,0,.4\nc,.7,.9,0\n",
         scores=",a,b,c\na,99,1,2\nb,2,99,1\nc,1,2,99\n",
-        lists=",1,2\na,b,c\nb,c,a\nc,a,b\n",
+        lists=",1,2,3,4\na,b,c,,\nb,c,a,,\nc,a,b,,\n",
     )
     for path in (scores, lists):
         found = evaluate(path, truth)
         assert found.n_candidates == (2, 2, 2)
         assert mean(found, path.stem, "hit") == 1
+
+
+def test_names_may_be_numbers(tmp_path):
+    text = LONG
+    for place, name in enumerate(["t1", "t2", "a", "b", "c", "x", "y"]):
+        text = text.replace(f"\n{name},", f"\n{place},").replace(f",{name},", f",{place},")
+    scores, truth = write(tmp_path, scores=text, truth=text.replace("accuracy", "truth"))
+    found = evaluate(scores, truth)
+    assert found.targets == ("0", "1")
+    assert [score.name for score in found.scores[:2]] == ["good", "bad"]
+    assert {score.name for score in found.scores[2:]} == {STATIC, SIZE, RANDOM}
+    (alone,) = write(tmp_path, alone="target,model,cut,z\n0,2,5,.9\n0,3,5,.8\n")
+    assert read_board(scores, alone)[0].truth.tolist() == [0.9, 0.8]
 
 
 def test_the_same_seed_gives_the_same_intervals(tmp_path):
@@ -170,7 +183,14 @@ def test_intervals_hold_the_mean():
         (LONG + "t1,a,x,3,1,10,0.9\n", LONG, {}, "row 8 repeats a for t1"),
         (LONG + "t1,a\n", LONG, {}, "row 8 has 2 cells, the header 7"),
         ("nothing", LONG, {}, "holds no table"),
+        (LONG, "target,model\nt1,a\n", {}, "no column of numbers; the true accuracy is needed"),
+        (LONG.replace("bad", "good"), LONG, {}, "row 1 repeats 'good'"),
+        (",a,b\na,0,1\nb,1,0\na,0,2\n", LONG, {}, "row 4 repeats 'a'"),
+        (",a,a\nb,0,1\n", LONG, {}, "row 1 repeats 'a'"),
+        (",1,2\nt1,a,b\nt1,b,a\n", LONG, {}, "row 3 repeats 't1'"),
+        (",1,2\nt1,a,b\nt2,b,b\n", LONG, {}, "row 3 repeats 'b'"),
         (LONG, ",a,b\na,0,x\nb,1,0\n", {}, "row 2, column 'b': 'x' is no number"),
+        (LONG.replace("bad", "parameters_kept"), LONG, {}, "are both a parameter count"),
         (LONG.replace("good", "random"), LONG, {}, "'random' is the name of a baseline"),
     ],
 )

@@ -100,6 +100,17 @@ def test_other_scores_are_computed_again(zoo, tmp_path):
     assert len(zoo.passes()) == 2 * passes
 
 
+def test_a_head_that_is_a_cut_too_is_there_for_the_scores_of_a_second_run(zoo, tmp_path):
+    options = {"save_encodings": False, "score": "leep,knn"}
+    first = ranked(zoo, tmp_path, cuts="logits", **options)
+    assert all("leep" in row.scores for row in first.rows if row.cut)
+    assert facts(ranked(zoo, tmp_path, cuts="logits", **options)) == facts(first)
+    more = ranked(zoo, tmp_path, cuts="1,logits", **options)
+    assert {row.scores["leep"] for row in more.rows if row.cut == "1"} == {
+        row.scores["leep"] for row in first.rows if row.cut
+    }
+
+
 def test_what_is_in_the_store_is_used(zoo, tmp_path):
     saved = ranked(zoo, tmp_path)
     passes = len(zoo.passes())
@@ -228,4 +239,5 @@ def test_nothing_but_results_leaves_the_device(zoo, tmp_path, monkeypatch):
 def test_scores_of_the_host_get_copies_and_say_so(zoo, tmp_path):
     found = ranked(zoo, tmp_path, device="cuda", score="silhouette,logme,knn", save_encodings=False)
     notes = {row.note for row in found.rows if row.cut}
-    assert notes == {"copied to the host for LogME, kNN"}
+    there = ", ".join(score.label for score in scores.find_scores("logme,knn"))
+    assert notes == {f"copied to the host for {there}"}

@@ -145,6 +145,20 @@ def test_data_that_cannot_be_used_are_a_note(tmp_path, place, reason):
     assert all(row.rank for row in ranking if row.model == "net1")
 
 
+def test_a_target_that_cannot_be_aligned_spares_the_sources(tmp_path, monkeypatch):
+    zoo = SeriesZoo(tmp_path / "zoo", ["near.npz", "far.npz"])
+    sought, seek = [], prototypes.class_prototypes
+    wide = (np.random.default_rng(0).normal(size=(6, 5000)), ["a", "b"] * 3)
+    monkeypatch.setattr(
+        prototypes, "class_prototypes", lambda X, y: sought.append(X.shape) or seek(X, y)
+    )
+    ranking = zoo.ranked(data=wide, score="silhouette,ids")
+    assert set(sought) == {(6, 5000)}
+    notes = {row.note for row in ranking if row.rank}
+    assert len(notes) == 1
+    assert "series of 5000 steps; at most 4096" in notes.pop()
+
+
 def test_images_are_not_series(tmp_path):
     zoo = SeriesZoo(tmp_path / "zoo", ["near.npz"])
     text = zoo.manifest.read_text().replace('input = "series"', 'input = "image"')

@@ -153,6 +153,14 @@ def test_the_verdict(others, chosen, words):
     assert words in text
 
 
+def test_the_verdict_does_not_call_first_what_another_precedes():
+    rows = [Verified(1, "a", "x", note="no"), Verified(2, "b", "y", head=(0.9,))]
+    assert verdict(rows, 200) == (
+        1,
+        "The order held: b cut at y, first by score of those with a head, has the best head too.",
+    )
+
+
 def test_the_more_samples_the_less_is_chance():
     choices = [first_within_noise([0.80, 0.85, 0.90], n) for n in (20, 150, 300, 3000)]
     assert choices == sorted(choices)
@@ -167,6 +175,7 @@ def test_the_more_samples_the_less_is_chance():
         ({"models": ["net9"]}, "'net9' is not in the ranking; did you mean 'net"),
         ({"top": 0}, "top must be at least 1, not 0"),
         ({"repeats": 0}, "repeats must be at least 1"),
+        ({"samples": -5}, "samples must be at least 2, not -5"),
     ],
 )
 def test_a_mistake_is_met_with_what_is_allowed(zoo, settings, message):

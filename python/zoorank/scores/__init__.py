@@ -69,7 +69,8 @@ def find_score(name: str = "silhouette", metric: str | None = None) -> Score:
     Raises
     ------
     UsageError
-        If there is no such score or metric; the message lists those there are.
+        If there is no such score or metric; the message lists those there are. Or if
+        another package's is broken, or has a key that is taken.
 
     Examples
     --------
@@ -81,7 +82,8 @@ def find_score(name: str = "silhouette", metric: str | None = None) -> Score:
     zoorank.errors.UsageError: unknown metric 'euclidian'; did you mean 'euclidean'? \
 allowed: cosine, euclidean, sqeuclidean, manhattan
     """
-    family = tuple(score for score in TABLE if score.name == name) or load_plugin(name)
+    own = tuple(score for score in TABLE if score.name == name)
+    family = own or load_plugin(name, taken={score.key for score in TABLE})
     if not family:
         raise UsageError(f"unknown score {name!r}; {hint(name, score_names())}")
     if metric is None or family[0].metric is None:

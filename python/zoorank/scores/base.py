@@ -104,7 +104,7 @@ class Score:
     on_device : bool
         Whether ``compute`` takes encodings that lie on a CUDA device, and computes there.
     identity : str
-        Key of its values in a row; by default the metric, else the name.
+        Key of its values in a row; by default the name, and the metric where it has one.
     of_sample : callable or None
         ``of_sample(X, labels, shares) -> SampleScore`` for the encodings of some rows, where
         ``shares`` is what part of all rows each class is. None for a score whose value
@@ -125,7 +125,7 @@ class Score:
     @property
     def key(self) -> str:
         """What its values are called in a row: unique among all scores."""
-        return self.identity or self.metric or self.name
+        return self.identity or "_".join(filter(None, (self.name, self.metric)))
 
     @property
     def needs_head(self) -> bool:
@@ -143,13 +143,15 @@ class Score:
         return "encoding" in self.needs
 
 
-def checked(X: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Array, Array, int]:
+def checked(X: npt.ArrayLike, labels: npt.ArrayLike, name: str = "X") -> tuple[Array, Array, int]:
     """An encoding and its labels, ready for arithmetic.
 
     Parameters
     ----------
     X : array_like of shape (n_samples, n_features)
     labels : array_like of shape (n_samples,)
+    name : str
+        What messages call X.
 
     Returns
     -------
@@ -164,19 +166,34 @@ def checked(X: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Array, Array, int]
         If X holds NaN or infinity, naming the first bad row, or there are fewer
         than 2 classes.
     """
-    matrix = np.asarray(as_matrix(X), dtype=np.float64)
-    classes, codes = number_classes(labels, len(matrix))
-    refuse_bad_rows(matrix)
+    matrix = np.asarray(as_matrix(X, name), dtype=np.float64)
+    codes, n_classes = several_classes(labels, len(matrix))
+    refuse_bad_rows(matrix, name)
+    return matrix, codes, n_classes
+
+
+def several_classes(labels: npt.ArrayLike, n_samples: int) -> tuple[Array, int]:
+    """Labels numbered from 0, and how many there are; ValueError for fewer than 2."""
+    classes, codes = number_classes(labels, n_samples)
     if len(classes) < 2:
         raise ValueError(f"labels have {len(classes)} class; a score needs at least 2")
-    return matrix, codes, len(classes)
+    return codes, len(classes)
 
 
-def refuse_bad_rows(X: Array) -> None:
+def refuse_bad_rows(X: Array, name: str = "X") -> None:
     """Raise ValueError where X holds NaN or infinity, naming the first bad row."""
     if bad := bad_row(X):
         row, what = bad
-        raise ValueError(f"row {row} of X holds {what}")
+        raise ValueError(f"row {row} of {name} holds {what}")
+
+
+def standardised(values: Array, axis: int) -> Array:
+    """Values of mean 0 and variance 1 along an axis; those that are all equal become 0."""
+    centred = values - values.mean(axis=axis, keepdims=True)
+    deviation = centred.std(axis=axis, keepdims=True)
+    flat = deviation <= 1e-12 * np.abs(values).max(axis=axis, keepdims=True)
+    scaled: Array = np.where(flat, 0.0, centred / np.where(flat, 1.0, deviation))
+    return scaled
 
 
 def as_floats(values: npt.ArrayLike) -> tuple[float, ...]:

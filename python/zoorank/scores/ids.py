@@ -21,7 +21,7 @@ from types import ModuleType
 import numpy as np
 
 from zoorank.engine.labels import number_classes
-from zoorank.scores.base import Array, Score, ScoreValue, as_floats, refuse_bad_rows
+from zoorank.scores.base import Array, Score, ScoreValue, as_floats, refuse_bad_rows, standardised
 
 ROUNDS = 10
 # Of each class, drawn once and for all. The medoid needs all pairs of them; with 50, 100
@@ -49,7 +49,7 @@ def class_prototypes(X: Array, labels: Array) -> Array:
     Raises
     ------
     ValueError
-        If X has another shape, holds NaN or infinity or more than 4096 steps.
+        If X has another shape, holds nothing, NaN or infinity, or more than 4096 steps.
     ModuleNotFoundError
         If tslearn is not installed.
 
@@ -61,7 +61,7 @@ def class_prototypes(X: Array, labels: Array) -> Array:
     array([[-0.5,  2. , -0.5, -0.5, -0.5],
            [-1.4, -0.7,  0. ,  0.7,  1.4]])
     """
-    series = _standardised(_series(np.asarray(X)))
+    series = standardised(_series(np.asarray(X)), axis=-1).transpose(0, 2, 1)
     _, codes = number_classes(labels, len(series))
     found = np.stack([_barycentre(series[rows]) for rows in _members(codes)])
     prototypes: Array = found.transpose(0, 2, 1)
@@ -118,20 +118,13 @@ def _series(X: Array) -> Array:
             f"X has shape {X.shape}; series of shape (n_samples, length) or "
             "(n_samples, n_variables, length) are allowed"
         )
+    if 0 in X.shape:
+        raise ValueError(f"X holds no values: its shape is {X.shape}")
     if X.shape[-1] > MOST_STEPS:
         raise ValueError(f"series of {X.shape[-1]} steps; at most {MOST_STEPS} are aligned")
     series: Array = np.asarray(X, dtype=np.float64).reshape(len(X), -1, X.shape[-1])
     refuse_bad_rows(series)
     return series
-
-
-def _standardised(series: Array) -> Array:
-    """Series of mean 0 and variance 1, as (n_samples, length, n_variables)."""
-    centred = series - series.mean(axis=-1, keepdims=True)
-    deviation = centred.std(axis=-1, keepdims=True)
-    flat = deviation <= 1e-12 * np.abs(series).max(axis=-1, keepdims=True)
-    scaled: Array = np.where(flat, 0.0, centred / np.where(flat, 1.0, deviation))
-    return np.swapaxes(scaled, 1, 2)
 
 
 def _members(codes: Array) -> Iterator[Array]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from zoorank import engine
-from zoorank.scores.base import Array, Score, ScoreValue, as_floats, checked
+from zoorank.scores.base import Array, Score, ScoreValue, as_floats, checked, standardised
 
 BLOCK_BYTES = 64 * 2**20
 
@@ -42,7 +42,7 @@ def nearest_neighbour(X: Array, labels: Array) -> ScoreValue:
     1.0
     """
     F, codes, n_classes = checked(X, labels)
-    Z = standardised(F)
+    Z = standardised(F, axis=0)
     right = np.empty(len(Z), dtype=bool)
     rows = max(1, BLOCK_BYTES // (8 * len(Z)))
     for start in range(0, len(Z), rows):
@@ -53,15 +53,6 @@ def nearest_neighbour(X: Array, labels: Array) -> ScoreValue:
         right[block] = codes[distances.argmin(axis=1)] == codes[block]
     per_class = np.bincount(codes, weights=right, minlength=n_classes) / np.bincount(codes)
     return ScoreValue(float(right.mean()), per_class=as_floats(per_class))
-
-
-def standardised(F: Array) -> Array:
-    """Features of mean 0 and variance 1; a constant one becomes 0."""
-    centred = F - F.mean(axis=0)
-    deviation = centred.std(axis=0)
-    flat = deviation <= 1e-12 * np.abs(F).max(axis=0, initial=0)
-    scaled: Array = np.where(flat, 0.0, centred / np.where(flat, 1.0, deviation))
-    return scaled
 
 
 SCORES = (Score("knn", None, "1-NN accuracy", nearest_neighbour, cost="O(n²d)"),)

@@ -39,7 +39,7 @@ def leep(probabilities: Array, labels: Array) -> ScoreValue:
     >>> leep(theta, np.array(["a", "a", "b", "b"])).value
     0.0
     """
-    theta, codes, n_classes = checked(probabilities, labels)
+    theta, codes, n_classes = checked(probabilities, labels, "the probabilities")
     off = (theta < 0).any(axis=1) | (np.abs(theta.sum(axis=1) - 1) > 1e-3)
     if off.any():
         row = int(np.argmax(off))

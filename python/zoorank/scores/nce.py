@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from zoorank.engine.labels import number_classes
-from zoorank.scores.base import Array, Score, ScoreValue
+from zoorank.scores.base import Array, Score, ScoreValue, several_classes
 
 
 def nce(source_labels: Array, labels: Array) -> ScoreValue:
@@ -40,10 +40,8 @@ def nce(source_labels: Array, labels: Array) -> ScoreValue:
     -0.6931
     """
     groups, assigned = number_classes(source_labels, len(np.asarray(source_labels)))
-    classes, codes = number_classes(labels, len(assigned))
-    if len(classes) < 2:
-        raise ValueError(f"labels have {len(classes)} class; a score needs at least 2")
-    joint = np.zeros((len(classes), len(groups)))
+    codes, n_classes = several_classes(labels, len(assigned))
+    joint = np.zeros((n_classes, len(groups)))
     np.add.at(joint, (codes, assigned), 1 / len(codes))
     conditional = joint / joint.sum(axis=0)
     held = joint > 0

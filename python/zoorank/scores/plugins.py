@@ -6,11 +6,13 @@ A package that brings one says in its ``pyproject.toml``::
     my_score = "my_package.my_module:SCORE"
 
 and SCORE is a :class:`zoorank.scores.Score` named ``my_score``, or a sequence of
-those, one for each metric. Its module is imported when the score is asked for by name.
+those, one for each metric, with keys that no other score has. Its module is imported
+when the score is asked for by name.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib.metadata import EntryPoint, entry_points
 
 from zoorank.errors import UsageError
@@ -24,19 +26,25 @@ def plugin_names() -> tuple[str, ...]:
     return tuple(sorted({point.name for point in entry_points(group=GROUP)}))
 
 
-def load_plugin(name: str) -> tuple[Score, ...]:
+def load_plugin(name: str, taken: Collection[str]) -> tuple[Score, ...]:
     """Scores that a package offers under a name; empty where there are none.
+
+    Parameters
+    ----------
+    name : str
+    taken : collection of str
+        Keys of other scores.
 
     Raises
     ------
     UsageError
-        If its module cannot be imported or holds something else.
+        If its module cannot be imported or holds something else, or a key is not its own.
     """
     points = list(entry_points(group=GROUP, name=name))
-    return _checked(points[0]) if points else ()
+    return _checked(points[0], taken) if points else ()
 
 
-def _checked(point: EntryPoint) -> tuple[Score, ...]:
+def _checked(point: EntryPoint, taken: Collection[str]) -> tuple[Score, ...]:
     try:
         found = point.load()
     except Exception as error:
@@ -54,6 +62,13 @@ def _checked(point: EntryPoint) -> tuple[Score, ...]:
     if misnamed:
         raise UsageError(
             f"score {point.name!r}: {point.value} is named {misnamed[0]!r}; both must be the same"
+        )
+    keys = [score.key for score in scores]
+    shared = [key for key in keys if key in taken or keys.count(key) > 1]
+    if shared:
+        raise UsageError(
+            f"score {point.name!r}: {point.value} has the key {shared[0]!r} of another score; "
+            "give it an `identity` of its own"
         )
     return scores
 

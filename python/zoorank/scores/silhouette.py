@@ -94,6 +94,7 @@ SCORES = (
             label=f"MSC {metric}",
             compute=partial(mean_silhouette, metric=metric),
             cost=cost,
+            identity=metric,
             on_device=True,
             of_sample=partial(sampled_silhouette, metric=metric),
         )

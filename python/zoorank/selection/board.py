@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from zoorank.scores.base import Array
 SOURCE_COLUMNS = ("source", "model", "network")
 TRUTH_COLUMNS = ("truth", "accuracy", "acc", "finetuned_acc")
 SIZE_COLUMNS = ("parameters", "parameters_kept")
+NAME_COLUMNS = ("target", "cut", *SOURCE_COLUMNS)
 
 Pair = tuple[str, tuple[str, str]]
 Values = dict[Pair, float]
@@ -82,7 +83,8 @@ def read_board(
     Raises
     ------
     DataError
-        If a file cannot be read, holds something else, or nothing is in both.
+        If a file cannot be read, holds something else or a pair twice, or nothing is in
+        both.
     UsageError
         If a column does not exist.
     """
@@ -119,14 +121,14 @@ def _truth(path: Path, column: str | None) -> Values:
     header, rows = _read(path)
     if not _is_long(header):
         return _matrix(path, header, rows)
-    numeric = _numeric(header, rows)
+    numeric = _values(header, rows)
     named = [name for name in numeric if name.lower() in TRUTH_COLUMNS]
     chosen = column or (named or numeric if len(named or numeric) == 1 else [""])[0]
     if chosen not in numeric:
+        if not numeric:
+            raise UsageError(f"{path} has no column of numbers; the true accuracy is needed")
         what = f"no column {chosen!r} of numbers" if chosen else "several columns of numbers"
-        raise UsageError(
-            f"{path} has {what}; name the true accuracy, one of {', '.join(numeric) or 'none'}"
-        )
+        raise UsageError(f"{path} has {what}; name the true accuracy, one of {', '.join(numeric)}")
     return _long(path, header, rows, [chosen])[chosen]
 
 
@@ -134,11 +136,11 @@ def _scores(path: Path, columns: Sequence[str], truth_column: str | None) -> dic
     header, rows = _read(path)
     if not _is_long(header):
         lists = not _numeric(header[1:], [row[1:] for row in rows])
-        values = _ranked_lists(rows) if lists else _matrix(path, header, rows)
+        values = _ranked_lists(path, rows) if lists else _matrix(path, header, rows)
         return {path.stem: values}
     numeric = [
         name
-        for name in _numeric(header, rows)
+        for name in _values(header, rows)
         if name != truth_column and name.lower() not in TRUTH_COLUMNS
     ]
     unknown = [name for name in columns if name not in numeric]
@@ -170,6 +172,11 @@ def _is_long(header: Sequence[str]) -> bool:
     return "target" in header and any(name in header for name in SOURCE_COLUMNS)
 
 
+def _values(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns of numbers, but for names that happen to be numbers."""
+    return [name for name in _numeric(header, rows) if name not in NAME_COLUMNS]
+
+
 def _numeric(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [
         name
@@ -189,6 +196,7 @@ def _number(text: str) -> float | None:
 def _long(
     path: Path, header: Sequence[str], rows: Sequence[Sequence[str]], columns: Sequence[str]
 ) -> dict[str, Values]:
+    _refuse_repeats(path, 1, filter(None, header))
     place = {name: header.index(name) for name in header}
     source = next(place[name] for name in SOURCE_COLUMNS if name in place)
     values: dict[str, Values] = {name: {} for name in columns}
@@ -203,7 +211,9 @@ def _long(
 
 
 def _matrix(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Values:
-    values = {}
+    values: Values = {}
+    _refuse_repeats(path, 1, header[1:])
+    _refuse_repeats(path, 2, (source for source, *_ in rows), down=True)
     for number, (source, *cells) in enumerate(rows, 2):
         for target, cell in zip(header[1:], cells, strict=True):
             value = _number(cell)
@@ -214,10 +224,21 @@ def _matrix(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) ->
     return values
 
 
-def _ranked_lists(rows: Sequence[Sequence[str]]) -> Values:
-    return {
-        (target, (source, "")): -float(place)
-        for target, *sources in rows
-        for place, source in enumerate(sources, 1)
-        if source != target
-    }
+def _ranked_lists(path: Path, rows: Sequence[Sequence[str]]) -> Values:
+    values: Values = {}
+    _refuse_repeats(path, 2, (target for target, *_ in rows), down=True)
+    for number, (target, *sources) in enumerate(rows, 2):
+        _refuse_repeats(path, number, filter(None, sources))
+        for place, source in enumerate(sources, 1):
+            if source != target:
+                values[target, (source, "")] = -float(place)
+    return values
+
+
+def _refuse_repeats(path: Path, row: int, names: Iterable[str], *, down: bool = False) -> None:
+    """Names in a row, or down a column from that row on, have to differ."""
+    seen: set[str] = set()
+    for place, name in enumerate(names):
+        if name in seen:
+            raise DataError(f"{path}: row {row + place if down else row} repeats {name!r}")
+        seen.add(name)

@@ -49,6 +49,11 @@ class Consensus:
         ----------
         rows : sequence of RankRow
             Of all sources, and perhaps the baseline, which has no vote.
+
+        Returns
+        -------
+        list of RankRow
+            Without the interval of the first part, in whose units a consensus is not.
         """
         judged = [row for row in rows if all(part.key in row.scores for part in self.parts)]
         sources = [row for row in judged if row.status == "ok"]
@@ -58,18 +63,10 @@ class Consensus:
             table = signs * _table(sources, self.parts)
             for row, mine in zip(judged, signs * _table(judged, self.parts), strict=True):
                 values[id(row)] = float(shares_beaten(table, mine).mean())
-        return [
-            replace(row, score=values[id(row)], scores={self.key: values[id(row)], **row.scores})
-            if id(row) in values
-            else row
-            for row in rows
-        ]
+        return [_judged(row, self.key, values.get(id(row))) for row in rows]
 
 
-def shares_beaten(
-    table: Array,
-    mine: Array,
-) -> Array:
+def shares_beaten(table: Array, mine: Array) -> Array:
     """Share of the rows that ``mine`` beats in each column, where an equal counts half.
 
     Examples
@@ -79,6 +76,12 @@ def shares_beaten(
     """
     shares: Array = ((table < mine) + (table == mine) / 2).mean(axis=0)
     return shares
+
+
+def _judged(row: RankRow, key: str, value: float | None) -> RankRow:
+    if value is None:
+        return row
+    return replace(row, score=value, half_width=0.0, scores={key: value, **row.scores})
 
 
 def _table(rows: Sequence[RankRow], parts: Sequence[Score]) -> Array:

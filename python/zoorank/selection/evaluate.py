@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -16,6 +14,7 @@ from zoorank.errors import UsageError
 from zoorank.scores.base import Array
 from zoorank.selection.agreement import MEASURES, agreement
 from zoorank.selection.board import SIZE_COLUMNS, Candidates, read_board
+from zoorank.selection.records import csv_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,12 +130,7 @@ class Evaluation:
 
     def to_csv(self) -> str:
         """The records as CSV text with a header line."""
-        text = io.StringIO()
-        records = self.records()
-        writer = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(records)
-        return text.getvalue()
+        return csv_text(self.records())
 
     def to_json(self) -> str:
         """Everything as JSON text."""
@@ -190,11 +184,14 @@ def evaluate_board(board: Sequence[Candidates], *, random_state: int = 0) -> Eva
     Raises
     ------
     UsageError
-        If a score has the name of a baseline.
+        If a score has the name of a baseline, or two columns are parameter counts.
     """
     taken = [name for name in board[0].scores if name in BASELINES]
     if taken:
         raise UsageError(f"{taken[0]!r} is the name of a baseline; name that score differently")
+    sizes = [name for name in board[0].scores if name in SIZE_COLUMNS]
+    if len(sizes) > 1:
+        raise UsageError(f"{' and '.join(sizes)} are both a {SIZE}; take one of the columns")
     columns = {
         (SIZE if name in SIZE_COLUMNS else name): [target.scores[name] for target in board]
         for name in board[0].scores
@@ -281,11 +278,8 @@ def paired(
     """
     differences = np.asarray(values, dtype=np.float64) - np.asarray(others, dtype=np.float64)
     draws, signs = _resamples(len(differences), random_state)
-    tail = 50 * (1 - LEVEL)
-    low, high = np.percentile(differences[draws].mean(axis=1), [tail, 100 - tail])
-    return Difference(
-        float(differences.mean()), float(low), float(high), _paired(differences, signs)
-    )
+    low, high = _interval(differences[draws].mean(axis=1))
+    return Difference(float(differences.mean()), low, high, _paired(differences, signs))
 
 
 def _resamples(n_targets: int, random_state: int) -> tuple[Array, Array]:
@@ -298,7 +292,6 @@ def _resamples(n_targets: int, random_state: int) -> tuple[Array, Array]:
 def _estimates(values: Array, draws: Array) -> dict[str, Estimate]:
     """Mean of each measure over the targets that have it, and its bootstrap interval."""
     estimates = {}
-    tail = 50 * (1 - LEVEL)
     for position, name in enumerate(MEASURES):
         column = values[:, position]
         known = ~np.isnan(column)
@@ -306,10 +299,16 @@ def _estimates(values: Array, draws: Array) -> dict[str, Estimate]:
             continue
         weight = known[draws].sum(axis=1)
         sums = np.where(known, column, 0)[draws].sum(axis=1)
-        means = sums[weight > 0] / weight[weight > 0]
-        low, high = np.percentile(means, [tail, 100 - tail])
-        estimates[name] = Estimate(float(column[known].mean()), float(low), float(high))
+        low, high = _interval(sums[weight > 0] / weight[weight > 0])
+        estimates[name] = Estimate(float(column[known].mean()), low, high)
     return estimates
+
+
+def _interval(means: Array) -> tuple[float, float]:
+    """Of the means of the bootstrap samples."""
+    tail = 50 * (1 - LEVEL)
+    low, high = np.percentile(means, [tail, 100 - tail])
+    return float(low), float(high)
 
 
 def _paired(differences: Array, signs: Array) -> float:

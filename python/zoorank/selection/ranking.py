@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zoorank.errors import DataError
 from zoorank.selection.racefacts import RaceFacts
+from zoorank.selection.records import csv_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -273,12 +272,7 @@ class Ranking:
 
     def to_csv(self) -> str:
         """The rows as CSV text with a header line."""
-        text = io.StringIO()
-        records = self.records()
-        writer = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(records)
-        return text.getvalue()
+        return csv_text(self.records())
 
     def to_json(self) -> str:
         """Everything as JSON text, which :meth:`from_json` reads back unchanged."""

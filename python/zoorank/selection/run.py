@@ -166,8 +166,8 @@ class Run:
         if not asking:
             return {}, ""
         try:
-            source = self.prototypes.of_source(spec)
-            return {"prototypes": self.prototypes.of_target(), "source_prototypes": source}, ""
+            target = self.prototypes.of_target()  # first: without them no source's are any use
+            return {"prototypes": target, "source_prototypes": self.prototypes.of_source(spec)}, ""
         except (DataError, UsageError) as error:
             return {}, f"no {', '.join(asking)}: {error}"
 
@@ -184,7 +184,8 @@ class Run:
         if views.copied:
             note = f"copied to the host for {', '.join(views.copied)}"
             scored = replace(scored, note="; ".join(filter(None, (scored.note, note))))
-        if scored.status != "failed":
+        # What the head says is what other cuts are scored by: its results would not do.
+        if scored.status != "failed" and not (self.needs_head and encoding.cut == LOGITS):
             encoding.keep_results(views.results)
         return scored
 

@@ -77,7 +77,7 @@ class Verification:
 
     @property
     def order_held(self) -> bool:
-        """Whether no head clearly beats that of the first of the ranking."""
+        """Whether no head clearly beats that of the first of the ranking that has one."""
         trained = [place for place, row in enumerate(self.rows) if row.head]
         return self.chosen is not None and self.chosen == trained[0]
 
@@ -140,17 +140,18 @@ def verdict(rows: Sequence[Verified], n_samples: int) -> tuple[int | None, str]:
         return None, "No candidate could be trained; the notes give the reasons."
     chosen = trained[first_within_noise([rows[i].accuracy for i in trained], n_samples)]
     first, best = rows[trained[0]], max((rows[i] for i in trained), key=lambda row: row.accuracy)
+    by_score = "first by score" if trained[0] == 0 else "first by score of those with a head"
     gap = f"{100 * (best.accuracy - first.accuracy):.1f} points"
     if rows[chosen] is not first:
         text = (
             f"The order did not hold: take {_place(rows[chosen])}, rank {rows[chosen].rank}; the "
-            f"best head beats that of {_place(first)}, first by score, by {gap}, more than chance."
+            f"best head beats that of {_place(first)}, {by_score}, by {gap}, more than chance."
         )
     elif best is first:
-        text = f"The order held: {_place(first)}, first by score, has the best head too."
+        text = f"The order held: {_place(first)}, {by_score}, has the best head too."
     else:
         text = (
-            f"The order held within chance: take {_place(first)}, first by score; the head of "
+            f"The order held within chance: take {_place(first)}, {by_score}; the head of "
             f"{_place(best)} is {gap} ahead, which {n_samples} samples cannot tell from chance."
         )
     tuned = [row for row in rows if row.tuned]

@@ -85,9 +85,10 @@ def verify(
     UsageError, DataError, StoreError
         As :func:`zoorank.rank`; or for a candidate that is not in the ranking.
     """
-    for name, value, least in (("top", top, 1), ("repeats", repeats, 1), ("epochs", epochs, 0)):
-        if value < least:
-            raise UsageError(f"{name} must be at least {least}, not {value}")
+    counts = {"top": top, "repeats": repeats, "epochs": epochs, "samples": samples}
+    for name, least in (("top", 1), ("repeats", 1), ("epochs", 0), ("samples", 2)):
+        if counts[name] < least:
+            raise UsageError(f"{name} must be at least {least}, not {counts[name]}")
     from zoorank.zoo import load_target, load_zoo
 
     if isinstance(zoo, str | os.PathLike):
