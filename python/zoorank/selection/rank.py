@@ -71,13 +71,14 @@ def rank(
         the nearest neighbour for one vote each; it is the default unless a metric is
         given, which means ``"silhouette"``. Cosine and Euclidean MSC are always
         shown too. ``"ids"`` compares the target with what each source was trained on,
-        where the manifest says what that was.
+        where the manifest says what that was. All names are in docs/scores.md.
     metric : {"cosine", "euclidean", "sqeuclidean", "manhattan"}, optional
         Distance of the scores that have one and do not say which.
     out : path, optional
         Directory for ``ranking.json`` and ``ranking.csv``.
     store : path, optional
-        Directory of the encodings; see :func:`store_directory` for the default.
+        Directory of the encodings; by default ``encodings`` in ``out``, else
+        ``zoorank/encodings`` in the user's cache. Zoos and targets may share one.
     batch_size : int, optional
         Samples in a forward pass.
     device : {"auto", "cpu", "cuda"}
@@ -125,6 +126,25 @@ def rank(
         If the target cannot be read, or no score is defined on it.
     StoreError
         If the disk is full or not writable.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> manifest = '''
+    ... [[model]]
+    ... name = "untrained"
+    ... factory = "torch.nn:TransformerEncoderLayer"
+    ... arguments = { d_model = 4, nhead = 2 }
+    ... weights.random = { seed = 0 }
+    ... preprocessing.input = "table"
+    ... '''
+    >>> with TemporaryDirectory() as folder:
+    ...     zoo = Path(folder, "zoo.toml")
+    ...     _ = zoo.write_text(manifest)
+    ...     ranking = rank(zoo, "sklearn:iris", cuts="linear2", store=folder)
+    >>> ranking.best.model, ranking.best.cut, ranking.target.n_samples
+    ('untrained', 'linear2', 150)
     """
     arguments = locals()
     started = datetime.now(timezone.utc)
