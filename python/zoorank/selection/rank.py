@@ -131,20 +131,24 @@ def rank(
     --------
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
+    >>> network = '''
+    ... from torch import nn
+    ... def small():
+    ...     return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    ... '''
     >>> manifest = '''
     ... [[model]]
     ... name = "untrained"
-    ... factory = "torch.nn:TransformerEncoderLayer"
-    ... arguments = { d_model = 4, nhead = 2 }
+    ... factory = "network:small"
     ... weights.random = { seed = 0 }
     ... preprocessing.input = "table"
     ... '''
     >>> with TemporaryDirectory() as folder:
-    ...     zoo = Path(folder, "zoo.toml")
-    ...     _ = zoo.write_text(manifest)
-    ...     ranking = rank(zoo, "sklearn:iris", cuts="linear2", store=folder)
-    >>> ranking.best.model, ranking.best.cut, ranking.target.n_samples
-    ('untrained', 'linear2', 150)
+    ...     _ = Path(folder, "network.py").write_text(network)
+    ...     _ = Path(folder, "zoo.toml").write_text(manifest)
+    ...     ranking = rank(f"{folder}/zoo.toml", "sklearn:iris", store=folder, allow_code=[folder])
+    >>> ranking.best.model, ranking.best.cut, ranking.best.dim
+    ('untrained', 'penultimate', 8)
     """
     arguments = locals()
     started = datetime.now(timezone.utc)
