@@ -73,7 +73,8 @@ def silhouette_samples(
     labels : array_like of shape (n,)
         Integers or strings.
     metric : {"euclidean", "sqeuclidean", "cosine", "manhattan", "precomputed"}
-        ``cosine`` and ``sqeuclidean`` take O(nKd) time, the others O(n²d).
+        ``cosine`` and ``sqeuclidean`` take O(nKd) time, ``manhattan`` of many rows
+        O(nd(log n + K)), and ``euclidean`` O(n²d).
     method : {"exact", "estimate"}
         ``"estimate"`` takes O(nKd) time for ``euclidean`` too: mean distances from
         `references` random rows of the sample's class and of the five nearest others,

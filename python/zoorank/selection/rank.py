@@ -71,13 +71,14 @@ def rank(
         the nearest neighbour for one vote each; it is the default unless a metric is
         given, which means ``"silhouette"``. Cosine and Euclidean MSC are always
         shown too. ``"ids"`` compares the target with what each source was trained on,
-        where the manifest says what that was.
+        where the manifest says what that was. All names are in docs/scores.md.
     metric : {"cosine", "euclidean", "sqeuclidean", "manhattan"}, optional
         Distance of the scores that have one and do not say which.
     out : path, optional
         Directory for ``ranking.json`` and ``ranking.csv``.
     store : path, optional
-        Directory of the encodings; see :func:`store_directory` for the default.
+        Directory of the encodings; by default ``encodings`` in ``out``, else
+        ``zoorank/encodings`` in the user's cache. Zoos and targets may share one.
     batch_size : int, optional
         Samples in a forward pass.
     device : {"auto", "cpu", "cuda"}
@@ -125,6 +126,29 @@ def rank(
         If the target cannot be read, or no score is defined on it.
     StoreError
         If the disk is full or not writable.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> network = '''
+    ... from torch import nn
+    ... def small():
+    ...     return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    ... '''
+    >>> manifest = '''
+    ... [[model]]
+    ... name = "untrained"
+    ... factory = "network:small"
+    ... weights.random = { seed = 0 }
+    ... preprocessing.input = "table"
+    ... '''
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "network.py").write_text(network)
+    ...     _ = Path(folder, "zoo.toml").write_text(manifest)
+    ...     ranking = rank(f"{folder}/zoo.toml", "sklearn:iris", store=folder, allow_code=[folder])
+    >>> ranking.best.model, ranking.best.cut, ranking.best.dim
+    ('untrained', 'penultimate', 8)
     """
     arguments = locals()
     started = datetime.now(timezone.utc)
