@@ -194,6 +194,9 @@ def test_an_old_torch_reads_no_pickles(make_spec, state, tmp_path: Path, monkeyp
     [
         ("w.safetensors", b"junk", "not a readable safetensors file"),
         ("w.pt", b"", "not a readable PyTorch file"),
+        # Bytes that start as a pickle would: of an empty stack, of an empty memo.
+        ("w.pt", b"R" * 99, "not a readable PyTorch file: torch.save did not write it"),
+        ("w.pt", b"h\x01" * 99, "not a readable PyTorch file: torch.save did not write it"),
         ("w.h5", b"", "weights of kind '.h5'; .safetensors, .pt, .pth and .bin are read"),
     ],
 )
