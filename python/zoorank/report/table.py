@@ -39,7 +39,7 @@ class RankingTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the heading, the table, the notes and the verdict."""
-        signs = _Signs.for_encoding(options.encoding)
+        signs = Signs.for_encoding(options.encoding)
         unbound = options.update(width=1000)
         for layout in self._layouts():
             width = Measurement.get(console, unbound, self._table(layout, signs)).maximum
@@ -92,7 +92,7 @@ class RankingTable:
             f"{target.kind} {target.shape}",
         )
 
-    def _table(self, layout: _Layout, signs: _Signs) -> Table:
+    def _table(self, layout: _Layout, signs: Signs) -> Table:
         gap = 0 if layout.dense else 1
         table = Table(
             box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0), show_edge=False, header_style="dim"
@@ -129,7 +129,7 @@ class RankingTable:
             table.add_row(*map(Text, self._cells(row, layout, signs)), style=style)
         return table
 
-    def _cells(self, row: RankRow, layout: _Layout, signs: _Signs) -> Iterator[str]:
+    def _cells(self, row: RankRow, layout: _Layout, signs: Signs) -> Iterator[str]:
         def shown(value: T | None, form: Callable[[T], str]) -> str:
             return signs.none if value is None else form(value)
 
@@ -202,7 +202,7 @@ class _Layout:
 
 
 @dataclass(frozen=True)
-class _Signs:
+class Signs:
     """Signs that the terminal can show."""
 
     best: str
@@ -211,7 +211,8 @@ class _Signs:
     within: str
 
     @classmethod
-    def for_encoding(cls, encoding: str) -> _Signs:
+    def for_encoding(cls, encoding: str) -> Signs:
+        """Those of ASCII where the encoding is not of Unicode."""
         if encoding.lower().startswith("utf"):
             return cls("★", "–", "…", "±")
         return cls("*", "-", "..", "+-")
