@@ -208,6 +208,9 @@ def test_files_that_are_no_weights(make_spec, tmp_path, name, content, expected)
 def test_a_file_that_is_not_there(make_spec, tmp_path: Path) -> None:
     text = _message(make_spec("TinyMLP", 'file = "none.pt"'))
     assert text == f"weights file {tmp_path / 'none.pt'} does not exist"
+    (tmp_path / "none.pt").mkdir()
+    text = _message(make_spec("TinyMLP", 'file = "none.pt"'))
+    assert text == f"weights file {tmp_path / 'none.pt'} is a directory"
     text = _message(make_spec("TinyMLP", 'package = { package = "numpy", file = "w.pt" }'))
     assert text == "installed package 'numpy' holds no file 'w.pt'"
 

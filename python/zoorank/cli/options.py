@@ -36,7 +36,7 @@ Cuts = Annotated[
     list[str] | None,
     typer.Option(
         metavar="CUT,...",
-        help="Where to cut: penultimate, all, or module names. May be repeated. "
+        help="Where to cut: penultimate, logits, all, or module names. May be repeated. "
         "Default: the manifest's, else penultimate.",
     ),
 ]
