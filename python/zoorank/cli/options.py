@@ -42,7 +42,10 @@ Cuts = Annotated[
 ]
 Metric = Annotated[
     str | None,
-    typer.Option(help="Distance of the silhouette: cosine, euclidean, sqeuclidean or manhattan."),
+    typer.Option(
+        help="Distance of the silhouette: cosine, euclidean, sqeuclidean or manhattan. "
+        "Default: cosine; euclidean in a race."
+    ),
 ]
 ScoreName = Annotated[str, typer.Option(metavar="NAME", help="Score to compute.")]
 ScoreNames = Annotated[
