@@ -56,13 +56,19 @@ def test_a_wrong_kernel_fails_the_command(capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--metric", "cosin"], "unknown metric 'cosin'; valid: euclidean, cosine"),
-        (["--dtype", "float16"], "unknown dtype 'float16'; valid: float32, float64"),
+        (
+            ["--metric", "cosin"],
+            "unknown metric 'cosin'; did you mean 'cosine'? allowed: euclidean, cosine",
+        ),
+        (
+            ["--dtype", "float16"],
+            "unknown dtype 'float16'; did you mean 'float64'? allowed: float32, float64",
+        ),
         (["--n", "x"], "n 'x' is not whole numbers from 1, such as 64,512"),
         (["--d", "64,0"], "d '64,0' is not whole numbers from 1"),
         (["--n", "100", "--classes", "2,100"], "classes 100 is not from 2 to n - 1 = 99"),
         (["--classes", "1"], "classes 1 is not from 2"),
-        (["--device", "gpu"], "unknown device 'gpu'; valid: cpu, cuda"),
+        (["--device", "gpu"], "unknown device 'gpu'; did you mean 'cpu'? allowed: cpu, cuda"),
     ],
 )
 def test_mistakes_are_named(arguments, message, capsys):
@@ -70,6 +76,15 @@ def test_mistakes_are_named(arguments, message, capsys):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_place_that_cannot_be_written_is_known_before_the_work(capsys, tmp_path, monkeypatch):
+    from zoorank.cli import bench
+
+    monkeypatch.setattr(bench, "run", None)  # not reached
+    (tmp_path / "file").touch()
+    assert main([*SMALL, "--out", str(tmp_path / "file")]) == 1
+    assert f"cannot write results to {tmp_path / 'file'}: " in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -7,19 +7,41 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
 pytest.importorskip("torch", reason="the zoo needs torch: pip install 'zoorank[zoo]'")
 pytest.importorskip("typer", reason="the command line needs typer: pip install 'zoorank[cli]'")
 
+from tests.selection.race_zoo import race_zoo
 from tests.selection.tiny_zoo import tiny_zoo
 
 from zoorank.selection import Ranking, rank
 
+# Two cannot be told apart and go on to the last round, which is on all rows.
+RACERS = {"worse": ("Keep", 0, 1.0), "best": ("Keep", 3, 0.2), "same": ("Keep", 3, 0.2)}
+FIRST, ALL = 160, 640
 
-def start(zoo, out):
-    line = ["rank", zoo.manifest, "--allow-code", zoo.code, "--out", out]
+SLOW = """
+
+import time
+
+_forward = Keep.forward
+
+
+def _late(self, x):
+    result = _forward(self, x)
+    time.sleep(0.05)
+    return result
+
+
+Keep.forward = _late
+"""
+
+
+def start(zoo, out, *more):
+    line = ["rank", zoo.manifest, "--allow-code", zoo.code, "--out", out, *more]
     return subprocess.Popen(
         [sys.executable, "-m", "zoorank.cli", *map(str, line)],
         stdout=subprocess.PIPE,
@@ -68,3 +90,39 @@ def test_a_run_that_was_stopped_resumes(tmp_path, how):
     assert table(resumed) == table(whole)
     leftovers = [path.name for path in out.rglob("*") if path.name.startswith(".")]
     assert leftovers == []
+
+
+def test_a_race_that_was_killed_in_its_last_round_goes_on(tmp_path):
+    undisturbed = race_zoo(tmp_path / "undisturbed", RACERS, n=ALL)
+    whole = rank(
+        undisturbed.manifest, allow_code=[undisturbed.code], store=tmp_path / "store", race=True
+    )
+    zoo = race_zoo(tmp_path / "zoo", RACERS, n=ALL)
+    (zoo.code / "race_code.py").write_text((zoo.code / "race_code.py").read_text() + SLOW)
+    out = tmp_path / "out"
+    process = start(zoo, out, "--race")
+    wait_for(lambda: zoo.passes().get("same", 0) > FIRST)
+    process.kill()
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert not (out / "ranking.json").exists()
+    assert [path.name for path in out.rglob("*") if path.name.startswith(".")]
+
+    before = zoo.passes()
+    process = start(zoo, out, "--race")
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 0, error
+    again = {name: count - before[name] for name, count in zoo.passes().items()}
+    assert again == {"worse": 0, "best": 0, "same": ALL - FIRST}
+
+    resumed = Ranking.from_json(out / "ranking.json")
+    assert [(each.rows, each.models) for each in whole.race.rounds] == [(FIRST, 3), (ALL, 2)]
+    assert resumed.race == whole.race
+
+    def table(ranking):
+        return [
+            replace(row, encode_seconds=None, score_seconds=None, reused=False) for row in ranking
+        ]
+
+    assert table(resumed) == table(whole)
+    assert [path.name for path in out.rglob("*") if path.name.startswith(".")] == []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 
 import pytest
 
@@ -43,3 +45,28 @@ def test_json_is_all_of_standard_output(zoo, capsys):
 def test_a_mistake_is_one_line(zoo, capsys):
     assert main(["verify", "zoo.toml", *SHARED, "--model", "absent", "--quiet"]) == 2
     assert "'absent' is not in the ranking" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("figure", "code", "message"),
+    [
+        ("curves.gif", 2, "curves.gif: a picture ends in one of .png, .svg, .pdf"),
+        ("absent/curves.png", 1, "cannot write absent/curves.png: No such file or directory"),
+    ],
+)
+def test_a_picture_that_cannot_be_is_refused_before_the_work(zoo, capsys, figure, code, message):
+    if code == 1:
+        pytest.importorskip("matplotlib", reason="pictures need matplotlib")
+    assert main(["verify", "zoo.toml", *SHARED, "--figure", figure]) == code
+    assert capsys.readouterr().err == f"zoorank: {message}\n"
+    assert zoo.passes() == []
+
+
+def test_a_terminal_that_knows_ascii_alone_gets_the_table(zoo, monkeypatch):
+    zoo.manifest.write_text(zoo.manifest.read_text().replace('name = "net0"', 'name = "näßt0"', 1))
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", out)
+    assert main(["verify", "zoo.toml", *SHARED, "--quiet", "--repeats", "2", "--epochs", "0"]) == 0
+    text = out.buffer.getvalue().decode()
+    assert " +- " in text
+    assert "n??t0" in text

@@ -18,7 +18,7 @@ from rich.console import Console
 
 import zoorank
 from zoorank.errors import ZoorankError
-from zoorank.report.progress import LiveProgress
+from zoorank.report.progress import progress
 from zoorank.report.table import RankingTable
 from zoorank.zoo import Zoo, load_zoo
 
@@ -37,14 +37,14 @@ def main(arguments: list[str]) -> int:
         zoo = load_zoo(HERE / "zoo.toml", allow_code=[HERE])
         if not options.with_own:
             zoo = without(zoo, options.target)
-        with LiveProgress(Console(stderr=True)) as progress:
+        with progress() as watcher:
             ranking = zoorank.rank(
                 zoo,
                 data / "ucr" / f"{options.target}.npz",
                 out=options.out,
-                progress=progress,
+                progress=watcher,
                 command=shlex.join([Path(sys.executable).name, __file__, *arguments]),
-                **({"metric": options.metric} if options.metric else {}),
+                metric=options.metric,
             )
     except ZoorankError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -30,6 +30,13 @@ def test_scores_first_then_baselines_in_points(found):
     assert "10.00 [10.00, 10.00]" in text
 
 
+def test_markup_in_names_is_text(tmp_path):
+    (tmp_path / "all.csv").write_text(TABLE.replace("good", "[red]good"))
+    console = Console(file=io.StringIO(), width=150)
+    console.print(evaluation_table(evaluate(tmp_path / "all.csv", tmp_path / "all.csv")))
+    assert "[red]good" in console.file.getvalue()
+
+
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
 def test_a_picture(found, tmp_path, ending):
     pytest.importorskip("matplotlib", reason="pictures need matplotlib: pip install zoorank[plots]")

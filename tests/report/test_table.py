@@ -121,3 +121,20 @@ def test_a_race_shows_who_left_where_and_how_it_went(width):
     assert line.split()[-2:] == ["1", "300"]
     assert RACED.race.summary in " ".join(text.split())
     assert "left" not in drawn(RANKING, width)
+
+
+@pytest.mark.parametrize("width", [36, 40, 60])
+def test_the_narrowest_table_keeps_names_and_what_decides(width):
+    text = drawn(RACED, width)
+    assert max(map(len, text.splitlines())) <= width
+    table = text.partition("Too narrow for: ")[0]
+    assert "…" not in table.replace("0.10…0.30", "")
+    for row in RACED:
+        assert row.model[:8] in table
+        if row.score is not None:
+            assert f"{row.score:.4f}" in table
+    left_out = " ".join(text.split()).partition("Too narrow for: ")[2].partition(".")[0]
+    assert left_out.startswith("score seconds, encode seconds, range by class")
+    assert ("MSC euclidean" in left_out) == (
+        f"{RACED.rows[0].scores['euclidean']:.4f}" not in table
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,15 @@ def test_a_file_that_moves_counts(package: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["notes.txt", "__pycache__/x.py", ".hidden/x.py", "venv/lib/x.py", "../beside.py"]
+    "name",
+    [
+        "notes.txt",
+        "__pycache__/x.py",
+        ".hidden/x.py",
+        ".hidden.py",
+        "venv/lib/x.py",
+        "../beside.py",
+    ],
 )
 def test_what_is_no_source_of_it_does_not_count(package: Path, name: str) -> None:
     (package / "venv").mkdir()
@@ -47,6 +56,12 @@ def test_what_is_no_source_of_it_does_not_count(package: Path, name: str) -> Non
     (package / name).parent.mkdir(parents=True, exist_ok=True)
     (package / name).write_text("other = True\n")
     assert _of_package(package) == before
+
+
+def test_the_lock_that_an_editor_leaves_and_a_name_of_no_encoding_are_no_fault(package: Path):
+    (package / ".#net.py").symlink_to("user@host.1234")
+    Path(os.fsdecode(os.fsencode(package) + b"/n\xff.py")).touch()
+    assert len(_of_package(package)) == 64
 
 
 def test_the_same_code_elsewhere_is_the_same(package: Path, tmp_path: Path) -> None:

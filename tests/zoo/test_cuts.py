@@ -104,7 +104,7 @@ def test_unknown_cut_names_the_near_one_and_the_valid_ones() -> None:
         resolve_cuts(model, IMAGE, ["layer_2.0"])
     text = str(caught.value)
     assert "unknown cut 'layer_2.0'; did you mean 'layer2.0'?" in text
-    assert "penultimate, all, layer1.0" in text
+    assert "penultimate, logits, all, layer1.0" in text
     assert "\n" not in text
     with pytest.raises(UsageError, match="did you mean 'penultimate'"):
         resolve_cuts(model, IMAGE, ["penultimat"])

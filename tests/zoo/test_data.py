@@ -176,7 +176,10 @@ def _with(value: float) -> np.ndarray:
         ),
         ((X[:1], Y[:1]), "1 sample; a ranking needs at least 3"),
         ((X[:0], Y[:0]), "0 samples; a ranking needs at least 3"),
-        ((X, np.arange(6)), "each of the 6 samples is a class of its own"),
+        (
+            (X, np.arange(6)),
+            "each of the 6 samples is a class of its own; a ranking needs a class of at least 2",
+        ),
         ((_with(np.nan), Y), "row 4 holds NaN"),
         ((_with(np.inf), Y), "row 4 holds infinity"),
         ((X, Y[:5]), "6 samples but 5 labels"),
@@ -193,6 +196,7 @@ def _with(value: float) -> np.ndarray:
         ({"X_test": X, "y_test": Y}, "data: needs X_train and y_train; it holds X_test, y_test"),
         ("sklearn:digit", "unknown data set 'sklearn:digit'; did you mean 'sklearn:digits'?"),
         ("torch:digits", "unknown data set 'torch:digits'"),
+        ("", "data '' names nothing; give a path, or a name such as 'sklearn:digits'"),
     ],
 )
 def test_bad_arrays(data, expected: str) -> None:

@@ -222,6 +222,8 @@ def test_a_batch_that_fails_later_names_its_rows(make_spec, table: Target, store
     monkeypatch.setattr("zoorank.zoo.batches.run_to_cuts", broken)
     with pytest.raises(SourceError, match="failed on rows 0 to 31: kernel failed"):
         encode_source(make_spec("TinyMLP"), table, store=store)
+    with pytest.raises(SourceError, match="failed on row 0: kernel failed"):
+        encode_source(make_spec("TinyMLP"), table, store=store, batch_size=1)
 
 
 def test_bad_arguments(make_spec, table: Target, store) -> None:

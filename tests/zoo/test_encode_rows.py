@@ -60,9 +60,7 @@ def test_a_subset_grows_by_its_new_rows_alone(make_spec, table, store, whole) ->
     assert all(each.reused for each in again)
 
 
-def test_seconds_of_a_grown_subset_are_those_of_all_its_rows(
-    make_spec, table, store, monkeypatch
-) -> None:
+def test_seconds_of_a_grown_subset_are_those_of_all_its_rows(make_spec, table, store) -> None:
     spec = make_spec("TinyMLP")
     (few,) = encode(spec, table, store, rows=FEW)
     (more,) = encode(spec, table, store, rows=MORE, earlier=FEW)
@@ -90,7 +88,6 @@ def test_a_cut_that_joins_later_starts_anew(make_spec, table, store, whole) -> N
 
 
 def test_rows_before_and_after_the_new_ones_are_kept(make_spec, table, store, whole) -> None:
-    """The first and the last rows are held, and nothing new comes after them."""
     spec = make_spec("TinyMLP")
     outer = np.r_[0:20, 25:60]
     encode(spec, table, store, rows=outer)

@@ -194,6 +194,9 @@ def test_an_old_torch_reads_no_pickles(make_spec, state, tmp_path: Path, monkeyp
     [
         ("w.safetensors", b"junk", "not a readable safetensors file"),
         ("w.pt", b"", "not a readable PyTorch file"),
+        # Bytes that start as a pickle would: of an empty stack, of an empty memo.
+        ("w.pt", b"R" * 99, "not a readable PyTorch file: torch.save did not write it"),
+        ("w.pt", b"h\x01" * 99, "not a readable PyTorch file: torch.save did not write it"),
         ("w.h5", b"", "weights of kind '.h5'; .safetensors, .pt, .pth and .bin are read"),
     ],
 )
@@ -205,6 +208,9 @@ def test_files_that_are_no_weights(make_spec, tmp_path, name, content, expected)
 def test_a_file_that_is_not_there(make_spec, tmp_path: Path) -> None:
     text = _message(make_spec("TinyMLP", 'file = "none.pt"'))
     assert text == f"weights file {tmp_path / 'none.pt'} does not exist"
+    (tmp_path / "none.pt").mkdir()
+    text = _message(make_spec("TinyMLP", 'file = "none.pt"'))
+    assert text == f"weights file {tmp_path / 'none.pt'} is a directory"
     text = _message(make_spec("TinyMLP", 'package = { package = "numpy", file = "w.pt" }'))
     assert text == "installed package 'numpy' holds no file 'w.pt'"
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 from safetensors.torch import save_file
 
@@ -13,7 +15,6 @@ from zoorank.zoo import load_zoo
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "ucr"
 
-np = pytest.importorskip("numpy")
 pytest.importorskip("rich", reason="the example draws a table: pip install 'zoorank[cli]'")
 
 
@@ -29,7 +30,8 @@ def run() -> ModuleType:
 def networks(tmp_path: Path, monkeypatch) -> Path:
     """Two untrained networks and a data set with the name of one."""
     monkeypatch.syspath_prepend(str(EXAMPLE))
-    fcn = pytest.importorskip("fcn")
+    monkeypatch.delitem(sys.modules, "fcn", raising=False)
+    fcn = importlib.import_module("fcn")
     monkeypatch.setenv("ZOORANK_DATA", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for folder in ("fcn-zoo", "ucr"):

@@ -5,6 +5,7 @@ This file needs nothing but Python, so that it can say what is missing.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -48,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Threads of torch's OpenMP that spin while they wait cost a busy machine ten times what
     # they save a quiet one. Read when torch is loaded; a choice of the user's stands.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # A terminal may lack a letter of a model's name; that must not cost the whole table.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments or os.environ.get("ZOORANK_DEBUG", "0") not in ("", "0")
     try:

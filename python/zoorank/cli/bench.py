@@ -20,6 +20,7 @@ from zoorank.engine.throughput import (
     measure_limits,
 )
 from zoorank.errors import UsageError
+from zoorank.hints import hint
 
 QUICK_SIZES = "500", "64", "10"
 
@@ -32,7 +33,7 @@ def cases(
     On a device without distances: what would be measured is their way to the host.
     """
     if device not in {"cpu", "cuda"}:
-        raise UsageError(f"unknown device {device!r}; valid: cpu, cuda")
+        raise UsageError(f"unknown device {device!r}; {hint(device, ('cpu', 'cuda'))}")
     if quick:
         n, d, classes = QUICK_SIZES
     samples, counts = _numbers(n, "n"), _numbers(classes, "classes")
@@ -78,5 +79,5 @@ def _names(text: str, valid: Sequence[str], what: str) -> list[str]:
     names = text.split(",")
     for name in names:
         if name not in valid:
-            raise UsageError(f"unknown {what} {name!r}; valid: {', '.join(valid)}")
+            raise UsageError(f"unknown {what} {name!r}; {hint(name, valid)}")
     return names

@@ -185,7 +185,7 @@ def score(
         Path, typer.Argument(metavar="X.npy", help="Encoding; or a .npz that holds X and y.")
     ],
     labels: Annotated[
-        Path | None, typer.Argument(metavar="[labels.npy]", help="Class of each row.")
+        Path | None, typer.Argument(metavar="labels.npy", help="Class of each row.")
     ] = None,
     metric: Metric = None,
     score: ScoreName = "silhouette",
@@ -263,7 +263,10 @@ def bench(
         watched,
         write_throughput,
     )
+    from zoorank.selection.files import prepare
 
+    if out is not None:
+        prepare(out)
     wanted = cases(
         metrics=metric, dtypes=dtype, n=n, d=d, classes=classes, quick=quick, device=device
     )

@@ -36,13 +36,16 @@ Cuts = Annotated[
     list[str] | None,
     typer.Option(
         metavar="CUT,...",
-        help="Where to cut: penultimate, all, or module names. May be repeated. "
+        help="Where to cut: penultimate, logits, all, or module names. May be repeated. "
         "Default: the manifest's, else penultimate.",
     ),
 ]
 Metric = Annotated[
     str | None,
-    typer.Option(help="Distance of the silhouette: cosine, euclidean, sqeuclidean or manhattan."),
+    typer.Option(
+        help="Distance of the silhouette: cosine, euclidean, sqeuclidean or manhattan. "
+        "Default: cosine; euclidean in a race."
+    ),
 ]
 ScoreName = Annotated[str, typer.Option(metavar="NAME", help="Score to compute.")]
 ScoreNames = Annotated[

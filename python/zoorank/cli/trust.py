@@ -60,10 +60,15 @@ def verify(
 
     Example: `zoorank verify zoo.toml --top 3 --figure curves.png`
     """
+    from rich.text import Text
+
+    from zoorank.report.pictures import picture_path
     from zoorank.report.progress import progress
     from zoorank.report.verification import curves_figure, verification_table
     from zoorank.selection.verify import verify
 
+    if figure is not None:
+        picture_path(figure)
     with progress(quiet=quiet) as watcher:
         found = verify(
             zoo,
@@ -91,7 +96,9 @@ def verify(
     if as_json:
         typer.echo(found.to_json(), nl=False)
     else:
-        stdout().print(verification_table(found), "", found.verdict, sep="\n")
+        console = stdout()
+        table = verification_table(found, console.encoding)
+        console.print(table, "", Text(found.verdict), sep="\n")
     return 0 if any(row.head for row in found.rows) else FAILED
 
 
@@ -130,9 +137,12 @@ def evaluate(
     Example: `zoorank evaluate scores.csv accuracies.csv --figure regret.png`
     """
     from zoorank.report.evaluation import evaluation_heading, evaluation_table, regret_figure
+    from zoorank.report.pictures import picture_path
     from zoorank.selection.evaluate import evaluate
     from zoorank.selection.files import write_text
 
+    if figure is not None:
+        picture_path(figure)
     found = evaluate(
         scores,
         truth,

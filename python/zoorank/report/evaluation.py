@@ -9,11 +9,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from zoorank.errors import StoreError, UsageError
+from zoorank.report.pictures import new_figure, picture_path, save_figure
 from zoorank.report.table import ASIDE
-from zoorank.selection.evaluate import BASELINES, Estimate, Evaluation
+from zoorank.selection.evaluate import Estimate, Evaluation
 
-PICTURES = (".png", ".svg", ".pdf")
 HEADS = {
     "regret@1": "regret@1\nwith 95 % interval",
     "regret@3": "\n@3",
@@ -37,15 +36,18 @@ def evaluation_table(evaluation: Evaluation) -> Table:
     for head in HEADS.values():
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("p against\nstatic", justify="right", no_wrap=True)
-    scale = 100.0 if evaluation.oracle <= 1 else 1.0
+    scale = _scale(evaluation)
     for score in evaluation.scores:
         cells = [
-            _cell(name, score.measures.get(name), scale if name.startswith("regret") else 1.0)
-            for name in HEADS
+            score.name,
+            *(
+                _cell(name, score.measures.get(name), scale if name.startswith("regret") else 1.0)
+                for name in HEADS
+            ),
+            _chance(score.p_static),
         ]
-        table.add_row(
-            score.name, *cells, _chance(score.p_static), style=ASIDE if score.is_baseline else ""
-        )
+        # As Text, because a name in brackets is no markup.
+        table.add_row(*map(Text, cells), style=ASIDE if score.is_baseline else "")
     return table
 
 
@@ -53,7 +55,7 @@ def evaluation_heading(evaluation: Evaluation) -> Text:
     """Say what was compared."""
     low, high = min(evaluation.n_candidates), max(evaluation.n_candidates)
     count = str(low) if low == high else f"{low} to {high}"
-    unit = " (points)" if evaluation.oracle <= 1 else ""
+    unit = " (points)" if _scale(evaluation) > 1 else ""
     return Text(
         f"{len(evaluation.targets)} targets, {count} candidates each; the best of each has an "
         f"accuracy of {evaluation.oracle:.4f} on average. Regret{unit}: what a pick lacks to it."
@@ -75,23 +77,16 @@ def regret_figure(evaluation: Evaluation, path: str | os.PathLike[str]) -> Path:
 
     Raises
     ------
-    UsageError
-        For another ending.
-    StoreError
-        If the file cannot be written.
+    UsageError, StoreError, ModuleNotFoundError
+        As :func:`zoorank.report.pictures.picture_path`.
     """
-    place = Path(path)
-    if place.suffix.lower() not in PICTURES:
-        raise UsageError(f"{place}: a picture ends in one of {', '.join(PICTURES)}")
-    # The object-oriented interface draws without a window or a global state.
-    from matplotlib.figure import Figure
-
+    place = picture_path(path)
     scores = sorted(evaluation.scores, key=lambda score: -score.measures["regret@1"].mean)
-    scale = 100.0 if evaluation.oracle <= 1 else 1.0
-    figure = Figure(figsize=(7, 1.2 + 0.32 * len(scores)), layout="constrained")
+    scale = _scale(evaluation)
+    figure = new_figure(7, 1.2 + 0.32 * len(scores))
     axes = figure.add_subplot()
     for row, score in enumerate(scores):
-        colour = "tab:gray" if score.name in BASELINES else "tab:blue"
+        colour = "tab:gray" if score.is_baseline else "tab:blue"
         for k, marker in ((1, "o"), (3, "s"), (5, "^")):
             regret = score.measures[f"regret@{k}"]
             axes.plot(scale * regret.mean, row, marker, color=colour, fillstyle=_fill(k))
@@ -104,11 +99,12 @@ def regret_figure(evaluation: Evaluation, path: str | os.PathLike[str]) -> Path:
         f"mean regret{' in points' if scale > 1 else ''} of the first pick with its 95 % interval\n"
         "open: best of the first 3 (squares) and 5 (triangles)"
     )
-    try:
-        figure.savefig(place, dpi=150)
-    except OSError as error:
-        raise StoreError(f"cannot write {place}: {error.strerror}") from error
-    return place
+    return save_figure(figure, place)
+
+
+def _scale(evaluation: Evaluation) -> float:
+    """Regret is shown in points where accuracies are fractions."""
+    return 100.0 if evaluation.oracle <= 1 else 1.0
 
 
 def _fill(k: int) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from rich import box
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
@@ -20,9 +21,11 @@ BEST = "bold green"
 ASIDE = "italic cyan"
 FAILED = "red"
 NOTE_WIDTH = 24
+NAME_WIDTH = 16
 
 # Columns that a narrow table can do without, beside those of scores.
 SCORE_SECONDS, ENCODE_SECONDS, BY_CLASS = "score seconds", "encode seconds", "range by class"
+PARAMETERS, DIM, LEFT, ROWS = "parameters kept", "dim", "left in round", "rows"
 
 
 @dataclass(frozen=True)
@@ -31,20 +34,22 @@ class RankingTable:
 
     As the console gets narrower, notes move below the table, then columns move
     together, then the cut goes under its model, then columns are left out, the least
-    telling first, and named below. Nothing is cut off: a name that still does not fit
-    folds.
+    telling first, and named below. Nothing is cut off: before the last columns go, names
+    fold.
     """
 
     ranking: Ranking
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the heading, the table, the notes and the verdict."""
-        signs = _Signs.for_encoding(options.encoding)
+        signs = Signs.for_encoding(options.encoding)
         unbound = options.update(width=1000)
         for layout in self._layouts():
             width = Measurement.get(console, unbound, self._table(layout, signs)).maximum
             if width <= options.max_width:
                 break
+        # Measured with names folded, drawn with all the room there is for them.
+        layout = replace(layout, name_width=None)
         noted = [row for row in self.ranking if row.note]
         room = options.max_width - width - 2
         if noted and room >= min(NOTE_WIDTH, max(len(row.note) for row in noted)):
@@ -53,8 +58,7 @@ class RankingTable:
         yield Text()
         yield self._table(layout, signs)
         if layout.hidden:
-            names = ", ".join(self.ranking.labels.get(key, key) for key in layout.hidden)
-            yield Text(f"Too narrow for: {names}.", style="dim")
+            yield Text(f"Too narrow for: {', '.join(layout.hidden)}.", style="dim")
         if noted:
             yield Text()
         for row in noted:
@@ -75,14 +79,21 @@ class RankingTable:
         yield _Layout(dense=True)
         narrow = _Layout(dense=True, stacked=True)
         yield narrow
-        details = [
-            key
+        others = [
+            label
             for key, label in reversed(list(self.ranking.labels.items()))
-            if key != self.ranking.key and not label.startswith("MSC")
+            if key != self.ranking.key
         ]
-        dispensable = (SCORE_SECONDS, ENCODE_SECONDS, *details, BY_CLASS)
-        for most in range(1, len(dispensable) + 1):
-            yield replace(narrow, hidden=dispensable[:most])
+        silhouettes = [label for label in others if label.startswith("MSC")]
+        details = [label for label in others if label not in silhouettes]
+        first = (SCORE_SECONDS, ENCODE_SECONDS, *details, BY_CLASS)
+        last = (PARAMETERS, DIM, *silhouettes)
+        if self.ranking.race is not None:
+            last += (LEFT, ROWS)
+        for most in range(1, len(first) + 1):
+            yield replace(narrow, hidden=first[:most])
+        for most in range(len(last) + 1):
+            yield replace(narrow, hidden=first + last[:most], name_width=NAME_WIDTH)
 
     def _heading(self) -> Text:
         target = self.ranking.target
@@ -92,75 +103,78 @@ class RankingTable:
             f"{target.kind} {target.shape}",
         )
 
-    def _table(self, layout: _Layout, signs: _Signs) -> Table:
+    def _table(self, layout: _Layout, signs: Signs) -> Table:
         gap = 0 if layout.dense else 1
         table = Table(
             box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0), show_edge=False, header_style="dim"
         )
-        table.add_column(justify="right", no_wrap=True)
-        table.add_column("model\n  cut" if layout.stacked else "model", overflow="fold")
-        if not layout.stacked:
-            table.add_column("cut", overflow="fold")
-        labels = self.ranking.labels.items()
-        heads = [_head(label, layout) for key, label in labels if key not in layout.hidden]
-        for position, head in enumerate(heads):
-            style = "bold not dim" if position == 0 else ""
-            table.add_column(Text(head, style), justify="right", no_wrap=True)
-        by_class = self.ranking.labels[self.ranking.class_key or self.ranking.key]
-        of_deciding = _head(by_class, layout).rpartition("\n")[2]
-        if BY_CLASS not in layout.hidden:
-            table.add_column(f"by class\n{of_deciding}", justify="center", no_wrap=True)
-        for head in ("\ndim", "params\nkept"):
-            table.add_column(head, justify="right", no_wrap=True)
-        if ENCODE_SECONDS not in layout.hidden:
-            encode = "enc.\ns" if layout.dense else "encode\ns"
-            table.add_column(encode, justify="right", no_wrap=True)
-        if SCORE_SECONDS not in layout.hidden:
-            table.add_column("score\ns", justify="right", no_wrap=True)
-        if self.ranking.race is not None:
-            table.add_column("left in\nround", justify="right", no_wrap=True)
-            table.add_column("\nrows", justify="right", no_wrap=True)
-        if layout.notes:
-            table.add_column("note", overflow="fold")
+        columns = [each for each in self._columns(layout, signs) if each.name not in layout.hidden]
+        for column in columns:
+            folds = column.justify == "left"
+            table.add_column(
+                Text(column.head, column.style),
+                justify=column.justify,
+                no_wrap=not folds,
+                overflow="fold" if folds else "ellipsis",
+                max_width=layout.name_width if folds else None,
+            )
         best = self.ranking.best
         for row in self.ranking:
             style = BEST if row is best else _style(row)
             # As Text, because a name in brackets is no markup.
-            table.add_row(*map(Text, self._cells(row, layout, signs)), style=style)
+            table.add_row(*(Text(column.cell(row)) for column in columns), style=style)
         return table
 
-    def _cells(self, row: RankRow, layout: _Layout, signs: _Signs) -> Iterator[str]:
+    def _columns(self, layout: _Layout, signs: Signs) -> Iterator[_Column]:
+        ranking = self.ranking
+
         def shown(value: T | None, form: Callable[[T], str]) -> str:
             return signs.none if value is None else form(value)
 
-        rank = shown(row.rank, str) + ("=" if row.tied else "")
-        yield f"{signs.best} {rank}" if row is self.ranking.best else rank
-        if layout.stacked:
-            yield f"{row.model}\n  {row.cut}" if row.cut else row.model
-        else:
-            yield row.model
-            yield row.cut or signs.none
-        for key in self.ranking.labels:
-            if key in layout.hidden:
-                continue
-            width = row.half_width if key == self.ranking.key else 0.0
+        def rank(row: RankRow) -> str:
+            text = shown(row.rank, str) + ("=" if row.tied else "")
+            return f"{signs.best} {text}" if row is ranking.best else text
+
+        def stacked(row: RankRow) -> str:
+            return f"{row.model}\n  {row.cut}" if row.cut else row.model
+
+        def score(row: RankRow, key: str) -> str:
+            width = row.half_width if key == ranking.key else 0.0
             interval = f" {signs.within} {width:.4f}" if width > 0 else ""
-            yield shown(row.scores.get(key), "{:.4f}".format) + interval
-        low, high = shown(row.class_min, "{:.2f}".format), shown(row.class_max, "{:.2f}".format)
-        if BY_CLASS not in layout.hidden:
-            yield f"{low:>5}{signs.to}{high:<5}" if row.per_class else signs.none
-        yield shown(row.dim, str)
-        yield shown(row.parameters_kept, count)
-        if ENCODE_SECONDS not in layout.hidden:
-            yield shown(row.encode_seconds, seconds)
-        if SCORE_SECONDS not in layout.hidden:
-            yield shown(row.score_seconds, seconds)
-        if self.ranking.race is not None:
-            yield shown(row.left_in_round, str)
-            rows = row.rows or (self.ranking.target.n_samples if row.score is not None else None)
-            yield shown(rows, str)
+            return shown(row.scores.get(key), "{:.4f}".format) + interval
+
+        def by_class(row: RankRow) -> str:
+            if not row.per_class:
+                return signs.none
+            low, high = (shown(end, "{:.2f}".format) for end in (row.class_min, row.class_max))
+            return f"{low:>5}{signs.to}{high:<5}"
+
+        def rows(row: RankRow) -> str:
+            every = ranking.target.n_samples if row.score is not None else None
+            return shown(row.rows or every, str)
+
+        yield _Column("", "", rank)
+        if layout.stacked:
+            yield _Column("model", "model\n  cut", stacked, "left")
+        else:
+            yield _Column("model", "model", lambda row: row.model, "left")
+            yield _Column("cut", "cut", lambda row: row.cut or signs.none, "left")
+        for key, label in ranking.labels.items():
+            style = "bold not dim" if key == ranking.key else ""
+            yield _Column(label, _head(label, layout), partial(score, key=key), style=style)
+        of_deciding = _head(ranking.labels[ranking.class_key or ranking.key], layout)
+        of_deciding = of_deciding.rpartition("\n")[2]
+        yield _Column(BY_CLASS, f"by class\n{of_deciding}", by_class, "center")
+        yield _Column(DIM, "\ndim", lambda row: shown(row.dim, str))
+        yield _Column(PARAMETERS, "params\nkept", lambda row: shown(row.parameters_kept, count))
+        head = "enc.\ns" if layout.dense else "encode\ns"
+        yield _Column(ENCODE_SECONDS, head, lambda row: shown(row.encode_seconds, seconds))
+        yield _Column(SCORE_SECONDS, "score\ns", lambda row: shown(row.score_seconds, seconds))
+        if ranking.race is not None:
+            yield _Column(LEFT, "left in\nround", lambda row: shown(row.left_in_round, str))
+            yield _Column(ROWS, "\nrows", rows)
         if layout.notes:
-            yield row.note
+            yield _Column("note", "note", lambda row: row.note, "left")
 
 
 def count(number: int) -> str:
@@ -199,10 +213,22 @@ class _Layout:
     stacked: bool = False
     notes: bool = False
     hidden: tuple[str, ...] = ()
+    name_width: int | None = None
 
 
 @dataclass(frozen=True)
-class _Signs:
+class _Column:
+    """What a row shows in a column; one of words is to the left and folds."""
+
+    name: str
+    head: str
+    cell: Callable[[RankRow], str]
+    justify: JustifyMethod = "right"
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class Signs:
     """Signs that the terminal can show."""
 
     best: str
@@ -211,7 +237,8 @@ class _Signs:
     within: str
 
     @classmethod
-    def for_encoding(cls, encoding: str) -> _Signs:
+    def for_encoding(cls, encoding: str) -> Signs:
+        """Those of ASCII where the encoding is not of Unicode."""
         if encoding.lower().startswith("utf"):
             return cls("★", "–", "…", "±")
         return cls("*", "-", "..", "+-")

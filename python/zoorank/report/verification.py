@@ -11,14 +11,21 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from zoorank.errors import StoreError, UsageError
-from zoorank.report.evaluation import PICTURES
-from zoorank.report.table import BEST
+from zoorank.report.pictures import new_figure, picture_path, save_figure
+from zoorank.report.table import BEST, Signs
 from zoorank.selection.verification import Verification
 
 
-def verification_table(found: Verification) -> Table:
+def verification_table(found: Verification, encoding: str = "utf-8") -> Table:
     """Draw the candidates in the order of the ranking, means with spread over repeats."""
+    signs = Signs.for_encoding(encoding)
+
+    def percent(values: Sequence[float]) -> str:
+        if not values:
+            return signs.none
+        spread = f" {signs.within} {100 * np.std(values):.1f}" if len(values) > 1 else ""
+        return f"{100 * np.mean(values):.1f}{spread} %"
+
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     table.add_column("rank by\nscore", justify="right", no_wrap=True)
     table.add_column("\nmodel", overflow="fold")
@@ -28,10 +35,10 @@ def verification_table(found: Verification) -> Table:
     table.add_column("\nnote", overflow="fold")
     for place, row in enumerate(found.rows):
         cells = [
-            "-" if row.rank is None else str(row.rank),
+            signs.none if row.rank is None else str(row.rank),
             row.model,
             row.cut,
-            *map(_percent, (row.head, row.frozen, row.tuned)),
+            *map(percent, (row.head, row.frozen, row.tuned)),
             str(len(row.tuned)),
             row.note,
         ]
@@ -44,17 +51,11 @@ def curves_figure(found: Verification, path: str | os.PathLike[str]) -> Path:
 
     Raises
     ------
-    UsageError
-        For an ending other than ``.png``, ``.svg`` or ``.pdf``.
-    StoreError
-        If the file cannot be written.
+    UsageError, StoreError, ModuleNotFoundError
+        As :func:`zoorank.report.pictures.picture_path`.
     """
-    place = Path(path)
-    if place.suffix.lower() not in PICTURES:
-        raise UsageError(f"{place}: a picture ends in one of {', '.join(PICTURES)}")
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    place = picture_path(path)
+    figure = new_figure(7, 4.5)
     axes = figure.add_subplot()
     for position, row in enumerate(found.rows):
         for repeat, curve in enumerate(row.curves):
@@ -65,15 +66,4 @@ def curves_figure(found: Verification, path: str | os.PathLike[str]) -> Path:
     axes.grid(alpha=0.3)
     if any(row.curves for row in found.rows):
         axes.legend(fontsize="small")
-    try:
-        figure.savefig(place, dpi=150)
-    except OSError as error:
-        raise StoreError(f"cannot write {place}: {error.strerror}") from error
-    return place
-
-
-def _percent(values: Sequence[float]) -> str:
-    if not values:
-        return "-"
-    spread = f" ± {100 * np.std(values):.1f}" if len(values) > 1 else ""
-    return f"{100 * np.mean(values):.1f}{spread} %"
+    return save_figure(figure, place)

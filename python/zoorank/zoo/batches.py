@@ -116,8 +116,10 @@ def _together(rows: NDArray[np.int64]) -> Rows:
 
 
 def _named(rows: NDArray[np.int64]) -> str:
-    together = int(rows[-1] - rows[0]) + 1 == len(rows)
-    return f"{'' if together else f'{len(rows)} of the '}rows {rows[0]} to {rows[-1]}"
+    if len(rows) == 1:
+        return f"row {rows[0]}"
+    part = "" if isinstance(_together(rows), range) else f"{len(rows)} of the "
+    return f"{part}rows {rows[0]} to {rows[-1]}"
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

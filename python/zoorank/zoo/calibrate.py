@@ -8,6 +8,19 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from zoorank.errors import SourceError
 from zoorank.hints import one_line
+from zoorank.zoo.preprocess import prepare
+from zoorank.zoo.specs import ModelSpec
+from zoorank.zoo.target import Target
+
+_ROWS = 64
+
+
+def calibrate_to(model: nn.Module, spec: ModelSpec, target: Target) -> None:
+    """Calibrate a model on the first samples of a target, where its spec asks for it."""
+    if spec.weights.calibrates:
+        device = next(model.parameters(), torch.empty(0)).device
+        first = range(min(_ROWS, target.n_samples))
+        calibrate(model, prepare(spec.preprocessing, target, first).to(device))
 
 
 def calibrate(model: nn.Module, batch: Tensor) -> None:

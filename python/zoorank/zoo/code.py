@@ -53,7 +53,7 @@ def fingerprint_code(found: Found, allowed: Sequence[Path] = ()) -> str:
 
 
 def _add(digest: hashlib._Hash, name: str, path: Path) -> None:
-    digest.update(f"{name}\0".encode())
+    digest.update(os.fsencode(name) + b"\0")
     digest.update(hashlib.sha256(path.read_bytes()).digest())
 
 
@@ -62,7 +62,8 @@ def _sources(root: Path, *, limited: bool) -> Iterator[Path]:
     for folder, inner, names in os.walk(root):
         inner[:] = sorted(name for name in inner if _may_hold_sources(Path(folder, name)))
         for name in sorted(names):
-            if name.endswith(".py"):
+            # No import finds a hidden file, such as the lock an editor leaves beside a source.
+            if name.endswith(".py") and not name.startswith("."):
                 count += 1
                 yield Path(folder, name)
         if limited and count > _MOST_FILES:

@@ -158,7 +158,7 @@ def _cut(model: nn.Module, record: Trace, name: str) -> Cut:
 
 
 def _known(name: str, blocks: Iterable[str], modules: Iterable[str]) -> str:
-    usual = [PENULTIMATE, ALL, *blocks]
+    usual = [PENULTIMATE, LOGITS, ALL, *blocks]
     return f"{guess(name, [*usual, *modules])}allowed: {listing(usual)} or any module"
 
 

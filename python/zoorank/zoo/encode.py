@@ -14,7 +14,7 @@ from torch import nn
 from zoorank.errors import SourceError, UsageError
 from zoorank.hints import hint
 from zoorank.zoo.batches import Batches, Progress
-from zoorank.zoo.calibrate import calibrate
+from zoorank.zoo.calibrate import calibrate_to
 from zoorank.zoo.cuts import ALL, Cut, resolve_cuts
 from zoorank.zoo.load import load_checked
 from zoorank.zoo.memory import Keep, Rows, give_back
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BATCH_SIZE = 32
-_CALIBRATION_ROWS = 64
 
 
 def encode_source(
@@ -117,9 +116,7 @@ def _encoded(
 ) -> EncodedSource:
     spec = plan.spec
     model = load_checked(spec, plan.weights_file).to(where)
-    if spec.weights.calibrates:
-        first = range(min(_CALIBRATION_ROWS, plan.target.n_samples))
-        calibrate(model, prepare(spec.preprocessing, plan.target, first).to(where))
+    calibrate_to(model, spec, plan.target)
     pool = pooler(spec.preprocessing.pooling, spec.preprocessing.input)
     resolved, dims = _first_batch(model, plan, wanted, pool)
     names = [cut.name for cut in resolved]

@@ -137,9 +137,15 @@ def _read_torch(file: Path) -> Any:
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise _refused(file, str(error)) from None
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (RuntimeError, OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         cause = one_line(error).partition(". ")[0]
         raise SourceError(f"{file}: not a readable PyTorch file: {cause}") from None
+    except Exception:  # noqa: BLE001  what bytes that are no pickle raise depends on the bytes
+        raise _foreign(file) from None
+
+
+def _foreign(file: Path) -> SourceError:
+    return SourceError(f"{file}: not a readable PyTorch file: torch.save did not write it")
 
 
 def _refused(file: Path, text: str) -> SourceError:
@@ -153,7 +159,7 @@ def _refused(file: Path, text: str) -> SourceError:
     elif start == b"PK":
         what = "its pickle does more than hold tensors"
     else:
-        return SourceError(f"{file}: not a readable PyTorch file: torch.save did not write it")
+        return _foreign(file)
     return SourceError(f"{file}: refused, as {what}; save the state_dict alone with torch.save")
 
 

@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 
 from zoorank.errors import SourceError
 from zoorank.hints import one_line
-from zoorank.zoo.calibrate import calibrate
+from zoorank.zoo.calibrate import calibrate_to
 from zoorank.zoo.cuts import Cut, resolve_cuts
 from zoorank.zoo.encode import torch_device
 from zoorank.zoo.load import load_model
@@ -26,7 +26,7 @@ from zoorank.zoo.specs import ModelSpec
 from zoorank.zoo.target import Target
 from zoorank.zoo.truncate import Pool, pooler, run_to_cuts
 
-_CALIBRATION_ROWS = 64
+_BLOCK = 64
 _HEAD_STEPS = 300
 _HEAD_PATIENCE = 20
 _HEAD_RATE = 1e-2
@@ -135,7 +135,14 @@ def fine_tune(
                 split, optimiser, epochs, patience, batch_size, deadline, on_epoch or _silent
             )
             accuracy = learner.accuracy(split.test)
-        except (RuntimeError, ValueError, TypeError, IndexError, MemoryError) as error:
+        except (
+            RuntimeError,
+            ValueError,
+            TypeError,
+            IndexError,
+            AssertionError,
+            MemoryError,
+        ) as error:
             raise SourceError(f"training failed: {one_line(error)}") from error
     return Training(frozen, accuracy, tuple(curve), best, time.monotonic() - began, complete)
 
@@ -164,9 +171,7 @@ class _Learner:
         cls, spec: ModelSpec, target: Target, cut: str, codes: NDArray[Any], device: torch.device
     ) -> _Learner:
         model = load_model(spec).to(device)
-        if spec.weights.calibrates:
-            rows = range(min(_CALIBRATION_ROWS, target.n_samples))
-            calibrate(model, prepare(spec.preprocessing, target, rows).to(device))
+        calibrate_to(model, spec, target)
         cuts = resolve_cuts(model, prepare(spec.preprocessing, target, range(2)).to(device), (cut,))
 
         def inputs(rows: NDArray[np.int64]) -> Tensor:
@@ -177,16 +182,19 @@ class _Learner:
 
     def encode(self, rows: NDArray[np.int64], *, gradients: bool = False) -> Tensor:
         """Encodings of some rows; in blocks, unless they are to be trained through."""
-        if gradients:
-            found = run_to_cuts(self.model, self.inputs(rows), self.cuts, self.pool, gradients=True)
-            return found[self.cuts[0].name]
-        blocks = [rows[start : start + 64] for start in range(0, len(rows), 64)]
+        block = len(rows) if gradients else _BLOCK
         name = self.cuts[0].name
         encoded = [
-            run_to_cuts(self.model, self.inputs(block), self.cuts, self.pool)[name]
-            for block in blocks
+            run_to_cuts(
+                self.model,
+                self.inputs(rows[start : start + block]),
+                self.cuts,
+                self.pool,
+                gradients=gradients,
+            )[name]
+            for start in range(0, len(rows), block)
         ]
-        return torch.cat([block.clone() for block in encoded])
+        return torch.cat(encoded)  # outside of inference mode, so that a head can be trained on it
 
     def fit_head(self, split: Split) -> None:
         """Train the head alone, on encodings that are made once."""

@@ -96,6 +96,8 @@ def _read(data: Any, split: str) -> tuple[Labelled, str]:
         raise UsageError(f"data of type {type(data).__name__}; allowed: {allowed}")
     if isinstance(data, str) and is_named(data):
         return read_named(data), data
+    if not os.fspath(data):
+        raise DataError("data '' names nothing; give a path, or a name such as 'sklearn:digits'")
     path = Path(data).expanduser()
     if not path.exists():
         raise DataError(f"data {path} does not exist{_neighbour(path)}")

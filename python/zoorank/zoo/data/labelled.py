@@ -62,7 +62,7 @@ def check(data: Labelled) -> Labelled:
     if n_classes == n:
         raise DataError(
             f"{data.name}: each of the {n} samples is a class of its own; "
-            f"a ranking needs at most {n - 1} classes"
+            "a ranking needs a class of at least 2"
         )
     if not isinstance(data.X, ImageFiles):
         _check_numbers(data.name, data.X)

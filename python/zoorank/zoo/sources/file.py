@@ -30,6 +30,8 @@ class FileWeights(WeightsSource):
 
     def locate(self) -> Path:
         """Return the path once a file is there."""
+        if self.path.is_dir():
+            raise SourceError(f"weights file {self.path} is a directory")
         if not self.path.is_file():
             raise SourceError(f"weights file {self.path} does not exist")
         return self.path
