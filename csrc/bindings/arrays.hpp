@@ -14,6 +14,8 @@ namespace py = pybind11;
 template <class T>
 matrix_view<T> borrow_matrix(const py::array& a, const char* name) {
     const py::ssize_t itemsize = static_cast<py::ssize_t>(sizeof(T));
+    if (!py::isinstance<py::array_t<T>>(a))
+        throw py::type_error(std::string(name) + " must be " + (sizeof(T) == 4 ? "float32" : "float64"));
     if (a.ndim() != 2) throw py::value_error(std::string(name) + " must have 2 dimensions");
     const bool rows_apart = a.shape(0) < 2 || a.strides(0) % itemsize == 0;
     if ((a.shape(1) > 1 && a.strides(1) != itemsize) || !rows_apart)

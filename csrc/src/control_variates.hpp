@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 
 namespace zoorank {
 
@@ -44,6 +45,9 @@ mean_estimate estimate_of(const T* distances, const stratum* strata, std::int64_
     }
     if (rest < 0.5 || !(squares > 0)) return {sum / rows, 0};
     const T u = static_cast<T>(std::sqrt(squares / rest));
+    // Differences are taken in units near u: the fourth powers below would over- or underflow in others.
+    if (u < std::numeric_limits<T>::min()) return {sum / rows, 0};
+    const T per_unit = std::ldexp(T(1), -std::ilogb(u));
     double excess = 0, variance = 0, weight = 0;
     for (const stratum* h = strata; h < strata + count; ++h) {
         if (h->count == h->size) continue;
@@ -51,7 +55,7 @@ mean_estimate estimate_of(const T* distances, const stratum* strata, std::int64_
         std::int64_t drawn = 0;
         for (std::int64_t j = h->first; j < h->first + h->count; ++j) {
             if (j == self) continue;
-            const T difference = distances[j] - u, term = difference * difference;
+            const T difference = (distances[j] - u) * per_unit, term = difference * difference;
             terms += term;
             of_squares += term * term;
             ++drawn;
@@ -65,7 +69,8 @@ mean_estimate estimate_of(const T* distances, const stratum* strata, std::int64_
         variance += size * (size - n) * std::max(static_cast<double>(of_squares) / n - mean * mean, 0.0) / (n - 1);
     }
     // `weight` is `rest`, or one more where the row itself lies in one of these strata and is no reference.
-    const double twice = 2 * static_cast<double>(u), share = rest / rows / (weight * twice);
+    const double twice = 2 * static_cast<double>(u), units = static_cast<double>(per_unit);
+    const double share = rest / rows / (weight * twice * units * units);
     const double mean = (sum + rest * static_cast<double>(u)) / rows - share * excess;
     return {std::max(mean, 0.0), share * share * variance};
 }

@@ -20,21 +20,18 @@
 namespace zoorank {
 namespace {
 
-// The rows of a matrix brought to length 1; rows of zeros stay, and are remembered. Each row has a scale of its own:
-// under that of the largest, the squares of a tiny one might vanish.
+// The rows of a matrix brought to length 1; rows of zeros stay, and are remembered.
 template <class T>
 struct directions {
-    directions(matrix_view<T> x, int threads, const options& opt) : values(static_cast<std::size_t>(x.rows * x.cols)) {
-        const auto& kernels = cpu::active_set<T>();
+    directions(matrix_view<T> x, T scale, int threads, const options& opt)
+        : values(static_cast<std::size_t>(x.rows * x.cols)) {
         std::vector<char> is_zero(static_cast<std::size_t>(x.rows));
         parallel_for((x.rows + cpu::block_side - 1) / cpu::block_side, threads, 0, without_fraction(opt),
                      [&](std::int64_t index, int, progress_meter&) {
                          std::vector<double> z(static_cast<std::size_t>(x.cols));
                          const std::int64_t end = std::min((index + 1) * cpu::block_side, x.rows);
                          for (std::int64_t i = index * cpu::block_side; i < end; ++i) {
-                             const T scale = scale_for(kernels.largest_magnitude(x.row(i), x.cols));
-                             is_zero[static_cast<std::size_t>(i)] =
-                                 !kernels.load_row({x.row(i), x.cols, scale, nullptr, true, z.data()});
+                             is_zero[static_cast<std::size_t>(i)] = !load_direction(x.row(i), x.cols, scale, z.data());
                              std::transform(z.begin(), z.end(), values.data() + i * x.cols,
                                             [](double v) { return static_cast<T>(v); });
                          }
@@ -97,8 +94,8 @@ void distances_between(matrix_view<T> x, matrix_view<T> y, array_view<T> out, me
 
     std::optional<directions<T>> left, right;
     if (how == metric::cosine) {
-        x = matrix_view<T>(left.emplace(x, threads, opt).values.data(), x.rows, x.cols);
-        y = matrix_view<T>(right.emplace(y, threads, opt).values.data(), y.rows, y.cols);
+        x = matrix_view<T>(left.emplace(x, scale, threads, opt).values.data(), x.rows, x.cols);
+        y = matrix_view<T>(right.emplace(y, scale, threads, opt).values.data(), y.rows, y.cols);
         scale = 1;
     }
     std::vector<T> centre;

@@ -120,6 +120,7 @@ struct exact_rows<T>::state {
         const int threads = resolve_threads(opt.threads);
         const std::int64_t slices = (block.rows + block_rows - 1) / block_rows, tasks = std::min(slices, most_tasks);
         std::vector<shared_sums> shared(static_cast<std::size_t>(tasks));
+        half_added = true;  // until all of it is: an exception leaves sums with a part of the block
         std::vector<std::unique_ptr<workspace<T>>> spaces(static_cast<std::size_t>(threads));
         parallel_for(tasks, threads, block.rows, opt, [&](std::int64_t index, int worker, progress_meter& meter) {
             auto& space = spaces[static_cast<std::size_t>(worker)];
@@ -142,6 +143,11 @@ struct exact_rows<T>::state {
             merge(each.last, each.of_last);
         }
         added += block.rows;
+        half_added = false;
+    }
+
+    void require_whole() const {
+        if (half_added) throw std::invalid_argument("a block was given up half way: begin again with new exact rows");
     }
 
     void merge(std::int64_t c, const std::vector<double>& part) {
@@ -174,6 +180,7 @@ struct exact_rows<T>::state {
     packed_rows<T> drawn;
     std::vector<double> sums;  // [class * count + drawn row]
     std::int64_t added = 0;
+    bool half_added = false;
 };
 
 template <class T>
@@ -184,14 +191,7 @@ exact_rows<T>::exact_rows(const row_statistics<T>& statistics, matrix_view<T> dr
     if (all.how != metric::euclidean && all.how != metric::manhattan)
         throw std::invalid_argument(
             "exact rows are for the metrics euclidean and manhattan: moments do for the others");
-    if (drawn.cols != all.cols || drawn.rows != indices.size)
-        throw std::invalid_argument("drawn rows are " + std::to_string(drawn.rows) + " x " +
-                                    std::to_string(drawn.cols) + ", need " + std::to_string(indices.size) + " x " +
-                                    std::to_string(all.cols));
-    for (std::int64_t i = 0; i < indices.size; ++i)
-        if (indices[i] < 0 || indices[i] >= all.rows())
-            throw std::invalid_argument("drawn row " + std::to_string(indices[i]) + " is none of the " +
-                                        std::to_string(all.rows()) + " rows");
+    all.check_chosen(drawn, indices, "drawn row");
     state_ = std::make_unique<state>(all, drawn, indices);
 }
 
@@ -202,11 +202,13 @@ exact_rows<T>::exact_rows(exact_rows&&) noexcept = default;
 
 template <class T>
 void exact_rows<T>::add(matrix_view<T> block, std::int64_t first_row, const options& opt) {
+    state_->require_whole();
     if (block.rows > 0) state_->add(block, first_row, opt);
 }
 
 template <class T>
 void exact_rows<T>::silhouettes(array_view<double> samples) const {
+    state_->require_whole();
     state_->all.require(state_->added, "add");
     if (samples.size != state_->count)
         throw std::invalid_argument(std::to_string(state_->count) + " rows are drawn and there is room for " +

@@ -1,16 +1,9 @@
 #include <zoorank/metric.hpp>
 
-#include <stdexcept>
+#include "names.hpp"
 
 namespace zoorank {
 
-metric parse_metric(const std::string& name) {
-    std::string valid;
-    for (std::size_t i = 0; i < metric_names.size(); ++i) {
-        if (name == metric_names[i]) return static_cast<metric>(i);
-        valid += (i ? ", " : "") + std::string(metric_names[i]);
-    }
-    throw std::invalid_argument("unknown metric '" + name + "'; valid metrics are " + valid);
-}
+metric parse_metric(const std::string& name) { return value_named<metric>(metric_names, name, "metric"); }
 
 }  // namespace zoorank

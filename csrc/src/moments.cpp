@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "cpu/kernel_table.hpp"
+#include "scaling.hpp"
 #include "thread_pool.hpp"
 
 namespace zoorank {
@@ -23,8 +24,9 @@ double row_frame<T>::load(matrix_view<T> x, const partition& p, std::int64_t pos
         for (std::int64_t k = 0; k < x.cols; k += line) __builtin_prefetch(next + k);
     }
     const T* row = x.row(p.order[static_cast<std::size_t>(position)]);
-    const T* origin = directions ? nullptr : centre.data();
-    return cpu::active_set<T>().load_row({row, x.cols, scale, origin, directions, z}) ? 0 : 1;
+    if (directions) return load_direction(row, x.cols, scale, z) ? 0 : 1;
+    cpu::active_set<T>().load_row({row, x.cols, scale, centre.data(), false, z});
+    return 0;
 }
 
 // Consecutive sorted positions of one class, and their moments.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cpu/kernel_table.hpp"
+#include "names.hpp"
 #include "scaling.hpp"
 
 namespace zoorank {
@@ -51,12 +52,7 @@ struct split_row {
 }  // namespace
 
 float_precision parse_float_precision(const std::string& name) {
-    std::string valid;
-    for (std::size_t i = 0; i < float_precision_names.size(); ++i) {
-        if (name == float_precision_names[i]) return static_cast<float_precision>(i);
-        valid += (i ? ", " : "") + std::string(float_precision_names[i]);
-    }
-    throw std::invalid_argument("unknown precision '" + name + "'; valid precisions are " + valid);
+    return value_named<float_precision>(float_precision_names, name, "precision");
 }
 
 void check_precision(const options& opt) {

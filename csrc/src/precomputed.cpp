@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "methods.hpp"
+#include "scaling.hpp"
 #include "thread_pool.hpp"
 
 namespace zoorank {
@@ -30,15 +31,15 @@ std::vector<T> without_rounding(const T* row, std::size_t count) {
     return clean;
 }
 
-// Adds a row up by class and tells whether any of it has the sign bit set.
+// Adds a row up by class, scaled so that sums stay finite, and tells whether any of it has the sign bit set.
 template <class T>
-bool add_up(const T* row, const std::vector<std::int64_t>& class_of, std::vector<double>& sums) {
+bool add_up(const T* row, double scale, const std::vector<std::int64_t>& class_of, std::vector<double>& sums) {
     std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t> bits, all = 0;
     std::fill(sums.begin(), sums.end(), 0.0);
     for (std::size_t j = 0; j < class_of.size(); ++j) {
         std::memcpy(&bits, row + j, sizeof bits);
         all |= bits;
-        sums[static_cast<std::size_t>(class_of[j])] += static_cast<double>(row[j]);
+        sums[static_cast<std::size_t>(class_of[j])] += static_cast<double>(row[j]) * scale;
     }
     return all >> (8 * sizeof(T) - 1) != 0;
 }
@@ -66,6 +67,7 @@ void silhouettes_of_distances(matrix_view<T> distances, const partition& p, arra
     if (distances.cols != n)
         throw std::invalid_argument("a precomputed distance matrix must be square, got " + std::to_string(n) + " x " +
                                     std::to_string(distances.cols));
+    const auto scale = static_cast<double>(checked_scale(distances, "the distance matrix", threads, opt));
     for (std::int64_t i = 0; i < n; ++i)
         if (std::abs(distances.row(i)[i]) > slack<T>)
             throw std::invalid_argument("the precomputed distance matrix has a non-zero on its diagonal, in row " +
@@ -80,13 +82,13 @@ void silhouettes_of_distances(matrix_view<T> distances, const partition& p, arra
                      std::vector<double> sums(static_cast<std::size_t>(p.classes()));
                      const std::int64_t end = std::min(n, (index + 1) * task_rows);
                      for (std::int64_t i = index * task_rows; i < end; ++i) {
-                         if (add_up(distances.row(i), class_of, sums)) {
+                         if (add_up(distances.row(i), scale, class_of, sums)) {
                              const std::vector<T> clean = without_rounding(distances.row(i), class_of.size());
                              if (clean.empty()) {
                                  lower_to(first_negative, i);
                                  continue;
                              }
-                             add_up(clean.data(), class_of, sums);
+                             add_up(clean.data(), scale, class_of, sums);
                          }
                          samples[i] = silhouette_from_sums(sums, class_of[static_cast<std::size_t>(i)], p);
                      }

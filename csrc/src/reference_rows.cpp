@@ -235,14 +235,7 @@ reference_rows<T>::reference_rows(const row_statistics<T>& statistics, matrix_vi
     all.require(all.summed, "add_moments");
     if (all.how != metric::euclidean)
         throw std::invalid_argument("references are for the metric euclidean: moments do for the others");
-    if (references.cols != all.cols || references.rows != indices.size)
-        throw std::invalid_argument("references are " + std::to_string(references.rows) + " x " +
-                                    std::to_string(references.cols) + ", need " + std::to_string(indices.size) + " x " +
-                                    std::to_string(all.cols));
-    for (std::int64_t i = 0; i < indices.size; ++i)
-        if (indices[i] < 0 || indices[i] >= all.rows())
-            throw std::invalid_argument("reference " + std::to_string(indices[i]) + " is none of the " +
-                                        std::to_string(all.rows()) + " rows");
+    all.check_chosen(references, indices, "reference");
     if (drawn.size != sizes.size)
         throw std::invalid_argument("references of " + std::to_string(drawn.size) + " strata and sizes of " +
                                     std::to_string(sizes.size));

@@ -34,6 +34,19 @@ void row_statistics<T>::state::check_block(matrix_view<T> block, std::int64_t fi
 }
 
 template <class T>
+void row_statistics<T>::state::check_chosen(matrix_view<T> chosen, array_view<const std::int64_t> indices,
+                                            const char* name) const {
+    if (chosen.cols != cols || chosen.rows != indices.size)
+        throw std::invalid_argument(std::string(name) + "s are " + std::to_string(chosen.rows) + " x " +
+                                    std::to_string(chosen.cols) + ", need " + std::to_string(indices.size) + " x " +
+                                    std::to_string(cols));
+    for (std::int64_t i = 0; i < indices.size; ++i)
+        if (indices[i] < 0 || indices[i] >= rows())
+            throw std::invalid_argument(std::string(name) + " " + std::to_string(indices[i]) + " is none of the " +
+                                        std::to_string(rows()) + " rows");
+}
+
+template <class T>
 void row_statistics<T>::state::require(std::int64_t done, const char* pass) const {
     if (done != rows())
         throw std::invalid_argument(std::string(pass) + " comes first, for all " + std::to_string(rows()) +
@@ -115,12 +128,10 @@ void row_statistics<T>::class_points(array_view<T> points) const {
     if (points.size != classes() * (s.cols + 1))
         throw std::invalid_argument("room for " + std::to_string(points.size) + " values, need " +
                                     std::to_string(classes() * (s.cols + 1)));
-    const double unscale = 1 / static_cast<double>(s.frame.scale);
     for (std::int64_t c = 0; c < classes(); ++c) {
         T* point = points.data + c * (s.cols + 1);
-        for (std::int64_t k = 0; k < s.cols; ++k) point[k] = static_cast<T>(s.moments.mean(c)[k] * unscale);
-        point[s.cols] =
-            static_cast<T>(std::sqrt(s.moments.spread(c) / static_cast<double>(s.moments.size(c))) * unscale);
+        for (std::int64_t k = 0; k < s.cols; ++k) point[k] = static_cast<T>(s.moments.mean(c)[k]);
+        point[s.cols] = static_cast<T>(std::sqrt(s.moments.spread(c) / static_cast<double>(s.moments.size(c))));
     }
 }
 

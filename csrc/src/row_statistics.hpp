@@ -1,5 +1,5 @@
 #pragma once
-// What row_statistics knows; exact_rows reads it.
+// What row_statistics knows; exact_rows and reference_rows read it.
 #include <optional>
 #include <zoorank/estimate.hpp>
 
@@ -17,6 +17,8 @@ struct row_statistics<T>::state {
 
     /// Throws std::invalid_argument unless the block is rows of ours.
     void check_block(matrix_view<T> block, std::int64_t first_row) const;
+    /// Throws std::invalid_argument unless `chosen` may be the rows of these indices.
+    void check_chosen(matrix_view<T> chosen, array_view<const std::int64_t> indices, const char* name) const;
     void require(std::int64_t done, const char* pass) const;
     partition partition_of_block(matrix_view<T> block, std::int64_t first_row) const;
 

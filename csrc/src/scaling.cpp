@@ -59,9 +59,20 @@ T checked_largest(matrix_view<T> x, const char* name, std::int64_t first_row) {
 
 template <class T>
 T scale_for(T largest) {
-    if (largest == 0) return 1;
-    const int limit = std::is_same_v<T, float> ? 126 : 1022;  // beyond it the scale itself would not be a normal number
-    return std::ldexp(T(1), std::clamp(-std::ilogb(largest), -limit, limit));
+    constexpr bool is_float = std::is_same_v<T, float>;
+    constexpr int target = is_float ? 48 : 400;   // sums of 2^26 squares of centred values stay finite
+    constexpr int limit = is_float ? 126 : 1022;  // beyond it the scale itself would not be a normal number
+    // Zeros are as small as can be: the least scale of two matrices has to be that of the other one.
+    if (largest == 0) return std::ldexp(T(1), limit);
+    return std::ldexp(T(1), std::clamp(target - std::ilogb(largest), -limit, limit));
+}
+
+template <class T>
+bool load_direction(const T* x, std::int64_t count, T scale, double* z) {
+    const auto& kernels = cpu::active_set<T>();
+    if (kernels.load_row({x, count, scale, nullptr, true, z})) return true;
+    const T largest = kernels.largest_magnitude(x, count);
+    return largest > 0 && kernels.load_row({x, count, scale_for(largest), nullptr, true, z});
 }
 
 template <class T>
@@ -119,6 +130,8 @@ template float checked_largest(matrix_view<float>, const char*, std::int64_t);
 template double checked_largest(matrix_view<double>, const char*, std::int64_t);
 template float scale_for(float);
 template double scale_for(double);
+template bool load_direction(const float*, std::int64_t, float, double*);
+template bool load_direction(const double*, std::int64_t, double, double*);
 template float checked_scale(matrix_view<float>, const char*, int, const options&);
 template double checked_scale(matrix_view<double>, const char*, int, const options&);
 template std::vector<float> robust_centre(matrix_view<float>, const std::int64_t*, std::int64_t, float);

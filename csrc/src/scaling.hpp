@@ -1,5 +1,6 @@
 #pragma once
-// Where numbers are moved to before they are multiplied: near 1 in size, and around a centre that outliers do not drag.
+// Where numbers are moved to before they are multiplied: to a size whose squares neither overflow nor vanish, and
+// around a centre that outliers do not drag.
 #include <cstdint>
 #include <vector>
 #include <zoorank/options.hpp>
@@ -8,7 +9,9 @@
 namespace zoorank {
 
 /// Throws std::invalid_argument naming the first row of `x` that holds a NaN or an infinity; otherwise returns the
-/// power of two that brings the largest |x| into [1, 2). Silhouettes do not depend on scale; overflow of squares does.
+/// power of two that brings the largest |x| into [2^48, 2^49) for float and [2^400, 2^401) for double, as far as a
+/// normal number can. Silhouettes do not depend on scale; overflow of squares does, and beside a far outlier the
+/// squares of all other differences are tiny: so the largest goes as high up as its own squares allow.
 template <class T>
 T checked_scale(matrix_view<T> x, const char* name, int threads, const options& opt);
 
@@ -18,6 +21,11 @@ template <class T>
 T checked_largest(matrix_view<T> x, const char* name, std::int64_t first_row);
 template <class T>
 T scale_for(T largest);
+
+/// Brings a row to length 1; false for a row of zeros, which has no direction. `scale` is that of all rows; one under
+/// which the squares of the row vanish is replaced by the row's own.
+template <class T>
+bool load_direction(const T* x, std::int64_t count, T scale, double* z);
 
 /// Rows that stand for `count` rows: at most 15, evenly spaced, ascending.
 std::vector<std::int64_t> centre_rows(std::int64_t count);

@@ -6,7 +6,6 @@
 
 #include "methods.hpp"
 #include "precision.hpp"
-#include "scaling.hpp"
 #include "thread_pool.hpp"
 
 namespace zoorank {
@@ -48,7 +47,6 @@ void solve(matrix_view<T> x, const partition& p, array_view<double> samples, met
         case metric::cosine:
             return silhouettes_by_means(x, p, how, samples, threads, opt);
         case metric::precomputed:
-            checked_scale(x, "the distance matrix", threads, opt);
             return silhouettes_of_distances(x, p, samples, threads, opt);
     }
     throw std::invalid_argument("unknown metric number " + std::to_string(static_cast<int>(how)));

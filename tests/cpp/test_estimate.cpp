@@ -127,6 +127,66 @@ TEST_CASE("candidates that hold every other class change nothing") {
     CHECK_THROWS(std::invalid_argument, "for 12 classes of 5", statistics.restrict_to(others, 5));
 }
 
+TEST_CASE("class points have the same bits in any units, and squares that are numbers") {
+    problem<float> p(12);
+    std::vector<float> points(12 * static_cast<std::size_t>(p.cols + 1)), scaled = points;
+    statistics_of(p, metric::euclidean).class_points(points);
+    for (float& value : p.values) value *= 0x1p+120F;
+    statistics_of(p, metric::euclidean).class_points(scaled);
+    CHECK(scaled == points);
+    for (const float value : points) CHECK(std::isfinite(value * value));
+}
+
+TEST_CASE("exact rows that lack a part of a block are refused") {
+    const problem<double> p(12);
+    const auto statistics = statistics_of(p, metric::euclidean);
+    const std::vector<std::int64_t> drawn{0, 1};
+    zoorank::exact_rows<double> exact(statistics, p.block(0, 2), drawn);
+    std::vector<double> samples(2);
+    CHECK_THROWS(std::invalid_argument, "outside the 700 rows", exact.add(p.block(0, 9), 695));
+    CHECK_THROWS(std::invalid_argument, "it has seen 0", exact.silhouettes(samples));
+    zoorank::options give_up;
+    give_up.threads = 1;  // else another thread may be done before this one is asked
+    give_up.progress = [](double) { return false; };
+    CHECK_THROWS(zoorank::cancelled, "cancelled", exact.add(p.block(0, p.rows), 0, give_up));
+    CHECK_THROWS(std::invalid_argument, "given up half way", exact.add(p.block(0, p.rows), 0));
+    CHECK_THROWS(std::invalid_argument, "given up half way", exact.silhouettes(samples));
+}
+
+// Standard errors of estimates from 20 references of each class, where row 0 is `far` times as far away.
+template <class T>
+std::vector<double> errors_of(double far) {
+    constexpr std::int64_t classes = 7;
+    problem<T> p(classes);
+    for (std::int64_t k = 0; k < p.cols; ++k) p.values[static_cast<std::size_t>(k)] *= static_cast<T>(far);
+    std::vector<std::int64_t> indices, sizes(classes, 0);
+    for (std::int64_t c = 0; c < classes; ++c)
+        for (std::int64_t i = 0; i < p.rows; ++i)
+            if (p.labels[static_cast<std::size_t>(i)] == 3 * c - 5 && ++sizes[static_cast<std::size_t>(c)] <= 20)
+                indices.push_back(i);
+    const std::vector<std::int64_t> drawn(classes, 20);
+    std::vector<T> values;
+    for (const std::int64_t i : indices)
+        values.insert(values.end(), p.values.begin() + i * p.cols, p.values.begin() + (i + 1) * p.cols);
+    const auto statistics = statistics_of(p, metric::euclidean);
+    const auto count = static_cast<std::int64_t>(indices.size());
+    const zoorank::reference_rows<T> references(statistics, matrix_view<T>(values.data(), count, p.cols), indices,
+                                                drawn, sizes);
+    std::vector<double> samples(static_cast<std::size_t>(p.rows)), errors = samples;
+    references.estimate(p.block(0, p.rows), 0, samples, errors);
+    return errors;
+}
+
+TEST_CASE("float errors of estimates are those of double, also beside a row far away") {
+    for (const double far : {1.0, 1e12, 1e25}) {
+        const std::vector<double> of_float = errors_of<float>(far), of_double = errors_of<double>(far);
+        for (std::size_t i = 0; i < of_float.size(); ++i) {
+            CHECK_CLOSE(of_float[i], of_double[i], 1e-3 * of_double[i] + 1e-15);
+            if (far == 1) CHECK(of_float[i] > 0);
+        }
+    }
+}
+
 TEST_CASE("with every row as reference, and few classes, estimates of samples are exact") {
     for (const std::int64_t classes : {2, 6}) {
         const problem<double> p(classes);

@@ -72,6 +72,50 @@ TEST_CASE("an offset of 1e4 costs no accuracy") {
     for (std::size_t i = 0; i < expected.size(); ++i) CHECK_CLOSE(actual[i], expected[i], tolerance<float>);
 }
 
+TEST_CASE("a row far away costs the others no accuracy") {
+    for (const double far : {1e10, 1e20, 1e30}) {
+        problem<float> p(100, 24, 4, 12);
+        for (std::int64_t f = 0; f < p.cols; ++f) p.values[static_cast<std::size_t>(f)] *= static_cast<float>(far);
+        const std::vector<double> expected = by_definition(p, metric::euclidean);
+        const std::vector<double> actual = samples_of(p, metric::euclidean, 2);
+        for (std::size_t i = 0; i < expected.size(); ++i) CHECK_CLOSE(actual[i], expected[i], tolerance<float>);
+    }
+    // Squares of doubles overflow in the definition. A class that holds such a row is nobody's nearest, however far.
+    problem<double> near(100, 24, 4, 12), far = near;
+    for (std::size_t f = 0; f < 24; ++f) {
+        near.values[f] *= 1e50;
+        far.values[f] *= 1e250;
+    }
+    const std::vector<double> expected = by_definition(near, metric::euclidean);
+    const std::vector<double> actual = samples_of(far, metric::euclidean, 2);
+    for (std::size_t i = 0; i < expected.size(); ++i)
+        if (near.labels[i] != near.labels[0]) CHECK_CLOSE(actual[i], expected[i], tolerance<double>);
+}
+
+TEST_CASE("directions do not depend on the lengths of rows") {
+    problem<double> p(90, 11, 4, 13);
+    const std::vector<double> expected = by_definition(p, metric::cosine);
+    for (std::int64_t i = 0; i < p.rows; ++i)
+        for (std::int64_t f = 0; f < p.cols; ++f)
+            p.values[static_cast<std::size_t>(i * p.stride + f)] *= i % 3 == 0 ? 1e300 : i % 3 == 1 ? 1 : 1e-290;
+    const std::vector<double> actual = samples_of(p, metric::cosine, 2);
+    for (std::size_t i = 0; i < expected.size(); ++i) CHECK_CLOSE(actual[i], expected[i], tolerance<double>);
+}
+
+TEST_CASE("distances may be as large as their type allows") {
+    const std::vector<std::int64_t> labels{0, 0, 0, 1, 1, 1};
+    std::vector<double> distances(36), plain(6), large(6);
+    for (std::size_t i = 0; i < 6; ++i)
+        for (std::size_t j = 0; j < 6; ++j)
+            if (i != j) distances[i * 6 + j] = labels[i] == labels[j] ? 0.75 : 1 + 0.125 * static_cast<double>(i);
+    const matrix_view<double> x(distances.data(), 6, 6);
+    zoorank::silhouette_samples(x, labels, plain, metric::precomputed);
+    for (double& distance : distances) distance *= 0x1p+1023;
+    zoorank::silhouette_samples(x, labels, large, metric::precomputed);
+    CHECK_CLOSE(plain[0], 0.25, 1e-15);
+    CHECK(large == plain);
+}
+
 TEST_CASE("the score is the mean of the samples") {
     const problem<double> p(90, 5, 4, 6);
     double sum = 0;

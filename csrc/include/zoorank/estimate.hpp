@@ -15,7 +15,10 @@
 //                                                                                 //  a few classes) * cols)
 //
 // A block is any run of consecutive rows; rows in memory are one block. Results have the same bits for any number of
-// threads, and depend on how rows are cut into blocks by rounding only.
+// threads, and depend on how rows are cut into blocks by rounding only. Const functions of one object may be called
+// from several threads at once, others may not. Indices, candidates and blocks are checked: std::invalid_argument says
+// what was wrong, also where a pass comes before the one that it needs. Float rows are compared in float32, whatever
+// options.precision says.
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -45,10 +48,10 @@ public:
     /// Second pass.
     void add_moments(matrix_view<T> block, std::int64_t first_row, const options& opt = {});
 
-    /// The mean of class c, and its mean squared distance to the rows of the class, in the units of the input and
-    /// around a centre of the library's choice: a class is the point (mean, root of the spread), and the squared
-    /// distance of (row, 0) to it is the mean squared distance of the row to the class. Euclidean metrics only.
-    /// `points` has room for classes x (cols + 1) values.
+    /// Class c as the point (mean, root of its mean squared distance to the rows of the class), around a centre and in
+    /// units of the library's choice, in which squares of differences do not overflow: there the squared distance of
+    /// (row, 0) to it is the mean squared distance of the row to the class. Euclidean metrics only. `points` has room
+    /// for classes x (cols + 1) values.
     void class_points(array_view<T> points) const;
 
     /// The distance of each row of the block to the mean of its class, up to a factor. Euclidean metrics only.
@@ -62,6 +65,7 @@ public:
     void surrogate(matrix_view<T> block, std::int64_t first_row, array_view<double> samples,
                    const options& opt = {}) const;
 
+    /// For exact_rows and reference_rows.
     struct state;
     const state& internals() const noexcept { return *state_; }
 
@@ -79,6 +83,7 @@ public:
     ~exact_rows();
     exact_rows(exact_rows&&) noexcept;
 
+    /// After an exception out of it but for a block that is refused, begin again with a new object.
     void add(matrix_view<T> block, std::int64_t first_row, const options& opt = {});
 
     /// s of each drawn row; every row has to have been added once.
@@ -108,7 +113,7 @@ public:
     reference_rows(reference_rows&&) noexcept;
 
     /// s of each row of the block, and the standard error of each: 0 where the classes compared are references
-    /// altogether. The mean distances that s is made of are unbiased. Memory: 200 bytes a row.
+    /// altogether. The mean distances that s is made of are unbiased. Memory: 250 bytes a row.
     void estimate(matrix_view<T> block, std::int64_t first_row, array_view<double> samples, array_view<double> errors,
                   const options& opt = {}) const;
 

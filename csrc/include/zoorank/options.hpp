@@ -11,8 +11,7 @@ namespace zoorank {
 /// How Euclidean distances between float rows are computed; nothing else is concerned.
 ///
 /// bf16x3: each value as a sum of two bf16, three products of these for one, on the matrix unit of processors with AMX.
-/// Rows keep 17 bits. float32: never that. automatic: float32, until
-/// bf16x3 has run on a processor (docs/amx.md).
+/// Rows keep 17 bits. float32: never that. automatic: float32, until bf16x3 has run on a processor (docs/amx.md).
 enum class float_precision { automatic, float32, bf16x3 };
 
 /// Every one, in the order of the enumeration.
@@ -30,7 +29,7 @@ struct options {
     float_precision precision = float_precision::automatic;
 
     /// Called on the calling thread about twenty times a second with the fraction done, from 0 to 1.
-    /// Returning false abandons the call, which then throws `cancelled`.
+    /// Returning false abandons the call, which then throws `cancelled`; what it throws itself reaches the caller.
     std::function<bool(double)> progress;
 };
 

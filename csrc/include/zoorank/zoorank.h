@@ -58,7 +58,8 @@ ZOORANK_API const char* zoorank_last_error(void);
 
 /* Silhouette coefficients. x is rows x cols; labels has one integer a row, any values; samples has room for one value
  * a row, and holds nothing of use after a failure. float input is computed in float where that keeps the error in a
- * sample under 5e-6, double input in double. */
+ * sample under 5e-6, double input in double. A class of one row scores 0. Refused: NaN and infinity, negative distances
+ * (the first bad row is named), and fewer than 2 or more than rows - 1 classes. */
 ZOORANK_API zoorank_status zoorank_silhouette_samples_f32(const float* x, int64_t rows, int64_t cols, int64_t stride,
                                                           const int64_t* labels, zoorank_metric metric,
                                                           const zoorank_options* options, double* samples);

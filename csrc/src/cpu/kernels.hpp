@@ -91,11 +91,10 @@ struct row_args {
     std::int64_t count;
     T scale;           ///< a power of two
     const T* centre;   ///< subtracted from the scaled row; null for none
-    bool unit_length;  ///< of a row without a centre; zeros stay
+    bool unit_length;  ///< of a row without a centre
     double* z;         ///< where it goes
 };
 
-/// How one instruction set computes in one type. A null pointer: not what the set is for.
 /// Most rows whose medians are taken.
 inline constexpr std::int64_t median_rows = 15;
 
@@ -108,6 +107,7 @@ struct medians_args {
     T* medians;
 };
 
+/// How one instruction set computes in one type. A null pointer: not what the set is for.
 template <class T>
 struct kernel_set {
     std::int64_t panel;       ///< rows of a packed panel; the first row of an operand begins one
@@ -120,7 +120,7 @@ struct kernel_set {
     void (*store_sqeuclidean)(const store_args<T>&);
     void (*store_manhattan)(const store_args<T>&);
     void (*sweep)(const sweep_args<T>&);
-    bool (*load_row)(const row_args<T>&);  ///< false: a row of zeros, which has no unit length
+    bool (*load_row)(const row_args<T>&);  ///< false: no unit length, of zeros or of a row whose squares vanish
     double (*squared_distance)(const T* x, const T* y, std::int64_t count);
     T (*largest_magnitude)(const T* x, std::int64_t count);  ///< not finite where any of them is not
     void (*medians)(const medians_args<T>&);

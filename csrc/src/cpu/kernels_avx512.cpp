@@ -1,12 +1,6 @@
 // AVX-512 (F, BW, DQ, VL).
+#include "cpu/avx512_intrinsics.hpp"
 #include "cpu/kernels.hpp"
-
-// GCC 12's header starts some intrinsics from a register left undefined on purpose, and warns of it when inlined.
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#if !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#include <immintrin.h>
 
 namespace zoorank::cpu {
 namespace {

@@ -30,7 +30,7 @@ bool load_row(const row_args<T>& args) {
         square += z[k] * z[k];
     }
     if (!args.unit_length) return true;
-    if (square == 0) return false;
+    if (square < 0x1p-900) return false;
     const double shrink = 1 / __builtin_sqrt(square);
     for (k = 0; k < count; ++k) z[k] *= shrink;
     return true;
