@@ -64,7 +64,8 @@ class RaceFacts:
 
         Examples
         --------
-        >>> rounds = (RaceRound(312, 35, 99, 90), RaceRound(1250, 7, 9, 8), RaceRound(5000, 3, 4, 0))
+        >>> first, second = RaceRound(312, 35, 99, 90), RaceRound(1250, 7, 9, 8)
+        >>> rounds = (first, second, RaceRound(5000, 3, 4, 0))
         >>> RaceFacts(0.95, 0, rounds, 29674, 175000).summary
         'Race at 95% confidence: 35 sources on 312 samples, then 7 on 1250; 3 were run on all \
 5000. 17% of the forward passes of a full run.'
