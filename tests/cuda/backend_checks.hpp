@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <random>
@@ -49,16 +50,27 @@ struct problem {
         labels.back() = labels[1];
         std::fill(begin + 2 * s.depth, begin + 3 * s.depth, T(0));
     }
+    /// Multiplies rows first, first + step, ... by a factor.
+    problem& stretch(std::int64_t first, std::int64_t step, double factor) {
+        for (std::int64_t i = first; i < size.rows; i += step)
+            for (std::int64_t k = 0; k < size.depth; ++k)
+                values[static_cast<std::size_t>(i * size.depth + k)] *= static_cast<T>(factor);
+        char told[48];
+        std::snprintf(told, sizeof told, ", every %lldth row times %.0e", static_cast<long long>(step), factor);
+        stretched += told;
+        return *this;
+    }
     matrix_view<T> x() const { return {values.data(), size.rows, size.depth}; }
     array_view<const std::int64_t> y() const { return {labels.data(), size.rows}; }
     std::string name() const {
         return std::string(sizeof(T) == 4 ? "float32 " : "float64 ") + std::to_string(size.rows) + " x " +
-               std::to_string(size.depth) + ", " + std::to_string(size.classes) + " classes";
+               std::to_string(size.depth) + ", " + std::to_string(size.classes) + " classes" + stretched;
     }
 
     sizes size;
     std::vector<T> values;
     std::vector<std::int64_t> labels;
+    std::string stretched;
 };
 
 inline double largest_difference(const std::vector<double>& a, const std::vector<double>& b) {
@@ -178,6 +190,11 @@ inline void check_kernel(checker& check, const std::string& kernel, const std::v
         check.silhouettes(given, metric::euclidean, kernel);
         check.some_rows(given, metric::euclidean, kernel);
     }
+    // A row far from all others takes the range of squares for itself.
+    problem<float> far(all.front());
+    far.stretch(5, far.size.rows, 1e25);
+    check.silhouettes(far, metric::euclidean, kernel);
+    check.some_rows(far, metric::euclidean, kernel);
     unsetenv("ZOORANK_CUDA_KERNEL");
 }
 
@@ -197,6 +214,20 @@ void check_others(checker& check, const std::vector<sizes>& all) {
         for (const metric how : {metric::euclidean, metric::sqeuclidean, metric::cosine, metric::manhattan})
             check.distances(given, how);
     }
+}
+
+/// Rows whose lengths differ by all that the type holds.
+template <class T>
+void check_lengths(checker& check, const sizes& each) {
+    constexpr bool is_float = sizeof(T) == 4;
+    problem<T> far(each), directions(each);
+    far.stretch(5, each.rows, is_float ? 1e25 : 1e100);
+    for (const metric how : {metric::euclidean, metric::manhattan, metric::sqeuclidean})
+        check.silhouettes(far, how, "simt");
+    check.surrogate(far);
+    directions.stretch(0, 3, is_float ? 1e37 : 1e300).stretch(1, 3, is_float ? 1e-36 : 1e-290);
+    check.silhouettes(directions, metric::cosine, "simt");
+    check.distances(directions, metric::cosine);
 }
 
 }  // namespace backend_checks

@@ -47,6 +47,8 @@ int run(std::set<std::string> wanted) {
     if (wanted.empty() || wanted.count("others")) {
         check_others<float>(check, small ? small_others : few_features);
         check_others<double>(check, small ? small_others : few_features);
+        check_lengths<float>(check, small_others.front());
+        check_lengths<double>(check, small_others.front());
     }
     std::printf("%d checks, %d wrong\n", check.count(), check.wrong());
     return check.wrong() == 0 ? 0 : 1;

@@ -69,7 +69,7 @@ void silhouettes_by_means(const input<T>& x, const partition& p, metric how, arr
     const cudaStream_t stream = where.stream;
     const std::int64_t n = x.view.rows, depth = x.view.cols, classes = p.classes(), slab = rows_of_slab(n);
     const chunk_list list(p);
-    reserve(upload_bytes(x) + device_partition::bytes(p) + 24 * n + 8 * depth * (list.count() + classes + slab) +
+    reserve(upload_bytes(x) + device_partition::bytes(p) + 32 * n + 8 * depth * (list.count() + classes + slab) +
                 packed_slab::bytes(slab, depth) + packed_slab::bytes(classes, depth),
             n);
 
@@ -81,14 +81,15 @@ void silhouettes_by_means(const input<T>& x, const partition& p, metric how, arr
     if (!directions) centre = rows.centre(p.order.data(), n, scale, stream);
     const buffer<T> device_centre(centre, stream);
     const source_rows<T> source = rows.source(labels.order.get(), scale, device_centre.get());
-    const buffer<double> inverse(directions ? n : 0, stream), own(n, stream), result(n, stream), bias(classes, stream);
-    if (directions) inverse_lengths(source, inverse.get(), stream);
+    const buffer<unit_factors> units(directions ? n : 0, stream);
+    const buffer<double> own(n, stream), result(n, stream), bias(classes, stream);
+    if (directions) find_units(source, units.get(), stream);
 
     const buffer<chunk> chunks(list.chunks, stream);
     const buffer<std::int64_t> first_chunk(list.first, stream);
     const buffer<double> means(classes * depth, stream);
     means_args<T> args{source,
-                       inverse.get(),
+                       units.get(),
                        labels.class_begin.get(),
                        labels.class_of.get(),
                        classes,
@@ -115,7 +116,7 @@ void silhouettes_by_means(const input<T>& x, const partition& p, metric how, arr
         const std::int64_t count = std::min(slab, n - begin);
         load_rows(args, begin, count, loaded.get(), stream);
         nearest_means({packed_rows.pack(loaded.get(), count, means_centre.get()), all_means, begin, bias.get(),
-                       own.get(), inverse.get(), labels.class_begin.get(), labels.class_of.get(), labels.order.get(),
+                       own.get(), units.get(), labels.class_begin.get(), labels.class_of.get(), labels.order.get(),
                        result.get(), how == metric::euclidean},
                       stream);
         pace.handed_in(static_cast<double>(begin + count) / static_cast<double>(n));

@@ -51,12 +51,16 @@ void pack_panels(const source_rows<T>& from, T* packed, T* norms, cudaStream_t s
 /// Rows -> split images and squared lengths.
 void pack_split(const source_rows<float>& from, void* packed, float* norms, cudaStream_t stream);
 
-/// 1 / |x| of each row, 0 for a row of zeros.
+/// What brings a row to length 1: x * scale * inverse does. The scale is a power of two, that of all rows or, where the
+/// squares of a row vanish under it, the row's own; the inverse of a row of zeros, which has no direction, is 0.
+struct unit_factors {
+    double scale, inverse;
+};
 template <class T>
-void inverse_lengths(const source_rows<T>& from, double* inverse, cudaStream_t stream);
+void find_units(const source_rows<T>& from, unit_factors* units, cudaStream_t stream);
 /// Rows brought to length 1, one after the other.
 template <class T>
-void to_directions(const source_rows<T>& from, const double* inverse, T* unit, cudaStream_t stream);
+void to_directions(const source_rows<T>& from, const unit_factors* units, T* out, cudaStream_t stream);
 
 // pairs_*.cu
 
@@ -78,9 +82,9 @@ struct store_args {
     operand<T> a, b;
     T* out;
     std::int64_t out_stride;
-    bool root;  ///< distances, not their squares
-    T factor;
-    const double *inverse_a, *inverse_b;  ///< for cosine: where 0, the distance is 1. Else null
+    bool root;                              ///< distances, not their squares
+    T factors[2];                           ///< whose product may be too large where the distance is not
+    const unit_factors *units_a, *units_b;  ///< for cosine: without a direction, the distance is 1. Else null
 };
 
 void sum_euclidean(kernel which, const sums_args<float>& args, cudaStream_t stream);
@@ -131,8 +135,8 @@ struct chunk {
 
 template <class T>
 struct means_args {
-    source_rows<T> from;    ///< sorted by class
-    const double* inverse;  ///< for cosine: unit rows; null for squared Euclidean
+    source_rows<T> from;        ///< sorted by class
+    const unit_factors* units;  ///< for cosine: unit rows; null for squared Euclidean
     const std::int64_t *class_begin, *class_of;
     std::int64_t classes;
     const chunk* chunks;
@@ -157,7 +161,8 @@ void load_rows(const means_args<T>& args, std::int64_t begin, std::int64_t count
 struct nearest_args {
     operand<double> rows, means;
     std::int64_t first;
-    const double *bias, *own, *inverse;
+    const double *bias, *own;
+    const unit_factors* units;
     const std::int64_t *class_begin, *class_of, *order;
     double* samples;
     bool roots;  ///< of the mean squared distances: the surrogate of Euclidean silhouettes

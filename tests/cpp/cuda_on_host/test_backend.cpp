@@ -44,6 +44,28 @@ TEST_CASE("ordinary cores, float64") {
     with_checker([](checker& check) { check_others<double>(check, {{150, 19, 5}, {140, 9, 100}}); });
 }
 
+TEST_CASE("lengths of rows may differ by all that a type holds") {
+    with_checker([](checker& check) {
+        check_lengths<float>(check, {150, 19, 5});
+        check_lengths<double>(check, {150, 19, 5});
+    });
+}
+
+TEST_CASE("squared distances of rows whose own squares are too large") {
+    const auto check_size = [](auto large, auto apart) {
+        using T = decltype(large);
+        const std::vector<T> values{large, 0, large, apart};
+        const cuda::input<T> rows{{values.data(), 2, 2}, false};
+        std::vector<T> out(4);
+        cuda::pairwise_distances<T>(rows, rows, {out.data(), 4}, metric::sqeuclidean, {0, nullptr}, {});
+        CHECK(out[0] == 0 && out[3] == 0);
+        CHECK_CLOSE(out[1] / apart / apart, 1, 1e-6);
+        CHECK(out[1] == out[2]);
+    };
+    check_size(0x1p+125F, 0x1p+50F);
+    check_size(0x1p+1020, 0x1p+500);
+}
+
 TEST_CASE("rows may lie apart, overlap and run backwards") {
     constexpr std::int64_t rows = 70, depth = 9, apart = 17;
     std::vector<float> values(rows * apart);
