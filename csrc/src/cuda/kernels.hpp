@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "control_variates.hpp"
 #include "cuda/choice.hpp"
 #include "cuda/fold.hpp"
 #include "cuda/tiles.hpp"
@@ -149,6 +150,10 @@ struct means_args {
 };
 template <class T>
 void compute_means(const means_args<T>& args, cudaStream_t stream);
+/// The squared distance of each row to the mean of its class, to `own`.
+template <class T>
+void compute_radii(const means_args<T>& args, cudaStream_t stream);
+/// After those: the biases, and what `own` is to be.
 template <class T>
 void compute_spreads(const means_args<T>& args, cudaStream_t stream);
 
@@ -168,5 +173,47 @@ struct nearest_args {
     bool roots;  ///< of the mean squared distances: the surrogate of Euclidean silhouettes
 };
 void nearest_means(const nearest_args& args, cudaStream_t stream);
+
+// references.cu
+
+/// Most classes beside its own whose references a row is compared with.
+inline constexpr int most_near_classes = 5;
+
+/// A class, and the root of the mean squared distance of some row to it.
+struct near_class {
+    std::int64_t class_index;
+    double root;
+};
+
+/// For `rows` rows from `first` on, as they came: the own class and then the nearest others, nearest first.
+struct near_args {
+    operand<double> rows, means;
+    std::int64_t first;
+    const double *bias, *own;                    ///< by class; by sorted position
+    const std::int64_t *class_begin, *class_of;  ///< of sorted positions
+    const std::int64_t* position_of;             ///< of rows
+    std::int64_t slots;                          ///< classes of a row, its own among them
+    near_class* found;                           ///< slots of row first + i from i * slots on
+};
+void find_near_classes(const near_args& args, cudaStream_t stream);
+
+/// Rows [first, first + count) and one set of references.
+template <class T>
+struct reference_args {
+    source_rows<T> from;  ///< as they came
+    std::int64_t first, count, slots;
+    const near_class* near;                       ///< of row `first` on
+    const std::int64_t* indices;                  ///< of the references among all rows
+    const std::int64_t *begin, *reference_count;  ///< of the references of each class
+    const std::int64_t* first_stratum;            ///< of each class, and their number
+    const stratum* strata;
+    const std::int64_t* class_begin;
+    std::int64_t stride;  ///< most references of a class
+    T* distances;         ///< count x slots x stride
+    std::int64_t* self;   ///< by row from `first` on: which reference of its class it is, or -1
+    double *samples, *errors;
+};
+template <class T>
+void estimate_by_references(const reference_args<T>& args, cudaStream_t stream);
 
 }  // namespace zoorank::cuda

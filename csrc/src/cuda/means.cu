@@ -148,9 +148,13 @@ void compute_means(const means_args<T>& args, cudaStream_t stream) {
 }
 
 template <class T>
-void compute_spreads(const means_args<T>& args, cudaStream_t stream) {
+void compute_radii(const means_args<T>& args, cudaStream_t stream) {
     launch("computing distances to means", radii_kernel<T>,
            {ceil_div(args.from.rows, block_threads / 32), block_threads}, stream, args);
+}
+
+template <class T>
+void compute_spreads(const means_args<T>& args, cudaStream_t stream) {
     launch("computing spreads", spreads_kernel<T>, {args.classes, block_threads}, stream, args);
 }
 
@@ -167,6 +171,7 @@ void nearest_means(const nearest_args& args, cudaStream_t stream) {
 
 #define ZOORANK_INSTANTIATE(T)                                         \
     template void compute_means(const means_args<T>&, cudaStream_t);   \
+    template void compute_radii(const means_args<T>&, cudaStream_t);   \
     template void compute_spreads(const means_args<T>&, cudaStream_t); \
     template void load_rows(const means_args<T>&, std::int64_t, std::int64_t, double*, cudaStream_t);
 ZOORANK_INSTANTIATE(float)
