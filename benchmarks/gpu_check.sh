@@ -243,7 +243,7 @@ bench() {
 }
 
 engine=(tests/engine/test_silhouette.py tests/engine/test_distances.py tests/engine/test_input.py
-    tests/engine/test_result.py tests/engine/test_batch.py)
+    tests/engine/test_result.py tests/engine/test_batch.py tests/engine/test_samples.py)
 
 steps() {
     local kernel_of_tests=auto kernel_of_times=auto kernels=(mma wgmma simt)
@@ -265,14 +265,14 @@ steps() {
     export ZOORANK_CUDA_KERNEL=$kernel_of_times
     step bits 15 speed bits
     step memcheck 25 sanitize memcheck
-    step racecheck 30 sanitize racecheck "${kernels[@]}"
+    step racecheck 30 sanitize racecheck "${kernels[@]}" references
     step speed 85 speed limits exact estimate closed slower
     step torch 25 beside_torch limits peers
     step end-to-end 20 beside_torch encode
     step rank 20 rank tests/selection/test_rank_in_memory.py
     step accuracy 12 speed accuracy
     step bench 15 bench
-    step synccheck 10 sanitize synccheck "${kernels[@]}"
+    step synccheck 10 sanitize synccheck "${kernels[@]}" references
 }
 
 export PYTHONPATH=$build/site:$build/wheels${PYTHONPATH:+:$PYTHONPATH} PATH=$build/wheels/bin:$PATH

@@ -15,6 +15,8 @@
 #include <cstdint>
 #include <limits>
 
+#include "host_device.hpp"
+
 namespace zoorank {
 
 /// An estimated mean distance and the variance of the estimate.
@@ -30,8 +32,8 @@ struct stratum {
 /// Estimates the mean distance of a row to a class, from its distances to the references of the class and the root of
 /// the mean squared distance. `self`: which reference is the row itself, or -1; `own`: whether the class is its own.
 template <class T>
-mean_estimate estimate_of(const T* distances, const stratum* strata, std::int64_t count, double root,
-                          std::int64_t class_size, bool own, std::int64_t self) {
+ZOORANK_HOST_DEVICE mean_estimate estimate_of(const T* distances, const stratum* strata, std::int64_t count,
+                                              double root, std::int64_t class_size, bool own, std::int64_t self) {
     double rows = static_cast<double>(class_size - (own ? 1 : 0)), sum = 0, squares = rows * root * root, rest = rows;
     for (const stratum* h = strata; h < strata + count; ++h) {
         if (h->count < h->size) continue;
@@ -76,7 +78,7 @@ mean_estimate estimate_of(const T* distances, const stratum* strata, std::int64_
 }
 
 /// The standard error of s, to first order in those of the two means that it is made of.
-inline double error_of(const mean_estimate& own, const mean_estimate& nearest) {
+ZOORANK_HOST_DEVICE inline double error_of(const mean_estimate& own, const mean_estimate& nearest) {
     const double less = std::min(own.mean, nearest.mean), more = std::max(own.mean, nearest.mean);
     if (!(more > 0)) return 0;
     const double of_less = less == own.mean ? own.variance : nearest.variance;

@@ -10,10 +10,10 @@
 #include <string>
 
 #include "aligned_buffer.hpp"
-#include "control_variates.hpp"
 #include "cpu/kernel_table.hpp"
 #include "methods.hpp"
 #include "packed_rows.hpp"
+#include "reference_strata.hpp"
 #include "row_statistics.hpp"
 #include "thread_pool.hpp"
 
@@ -21,8 +21,6 @@ namespace zoorank {
 namespace {
 
 using cpu::block_side;
-
-constexpr std::int64_t least_references = 3;
 
 // What one worker writes to.
 template <class T>
@@ -45,68 +43,15 @@ struct reference_rows<T>::state {
         : all(all_rows),
           kernels(cpu::active_set<T>()),
           indices(row_indices.data, row_indices.data + row_indices.size),
-          begin(static_cast<std::size_t>(all.numbers.classes), 0),
-          count(begin.size(), 0),
-          first_packed(begin.size(), 0),
-          first_stratum(begin.size() + 1, 0) {
-        find_classes();
-        find_strata(drawn, sizes);
+          of_classes(all.numbers, all.sizes, row_indices, drawn, sizes),
+          begin(of_classes.begin),
+          count(of_classes.count),
+          first_packed(begin.size(), 0) {
         // Kept as they came too: pairs that cancellation spoils are recomputed from the original rows.
         values.reserve(static_cast<std::size_t>(references.rows * all.cols));
         for (std::int64_t i = 0; i < references.rows; ++i)
             values.insert(values.end(), references.row(i), references.row(i) + all.cols);
         pack();
-    }
-
-    // Where the references of each class begin, and how many there are.
-    void find_classes() {
-        for (std::size_t i = 0; i < indices.size(); ++i) {
-            const std::int64_t c = all.numbers.of_row[static_cast<std::size_t>(indices[i])];
-            const auto at = static_cast<std::size_t>(c);
-            if (count[at] == 0) begin[at] = static_cast<std::int64_t>(i);
-            if (begin[at] + count[at] != static_cast<std::int64_t>(i))
-                throw std::invalid_argument("references of class number " + std::to_string(c) +
-                                            " do not lie side by side: " + std::to_string(i) + " is another one");
-            ++count[at];
-        }
-    }
-
-    void find_strata(array_view<const std::int64_t> drawn, array_view<const std::int64_t> sizes) {
-        std::vector<std::int64_t> rows(count.size(), 0);  // of the strata of each class
-        std::int64_t at = 0;
-        for (std::int64_t h = 0; h < drawn.size; ++h) {
-            if (drawn[h] < std::min(least_references, sizes[h]) || drawn[h] > sizes[h] ||
-                drawn[h] > static_cast<std::int64_t>(indices.size()) - at || drawn[h] < 1)
-                throw std::invalid_argument("stratum " + std::to_string(h) + " has " + std::to_string(drawn[h]) +
-                                            " references; allowed are all of its " + std::to_string(sizes[h]) +
-                                            " rows or at least " + std::to_string(least_references));
-            const auto c = static_cast<std::size_t>(
-                all.numbers.of_row[static_cast<std::size_t>(indices[static_cast<std::size_t>(at)])]);
-            strata.push_back({at - begin[c], drawn[h], sizes[h]});
-            if (strata.back().first + drawn[h] > count[c])
-                throw std::invalid_argument("stratum " + std::to_string(h) + " has references of two classes");
-            ++first_stratum[c + 1];
-            stratum_classes.push_back(c);
-            rows[c] += sizes[h];
-            at += drawn[h];
-        }
-        for (std::size_t c = 0; c < count.size(); ++c)
-            if (rows[c] != all.sizes[c])
-                throw std::invalid_argument("class number " + std::to_string(c) + " has " +
-                                            std::to_string(all.sizes[c]) + " rows and its strata have " +
-                                            std::to_string(rows[c]));
-        sort_strata();
-    }
-
-    // By class; within a class they stay in order.
-    void sort_strata() {
-        std::partial_sum(first_stratum.begin(), first_stratum.end(), first_stratum.begin());
-        std::vector<std::int64_t> next(first_stratum.begin(), first_stratum.end() - 1);
-        std::vector<stratum> sorted(strata.size());
-        for (std::size_t h = 0; h < strata.size(); ++h)
-            sorted[static_cast<std::size_t>(next[stratum_classes[h]]++)] = strata[h];
-        strata = std::move(sorted);
-        stratum_classes.clear();
     }
 
     // Each class begins a panel.
@@ -159,7 +104,8 @@ struct reference_rows<T>::state {
                                      space.distances.data() + first,
                                      stride});
         }
-        const stratum* const of_class = strata.data() + first_stratum[c];
+        const std::int64_t first_stratum = of_classes.first_stratum[c];
+        const stratum* const of_class = of_classes.strata.data() + first_stratum;
         for (std::int64_t r = 0; r < rows; ++r) {
             const auto at = static_cast<std::size_t>(slots[r]);
             const bool own = slots[r] % slots_of_row == 0;
@@ -169,7 +115,8 @@ struct reference_rows<T>::state {
             }
             const std::int64_t self = own ? find(c, first_row + space.order[static_cast<std::size_t>(r)]) : -1;
             out[at] = estimate_of(space.distances.data() + r * stride, of_class,
-                                  first_stratum[c + 1] - first_stratum[c], found[at].distance, all.sizes[c], own, self);
+                                  of_classes.first_stratum[c + 1] - first_stratum, found[at].distance, all.sizes[c],
+                                  own, self);
         }
     }
 
@@ -218,11 +165,9 @@ struct reference_rows<T>::state {
     const typename row_statistics<T>::state& all;
     const cpu::kernel_set<T>& kernels;
     const std::vector<std::int64_t> indices;
-    std::vector<std::int64_t> begin, count;         // of the references of each class
+    const reference_strata of_classes;
+    const std::vector<std::int64_t>&begin, &count;  // of the references of each class
     std::vector<std::int64_t> first_packed, order;  // where they lie in `packed`, and which of `values` lies there
-    std::vector<std::int64_t> first_stratum;        // of each class in `strata`
-    std::vector<stratum> strata;
-    std::vector<std::size_t> stratum_classes;
     std::vector<T> values;
     packed_rows<T> packed;
 };
@@ -236,9 +181,6 @@ reference_rows<T>::reference_rows(const row_statistics<T>& statistics, matrix_vi
     if (all.how != metric::euclidean)
         throw std::invalid_argument("references are for the metric euclidean: moments do for the others");
     all.check_chosen(references, indices, "reference");
-    if (drawn.size != sizes.size)
-        throw std::invalid_argument("references of " + std::to_string(drawn.size) + " strata and sizes of " +
-                                    std::to_string(sizes.size));
     state_ = std::make_unique<state>(all, references, indices, drawn, sizes);
 }
 

@@ -60,6 +60,20 @@ def surrogate_samples(
     stream: int,
     progress: Callable[[float], object] | None,
 ) -> npt.NDArray[np.float64]: ...
+def class_radii(
+    X: npt.NDArray[Any] | DeviceArray, labels: npt.NDArray[np.int64], device: int, stream: int
+) -> npt.NDArray[np.float64]: ...
+def reference_samples(
+    X: npt.NDArray[Any] | DeviceArray,
+    labels: npt.NDArray[np.int64],
+    indices: npt.NDArray[np.int64],
+    bounds: npt.NDArray[np.int64],
+    drawn: npt.NDArray[np.int64],
+    sizes: npt.NDArray[np.int64],
+    device: int,
+    stream: int,
+    progress: Callable[[float], object] | None,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]: ...
 def upload(X: npt.NDArray[Any], device: int) -> DeviceArray: ...
 def measure_limits(device: int) -> _Limits: ...
 def pairwise_distances(

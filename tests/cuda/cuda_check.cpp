@@ -1,10 +1,11 @@
 // The CUDA backend on a device, without Python: every kernel against the CPU engine in float64, and the bits of two
 // runs.
 //
-//     cuda_check [simt] [mma] [wgmma] [others] [small]
+//     cuda_check [simt] [mma] [wgmma] [others] [references] [small]
 //
-// names what is checked, by default all; `small` takes little data, for compute-sanitizer. Ends with 0 when all is
-// right, 1 when something is wrong, 77 where there is nothing to run on.
+// names what is checked, by default all; `references` are those of the others that an estimate takes; `small` takes
+// little data, for compute-sanitizer. Ends with 0 when all is right, 1 when something is wrong, 77 where there is
+// nothing to run on.
 #include <cstdio>
 #include <set>
 
@@ -29,8 +30,8 @@ int run(std::set<std::string> wanted) {
     std::vector<std::string> kernels{"simt", "mma"};
     if (best == "wgmma") kernels.push_back(best);
     for (const std::string& name : wanted)
-        if (name != "simt" && name != "mma" && name != "others" && name != best) {
-            std::printf("'%s' does not run here; simt, mma%s and others do\n", name.c_str(),
+        if (name != "simt" && name != "mma" && name != "others" && name != "references" && name != best) {
+            std::printf("'%s' does not run here; simt, mma%s, others and references do\n", name.c_str(),
                         best == "wgmma" ? ", wgmma" : "");
             return nothing_to_run_on;
         }
@@ -47,6 +48,13 @@ int run(std::set<std::string> wanted) {
     if (wanted.empty() || wanted.count("others")) {
         check_others<float>(check, small ? small_others : few_features);
         check_others<double>(check, small ? small_others : few_features);
+        check_lengths<float>(check, small_others.front());
+        check_lengths<double>(check, small_others.front());
+    }
+    if (wanted.count("references")) {
+        const sizes& each = (small ? small_others : few_features).back();
+        check.references(problem<float>(each));
+        check.references(problem<double>(each));
     }
     std::printf("%d checks, %d wrong\n", check.count(), check.wrong());
     return check.wrong() == 0 ? 0 : 1;

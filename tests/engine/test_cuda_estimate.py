@@ -51,6 +51,25 @@ class Stand:
         exact.add(X.host, 0, 1, progress)
         return exact.silhouettes(len(indices))
 
+    def class_radii(self, X, codes, device, stream):
+        self.calls.append("radii")
+        rows = self._statistics(X.host, codes)
+        rows.add_moments(X.host, 0, 1, None)
+        return rows.radii(X.host, 0, 1, None)
+
+    def reference_samples(self, X, codes, indices, bounds, drawn, sizes, device, stream, progress):
+        self.calls.append("references")
+        rows = self._statistics(X.host, codes)
+        rows.add_moments(X.host, 0, 1, None)
+        kind = _core.ReferenceRows32 if X.host.dtype == np.float32 else _core.ReferenceRows64
+        parts = []
+        for one_set, begin, end in zip(
+            indices.reshape(len(bounds) - 1, -1), bounds[:-1], bounds[1:], strict=True
+        ):
+            references = kind(rows, X.host[one_set], one_set, drawn, sizes)
+            parts.append(references.estimate(X.host[begin:end], begin, 1, progress))
+        return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
     @staticmethod
     def _statistics(X, codes):
         kind = _core.RowStatistics32 if X.dtype == np.float32 else _core.RowStatistics64
@@ -94,6 +113,36 @@ def test_many_classes_are_all_compared(stand, monkeypatch):
     )
     exact = zoorank.silhouette(PROBLEM.X, PROBLEM.labels, method="exact", device="cpu")
     assert abs(found.score - exact.score) <= found.half_width
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_samples_are_estimated_by_the_device(stand, monkeypatch, dtype):
+    X = PROBLEM.X.astype(dtype)
+    options = {"method": "estimate", "references": 16, "return_error": True, "random_state": 3}
+    here = zoorank.silhouette_samples(X, PROBLEM.labels, **options)
+    assert stand.calls == []
+    monkeypatch.setenv("ZOORANK_DEVICE", "cuda")
+    there = zoorank.silhouette_samples(X, PROBLEM.labels, **options)
+    assert stand.calls == ["upload", "radii", "references"]
+    for of_device, of_host in zip(there, here, strict=True):
+        np.testing.assert_array_equal(of_device, of_host)
+    assert there[1].max() > 0
+
+
+def test_samples_are_exact_on_a_device_where_that_costs_no_more(stand, monkeypatch):
+    monkeypatch.setenv("ZOORANK_DEVICE", "cuda")
+    X, labels = PROBLEM.X[:300], PROBLEM.labels[:300]
+    asked = []
+
+    def exact(X, codes, metric, device, stream):
+        asked.append(metric)
+        return np.full(len(codes), 0.5)
+
+    stand.silhouette_samples = exact
+    samples, errors = zoorank.silhouette_samples(X, labels, method="estimate", return_error=True)
+    assert asked == ["euclidean"]
+    assert (samples == 0.5).all()
+    assert (errors == 0).all()
 
 
 def test_a_matrix_on_a_device_says_where_it_is(stand):
@@ -171,6 +220,37 @@ def test_rows_alone_are_what_they_are_among_all(kind):
         all_rows = zoorank.silhouette_samples(problem.X.astype(np.float64), problem.labels)
         tolerance = 5e-6 if dtype == np.float32 else 1e-12
         np.testing.assert_allclose(found, all_rows[rows], rtol=0, atol=tolerance)
+
+
+@pytest.mark.cuda
+@on_a_device
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_samples_from_references_agree_with_those_of_the_cpu(dtype, monkeypatch):
+    for n, d, classes in ((20_000, 12, 30), (70_000, 33, 4), (20_000, 200, 300)):
+        problem = make_problem(n, d, classes, dtype)
+        options = {"method": "estimate", "references": 32, "return_error": True, "random_state": 3}
+        here = zoorank.silhouette_samples(problem.X, problem.labels, **options)
+        monkeypatch.setenv("ZOORANK_DEVICE", "cuda")
+        there, again = (
+            zoorank.silhouette_samples(problem.X, problem.labels, **options) for _ in range(2)
+        )
+        monkeypatch.delenv("ZOORANK_DEVICE")
+        assert here[1].max() > 0
+        for found, same, wanted in zip(there, again, here, strict=True):
+            np.testing.assert_array_equal(found, same)
+            tolerance = 1e-5 if dtype == np.float32 else 1e-12
+            np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance)
+
+
+@pytest.mark.cuda
+@on_a_device
+def test_samples_of_a_tensor_are_estimated_where_it_lies():
+    torch = pytest.importorskip("torch")
+    X, labels = torch.from_numpy(PROBLEM.X).cuda(), torch.from_numpy(PROBLEM.labels).cuda()
+    options = {"method": "estimate", "references": 16, "random_state": 3}
+    found = zoorank.silhouette_samples(X, labels, **options)
+    wanted = zoorank.silhouette_samples(PROBLEM.X, PROBLEM.labels, **options)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
 
 
 @pytest.mark.cuda

@@ -63,6 +63,36 @@ py::array_t<double> surrogate(const py::object& x, const label_array& labels, in
     return out;
 }
 
+py::array_t<double> radii(const py::object& x, const label_array& labels, int device, std::uintptr_t stream) {
+    py::array_t<double> out(labels.size());
+    for_element_type(x, "X", [&](auto element) {
+        const auto rows = input_of<decltype(element)>(x, "X");
+        const array_view<double> result(out.mutable_data(), out.size());
+        const py::gil_scoped_release unlocked;
+        cuda::class_radii(rows, view_of(labels), result, place_of(device, stream));
+    });
+    return out;
+}
+
+py::tuple samples_by_references(const py::object& x, const label_array& labels, const label_array& indices,
+                                const label_array& bounds, const label_array& drawn, const label_array& sizes,
+                                int device, std::uintptr_t stream, const py::object& progress) {
+    const cuda::reference_sets sets{view_of(indices), view_of(bounds), view_of(drawn), view_of(sizes)};
+    py::array_t<double> out(labels.size()), errors(labels.size());
+    for_element_type(x, "X", [&](auto element) {
+        const auto rows = input_of<decltype(element)>(x, "X");
+        const array_view<double> result(out.mutable_data(), out.size()),
+            deviations(errors.mutable_data(), errors.size());
+        interruptible(
+            1,
+            [&](const options& opt) {
+                cuda::reference_samples(rows, view_of(labels), sets, result, deviations, place_of(device, stream), opt);
+            },
+            progress);
+    });
+    return py::make_tuple(out, errors);
+}
+
 py::array distances(const py::object& x, const py::object& y, const std::string& metric_name, int device,
                     std::uintptr_t stream) {
     const metric how = parse_metric(metric_name);
@@ -117,6 +147,11 @@ PYBIND11_MODULE(_cuda, module) {
                py::arg("progress"));
     module.def("surrogate_samples", &surrogate, py::arg("X"), py::arg("labels").noconvert(), py::arg("device"),
                py::arg("stream"), py::arg("progress"));
+    module.def("class_radii", &radii, py::arg("X"), py::arg("labels").noconvert(), py::arg("device"),
+               py::arg("stream"));
+    module.def("reference_samples", &samples_by_references, py::arg("X"), py::arg("labels").noconvert(),
+               py::arg("indices").noconvert(), py::arg("bounds").noconvert(), py::arg("drawn").noconvert(),
+               py::arg("sizes").noconvert(), py::arg("device"), py::arg("stream"), py::arg("progress"));
     module.def("pairwise_distances", &distances, py::arg("X"), py::arg("Y"), py::arg("metric"), py::arg("device"),
                py::arg("stream"));
 }

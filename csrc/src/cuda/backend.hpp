@@ -44,6 +44,27 @@ template <class T>
 void surrogate_samples(input<T> x, array_view<const std::int64_t> labels, array_view<double> samples, place where,
                        const options& opt);
 
+/// Writes what row_statistics::radii() does for metric euclidean: the distance of each row to the mean of its class, up
+/// to a factor.
+template <class T>
+void class_radii(input<T> x, array_view<const std::int64_t> labels, array_view<double> radii, place where);
+
+/// References, drawn anew for each part of the rows: set s is for rows bounds[s] to bounds[s + 1] - 1, and its
+/// references are rows indices[s * size()], ..., which come in strata as reference_rows of <zoorank/estimate.hpp> says.
+struct reference_sets {
+    array_view<const std::int64_t> indices, bounds, drawn, sizes;
+
+    std::int64_t count() const { return bounds.size - 1; }
+    std::int64_t size() const { return indices.size / count(); }
+    array_view<const std::int64_t> indices_of(std::int64_t set) const { return {indices.data + set * size(), size()}; }
+};
+
+/// Writes what reference_rows::estimate() does for each part of the rows with its set: s of each row, and its standard
+/// error.
+template <class T>
+void reference_samples(input<T> x, array_view<const std::int64_t> labels, const reference_sets& sets,
+                       array_view<double> samples, array_view<double> errors, place where, const options& opt);
+
 /// Writes the distance of row i of `x` to row j of `y` to out[i * y.rows + j], in host memory.
 template <class T>
 void pairwise_distances(input<T> x, input<T> y, array_view<T> out, metric how, place where, const options& opt);

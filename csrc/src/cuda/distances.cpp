@@ -13,39 +13,45 @@ template <class T>
 class packed_side {
 public:
     packed_side(const source_rows<T>& from, bool directions, cudaStream_t stream)
-        : inverse_(directions ? from.rows : 0, stream),
-          unit_(directions ? from.rows * from.depth : 0, stream),
+        : units_(directions ? from.rows : 0, stream),
+          directions_(directions ? from.rows * from.depth : 0, stream),
           packed_(padded<T>(from.rows) * panel::blocks<T>(from.depth) * panel::features<T>, stream),
           norms_(padded<T>(from.rows), stream),
           from_(from) {
         if (directions) {
-            inverse_lengths(from, inverse_.get(), stream);
-            to_directions(from, inverse_.get(), unit_.get(), stream);
-            from_ = {unit_.get(), from.depth, nullptr, from.rows, from.depth, T(1), from.centre};
+            find_units(from, units_.get(), stream);
+            to_directions(from, units_.get(), directions_.get(), stream);
+            from_ = {directions_.get(), from.depth, nullptr, from.rows, from.depth, T(1), from.centre};
         }
         pack_panels(from_, packed_.get(), norms_.get(), stream);
     }
 
     operand<T> rows() const { return {packed_.get(), norms_.get(), from_}; }
-    const double* inverse() const { return inverse_.get(); }
+    const unit_factors* units() const { return units_.get(); }
 
     static std::int64_t bytes(std::int64_t rows, std::int64_t depth, bool directions) {
         const auto element = static_cast<std::int64_t>(sizeof(T));
         return padded<T>(rows) * (panel::blocks<T>(depth) * 64 + element) +
-               (directions ? rows * (depth * element + 8) : 0);
+               (directions ? rows * (depth * element + 16) : 0);
     }
 
 private:
-    buffer<double> inverse_;
-    buffer<T> unit_, packed_, norms_;
+    buffer<unit_factors> units_;
+    buffer<T> directions_, packed_, norms_;
     source_rows<T> from_;
 };
 
-// What a stored value has to be multiplied by: the scale of the rows taken out again, and halved for cosine.
+// What a stored value has to be multiplied by, twice: the scale of the rows taken out again, and half for cosine. Two
+// factors, because the square of one may be too large where the distance is not.
 template <class T>
-T factor_of(metric how, T scale) {
-    if (how == metric::cosine) return T(0.5);
-    return how == metric::sqeuclidean ? 1 / scale / scale : 1 / scale;
+store_args<T> to_store(const packed_side<T>& rows, const packed_side<T>& columns, T* out, std::int64_t stride,
+                       metric how, T scale) {
+    store_args<T> args{rows.rows(),  columns.rows(), out, stride, how == metric::euclidean, {T(0.5), T(1)},
+                       rows.units(), columns.units()};
+    if (how == metric::cosine) return args;
+    args.factors[0] = 1 / scale;
+    if (how == metric::sqeuclidean) args.factors[1] = 1 / scale;
+    return args;
 }
 
 }  // namespace
@@ -89,8 +95,7 @@ void pairwise_distances(input<T> x, input<T> y, array_view<T> out, metric how, p
         part.x += begin * part.stride;
         part.rows = std::min(slab, n - begin);
         const packed_side<T> rows(part, directions, stream);
-        const store_args<T> args{rows.rows(),           columns.rows(), distances.get(),  m, how == metric::euclidean,
-                                 factor_of(how, scale), rows.inverse(), columns.inverse()};
+        const store_args<T> args = to_store(rows, columns, distances.get(), m, how, scale);
         if (how == metric::manhattan)
             store_manhattan(args, stream);
         else

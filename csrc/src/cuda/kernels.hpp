@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "control_variates.hpp"
 #include "cuda/choice.hpp"
 #include "cuda/fold.hpp"
 #include "cuda/tiles.hpp"
@@ -51,12 +52,16 @@ void pack_panels(const source_rows<T>& from, T* packed, T* norms, cudaStream_t s
 /// Rows -> split images and squared lengths.
 void pack_split(const source_rows<float>& from, void* packed, float* norms, cudaStream_t stream);
 
-/// 1 / |x| of each row, 0 for a row of zeros.
+/// What brings a row to length 1: x * scale * inverse does. The scale is a power of two, that of all rows or, where the
+/// squares of a row vanish under it, the row's own; the inverse of a row of zeros, which has no direction, is 0.
+struct unit_factors {
+    double scale, inverse;
+};
 template <class T>
-void inverse_lengths(const source_rows<T>& from, double* inverse, cudaStream_t stream);
+void find_units(const source_rows<T>& from, unit_factors* units, cudaStream_t stream);
 /// Rows brought to length 1, one after the other.
 template <class T>
-void to_directions(const source_rows<T>& from, const double* inverse, T* unit, cudaStream_t stream);
+void to_directions(const source_rows<T>& from, const unit_factors* units, T* out, cudaStream_t stream);
 
 // pairs_*.cu
 
@@ -78,9 +83,9 @@ struct store_args {
     operand<T> a, b;
     T* out;
     std::int64_t out_stride;
-    bool root;  ///< distances, not their squares
-    T factor;
-    const double *inverse_a, *inverse_b;  ///< for cosine: where 0, the distance is 1. Else null
+    bool root;                              ///< distances, not their squares
+    T factors[2];                           ///< whose product may be too large where the distance is not
+    const unit_factors *units_a, *units_b;  ///< for cosine: without a direction, the distance is 1. Else null
 };
 
 void sum_euclidean(kernel which, const sums_args<float>& args, cudaStream_t stream);
@@ -131,8 +136,8 @@ struct chunk {
 
 template <class T>
 struct means_args {
-    source_rows<T> from;    ///< sorted by class
-    const double* inverse;  ///< for cosine: unit rows; null for squared Euclidean
+    source_rows<T> from;        ///< sorted by class
+    const unit_factors* units;  ///< for cosine: unit rows; null for squared Euclidean
     const std::int64_t *class_begin, *class_of;
     std::int64_t classes;
     const chunk* chunks;
@@ -145,6 +150,10 @@ struct means_args {
 };
 template <class T>
 void compute_means(const means_args<T>& args, cudaStream_t stream);
+/// The squared distance of each row to the mean of its class, to `own`.
+template <class T>
+void compute_radii(const means_args<T>& args, cudaStream_t stream);
+/// After those: the biases, and what `own` is to be.
 template <class T>
 void compute_spreads(const means_args<T>& args, cudaStream_t stream);
 
@@ -157,11 +166,54 @@ void load_rows(const means_args<T>& args, std::int64_t begin, std::int64_t count
 struct nearest_args {
     operand<double> rows, means;
     std::int64_t first;
-    const double *bias, *own, *inverse;
+    const double *bias, *own;
+    const unit_factors* units;
     const std::int64_t *class_begin, *class_of, *order;
     double* samples;
     bool roots;  ///< of the mean squared distances: the surrogate of Euclidean silhouettes
 };
 void nearest_means(const nearest_args& args, cudaStream_t stream);
+
+// references.cu
+
+/// Most classes beside its own whose references a row is compared with.
+inline constexpr int most_near_classes = 5;
+
+/// A class, and the root of the mean squared distance of some row to it.
+struct near_class {
+    std::int64_t class_index;
+    double root;
+};
+
+/// For `rows` rows from `first` on, as they came: the own class and then the nearest others, nearest first.
+struct near_args {
+    operand<double> rows, means;
+    std::int64_t first;
+    const double *bias, *own;                    ///< by class; by sorted position
+    const std::int64_t *class_begin, *class_of;  ///< of sorted positions
+    const std::int64_t* position_of;             ///< of rows
+    std::int64_t slots;                          ///< classes of a row, its own among them
+    near_class* found;                           ///< slots of row first + i from i * slots on
+};
+void find_near_classes(const near_args& args, cudaStream_t stream);
+
+/// Rows [first, first + count) and one set of references.
+template <class T>
+struct reference_args {
+    source_rows<T> from;  ///< as they came
+    std::int64_t first, count, slots;
+    const near_class* near;                       ///< of row `first` on
+    const std::int64_t* indices;                  ///< of the references among all rows
+    const std::int64_t *begin, *reference_count;  ///< of the references of each class
+    const std::int64_t* first_stratum;            ///< of each class, and their number
+    const stratum* strata;
+    const std::int64_t* class_begin;
+    std::int64_t stride;  ///< most references of a class
+    T* distances;         ///< count x slots x stride
+    std::int64_t* self;   ///< by row from `first` on: which reference of its class it is, or -1
+    double *samples, *errors;
+};
+template <class T>
+void estimate_by_references(const reference_args<T>& args, cudaStream_t stream);
 
 }  // namespace zoorank::cuda

@@ -10,14 +10,14 @@ namespace {
 template <class T>
 __device__ double feature(const means_args<T>& args, std::int64_t position, std::int64_t k) {
     const T* row = args.from.row(position);
-    const double scaled = static_cast<double>(row[k]) * static_cast<double>(args.from.scale);
-    if (args.inverse) return scaled * args.inverse[position];
-    return scaled - static_cast<double>(args.from.centre[k]);
+    const auto value = static_cast<double>(row[k]);
+    if (args.units) return value * args.units[position].scale * args.units[position].inverse;
+    return value * static_cast<double>(args.from.scale) - static_cast<double>(args.from.centre[k]);
 }
 
 // e of a row: 1 where it has no direction.
-__device__ double excess_of(const double* inverse, std::int64_t position) {
-    return inverse && inverse[position] == 0 ? 1 : 0;
+__device__ double excess_of(const unit_factors* units, std::int64_t position) {
+    return units && units[position].inverse == 0 ? 1 : 0;
 }
 
 // One thread a feature of a chunk, around the class's first row, which keeps the mean of a tight class exact.
@@ -70,7 +70,7 @@ __global__ void __launch_bounds__(block_threads) spreads_kernel(const __grid_con
     const std::int64_t c = blockIdx.x, begin = args.class_begin[c], end = args.class_begin[c + 1];
     double sum = 0;
     for (std::int64_t i = begin + threadIdx.x; i < end; i += block_threads)
-        sum += args.own[i] + excess_of(args.inverse, i);
+        sum += args.own[i] + excess_of(args.units, i);
     sum = warp_sum(sum);
     if (threadIdx.x % 32 == 0) sums[threadIdx.x / 32] = sum;
     __syncthreads();
@@ -82,7 +82,7 @@ __global__ void __launch_bounds__(block_threads) spreads_kernel(const __grid_con
     if (end - begin == 1) return;
     for (std::int64_t i = begin + threadIdx.x; i < end; i += block_threads) {
         // The sum over the class holds the row itself once, at 0 + e + e.
-        const double excess = excess_of(args.inverse, i);
+        const double excess = excess_of(args.units, i);
         args.own[i] = (size * (args.own[i] + excess) + sum - 2 * excess) / (size - 1);
     }
 }
@@ -130,12 +130,12 @@ __global__ void __launch_bounds__(block_threads, 2) nearest_kernel(const __grid_
         nearest = other < nearest ? other : nearest;
     }
     if (!exists || threadIdx.x % threads_a_row != 0) return;
-    const bool directions = args.inverse != nullptr;
+    const bool directions = args.units != nullptr;
     const bool alone = args.class_begin[own_class + 1] - args.class_begin[own_class] == 1;
     args.samples[args.order[position]] =
         alone ? 0
               : silhouette_of(mean_distance(args.own[position], directions, args.roots),
-                              mean_distance(nearest + excess_of(args.inverse, position), directions, args.roots));
+                              mean_distance(nearest + excess_of(args.units, position), directions, args.roots));
 }
 
 }  // namespace
@@ -148,9 +148,13 @@ void compute_means(const means_args<T>& args, cudaStream_t stream) {
 }
 
 template <class T>
-void compute_spreads(const means_args<T>& args, cudaStream_t stream) {
+void compute_radii(const means_args<T>& args, cudaStream_t stream) {
     launch("computing distances to means", radii_kernel<T>,
            {ceil_div(args.from.rows, block_threads / 32), block_threads}, stream, args);
+}
+
+template <class T>
+void compute_spreads(const means_args<T>& args, cudaStream_t stream) {
     launch("computing spreads", spreads_kernel<T>, {args.classes, block_threads}, stream, args);
 }
 
@@ -167,6 +171,7 @@ void nearest_means(const nearest_args& args, cudaStream_t stream) {
 
 #define ZOORANK_INSTANTIATE(T)                                         \
     template void compute_means(const means_args<T>&, cudaStream_t);   \
+    template void compute_radii(const means_args<T>&, cudaStream_t);   \
     template void compute_spreads(const means_args<T>&, cudaStream_t); \
     template void load_rows(const means_args<T>&, std::int64_t, std::int64_t, double*, cudaStream_t);
 ZOORANK_INSTANTIATE(float)

@@ -22,6 +22,16 @@ template <class T>
 void silhouettes_by_means(const input<T>& x, const partition& p, metric how, array_view<double> samples, place where,
                           const options& opt);
 
+/// The distance of each row to the mean of its class, up to a factor.
+template <class T>
+void distances_to_own_means(const input<T>& x, const partition& p, array_view<double> radii, place where);
+
+/// Euclidean, estimated from references of a few classes, O(n K d).
+template <class T>
+void silhouettes_by_references(const input<T>& x, const class_numbers& numbers, const partition& p,
+                               const reference_sets& sets, array_view<double> samples, array_view<double> errors,
+                               place where, const options& opt);
+
 /// euclidean_kernel() of backend.hpp, not by name.
 kernel euclidean_kernel_of(std::int64_t features, int device);
 

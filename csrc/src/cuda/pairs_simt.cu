@@ -37,9 +37,9 @@ __global__ void __launch_bounds__(block_threads, resident_blocks(simt_shape<T>::
         const int r = i / side, c = i % side;
         const std::int64_t row = tile_a * side + r, col = tile_b * side + c;
         if (row >= args.a.from.rows || col >= args.b.from.rows) continue;
-        const bool no_direction = args.inverse_a && (args.inverse_a[row] == 0 || args.inverse_b[col] == 0);
+        const bool no_direction = args.units_a && (args.units_a[row].inverse == 0 || args.units_b[col].inverse == 0);
         args.out[row * args.out_stride + col] =
-            no_direction ? T(1) : args.factor * distances[r * distance_stride<T> + c];
+            no_direction ? T(1) : distances[r * distance_stride<T> + c] * args.factors[0] * args.factors[1];
     }
 }
 

@@ -88,28 +88,50 @@ __global__ void __launch_bounds__(block_threads)
     }
 }
 
+// Sum of the squares of a row, of one warp, in units of its own or of all.
 template <class T>
-__global__ void __launch_bounds__(block_threads) inverse_kernel(source_rows<T> from, double* inverse) {
+__device__ double square_of(const T* x, std::int64_t depth, double scale) {
+    double sum = 0;
+    for (std::int64_t k = threadIdx.x % 32; k < depth; k += 32) {
+        const double value = static_cast<double>(x[k]) * scale;
+        sum += value * value;
+    }
+    return warp_sum(sum);
+}
+
+// The power of two that brings the largest |x| of a row near 2^400; one warp.
+template <class T>
+__device__ double own_scale(const T* x, std::int64_t depth) {
+    constexpr int target = 400, limit = 1022;  // those of scale_for() for double
+    double largest = 0;
+    for (std::int64_t k = threadIdx.x % 32; k < depth; k += 32)
+        largest = fmax(largest, fabs(static_cast<double>(x[k])));
+    for (int lane = 16; lane > 0; lane /= 2) largest = fmax(largest, __shfl_xor_sync(~0u, largest, lane));
+    return largest > 0 ? ldexp(1.0, max(-limit, min(limit, target - ilogb(largest)))) : 1;
+}
+
+// One warp a row. As load_direction() does, for the CPU.
+template <class T>
+__global__ void __launch_bounds__(block_threads) units_kernel(source_rows<T> from, unit_factors* units) {
+    constexpr double vanished = 0x1p-900;
     const std::int64_t row = (std::int64_t(blockIdx.x) * block_threads + threadIdx.x) / 32;
     if (row >= from.rows) return;
     const T* x = from.row(row);
-    double sum = 0;
-    for (std::int64_t k = threadIdx.x % 32; k < from.depth; k += 32) {
-        const double value = static_cast<double>(x[k]) * static_cast<double>(from.scale);
-        sum += value * value;
+    double scale = static_cast<double>(from.scale), square = square_of(x, from.depth, scale);
+    if (square < vanished) {
+        scale = own_scale(x, from.depth);
+        square = square_of(x, from.depth, scale);
     }
-    sum = warp_sum(sum);
-    if (threadIdx.x % 32 == 0) inverse[row] = sum > 0 ? 1 / sqrt(sum) : 0;
+    if (threadIdx.x % 32 == 0) units[row] = {scale, square > 0 ? 1 / sqrt(square) : 0};
 }
 
 template <class T>
 __global__ void __launch_bounds__(block_threads)
-    directions_kernel(source_rows<T> from, const double* inverse, T* unit) {
+    directions_kernel(source_rows<T> from, const unit_factors* units, T* out) {
     const std::int64_t row = blockIdx.x;
     const T* x = from.row(row);
     for (std::int64_t k = threadIdx.x; k < from.depth; k += block_threads)
-        unit[row * from.depth + k] =
-            static_cast<T>(static_cast<double>(x[k]) * static_cast<double>(from.scale) * inverse[row]);
+        out[row * from.depth + k] = static_cast<T>(static_cast<double>(x[k]) * units[row].scale * units[row].inverse);
 }
 
 constexpr std::int64_t warps = block_threads / 32;
@@ -145,20 +167,20 @@ void pack_split(const source_rows<float>& from, void* packed, float* norms, cuda
 }
 
 template <class T>
-void inverse_lengths(const source_rows<T>& from, double* inverse, cudaStream_t stream) {
-    launch("computing lengths", inverse_kernel<T>, {ceil_div(from.rows, warps), block_threads}, stream, from, inverse);
+void find_units(const source_rows<T>& from, unit_factors* units, cudaStream_t stream) {
+    launch("computing lengths", units_kernel<T>, {ceil_div(from.rows, warps), block_threads}, stream, from, units);
 }
 
 template <class T>
-void to_directions(const source_rows<T>& from, const double* inverse, T* unit, cudaStream_t stream) {
-    launch("computing directions", directions_kernel<T>, {from.rows, block_threads}, stream, from, inverse, unit);
+void to_directions(const source_rows<T>& from, const unit_factors* units, T* out, cudaStream_t stream) {
+    launch("computing directions", directions_kernel<T>, {from.rows, block_threads}, stream, from, units, out);
 }
 
 #define ZOORANK_INSTANTIATE(T)                                                                          \
     template void look_over(const T*, std::int64_t, std::int64_t, std::int64_t, survey*, cudaStream_t); \
     template void pack_panels(const source_rows<T>&, T*, T*, cudaStream_t);                             \
-    template void inverse_lengths(const source_rows<T>&, double*, cudaStream_t);                        \
-    template void to_directions(const source_rows<T>&, const double*, T*, cudaStream_t);
+    template void find_units(const source_rows<T>&, unit_factors*, cudaStream_t);                       \
+    template void to_directions(const source_rows<T>&, const unit_factors*, T*, cudaStream_t);
 ZOORANK_INSTANTIATE(float)
 ZOORANK_INSTANTIATE(double)
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdlib>
 #include <stdexcept>
 
@@ -31,6 +32,21 @@ void check_sizes(const input<T>& x, array_view<const std::int64_t> labels, std::
         throw std::invalid_argument("X has " + std::to_string(x.view.rows) + " rows, there are " +
                                     std::to_string(labels.size) + " labels, and " + std::to_string(wanted) +
                                     " samples with room for " + std::to_string(room));
+}
+
+void check_sets(const reference_sets& sets, std::int64_t rows) {
+    const auto& bounds = sets.bounds;
+    if (bounds.size < 2 || bounds[0] != 0 || bounds[bounds.size - 1] != rows ||
+        !std::is_sorted(bounds.data, bounds.data + bounds.size))
+        throw std::invalid_argument("sets of references are for all " + std::to_string(rows) +
+                                    " rows: bounds begin with 0, ascend and end with " + std::to_string(rows));
+    if (sets.indices.size % sets.count() != 0)
+        throw std::invalid_argument(std::to_string(sets.indices.size) + " references do not make " +
+                                    std::to_string(sets.count()) + " sets of one size");
+    for (std::int64_t i = 0; i < sets.indices.size; ++i)
+        if (sets.indices[i] < 0 || sets.indices[i] >= rows)
+            throw std::invalid_argument("reference " + std::to_string(sets.indices[i]) + " is none of the " +
+                                        std::to_string(rows) + " rows");
 }
 
 }  // namespace
@@ -83,6 +99,25 @@ void surrogate_samples(input<T> x, array_view<const std::int64_t> labels, array_
     silhouettes_by_means(x, p, metric::euclidean, samples, where, opt);
 }
 
+template <class T>
+void class_radii(input<T> x, array_view<const std::int64_t> labels, array_view<double> radii, place where) {
+    check_sizes(x, labels, x.view.rows, radii.size);
+    const partition p = partition_by_class(labels);
+    const current_device guard(where.device);
+    distances_to_own_means(x, p, radii, where);
+}
+
+template <class T>
+void reference_samples(input<T> x, array_view<const std::int64_t> labels, const reference_sets& sets,
+                       array_view<double> samples, array_view<double> errors, place where, const options& opt) {
+    check_sizes(x, labels, x.view.rows, std::min(samples.size, errors.size));
+    check_sets(sets, x.view.rows);
+    const class_numbers numbers = number_classes(labels);
+    const partition p = partition_of({numbers.of_row.data(), x.view.rows}, numbers.classes);
+    const current_device guard(where.device);
+    silhouettes_by_references(x, numbers, p, sets, samples, errors, where, opt);
+}
+
 kernel euclidean_kernel_of(std::int64_t features, int device) {
     const char* wish = std::getenv("ZOORANK_CUDA_KERNEL");
     const capability has = capability_of(device);
@@ -99,7 +134,10 @@ std::string euclidean_kernel(std::int64_t features, int device) {
     template void silhouette_samples_of(input<T>, array_view<const std::int64_t>, array_view<const std::int64_t>, \
                                         array_view<double>, metric, place, const options&);                       \
     template void surrogate_samples(input<T>, array_view<const std::int64_t>, array_view<double>, place,          \
-                                    const options&);
+                                    const options&);                                                              \
+    template void class_radii(input<T>, array_view<const std::int64_t>, array_view<double>, place);               \
+    template void reference_samples(input<T>, array_view<const std::int64_t>, const reference_sets&,              \
+                                    array_view<double>, array_view<double>, place, const options&);
 ZOORANK_INSTANTIATE(float)
 ZOORANK_INSTANTIATE(double)
 

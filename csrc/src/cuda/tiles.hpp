@@ -8,11 +8,7 @@
 // holds each of its pairs twice and gives sums of rows alone.
 #include <cstdint>
 
-#if defined(__CUDACC__)
-#define ZOORANK_HOST_DEVICE __host__ __device__
-#else
-#define ZOORANK_HOST_DEVICE
-#endif
+#include "host_device.hpp"
 
 namespace zoorank::cuda {
 

@@ -181,6 +181,38 @@ def silhouettes_of(
     return found
 
 
+def radii(X: DeviceMatrix, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """The distance of each row to the mean of its class, up to a factor."""
+    found: npt.NDArray[np.float64] = _module().class_radii(X.array, codes, X.device, X.stream)
+    return found
+
+
+def samples_by_references(
+    X: DeviceMatrix,
+    codes: npt.NDArray[np.int64],
+    indices: npt.NDArray[np.int64],
+    bounds: npt.NDArray[np.int64],
+    drawn: npt.NDArray[np.int64],
+    sizes: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Estimated Euclidean silhouettes and their standard errors.
+
+    Parameters
+    ----------
+    X : DeviceMatrix
+    codes : ndarray of shape (n,)
+    indices : ndarray of shape (n_sets, n_references)
+        Rows that are references; set i is for rows ``bounds[i]`` to ``bounds[i + 1] - 1``.
+    bounds : ndarray of shape (n_sets + 1,)
+    drawn, sizes : ndarray of shape (n_strata,)
+        References and rows of each stratum, as the references come.
+    """
+    found: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] = _module().reference_samples(
+        X.array, codes, indices.ravel(), bounds, drawn, sizes, X.device, X.stream, None
+    )
+    return found
+
+
 def measure_limits() -> dict[str, float]:
     """What the first device can do at best, by loops of our own.
 

@@ -63,6 +63,12 @@ class DeviceStatistics:
         """Compute the surrogate of every row."""
         return cuda.surrogate(block, self.codes, progress)
 
+    def radii(
+        self, block: DeviceMatrix, first_row: int, threads: int, progress: _Progress
+    ) -> _Floats:
+        """Compute the distance of every row to the mean of its class."""
+        return cuda.radii(block, self.codes)
+
 
 class DeviceExactRows:
     """Stands in for ``ExactRows32`` and ``ExactRows64``."""

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zoorank.engine import cuda
+from zoorank.engine.device_rows import DeviceRows
 from zoorank.engine.exact import AnyPath, exact_samples, rows_of
 from zoorank.engine.labels import number_classes
 from zoorank.engine.options import (
@@ -88,8 +89,7 @@ def silhouette_samples(
         with the known mean squared distance as control variate. It makes every mean
         distance unbiased, and the root mean square error of s at 64 references 0.003 on
         encodings of images, four times that on encodings of series with long tails
-        (``docs/estimator.md``). Exact where that costs no more, for other metrics and on
-        a device.
+        (``docs/estimator.md``). Exact where that costs no more, and for other metrics.
     references : int, default=64
         Rows of each class that others are compared with, at least 8, for
         ``method="estimate"``. The error falls with their square root, and is 0 for
@@ -139,13 +139,15 @@ def silhouette_samples(
     if references < LEAST_REFERENCES:
         raise ValueError(f"references must be at least {LEAST_REFERENCES}, got {references}")
     generator = check_random_state(random_state)
+    estimated = method == "estimate" and metric == "euclidean"
+    on_cuda = uses_cuda("auto", X, metric)
     found = None
-    if uses_cuda("auto", X, metric):
+    if on_cuda and not estimated:
         samples = cuda.silhouettes(X, labels, metric)[0]
     else:
-        rows = rows_of(X)
+        rows = DeviceRows(cuda.to_device(X)) if on_cuda else rows_of(X)
         classes, codes = number_classes(labels, rows.shape[0])
-        if method == "estimate" and metric == "euclidean" and 2 <= len(classes) < rows.shape[0]:
+        if estimated and 2 <= len(classes) < rows.shape[0]:
             found = estimate_samples(
                 rows,
                 codes,
@@ -155,7 +157,11 @@ def silhouette_samples(
                 threads=threads,
             )
         if found is None:
-            samples = exact_samples(rows, X, codes, metric, threads, None)
+            samples = (
+                cuda.silhouettes(rows.matrix, labels, metric)[0]
+                if isinstance(rows, DeviceRows)
+                else exact_samples(rows, X, codes, metric, threads, None)
+            )
     if found is None:
         found = samples, np.zeros(len(samples))
     return found if return_error else found[0]

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from zoorank import _core
-from zoorank.engine import cost
+from zoorank.engine import cost, cuda
+from zoorank.engine.device_rows import DeviceRows
 from zoorank.engine.rows import MemoryRows, Rows
 from zoorank.engine.surrogate import (
     Floats,
@@ -55,8 +56,8 @@ def estimate_samples(
 ) -> tuple[Floats, Floats] | None:
     """Estimate the euclidean silhouette of every row, from `references` rows a class.
 
-    Returns the silhouettes and their standard errors, or None when rows in memory are
-    cheaper to score exactly.
+    Returns the silhouettes and their standard errors, or None when rows in memory or on a
+    device are cheaper to score exactly.
 
     Raises
     ------
@@ -65,7 +66,7 @@ def estimate_samples(
     """
     n, d = rows.shape
     estimated = cost.samples_cost(n, d, classes, references)
-    if isinstance(rows, MemoryRows) and cost.exact_cost(n, d, classes) <= estimated:
+    if isinstance(rows, MemoryRows | DeviceRows) and cost.exact_cost(n, d, classes) <= estimated:
         return None
     held = int(np.minimum(np.bincount(codes), references).sum()) * d * rows.dtype.itemsize
     if held > _SET_BYTES:
@@ -78,16 +79,32 @@ def estimate_samples(
     sets = min(-(-n // max(_ROWS_OF_A_SET, _ROWS_OF_A_CLASS * classes)), _POOL_BYTES // held)
     strata = _stratify(codes, _radii(rows, statistics, threads), references, random_state)
     drawn = np.array([strata.draw(number) for number in range(max(1, sets))])
-    pool = rows.take(drawn.ravel()).reshape(*drawn.shape, d)
     # Set i is for rows [bounds[i], bounds[i + 1]).
-    bounds = [n * i // len(drawn) for i in range(len(drawn) + 1)]
+    bounds = n * np.arange(len(drawn) + 1) // len(drawn)
+    if isinstance(rows, DeviceRows):
+        return cuda.samples_by_references(
+            rows.matrix, codes, drawn, bounds, strata.drawn, strata.sizes
+        )
+    return _from_references(rows, statistics, drawn, bounds, strata, threads)
+
+
+def _from_references(
+    rows: Rows,
+    statistics: Any,
+    drawn: Integers,
+    bounds: Integers,
+    strata: _Strata,
+    threads: int,
+) -> tuple[Floats, Floats]:
+    n, d = rows.shape
+    pool = rows.take(drawn.ravel()).reshape(*drawn.shape, d)
     kind = _core.ReferenceRows32 if rows.dtype == np.float32 else _core.ReferenceRows64
     samples, errors = np.empty(n), np.empty(n)
     current = -1
     prepared: Any = None
     for first, block in rows.blocks():
         end = first + len(block)
-        cuts = sorted({first, end, *(b for b in bounds if first < b < end)})
+        cuts = sorted({first, end, *(int(b) for b in bounds if first < b < end)})
         for begin, stop in itertools.pairwise(cuts):
             chosen = int(np.searchsorted(bounds, begin, side="right")) - 1
             if chosen != current:

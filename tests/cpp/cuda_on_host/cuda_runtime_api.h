@@ -31,7 +31,11 @@ struct uint4 {
 };
 
 using std::fabs;
+using std::fmax;
+using std::ilogb;
+using std::ldexp;
 using std::max;
+using std::min;
 using std::sqrt;
 
 inline void __syncthreads() { emulator::sync_block(); }

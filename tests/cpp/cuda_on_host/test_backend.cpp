@@ -36,12 +36,34 @@ TEST_CASE("wgmma: descriptors, barriers, stages and sums") {
 TEST_CASE("ordinary cores, float32") {
     with_checker([](checker& check) {
         check_kernel(check, "simt", {{130, 5, 3}, {300, 70, 120}});
-        check_others<float>(check, {{200, 19, 5}});
+        check_others<float>(check, {{200, 19, 5}, {140, 9, 100}});
     });
 }
 
 TEST_CASE("ordinary cores, float64") {
     with_checker([](checker& check) { check_others<double>(check, {{150, 19, 5}, {140, 9, 100}}); });
+}
+
+TEST_CASE("lengths of rows may differ by all that a type holds") {
+    with_checker([](checker& check) {
+        check_lengths<float>(check, {150, 19, 5});
+        check_lengths<double>(check, {150, 19, 5});
+    });
+}
+
+TEST_CASE("squared distances of rows whose own squares are too large") {
+    const auto check_size = [](auto large, auto apart) {
+        using T = decltype(large);
+        const std::vector<T> values{large, 0, large, apart};
+        const cuda::input<T> rows{{values.data(), 2, 2}, false};
+        std::vector<T> out(4);
+        cuda::pairwise_distances<T>(rows, rows, {out.data(), 4}, metric::sqeuclidean, {0, nullptr}, {});
+        CHECK(out[0] == 0 && out[3] == 0);
+        CHECK_CLOSE(out[1] / apart / apart, 1, 1e-6);
+        CHECK(out[1] == out[2]);
+    };
+    check_size(0x1p+125F, 0x1p+50F);
+    check_size(0x1p+1020, 0x1p+500);
 }
 
 TEST_CASE("rows may lie apart, overlap and run backwards") {
@@ -62,6 +84,27 @@ TEST_CASE("rows may lie apart, overlap and run backwards") {
                            metric::manhattan);
         CHECK_CLOSE(largest_difference(found, wanted), 0.0, 5e-6);
     }
+}
+
+TEST_CASE("references that fit nothing are refused") {
+    const problem<float> given({60, 5, 3});
+    std::vector<double> s(60), errors(60);
+    const auto refused = [&](const char* what, const drawn_sets& sets) {
+        CHECK_THROWS(std::invalid_argument, what,
+                     cuda::reference_samples<float>({given.x(), false}, given.y(), sets.view(), {s.data(), 60},
+                                                    {errors.data(), 60}, {0, nullptr}, {}));
+    };
+    drawn_sets sets(given, {0, 30, 60});
+    sets.indices.back() = 60;
+    refused("reference 60 is none of the 60 rows", sets);
+    sets = drawn_sets(given, {0, 30, 60});
+    sets.indices.pop_back();
+    refused("references do not make 2 sets of one size", sets);
+    sets = drawn_sets(given, {0, 30, 59});
+    refused("bounds begin with 0, ascend and end with 60", sets);
+    sets = drawn_sets(given, {0, 60});
+    sets.drawn.back() = 2;
+    refused("or at least 3", sets);
 }
 
 TEST_CASE("memory that the last call gave back is free") {
