@@ -38,8 +38,9 @@ lint: $(STAMPS)/test $(STAMPS)/core  ## style, formatting, and which room may im
 	$(BIN)/clang-format --dry-run --Werror $(CPP_FILES)
 	$(BIN)/lint-imports
 
-types: $(STAMPS)/test $(STAMPS)/core  ## mypy --strict
+types: $(STAMPS)/test $(STAMPS)/core  ## mypy --strict, and the stub of the compiled module beside the module
 	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest zoorank._core --concise --allowlist tests/stubtest_allowlist.txt
 
 format: $(STAMPS)/test  ## rewrite the sources as `make lint` wants them
 	$(BIN)/ruff check --fix
