@@ -88,7 +88,8 @@ def test_rank_races(tmp_path, zoo, call):
     assert code == 0
     assert "Race at 90% confidence: 2 sources on 80 samples, 1 on 640; 56%" in " ".join(out.split())
     assert "Decided by MSC euclidean" in out
-    assert "round 2 of 2: 1 source on 640 samples" in error
+    assert "round 1 of 3: 2 sources on 80 samples" in error
+    assert "round 1 of 3: 1 source on 640 samples" in error
     code, out, _ = call(f"{line} --random-state 3 --json --quiet")
     ranking = Ranking.from_json(out)
     assert [(row.model, row.left_in_round) for row in ranking if row.rank] == [

@@ -228,7 +228,8 @@ def test_a_race_is_held_against_the_full_run(tmp_path, monkeypatch):
     from zoorank.zoo import load_zoo
 
     module = racing()
-    zoo = race_zoo(tmp_path / "zoo", {"good": ("Keep", 3, 0.2), "bad": ("Keep", 0, 1.0)})
+    models = {"good": 0.2, "fair": 0.8, "poor": 1.2, "bad": 1.4}
+    zoo = race_zoo(tmp_path / "zoo", {name: ("Keep", 3, noise) for name, noise in models.items()})
     monkeypatch.setattr(module, "CUTS", ("0",))
     with np.load(tmp_path / "zoo" / "target.npz") as data:
         case = module.Case(
@@ -237,12 +238,13 @@ def test_a_race_is_held_against_the_full_run(tmp_path, monkeypatch):
     first, second = module.races(case, tmp_path / "store", seeds=2, timed=1)
     assert first["same winner"]
     assert second["same winner"]
-    assert first["forwards"] == second["forwards"] == pytest.approx((640 + 160) / 1280)
+    assert first["forwards"] == second["forwards"] == pytest.approx((640 + 3 * 160) / 2560)
     assert first["time"] > 0
     assert second["time"] is None
     (spread,) = module.spread(case, tmp_path / "store", seeds=5)
     assert spread["rows"] == 160
     assert spread["naive / deviation"] < spread["error / deviation"]
+    assert 0 < spread["controlled / deviation"] < 1.5
 
 
 def torch_with_one_thread():

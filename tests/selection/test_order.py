@@ -95,14 +95,19 @@ def left(model, score, round_=1, **facts):
     return replace(source(model, score), rows=100, left_in_round=round_, **facts)
 
 
-def test_what_left_a_race_comes_after_what_stayed_whatever_its_estimate():
+def test_what_left_a_race_stands_by_its_estimate_but_never_first():
     rows = [left("lucky", 0.6), source("a", 0.5), left("late", 0.45, 2), source("b", 0.4)]
     assert names(ranked([*rows, raw(0.1)], SCORE)) == [
-        (1, "a"), (2, "b"), (3, "lucky"), (4, "late"), (None, "raw input"),
+        (1, "a"), (2, "lucky"), (3, "late"), (4, "b"), (None, "raw input"),
     ]  # fmt: skip
-    assert names(ranked([*rows, raw(0.45)], SCORE))[1] == (None, "raw input")
+    assert names(ranked([*rows, left("luckier", 0.7)], SCORE))[:3] == [
+        (1, "a"), (2, "luckier"), (3, "lucky"),
+    ]  # fmt: skip
+    assert names(ranked([*rows, raw(0.5)], SCORE))[:3] == [
+        (None, "raw input"), (1, "a"), (2, "lucky"),
+    ]  # fmt: skip
     turned = [replace(row, score=-row.score) for row in rows]
-    assert names(ranked(turned, LOWER)) == [(1, "a"), (2, "b"), (3, "lucky"), (4, "late")]
+    assert names(ranked(turned, LOWER)) == [(1, "a"), (2, "lucky"), (3, "late"), (4, "b")]
 
 
 def test_intervals_that_overlap_the_first_one_share_a_mark():

@@ -17,9 +17,9 @@ def ranked(rows: Iterable[RankRow], score: Score | Consensus) -> tuple[RankRow, 
     Best score first. Equal scores share the smaller rank, as in sport (1, 1, 3),
     and the encoding that keeps fewer parameters comes first among them, because
     it costs less to run. The baseline stands where its score puts it, before
-    sources that only equal it. What left a race comes after what stayed in it to the
-    end, whatever its estimate. What has no finite score comes last, in the order of the
-    zoo.
+    sources that only equal it. What left a race stands where its estimate puts it, but
+    never before the best of those run on all rows. What has no finite score comes last, in
+    the order of the zoo.
 
     Examples
     --------
@@ -30,8 +30,8 @@ def ranked(rows: Iterable[RankRow], score: Score | Consensus) -> tuple[RankRow, 
     """
     rows = tuple(rows)
     sign = -1.0 if score.higher_is_better else 1.0
-    stayed = (sign * row.score for row in rows if row.score is not None and _stayed(row))
-    last_to_stay = max(stayed, default=-math.inf)
+    exact = (sign * row.score for row in rows if row.score is not None and _is_whole(row))
+    winner = min(exact, default=-math.inf)
 
     def place(row: RankRow) -> tuple[bool, float, bool, float, bool, float]:
         if row.score is None:
@@ -39,7 +39,7 @@ def ranked(rows: Iterable[RankRow], score: Score | Consensus) -> tuple[RankRow, 
         kept = math.inf if row.parameters_kept is None else row.parameters_kept
         value = sign * row.score
         left = row.left_in_round is not None
-        shown = max(value, last_to_stay) if left else value
+        shown = max(value, winner) if left else value
         return (False, shown, left, value if left else 0.0, row.status != "baseline", kept)
 
     numbered: list[RankRow] = []
@@ -110,7 +110,7 @@ def verdict(rows: Iterable[RankRow], score: Score | Consensus) -> str:
     )
 
 
-def _stayed(row: RankRow) -> bool:
+def _is_whole(row: RankRow) -> bool:
     return row.status == "ok" and row.left_in_round is None
 
 

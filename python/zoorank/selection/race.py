@@ -279,10 +279,7 @@ class Race:
 
     def _without_a_race(self) -> tuple[list[SourceResult], RaceFacts]:
         """Run every source on all rows, and say why."""
-        sources = []
-        for spec in self._specs:
-            sources.append(self._run.source(spec, self._cuts_of[spec.name], self._watcher))
-            self._watcher.finished(spec.name, sources[-1].rows)
+        sources = self._run.every(self._specs, self._cuts_of, self._watcher)
         total, classes = self._run.target.n_samples, len(self._run.target.classes)
         models = sum(any(row.score is not None for row in source.rows) for source in sources)
         candidates = sum(row.score is not None for source in sources for row in source.rows)

@@ -18,7 +18,8 @@ from zoorank.selection.order import marked, ranked, verdict
 from zoorank.selection.progress import Progress, Silent
 from zoorank.selection.provenance import call_text, collect
 from zoorank.selection.race import Race
-from zoorank.selection.raceoptions import race_options
+from zoorank.selection.racefacts import RaceFacts
+from zoorank.selection.raceoptions import RaceOptions, race_options
 from zoorank.selection.ranking import Ranking, TargetFacts
 from zoorank.selection.run import Run, SourceResult
 
@@ -183,14 +184,9 @@ def rank(
     facts = _facts(target)
     watcher.started(facts, [spec.name for spec in zoo.models])
     cuts_of = {spec.name: wanted or zoo.cuts_of(spec) for spec in zoo.models}
-    if options is None:
-        raced, sources = None, _every(run, zoo.models, cuts_of, watcher)
-    else:
-        sources, raced = Race(run, zoo.models, cuts_of, options, watcher).results()
+    sources, raced = _encoded_and_scored(run, zoo.models, cuts_of, options, watcher)
+    if raced is not None:
         raced = replace(raced, note=" ".join(filter(None, [raced.note, note])))
-    mistake = sources[0].mistake
-    if mistake is not None and all(source.mistake is not None for source in sources):
-        raise mistake
 
     unordered = [run.baseline(), *(row for source in sources for row in source.rows)]
     if isinstance(deciding, Consensus):
@@ -265,18 +261,23 @@ def _check_source_data(scores: Sequence[Score], zoo: Zoo) -> None:
         )
 
 
-def _every(
+def _encoded_and_scored(
     run: Run,
     specs: Sequence[ModelSpec],
     cuts_of: Mapping[str, Sequence[str]],
+    options: RaceOptions | None,
     watcher: Progress,
-) -> list[SourceResult]:
-    """Run every source on all rows."""
-    sources = []
-    for spec in specs:
-        sources.append(run.source(spec, cuts_of[spec.name], watcher))
-        watcher.finished(spec.name, sources[-1].rows)
-    return sources
+) -> tuple[list[SourceResult], RaceFacts | None]:
+    """Run every source on all rows, or race them; a mistake that all share is raised."""
+    raced = None
+    if options is None:
+        sources = run.every(specs, cuts_of, watcher)
+    else:
+        sources, raced = Race(run, specs, cuts_of, options, watcher).results()
+    mistake = sources[0].mistake
+    if mistake is not None and all(source.mistake is not None for source in sources):
+        raise mistake
+    return sources, raced
 
 
 def _facts(target: Target) -> TargetFacts:

@@ -88,6 +88,16 @@ class Run:
         """Whether a score looks at what the source's own classifier says."""
         return any(score.needs_head for score in self.scores)
 
+    def every(
+        self, specs: Sequence[ModelSpec], cuts_of: Mapping[str, Sequence[str]], watcher: Progress
+    ) -> list[SourceResult]:
+        """Encode the target with every source and score it at its cuts."""
+        sources = []
+        for spec in specs:
+            sources.append(self.source(spec, cuts_of[spec.name], watcher))
+            watcher.finished(spec.name, sources[-1].rows)
+        return sources
+
     def source(
         self,
         spec: ModelSpec,

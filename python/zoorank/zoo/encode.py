@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,8 +17,8 @@ from zoorank.zoo.calibrate import calibrate_to
 from zoorank.zoo.cuts import ALL, Cut, resolve_cuts
 from zoorank.zoo.load import load_checked
 from zoorank.zoo.memory import Keep, Rows, give_back
-from zoorank.zoo.merge import Merger, is_held
-from zoorank.zoo.plan import EncodedSource, Plan, Record
+from zoorank.zoo.merge import is_held, stored_rows
+from zoorank.zoo.plan import EncodedSource, Held, Plan, Record
 from zoorank.zoo.preprocess import prepare
 from zoorank.zoo.specs import ModelSpec
 from zoorank.zoo.store import EncodingStore
@@ -125,40 +124,27 @@ def _encoded(
     if not missing:
         return plan.result(known, scored=scored)
     held = plan.held([cut.name for cut in missing], earlier)
+    dims = {cut.name: dims[cut.name] for cut in missing}
     memory, note = None, ""
     if keep != "store" and not held:  # what is held lies in files, and so will the rest
-        memory, note = _memory(plan, {cut.name: dims[cut.name] for cut in missing}, where)
+        memory, note = _memory(plan, dims, where)
     saved = keep != "memory" or memory is None
     new = plan.rows[~is_held(plan.rows, held.get(missing[0].name))]
     batches = Batches(model, spec.preprocessing, plan.target, new, missing, pool)
-    fresh: dict[str, Record] = {}
-    with contextlib.ExitStack() as stack:
-        writers = {
-            cut.name: stack.enter_context(
-                plan.store.writer(plan.key(cut.name), len(plan.rows), dims[cut.name])
-            )
-            for cut in missing
-            if saved
-        }
-        mergers = {
-            name: Merger(writer, plan.rows, held.get(name)) for name, writer in writers.items()
-        }
+    with stored_rows(plan, dims if saved else {}, held) as stored:
         for encoded in batches.run(batch_size or _BATCH_SIZE, on_batch):
-            for name, merger in mergers.items():
-                merger.write(encoded[name].cpu().numpy())
+            stored.write(encoded)
             if memory is not None:
                 memory.write(encoded)
-        deepest = missing[-1].flops_share or 1.0
-        for cut in missing:
-            seconds = batches.seconds * (cut.flops_share / deepest)
-            if cut.name in held:
-                seconds += held[cut.name].seconds(len(plan.rows) - len(new))
-            run = {"seconds": seconds, "device": str(where), "batch_size": batches.batch_size}
-            record = {**plan.facts(model, cut), **run, "dim": dims[cut.name]}
-            if saved:
-                mergers[cut.name].finish()
-                record = writers[cut.name].commit(record)
-            fresh[cut.name] = record
+        seconds = _seconds(plan, batches.seconds, missing, held, len(new))
+        run = {"device": str(where), "batch_size": batches.batch_size}
+        fresh: dict[str, Record] = {
+            cut.name: plan.facts(model, cut)
+            | {**run, "seconds": seconds[cut.name], "dim": dims[cut.name]}
+            for cut in missing
+        }
+        if saved:
+            fresh = {name: stored.commit(name, record) for name, record in fresh.items()}
     if plan.is_whole and saved:
         plan.store.save_labels(plan.target.fingerprint, plan.target.labels)
     return plan.result(
@@ -169,6 +155,17 @@ def _encoded(
         scored=scored,
         unsaved=() if saved else fresh,
     )
+
+
+def _seconds(
+    plan: Plan, spent: float, cuts: Sequence[Cut], held: Mapping[str, Held], run: int
+) -> dict[str, float]:
+    """What each cut alone would have cost, by its share of the operations of the pass."""
+    deepest = cuts[-1].flops_share or 1.0
+    seconds = {cut.name: spent * (cut.flops_share / deepest) for cut in cuts}
+    for name, earlier in held.items():
+        seconds[name] += earlier.seconds(len(plan.rows) - run)
+    return seconds
 
 
 def _memory(plan: Plan, dims: dict[str, int], where: torch.device) -> tuple[Rows | None, str]:

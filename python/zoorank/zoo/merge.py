@@ -1,18 +1,69 @@
-"""Write an encoding of which an earlier one holds some rows."""
+"""Write encodings of which earlier ones hold some rows."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
+from torch import Tensor
 
-from zoorank.zoo.plan import Held
+from zoorank.zoo.plan import Held, Plan, Record
 from zoorank.zoo.store import EncodingWriter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BLOCK = 4096
+
+
+class StoredRows:
+    """Rows of several cuts, written in order into one file of the store a cut.
+
+    Parameters
+    ----------
+    writers : mapping of str to EncodingWriter
+        By cut.
+    rows : ndarray of shape (n,)
+        What is written, ascending.
+    held : mapping of str to Held
+        Where those rows are that are not new, by cut.
+    """
+
+    def __init__(
+        self,
+        writers: Mapping[str, EncodingWriter],
+        rows: NDArray[np.int64],
+        held: Mapping[str, Held],
+    ) -> None:
+        self._writers = writers
+        self._mergers = {
+            name: Merger(writer, rows, held.get(name)) for name, writer in writers.items()
+        }
+
+    def write(self, encoded: Mapping[str, Tensor]) -> None:
+        """Append one batch of every cut."""
+        for name, merger in self._mergers.items():
+            merger.write(encoded[name].cpu().numpy())
+
+    def commit(self, name: str, record: Record) -> Record:
+        """Finish the file of one cut."""
+        self._mergers[name].finish()
+        return self._writers[name].commit(record)
+
+
+@contextmanager
+def stored_rows(
+    plan: Plan, dims: Mapping[str, int], held: Mapping[str, Held]
+) -> Iterator[StoredRows]:
+    """Open a file for each cut that has a width; what is not committed in the end is not kept."""
+    with ExitStack() as files:
+        writers = {
+            name: files.enter_context(plan.store.writer(plan.key(name), len(plan.rows), dim))
+            for name, dim in dims.items()
+        }
+        yield StoredRows(writers, plan.rows, held)
 
 
 class Merger:
