@@ -12,7 +12,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-cpp test-python lint types format sanitize bench cuda clean distclean
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PATH := $(abspath $(BIN)):$(PATH)
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -62,7 +62,7 @@ bench: $(STAMPS)/test $(STAMPS)/core  ## every program in benchmarks/ that this 
 cuda: $(STAMPS)/tools  ## the CUDA backend for every device family, wherever nvcc works
 	$(BIN)/cmake -G Ninja -S . -B build/cuda -DCMAKE_BUILD_TYPE=Release -DCMAKE_COMPILE_WARNING_AS_ERROR=ON \
 	  -DZOORANK_CUDA=ON -DZOORANK_CUDA_ARCHITECTURES=all -DZOORANK_PYTHON=ON -DZOORANK_CUDA_CHECK=ON -DZOORANK_TESTS=OFF \
-	  -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -Dpybind11_DIR="$$($(BIN)/python -m pybind11 --cmakedir)"
+	  -DPython_EXECUTABLE=$(abspath $(BIN))/python -Dpybind11_DIR="$$($(BIN)/python -m pybind11 --cmakedir)"
 	$(BIN)/cmake --build build/cuda --target _cuda cuda_check
 
 clean:  ## remove what was built
@@ -110,3 +110,4 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo "zoorank needs Python 3.10 or newer: make PYTHON=/path/to/python3" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	$(PIP) install 'pip>=23.1'  # of Python 3.10 the own one may be older, and knows no -C
