@@ -20,7 +20,10 @@ import zoorank
 from zoorank.engine import cost
 from zoorank.engine.estimate import predicted_rows
 
-SHAPES = ((32, 10), (64, 10), (64, 1900), (128, 100), (128, 1000), (512, 10), (1280, 50))
+SHAPES = (
+    *((32, 10), (32, 5000), (64, 10), (64, 1900), (128, 100), (128, 1000), (128, 10_000)),
+    *((512, 10), (1280, 50)),
+)
 ALLOWED = 1.5
 ROUNDS = 5
 
@@ -28,7 +31,7 @@ ROUNDS = 5
 def predicted(n, d, classes):
     """Cost of an exact score over that of an estimate."""
     drawn = predicted_rows(n, classes, 1e-3, 0.99)
-    return cost.exact_cost(n, d) / (
+    return cost.exact_cost(n, d, classes) / (
         cost.surrogate_cost(n, d, classes) + cost.rows_cost(n, d, drawn)
     )
 

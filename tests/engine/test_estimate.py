@@ -12,7 +12,7 @@ from tests.reference import silhouettes as reference
 
 import zoorank
 from zoorank import _core
-from zoorank.engine import cost, intervals
+from zoorank.engine import cost, estimate, intervals
 from zoorank.engine.estimate import FIRST_DRAW
 
 KERNELS = {
@@ -201,11 +201,45 @@ def test_other_metrics_are_exact(metric):
 def test_auto_is_exact_where_that_is_cheap_and_an_estimate_where_it_is_not():
     assert cost.prefers_exact(10_000, 512, 100, 700)
     assert not cost.prefers_exact(1_000_000, 128, 1000, 700)
-    assert cost.prefers_exact(100_000, 128, 99_000, 700)  # as many means as rows
+    assert cost.prefers_exact(100_000, 128, 1000, 99_000)  # nearly every row
+    assert not cost.prefers_exact(60_000, 32, 20_000, 2000)  # as many sums as rows
     X, y = clusters(70_000, 4, 10)
     assert zoorank.silhouette(X[:5000], y[:5000]).method == "exact"
     result = zoorank.silhouette(X, y, random_state=0)
     assert (result.method, result.n_samples) == ("estimate", 70_000)
+
+
+@pytest.mark.parametrize("tol", [1e-3, 1e-4, 2e-5, 8e-6, 5.1e-6, 5e-6])
+def test_a_small_tolerance_takes_few_passes(tol):
+    """Each may be a file's: what rounding takes of it must not be asked of ever more rows."""
+    rng, n = np.random.default_rng(0), 100_000
+    exact = rng.uniform(-1, 1, n)
+    surrogate = exact + rng.normal(0, 2e-3, n)
+    passes = []
+
+    def score(rows):
+        passes.append(len(rows))
+        return exact[rows]
+
+    found = estimate.estimate_by_draws(
+        surrogate,
+        np.arange(n) % 10,
+        score,
+        tol=tol,
+        confidence=0.99,
+        random_state=1,
+        rounding=5e-6,
+        affordable=lambda more: True,
+    )
+    assert found.half_width <= tol
+    assert len(passes) <= 4
+    assert (found.rows_evaluated < n) == (tol > 1e-5)
+
+
+def test_what_rounding_does_not_allow_is_exact():
+    X, y = clusters(30_000, 4, 5)
+    result = zoorank.silhouette(X, y, method="estimate", tol=1e-6, random_state=0)
+    assert (result.method, result.half_width) == ("exact", 0)
 
 
 def test_progress_rises_to_the_end():

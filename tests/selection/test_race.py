@@ -79,7 +79,7 @@ def test_the_facts_say_how_it_went(zoo):
     ]
     assert (race.forwards, race.full_forwards) == (2 * ALL + 3 * FIRST, 5 * ALL)
     assert race.summary == (
-        "Race at 95% confidence: 5 sources on 160 samples, 2 on 640; "
+        "Race at 95% confidence: 5 sources on 160 samples; 2 were run on all 640. "
         "55% of the forward passes of a full run."
     )
 
@@ -344,6 +344,7 @@ def test_the_consensus_gives_way_by_default_and_says_so(zoo):
         ({"confidence": 1.0}, "confidence must lie between 0 and 1, not 1.0"),
         ({"first_rows": 7}, "first_rows is 7; at least 8 are needed, two of each of the 4 classes"),
         ({"first_rows": 0}, "first_rows must be at least 1, not 0"),
+        ({"first_rows": 321}, "first_rows is 321; at most 320 are allowed, half of the 640 sam"),
         ({"random_state": -1}, "random_state must be at least 0, not -1"),
     ],
 )

@@ -11,6 +11,8 @@ from __future__ import annotations
 # its features, and a root, a comparison and two sums on top; one of a drawn row is summed up by
 # class.
 _PER_DISTANCE = 24
+# The sum of a row's distances to a class is kept, turned into a mean and compared.
+_PER_CLASS_SUM = 450
 _PER_DRAWN_DISTANCE = 70
 # Packing a value of X for the kernel.
 _PER_VALUE = 12
@@ -53,9 +55,10 @@ def classes_compared(classes: int) -> int:
     return classes if classes <= MOST_CLASSES else _CANDIDATES
 
 
-def exact_cost(n: int, d: int) -> float:
-    """Every pair of rows once."""
-    return n * (n - 1) / 2 * (d + _PER_DISTANCE) + n * d * _PER_VALUE
+def exact_cost(n: int, d: int, classes: int) -> float:
+    """Every pair of rows once, and the sums of every row by class."""
+    sums = float(n) * classes * _PER_CLASS_SUM
+    return n * (n - 1) / 2 * (d + _PER_DISTANCE) + sums + n * d * _PER_VALUE
 
 
 def moments_cost(n: int, d: int) -> float:
@@ -101,5 +104,5 @@ def samples_cost(n: int, d: int, classes: int, references: int) -> float:
 
 def prefers_exact(n: int, d: int, classes: int, drawn: int) -> bool:
     """Whether an exact result is cheap, or cheaper than the estimate from `drawn` rows."""
-    exact = exact_cost(n, d)
+    exact = exact_cost(n, d, classes)
     return exact <= WORTHWHILE or exact <= surrogate_cost(n, d, classes) + rows_cost(n, d, drawn)

@@ -11,7 +11,14 @@ import numpy.typing as npt
 from zoorank.engine import cuda
 from zoorank.engine.exact import AnyPath, exact_samples, rows_of
 from zoorank.engine.labels import number_classes
-from zoorank.engine.options import METRICS, check_choice, check_integer, check_threads, uses_cuda
+from zoorank.engine.options import (
+    METRICS,
+    check_choice,
+    check_integer,
+    check_random_state,
+    check_threads,
+    uses_cuda,
+)
 from zoorank.engine.samples import LEAST_REFERENCES, estimate_samples
 
 __all__ = ["silhouette_samples", "silhouette_score"]
@@ -131,6 +138,7 @@ def silhouette_samples(
     references = check_integer(references, "references")
     if references < LEAST_REFERENCES:
         raise ValueError(f"references must be at least {LEAST_REFERENCES}, got {references}")
+    generator = check_random_state(random_state)
     found = None
     if uses_cuda("auto", X, metric):
         samples = cuda.silhouettes(X, labels, metric)[0]
@@ -143,7 +151,7 @@ def silhouette_samples(
                 codes,
                 len(classes),
                 references=references,
-                random_state=random_state,
+                random_state=generator,
                 threads=threads,
             )
         if found is None:

@@ -42,6 +42,8 @@ _LEAST_OF_A_STRATUM = 4
 
 # The predicted number of rows is drawn with this margin, so that one more step is rarely needed.
 _MARGIN = 1.1
+# A draw too many costs less than one more pass through a file: each makes a difference.
+_GROWTH = 1.25
 
 # What one pass may hold beside the rows, in bytes: sums to each class of each drawn row.
 _SUMS_BYTES = 256 << 20
@@ -91,7 +93,7 @@ def estimate_mean(
     n, d = rows.shape
     target = _first_draw(n, classes)
     in_memory = isinstance(rows, MemoryRows | DeviceRows)
-    if in_memory and _exact_is_cheaper(n, d, target):
+    if in_memory and _exact_is_cheaper(n, d, classes, target):
         return None
     expected = predicted_rows(n, classes, tol, confidence)
     report = Report(progress, cost.surrogate_cost(n, d, classes) + cost.rows_cost(n, d, expected))
@@ -100,7 +102,7 @@ def estimate_mean(
     sampler = _Sampler(rows, statistics, classes, threads, report)
 
     def affordable(more: int) -> bool:
-        if in_memory and _exact_is_cheaper(n, d, more):
+        if in_memory and _exact_is_cheaper(n, d, classes, more):
             return False
         report.expect(cost.rows_cost(n, d, more))
         return True
@@ -130,10 +132,12 @@ def estimate_by_draws(
 ) -> Estimate | None:
     """Draw rows until the half width is at most `tol`.
 
-    `exact` is handed the rows drawn anew and returns their silhouettes; `affordable` is
-    asked before it has to compute so many more, and None is returned if they are not.
+    `exact` is handed the rows drawn anew and returns their silhouettes, which are good to
+    `rounding`; where `tol` is no more than that, all rows are drawn. `affordable` is asked
+    before it has to compute so many more, and None is returned if they are not.
     """
     n, sizes = len(codes), np.bincount(codes)
+    left_to_chance = max(tol - rounding, np.finfo(np.float64).tiny)
     target = _first_draw(n, len(sizes))
     strata = codes if len(sizes) * _LEAST_OF_A_STRATUM <= target else np.zeros_like(codes)
     rows_of = np.bincount(strata)
@@ -146,16 +150,16 @@ def estimate_by_draws(
         mean = intervals.regression_mean(
             values, surrogate[drawn], strata[drawn], rows_of, means, confidence
         )
-        if len(drawn) == n or mean.half_width + rounding <= tol:
+        if len(drawn) == n or mean.half_width <= left_to_chance:
             return _summarise(surrogate, mean, drawn, values, codes, confidence, rounding)
-        needed = _MARGIN * intervals.rows_needed(mean.deviation, n, tol, confidence)
-        target = min(n, -int(-max(needed, target + 1) // _STEP) * _STEP)
+        needed = intervals.rows_needed(mean.deviation, n, left_to_chance, confidence)
+        target = min(n, -int(-max(_MARGIN * needed, _GROWTH * target) // _STEP) * _STEP)
         if not affordable(target - len(drawn)):
             return None
 
 
-def _exact_is_cheaper(n: int, d: int, more: int) -> bool:
-    return cost.exact_cost(n, d) <= cost.rows_cost(n, d, more)
+def _exact_is_cheaper(n: int, d: int, classes: int, more: int) -> bool:
+    return cost.exact_cost(n, d, classes) <= cost.rows_cost(n, d, more)
 
 
 class _Sampler:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 import operator
 import os
 from collections.abc import Sequence
 from typing import SupportsIndex
+
+import numpy as np
 
 from zoorank import _core
 from zoorank.engine import cuda
@@ -47,6 +51,30 @@ def check_integer(value: SupportsIndex, what: str, allowed: str = "an integer") 
         return operator.index(value)
     except TypeError:
         raise TypeError(f"{what} must be {allowed}, got {value!r}") from None
+
+
+def check_between(value: object, what: str, low: float, high: float) -> float:
+    """`value` as a float above `low` and below `high`."""
+    bounds = f"lie between {low:g} and {high:g}" if math.isfinite(high) else f"be above {low:g}"
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{what} must be a number, got {value!r}; it must {bounds}")
+    number = float(value)
+    if not (low < number and (number < high or high == math.inf)):
+        raise ValueError(f"{what} must {bounds}, got {value!r}")
+    return number
+
+
+def check_random_state(
+    random_state: int | np.random.Generator | None,
+) -> np.random.Generator:
+    """What all draws of a call come from; the same one where it is given one."""
+    try:
+        return np.random.default_rng(random_state)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            "random_state must be None, an integer of at least 0 or a numpy.random.Generator, "
+            f"got {random_state!r}"
+        ) from None
 
 
 def check_threads(n_threads: SupportsIndex | None) -> int:

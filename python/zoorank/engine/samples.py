@@ -65,7 +65,7 @@ def estimate_samples(
     """
     n, d = rows.shape
     estimated = cost.samples_cost(n, d, classes, references)
-    if isinstance(rows, MemoryRows) and cost.exact_cost(n, d) <= estimated:
+    if isinstance(rows, MemoryRows) and cost.exact_cost(n, d, classes) <= estimated:
         return None
     held = int(np.minimum(np.bincount(codes), references).sum()) * d * rows.dtype.itemsize
     if held > _SET_BYTES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +15,15 @@ from zoorank.engine.device_rows import DeviceRows
 from zoorank.engine.estimate import estimate_mean, predicted_rows
 from zoorank.engine.exact import AnyPath, exact_samples, rows_of
 from zoorank.engine.labels import number_classes
-from zoorank.engine.options import METRICS, check_choice, check_precision, check_threads, uses_cuda
+from zoorank.engine.options import (
+    METRICS,
+    check_between,
+    check_choice,
+    check_precision,
+    check_random_state,
+    check_threads,
+    uses_cuda,
+)
 from zoorank.engine.result import SilhouetteResult, estimated_result, exact_result
 from zoorank.engine.surrogate import Progress
 
@@ -60,7 +69,8 @@ def silhouette(
         machine. ``"estimate"`` is exact too where it could not be cheaper: for metrics
         other than ``euclidean``, and where most samples would have to be drawn.
     tol : float
-        Samples are drawn until the half width is at most this.
+        Samples are drawn until the half width is at most this. An interval of float32 samples
+        is never narrower than their rounding, 5e-6; for less, every sample is scored.
     confidence : float
         The share of intervals that are to hold the exact score, in (0, 1).
     random_state : int or numpy.random.Generator, optional
@@ -86,7 +96,8 @@ def silhouette(
     Raises
     ------
     ValueError, TypeError
-        As for :func:`silhouette_samples`; for files of another kind; for
+        As for :func:`silhouette_samples`; for a tol, confidence or random_state that makes no
+        sense; for files of another kind; for
         ``precision="bf16x3"`` where the instruction set in use is not ``amx``.
     RuntimeError
         For ``device="cuda"`` without a usable device, with the reason.
@@ -116,13 +127,12 @@ def silhouette(
     check_choice(method, METHODS, "method")
     check_precision(precision)
     on_cuda = uses_cuda(device, X, metric)
-    if not tol > 0:
-        raise ValueError(f"tol must be positive, got {tol!r}")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie between 0 and 1, got {confidence!r}")
+    tol = check_between(tol, "tol", 0, math.inf)
+    confidence = check_between(confidence, "confidence", 0, 1)
+    generator = check_random_state(random_state)
     threads = check_threads(n_threads)
     if on_cuda:
-        wanted = (tol, confidence, random_state) if method == "estimate" else None
+        wanted = (tol, confidence, generator) if method == "estimate" else None
         return _on_cuda(X, labels, metric, wanted, progress)
     rows = rows_of(X)
     n, d = rows.shape
@@ -141,7 +151,7 @@ def silhouette(
             len(classes),
             tol=tol,
             confidence=confidence,
-            random_state=random_state,
+            random_state=generator,
             threads=threads,
             progress=progress,
         )
@@ -160,7 +170,7 @@ def _on_cuda(
     X: Any,
     labels: Any,
     metric: str,
-    wanted: tuple[float, float, int | np.random.Generator | None] | None,
+    wanted: tuple[float, float, np.random.Generator] | None,
     progress: Progress | None,
 ) -> SilhouetteResult:
     """On a device: exact, unless an interval is `wanted` that is cheaper."""
@@ -171,14 +181,14 @@ def _on_cuda(
         n = len(X)
         classes, codes = number_classes(labels, n)
         if 2 <= len(classes) < n:
-            tol, confidence, random_state = wanted
+            tol, confidence, generator = wanted
             found = estimate_mean(
                 DeviceRows(X),
                 codes,
                 len(classes),
                 tol=tol,
                 confidence=confidence,
-                random_state=random_state,
+                random_state=generator,
                 threads=0,
                 progress=progress,
             )

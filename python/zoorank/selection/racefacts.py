@@ -64,18 +64,21 @@ class RaceFacts:
 
         Examples
         --------
-        >>> rounds = (RaceRound(312, 35, 105, 60), RaceRound(5000, 9, 12, 0))
-        >>> RaceFacts(0.95, 0, rounds, 53000, 175000).summary
-        'Race at 95% confidence: 35 sources on 312 samples, 9 on 5000; 30% of the forward passes \
-of a full run.'
+        >>> first, second = RaceRound(312, 35, 99, 90), RaceRound(1250, 7, 9, 8)
+        >>> rounds = (first, second, RaceRound(5000, 3, 4, 0))
+        >>> RaceFacts(0.95, 0, rounds, 29674, 175000).summary
+        'Race at 95% confidence: 35 sources on 312 samples, then 7 on 1250; 3 were run on all \
+5000. 17% of the forward passes of a full run.'
         """
         told = []
         if len(self.rounds) > 1:
-            first, *others = self.rounds
+            first, *others, last = self.rounds
             steps = [f"{first.models} sources on {first.rows} samples"]
-            steps += [f"{each.models} on {each.rows}" for each in others]
+            steps += [f"then {each.models} on {each.rows}" for each in others]
+            were = "was" if last.models == 1 else "were"
             told.append(
                 f"Race at {100 * self.confidence:.4g}% confidence: {', '.join(steps)}; "
+                f"{last.models} {were} run on all {last.rows}. "
                 f"{self.share:.0%} of the forward passes of a full run."
             )
         return " ".join([*told, *filter(None, [self.note])])

@@ -61,12 +61,12 @@ def samples(labels: Array, first_rows: int | None = None, random_state: int = 0)
     Returns
     -------
     list of Sample
-        Empty where the first sample would be more than half of the rows.
+        Empty where the target has too few rows for a first sample by default.
 
     Raises
     ------
     UsageError
-        If ``first_rows`` is less than two rows of each class.
+        If ``first_rows`` is less than two rows of each class, or more than half of the rows.
 
     Examples
     --------
@@ -113,6 +113,11 @@ def _plan(sizes: Array, first_rows: int | None) -> list[int]:
             raise UsageError(
                 f"first_rows is {first_rows}; at least {2 * classes} are needed, two of each "
                 f"of the {classes} classes"
+            )
+        if first_rows > total // 2:
+            raise UsageError(
+                f"first_rows is {first_rows}; at most {total // 2} are allowed, half of the "
+                f"{total} samples"
             )
         planned = []
         while first_rows <= total // 2:
