@@ -67,8 +67,8 @@ def by_torch(X, labels):
     for a, A in enumerate(classes):
         for b in range(a, len(classes)):
             D = torch.cdist(A, classes[b])
-            sums[begin[a] : begin[a + 1], b] = D.sum(1)
-            sums[begin[b] : begin[b + 1], a] = D.sum(0)
+            sums[begin[a] : begin[a + 1], b] = D.sum(1).numpy()
+            sums[begin[b] : begin[b + 1], a] = D.sum(0).numpy()
     samples = np.empty(len(X))
     samples[order] = from_sums(sums, labels[order], size)
     return samples

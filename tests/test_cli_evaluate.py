@@ -44,6 +44,7 @@ def test_json(table, capsys):
         (["all.csv"], 2, "TRUTH"),
         (["all.csv", "none.csv"], 1, "none.csv cannot be read"),
         (["all.csv", "all.csv", "--score", "bad"], 2, "no column 'bad'"),
+        (["all.csv", "all.csv", "--score", ""], 2, "no score is named; name a column of all.csv"),
     ],
 )
 def test_a_mistake_is_one_line(table, capsys, arguments, code, message):

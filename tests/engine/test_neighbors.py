@@ -53,13 +53,70 @@ def test_equal_distances_come_in_order_of_index():
     assert indices[12].tolist() == [0, 10, 11, 13, 14]
 
 
-@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 @pytest.mark.usefixtures("search")
 def test_neighbors_too_far_to_measure_are_neighbors_all_the_same():
     far = np.array([[0.0], [1.0], [1e200], [3e200]])
-    distances, indices = zoorank.nearest_neighbors(far, 3, method="exact")
+    distances, indices = zoorank.nearest_neighbors(far, 3, metric="sqeuclidean", method="exact")
     assert distances[0].tolist() == [1.0, np.inf, np.inf]
-    assert np.sort(indices).tolist() == [[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]]
+    assert indices.tolist() == [[1, 2, 3], [0, 2, 3], [0, 1, 3], [2, 0, 1]]
+
+
+def neighbors_of(power, dtype, metric, method):
+    """Of rows times a power of two, with the distances divided by it again."""
+    rows = np.ldexp(X.astype(np.float32).astype(dtype), power)
+    distances, indices = zoorank.nearest_neighbors(rows, 5, metric=metric, method=method)
+    return np.ldexp(distances, {"cosine": 0, "sqeuclidean": -2}.get(metric, -1) * power), indices
+
+
+@pytest.mark.parametrize(
+    ("dtype", "powers"), [(np.float32, (-100, 100, 125)), (np.float64, (-480, 480))]
+)
+@pytest.mark.parametrize("method", ["exact", "approximate"])
+@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cosine"])
+@pytest.mark.usefixtures("search")
+def test_neighbors_do_not_depend_on_scale(metric, method, dtype, powers):
+    if method == "approximate" and neighbors.load_faiss() is None:
+        pytest.skip("an approximate search needs FAISS")
+    expected = neighbors_of(0, dtype, metric, method)
+    for power in powers:
+        distances, indices = neighbors_of(power, dtype, metric, method)
+        np.testing.assert_array_equal(indices, expected[1])
+        np.testing.assert_array_equal(distances, expected[0])
+
+
+@pytest.mark.parametrize("power", [-1020, 1020])
+@pytest.mark.usefixtures("search")
+def test_float64_has_neighbors_up_to_its_ends(power):
+    rows = np.ldexp(np.arange(12.0)[:, None] ** 1.5 / 64, power)
+    distances, indices = zoorank.nearest_neighbors(rows, 2, method="exact")
+    assert indices[:3].tolist() == [[1, 2], [0, 2], [1, 3]]
+    np.testing.assert_array_equal(distances[0], rows[1:3, 0])
+
+
+@pytest.mark.usefixtures("search")
+def test_rows_at_both_ends_of_float32_have_neighbors():
+    ends = np.array([[-3e38], [3e38]] * 8, np.float32)
+    ends += np.arange(16, dtype=np.float32)[:, None] * 1e36
+    _, indices = zoorank.nearest_neighbors(ends, 1, method="exact")
+    assert (indices[:, 0] % 2 == np.arange(16) % 2).all()
+    _, indices = zoorank.nearest_neighbors(ends, 1, method="exact", metric="manhattan")
+    assert (indices[:, 0] % 2 == np.arange(16) % 2).all()
+
+
+@pytest.mark.parametrize("spoiled", ["one row far and huge", "tight groups far apart"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.usefixtures("search")
+def test_exact_is_exact_where_rounding_hides_the_neighbors(dtype, spoiled):
+    rng = np.random.default_rng(1)
+    rows = (rng.standard_normal((2000, 64)) / 64).astype(dtype)
+    if spoiled == "one row far and huge":
+        rows[0] *= 2.0**90
+    else:  # near enough to 0 only in one of the three
+        rows += (1000 * rng.integers(3, size=(2000, 1))).astype(dtype)
+    D = reference.distances(rows[:200], rows, "euclidean")
+    D[np.arange(200), np.arange(200)] = np.inf
+    distances, _ = zoorank.nearest_neighbors(rows, 3, method="exact")
+    np.testing.assert_allclose(distances[:200], np.sort(D, axis=1)[:, :3], rtol=1e-12)
 
 
 def test_approximate_neighbors_are_mostly_right():
@@ -197,3 +254,11 @@ def test_faiss_gpu_searches_where_a_device_is_wished_for(gpus, wish, moved, meth
     found = zoorank.nearest_neighbors(X, 3, method=method)
     np.testing.assert_array_equal(found, expected)
     assert faiss.moved == moved
+
+
+def test_candidates_do_not_depend_on_scale():
+    points = np.random.default_rng(0).standard_normal((5000, 9)).astype(np.float32)
+    expected = neighbors.class_candidates(points, 5, 1)
+    for power in (-120, 120):
+        found = neighbors.class_candidates(np.ldexp(points, power), 5, 1)
+        np.testing.assert_array_equal(found, expected)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -138,6 +137,7 @@ def evaluate(
     """
     from zoorank.report.evaluation import evaluation_heading, evaluation_table, regret_figure
     from zoorank.report.pictures import picture_path
+    from zoorank.selection.deciding import names
     from zoorank.selection.evaluate import evaluate
     from zoorank.selection.files import write_text
 
@@ -146,8 +146,8 @@ def evaluate(
     found = evaluate(
         scores,
         truth,
-        columns=_split(columns),
-        lower_is_better=_split(lower),
+        columns=None if columns is None else names(columns),
+        lower_is_better=names(lower),
         truth_column=truth_column,
     )
     if out is not None:
@@ -159,7 +159,3 @@ def evaluate(
     else:
         stdout().print(evaluation_heading(found), "", evaluation_table(found), sep="\n")
     return 0
-
-
-def _split(texts: Sequence[str] | None) -> tuple[str, ...]:
-    return tuple(name.strip() for text in texts or () for name in text.split(",") if name.strip())

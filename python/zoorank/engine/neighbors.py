@@ -97,6 +97,12 @@ def nearest_neighbors(
         Equal distances in order of index. -1, at distance infinity, where an
         approximate search found fewer than k.
 
+    Notes
+    -----
+    The search is in float32 with FAISS, and in the type of the rows without; the order and
+    the distances are from differences in float64. Where rounding in the search may have
+    lost a neighbour, ``"exact"`` searches for those rows again in float64.
+
     Raises
     ------
     ValueError
@@ -137,14 +143,26 @@ def nearest_neighbors(
         why = "metric 'manhattan' has no index" if metric == "manhattan" else "FAISS is missing"
         raise RuntimeError(f"method='approximate': {why}; pip install 'zoorank[faiss-cpu]'")
     approximate = method == "approximate" or (method == "auto" and n >= _APPROXIMATE_FROM)
+    cells = _row_cells(n) if approximate else None
     wanted = min(n, k + 1 + _SPARE)
+    values, power = _in_range(matrix)
+    if metric == "manhattan":
+        found = _brute_force(values, values, wanted, metric, threads)
+        order, indices, _ = _ranked(values, found, k, metric)
+        return _lengths(order, metric, power), indices
+    points, raised = _points(values, metric)
     if faiss is None:
-        found = _brute_force(matrix, matrix, wanted, metric, threads)
+        found = _brute_force(values, values, wanted, metric, threads)
     else:
-        points = _points(matrix, metric)
-        cells = _row_cells(n) if approximate else None
         found = search(faiss, points, points, wanted, cells, threads, on_gpu=on_gpu)
-    return _ranked(matrix, found, k, metric)
+    order, indices, farthest = _ranked(values, found, k, metric)
+    if cells is None and wanted < n and (faiss is not None or values.dtype == np.float32):
+        again = _in_doubt(points, raised, order[:, -1], farthest)
+        if len(again):
+            rows = values.astype(np.float64, copy=False)
+            found = _brute_force(rows[again], rows, wanted, metric, threads)
+            order[again], indices[again], _ = _ranked(values, found, k, metric, again)
+    return _lengths(order, metric, power), indices
 
 
 def class_candidates(points: Matrix, count: int, threads: int) -> Integers:
@@ -171,8 +189,8 @@ def class_candidates(points: Matrix, count: int, threads: int) -> Integers:
     else:
         centre = points.mean(axis=0)
         centre[-1] = 0
-        around = np.ascontiguousarray(points - centre, np.float32)
-        asked = np.ascontiguousarray(queries - centre, np.float32)
+        around, power = _raised(points - centre)
+        asked = np.ascontiguousarray(np.ldexp(queries - centre, power), np.float32)
         found = search(faiss, around, asked, count + 1, class_cells(len(points)), threads)
     classes = np.arange(len(points))
     # What an approximate search did not find, classes next in number stand in for.
@@ -219,18 +237,35 @@ def _is_installed(distribution: str) -> bool:
     return True
 
 
-def _points(matrix: Matrix, metric: str) -> npt.NDArray[np.float32]:
-    """Rows in float32 whose Euclidean order is that of the metric.
+def _in_range(matrix: Matrix) -> tuple[Matrix, int]:
+    """The rows, times a power of two where squares in float64 need one, and that power.
 
-    FAISS multiplies them as they come: near the origin and near 1 in size, nothing
-    cancels or overflows.
+    The largest number goes as high up as its squares allow, for beside it those of all
+    other differences are tiny. float32 only has to leave room for a difference.
     """
+    exponent = int(np.frexp(np.abs(matrix).max())[1])
+    least, most = (-1000, 100) if matrix.dtype == np.float32 else (-100, 400)
+    if least <= exponent <= most:
+        return matrix, 0
+    return np.ldexp(matrix, most - exponent), most - exponent
+
+
+def _points(values: Matrix, metric: str) -> tuple[npt.NDArray[np.float32], int]:
+    """Rows in float32 whose Euclidean order is that of the metric, times what power of two."""
     if metric == "cosine":
-        return _directions(matrix).astype(np.float32)
-    centre: npt.NDArray[Any] = np.median(matrix[:: max(1, len(matrix) // 1000)], axis=0)
-    points: npt.NDArray[Any] = np.subtract(matrix, centre, dtype=matrix.dtype)
-    points /= np.abs(points).max() or 1.0
-    return np.ascontiguousarray(points, np.float32)
+        return _directions(values).astype(np.float32), 0
+    centre: npt.NDArray[Any] = np.median(values[:: max(1, len(values) // 1000)], axis=0)
+    return _raised(np.subtract(values, centre, dtype=values.dtype))
+
+
+def _raised(points: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float32], int]:
+    """Points around their middle, moved to where FAISS can multiply them as they come.
+
+    With the largest number at 2^40 the squares of a billion rows add up to a number, and
+    those of differences vanish only where they are 2^100 times smaller.
+    """
+    power = 40 - int(np.frexp(np.abs(points).max())[1])
+    return np.ascontiguousarray(np.ldexp(points, power), np.float32), power
 
 
 def _directions(rows: npt.NDArray[Any]) -> Floats:
@@ -278,6 +313,8 @@ def _has_gpu(faiss: Any) -> bool:
 
 def _brute_force(queries: Matrix, points: Matrix, k: int, metric: str, threads: int) -> Integers:
     found = np.empty((len(queries), k), np.int64)
+    if metric == "sqeuclidean":
+        metric = "euclidean"  # the same order, of numbers that neither overflow nor vanish
     step = max(1, _BLOCK // len(points))
     for begin in range(0, len(queries), step):
         D = _core.pairwise_distances(queries[begin : begin + step], points, metric, threads)
@@ -285,25 +322,39 @@ def _brute_force(queries: Matrix, points: Matrix, k: int, metric: str, threads: 
     return found
 
 
-def _ranked(matrix: Matrix, found: Integers, k: int, metric: str) -> tuple[Floats, Integers]:
-    """Distances from differences in float64, without the row itself, ascending."""
-    n = len(matrix)
-    distances, indices = np.empty((n, k)), np.empty((n, k), np.int64)
-    step = max(1, _BLOCK // (found.shape[1] * matrix.shape[1]))
-    for begin in range(0, n, step):
-        rows = found[begin : begin + step]
-        own = np.arange(begin, begin + len(rows))[:, None]
-        none = (rows == own) | (rows < 0)  # to come last, even behind distances that overflow
-        D = np.where(none, np.inf, _distances(matrix, own, rows, metric))
-        order = np.lexsort((rows, D, none), axis=1)[:, :k]
-        distances[begin : begin + step] = np.take_along_axis(D, order, axis=1)
-        found_here = np.where(none, -1, rows)
-        indices[begin : begin + step] = np.take_along_axis(found_here, order, axis=1)
-    return distances, indices
+def _ranked(
+    values: Matrix, found: Integers, k: int, metric: str, asked: Integers | None = None
+) -> tuple[Floats, Integers, Floats]:
+    """The nearest of what was found for the rows asked for, all by default.
+
+    Returns
+    -------
+    order : ndarray of shape (m, k)
+        What decides, from differences in float64: ascending, infinity where there is none.
+    indices : ndarray of shape (m, k)
+        Without the row itself; -1 where there is none.
+    farthest : ndarray of shape (m,)
+        What decides, of the farthest that was found.
+    """
+    asked = np.arange(len(found)) if asked is None else asked
+    order, indices = np.empty((len(found), k)), np.empty((len(found), k), np.int64)
+    farthest = np.empty(len(found))
+    step = max(1, _BLOCK // (found.shape[1] * values.shape[1]))
+    for begin in range(0, len(found), step):
+        here = slice(begin, begin + step)
+        rows, own = found[here], asked[here, None]
+        none = (rows == own) | (rows < 0)
+        D = np.where(none, np.inf, _distances(values, own, rows, metric))
+        first = np.lexsort((rows, D), axis=1)[:, :k]
+        order[here] = np.take_along_axis(D, first, axis=1)
+        indices[here] = np.take_along_axis(np.where(none, -1, rows), first, axis=1)
+        farthest[here] = np.where(none, 0, D).max(axis=1)
+    return order, indices, farthest
 
 
-def _distances(matrix: Matrix, own: Integers, others: Integers, metric: str) -> Floats:
-    x, y = matrix[own].astype(np.float64), matrix[others].astype(np.float64)
+def _distances(values: Matrix, own: Integers, others: Integers, metric: str) -> Floats:
+    """Sums of absolute differences, or of squares; for cosine of squares between directions."""
+    x, y = values[own].astype(np.float64), values[others].astype(np.float64)
     if metric == "cosine":
         x, y = _directions(x), _directions(y)
     difference = y - x
@@ -311,6 +362,37 @@ def _distances(matrix: Matrix, own: Integers, others: Integers, metric: str) -> 
         absolute: Floats = np.abs(difference).sum(axis=2)
         return absolute
     squares: Floats = np.einsum("ijk,ijk->ij", difference, difference)
+    return squares
+
+
+def _in_doubt(
+    points: npt.NDArray[np.float32], power: int, nearest: Floats, farthest: Floats
+) -> Integers:
+    """Rows of which a search in float32 may have missed a neighbour.
+
+    It compares |x|² + |y|² - 2xy, and rounds by the size of these squares, not by that of
+    the difference. A row that it missed it took for farther than all that it found: none
+    is within `nearest`, the k-th square, where both roundings end before `farthest`.
+    """
+    d = points.shape[1]
+    norms: Floats = np.sqrt(np.einsum("ij,ij->i", points, points, dtype=np.float64))
+    np.ldexp(norms, -power, out=norms)
+    lost = np.ldexp(float(d), -2 * power - 120)  # squares too small for float32
+
+    def rounding(squares: Floats) -> Floats:
+        size = 2 * norms + np.sqrt(squares)
+        bound: Floats = (4 + np.sqrt(d)) * 2.0**-24 * size**2 + lost
+        return bound
+
+    doubtful = nearest + rounding(nearest) >= farthest - rounding(farthest)
+    return np.flatnonzero(doubtful & (nearest > 0))
+
+
+def _lengths(order: Floats, metric: str, power: int) -> Floats:
+    """Distances of the rows as they were given; what is too large for a number is infinite."""
     if metric == "cosine":
-        return squares / 2
-    return np.sqrt(squares) if metric == "euclidean" else squares
+        return order / 2
+    lengths: Floats = np.sqrt(order) if metric == "euclidean" else order
+    with np.errstate(over="ignore", under="ignore"):
+        np.ldexp(lengths, (-2 if metric == "sqeuclidean" else -1) * power, out=lengths)
+    return lengths

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zoorank.engine.throughput import Machine
+from zoorank.selection.records import csv_text
 
 Row = Mapping[str, Any]
 
@@ -43,14 +42,12 @@ def measurements_csv(rows: Sequence[Row], machine: Machine) -> str:
     facts = {name: value for name, value in asdict(machine).items() if name in MACHINE_COLUMNS}
     if not machine.device:
         del facts["device"]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [*rows[0], *facts], lineterminator="\n")
-    writer.writeheader()
     for row in rows:
         if row.keys() != rows[0].keys():
             raise ValueError(f"columns differ: {', '.join(row)} and {', '.join(rows[0])}")
-        writer.writerow({name: shown(value) for name, value in {**row, **facts}.items()})
-    return text.getvalue()
+    return csv_text(
+        [{name: shown(value) for name, value in {**row, **facts}.items()} for row in rows]
+    )
 
 
 def measurements_json(machine: Machine, **tables: Sequence[Row] | Row) -> str:

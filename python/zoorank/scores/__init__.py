@@ -51,7 +51,9 @@ def score_names() -> tuple[str, ...]:
     return (*dict.fromkeys(score.name for score in TABLE), *plugin_names())
 
 
-def find_score(name: str = "silhouette", metric: str | None = None) -> Score:
+def find_score(
+    name: str = "silhouette", metric: str | None = None, *, also: Sequence[str] = ()
+) -> Score:
     """Look a score up by name and metric.
 
     Parameters
@@ -61,6 +63,8 @@ def find_score(name: str = "silhouette", metric: str | None = None) -> Score:
     metric : str, optional
         One of the metrics of that score; None takes its first. A score that
         uses no distance ignores it.
+    also : sequence of str
+        As for :func:`find_scores`.
 
     Returns
     -------
@@ -85,7 +89,7 @@ allowed: cosine, euclidean, sqeuclidean, manhattan
     own = tuple(score for score in TABLE if score.name == name)
     family = own or load_plugin(name, taken={score.key for score in TABLE})
     if not family:
-        raise UsageError(f"unknown score {name!r}; {hint(name, score_names())}")
+        raise UsageError(f"unknown score {name!r}; {hint(name, [*also, *score_names()])}")
     if metric is None or family[0].metric is None:
         return family[0]
     for score in family:
@@ -95,7 +99,9 @@ allowed: cosine, euclidean, sqeuclidean, manhattan
     raise UsageError(f"unknown metric {metric!r}; {hint(metric, metrics)}")
 
 
-def find_scores(names: str | Sequence[str], metric: str | None = None) -> tuple[Score, ...]:
+def find_scores(
+    names: str | Sequence[str], metric: str | None = None, *, also: Sequence[str] = ()
+) -> tuple[Score, ...]:
     """Look several scores up.
 
     Parameters
@@ -104,6 +110,8 @@ def find_scores(names: str | Sequence[str], metric: str | None = None) -> tuple[
         Names, also comma separated; ``NAME:METRIC`` says which metric.
     metric : str, optional
         For those that name none.
+    also : sequence of str
+        What else the caller takes: not looked up, but listed with what is allowed.
 
     Returns
     -------
@@ -123,11 +131,11 @@ def find_scores(names: str | Sequence[str], metric: str | None = None) -> tuple[
     given = [names] if isinstance(names, str) else names
     wanted = [name.strip() for text in given for name in text.split(",") if name.strip()]
     if not wanted:
-        raise UsageError(f"no score is named; allowed: {listing(score_names())}")
+        raise UsageError(f"no score is named; allowed: {listing([*also, *score_names()])}")
     found = {}
     for text in wanted:
         name, _, own = text.partition(":")
-        score = find_score(name, own or metric)
+        score = find_score(name, own or metric, also=also)
         if own and score.metric is None:
             raise UsageError(f"score {name!r} has no metric, so {text!r} is not one")
         found[score.key] = score

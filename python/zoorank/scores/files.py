@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 import zipfile
@@ -72,6 +73,8 @@ def score_file(
     if len(score.needs) != 2 or score.needs[1] != "labels":
         raise UsageError(f"score {score.name!r} needs more than an encoding and labels: see `rank`")
     if (Path(X).suffix == ".npz") == (labels is not None):
+        if not Path(X).exists():
+            raise DataError(f"{os.fspath(X)} cannot be read: {os.strerror(errno.ENOENT)}")
         raise UsageError("give X.npy and labels.npy, or one .npz that holds X and y")
     if labels is None:
         matrix, classes = _npz(Path(X))

@@ -13,7 +13,7 @@ COST = {
     "cosine": "O(nKd)",
     "euclidean": "O(n²d)",
     "sqeuclidean": "O(nKd)",
-    "manhattan": "O(n²d)",
+    "manhattan": "O(nd·min(n, log n + K))",
 }
 
 

@@ -49,7 +49,7 @@ def read_board(
     scores: str | os.PathLike[str],
     truth: str | os.PathLike[str],
     *,
-    columns: Sequence[str] = (),
+    columns: Sequence[str] | None = None,
     lower_is_better: Sequence[str] = (),
     truth_column: str | None = None,
 ) -> tuple[Candidates, ...]:
@@ -65,7 +65,7 @@ def read_board(
     ----------
     scores, truth : path
         May be the same file.
-    columns : sequence of str
+    columns : sequence of str, optional
         Scores to take from a long table; by default every column of numbers that is
         not the truth.
     lower_is_better : sequence of str
@@ -86,10 +86,12 @@ def read_board(
         If a file cannot be read, holds something else or a pair twice, or nothing is in
         both.
     UsageError
-        If a column does not exist.
+        If a column does not exist, or none is named.
     """
+    if columns is not None and not columns:
+        raise UsageError(f"no score is named; name a column of {scores}, or take all by default")
     accuracies = _truth(Path(truth), truth_column)
-    values = _scores(Path(scores), columns, truth_column)
+    values = _scores(Path(scores), columns or (), truth_column)
     for name in lower_is_better:
         if name not in values:
             raise UsageError(f"{scores} has no score {name!r}; {hint(name, values)}")

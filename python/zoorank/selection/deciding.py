@@ -38,7 +38,7 @@ def deciding_scores(
         wanted = consensus.NAME if metric is None else "silhouette"
     given = names(wanted)
     if consensus.NAME not in given:
-        scores = find_scores(given, metric)
+        scores = find_scores(given, metric, also=(consensus.NAME,))
         return scores[0], _each_once(*scores, *COMPANIONS)
     if given[0] != consensus.NAME:
         raise UsageError(f"{consensus.NAME!r} decides or is left out: name it first")

@@ -141,7 +141,7 @@ def evaluate(
     scores: str | os.PathLike[str],
     truth: str | os.PathLike[str],
     *,
-    columns: Sequence[str] = (),
+    columns: Sequence[str] | None = None,
     lower_is_better: Sequence[str] = (),
     truth_column: str | None = None,
     random_state: int = 0,

@@ -43,7 +43,10 @@ def race_options(
     named = [name for name, value in given.items() if value is not None]
     if not race:
         if named:
-            raise UsageError(f"{named[0]} is an option of a race, and no race was asked for")
+            raise UsageError(
+                f"{named[0]} is an option of a race, and no race was asked for; "
+                "say --race, or race=True from Python"
+            )
         return None
     default = RaceOptions()
     confidence = default.confidence if confidence is None else confidence

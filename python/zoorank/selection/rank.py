@@ -121,8 +121,8 @@ def rank(
     Raises
     ------
     UsageError
-        If an argument or the manifest is wrong, a cut exists in no source, or the score
-        that decides cannot race.
+        If an argument or the manifest is wrong, the code of no source may be run, a cut
+        exists in no source, or the score that decides cannot race.
     DataError
         If the target cannot be read, or no score is defined on it.
     StoreError
@@ -162,15 +162,16 @@ def rank(
     for name in ("batch_size", "limit"):
         if arguments[name] is not None and arguments[name] < 1:
             raise UsageError(f"{name} must be at least 1, not {arguments[name]}")
-    wanted = names(cuts)
+    wanted = _named(cuts)
 
-    from zoorank.zoo import EncodingStore, load_target, load_zoo
+    from zoorank.zoo import EncodingStore, check_code, load_target, load_zoo
 
     if isinstance(zoo, str | os.PathLike):
         zoo = load_zoo(zoo, allow_code=allow_code)
     if data is None and zoo.data is None:
         raise UsageError(f"no target: give data, or a `data` entry in {zoo.path or 'the zoo'}")
     _check_source_data(scores, zoo)
+    check_code(zoo.models)
     target = load_target(zoo.data if data is None else data, limit=limit)
     if out is not None:
         prepare(out)
@@ -242,6 +243,13 @@ def store_directory(
         return Path(out) / "encodings"
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "zoorank" / "encodings"
+
+
+def _named(cuts: str | Sequence[str] | None) -> tuple[str, ...]:
+    wanted = names(cuts)
+    if cuts is not None and not wanted:
+        raise UsageError("no cut is named; allowed: penultimate, logits, all, or any module")
+    return wanted
 
 
 def _check_source_data(scores: Sequence[Score], zoo: Zoo) -> None:

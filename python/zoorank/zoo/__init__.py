@@ -11,6 +11,7 @@ if importlib.util.find_spec("torch") is None:
 from zoorank.zoo.cuts import Cut, list_cuts, resolve_cuts
 from zoorank.zoo.data import load_target
 from zoorank.zoo.encode import encode_source, torch_device
+from zoorank.zoo.factory import check_code
 from zoorank.zoo.load import load_model
 from zoorank.zoo.manifest import load_zoo
 from zoorank.zoo.memory import Keep
@@ -31,6 +32,7 @@ __all__ = [
     "ModelSpec",
     "Target",
     "Zoo",
+    "check_code",
     "encode_source",
     "list_cuts",
     "load_model",

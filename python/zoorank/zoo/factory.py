@@ -9,7 +9,7 @@ import io
 import os
 import sys
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
-from zoorank.errors import SourceError
+from zoorank.errors import SourceError, UsageError
 from zoorank.hints import hint, one_line
 from zoorank.zoo.code import fingerprint_code
 from zoorank.zoo.installed import Found, find_installed
@@ -52,6 +52,27 @@ def build(spec: ModelSpec, arguments: Mapping[str, Any]) -> nn.Module:
         kind = type(model).__name__
         raise SourceError(f"factory {spec.factory} returned a {kind}, not a torch.nn.Module")
     return model
+
+
+def check_code(specs: Sequence[ModelSpec]) -> None:
+    """Refuse at once what would refuse every source for one reason; imports nothing.
+
+    Raises
+    ------
+    UsageError
+        When no factory may be imported, and all for the same reason.
+    """
+    reasons = {_refusal(spec) for spec in specs}
+    if len(reasons) == 1 and (reason := reasons.pop()):
+        raise UsageError(f"no model of the zoo can be built: {reason}")
+
+
+def _refusal(spec: ModelSpec) -> str:
+    try:
+        find_installed(_split(spec.factory)[0], spec.allow_code)
+    except SourceError as error:
+        return str(error)
+    return ""
 
 
 def code_fingerprint(spec: ModelSpec) -> str:

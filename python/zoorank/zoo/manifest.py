@@ -70,6 +70,29 @@ def load_zoo(
     ------
     ManifestError
         Naming the file, the line, the entry and the key.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> manifest = '''
+    ... cuts = ["all"]
+    ... preprocessing = { input = "image", size = 224, channels = 3 }
+    ... [[model]]
+    ... name = "resnet18"
+    ... factory = "torchvision.models:resnet18"
+    ... weights.file = "resnet18.safetensors"
+    ... [[model]]
+    ... name = "untrained"
+    ... factory = "torchvision.models:resnet18"
+    ... weights.random = { seed = 0 }
+    ... cuts = ["layer3", "penultimate"]
+    ... '''
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "zoo.toml").write_text(manifest)
+    ...     zoo = load_zoo(f"{folder}/zoo.toml")
+    >>> [(model.name, zoo.cuts_of(model)) for model in zoo.models]
+    [('resnet18', ('all',)), ('untrained', ('layer3', 'penultimate'))]
     """
     path = Path(path)
     text = _read(path)

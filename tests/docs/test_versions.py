@@ -1,0 +1,29 @@
+"""The versions of Python that the package names are those that the README says were tried."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+if sys.version_info < (3, 11):
+    tomllib = pytest.importorskip("tomli")
+else:
+    import tomllib
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_place_names_the_same_versions():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    named = [
+        int(each.rpartition(".")[2])
+        for each in project["project"]["classifiers"]
+        if each.startswith("Programming Language :: Python :: 3.")
+    ]
+    assert named == list(range(named[0], named[-1] + 1))
+    readme = (ROOT / "README.md").read_text()
+    assert re.findall(r"under 3\.(\d+) to 3\.(\d+)", readme) == [(str(named[0]), str(named[-1]))]
+    assert project["project"]["requires-python"] == f">=3.{named[0]}"
+    assert project["tool"]["mypy"]["python_version"] == f"3.{named[0]}"
+    assert f"Python 3.{named[0]} or newer" in (ROOT / "CONTRIBUTING.md").read_text()
