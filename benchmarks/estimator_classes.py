@@ -19,7 +19,7 @@ from estimator_coverage import draws, summary
 from estimator_index import moments, surrogates
 
 import zoorank
-from zoorank.engine import neighbors
+from zoorank.engine.index import load_faiss
 
 PER_CLASS = 25
 GENERATORS = {
@@ -67,7 +67,7 @@ def main():
     parser.add_argument("--sets", nargs="*", choices=GENERATORS, default=list(GENERATORS))
     parser.add_argument("--cache", type=Path, help="where exact silhouettes are kept")
     arguments = parser.parse_args()
-    if neighbors.load_faiss() is None:
+    if load_faiss() is None:
         raise SystemExit("this program needs FAISS: pip install 'zoorank[faiss-cpu]'")
     begin = time.perf_counter()
     rows = [

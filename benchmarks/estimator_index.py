@@ -16,7 +16,7 @@ from _estimator_data import many
 
 import zoorank
 from zoorank import _core
-from zoorank.engine import cost, neighbors
+from zoorank.engine import cost, index
 
 PER_CLASS, FEATURES = 25, 128
 MOST_EXACT = 150_000  # rows of which the exact score is computed, to count intervals that hold it
@@ -36,26 +36,26 @@ def moments(X, y):
 
 
 def hnsw(faiss, points, queries, k):
-    index = faiss.IndexHNSWFlat(points.shape[1], 32)
-    index.hnsw.efSearch = 2 * k
-    index.add(points)
-    return index.search(queries, k)[1]
+    graph = faiss.IndexHNSWFlat(points.shape[1], 32)
+    graph.hnsw.efSearch = 2 * k
+    graph.add(points)
+    return graph.search(queries, k)[1]
 
 
 def compare_indices(classes):
     """Seconds and recall of each way to find the candidates of each class."""
-    faiss = neighbors.load_faiss()
+    faiss = index.load_faiss()
     X, y = many(PER_CLASS * classes, FEATURES, classes)
     points = moments(X, y).class_points()
     queries = points.copy()
     queries[:, -1] = 0
     k = cost.classes_compared(classes) + 1
-    cells = neighbors.class_cells(max(classes, neighbors.FLAT_CLASSES + 1))
+    cells = index.class_cells(max(classes, index.FLAT_CLASSES + 1))
     ways = {
-        "flat": lambda: neighbors.search(faiss, points, queries, k, None, 0),
-        "inverted file": lambda: neighbors.search(faiss, points, queries, k, cells, 0),
+        "flat": lambda: index.search(faiss, points, queries, k, None, 0),
+        "inverted file": lambda: index.search(faiss, points, queries, k, cells, 0),
         "hnsw": lambda: hnsw(faiss, points, queries, k),
-        "no FAISS": lambda: neighbors._brute_force(queries, points, k, "sqeuclidean", 0),
+        "no FAISS": lambda: index.brute_force(queries, points, k, "sqeuclidean", 0),
     }
     results = {name: clock(way) for name, way in ways.items()}
     truth = results["flat"][0]
@@ -77,7 +77,7 @@ def surrogates(statistics, X, classes):
 
     def by_index():
         count = cost.classes_compared(classes)
-        statistics.restrict_to(neighbors.class_candidates(statistics.class_points(), count, 0))
+        statistics.restrict_to(index.class_candidates(statistics.class_points(), count, 0))
         return statistics.surrogate(X, 0, 0, None)
 
     few, fast = clock(by_index)
@@ -120,7 +120,7 @@ def main():
     parser.add_argument("--classes", type=int, nargs="*", default=[2500, 5000, 8000, 20_000])
     parser.add_argument("--skip-indices", action="store_true", help="the second table alone")
     arguments = parser.parse_args()
-    if neighbors.load_faiss() is None:
+    if index.load_faiss() is None:
         raise SystemExit("this program needs FAISS: pip install 'zoorank[faiss-cpu]'")
     out = results_of(parser, arguments, "classes")
     if not arguments.skip_indices:

@@ -6,7 +6,7 @@ from tests.engine.processes import run_python
 from tests.reference import silhouettes as reference
 
 import zoorank
-from zoorank.engine import neighbors
+from zoorank.engine import index, neighbors
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((300, 7))
@@ -162,9 +162,24 @@ def test_bad_rows_are_named():
 
 def test_two_distributions_of_faiss_are_refused(monkeypatch):
     pytest.importorskip("faiss")
-    monkeypatch.setattr(neighbors, "_is_installed", lambda name: True)
+    monkeypatch.setattr(index, "_is_installed", lambda name: True)
     with pytest.raises(RuntimeError, match="faiss-cpu and faiss-gpu are both installed"):
         zoorank.nearest_neighbors(X, 1)
+
+
+def test_manhattan_has_no_approximate_search():
+    with pytest.raises(RuntimeError, match="'manhattan' has no index; use 'exact'"):
+        zoorank.nearest_neighbors(X, 1, metric="manhattan", method="approximate")
+
+
+@pytest.mark.parametrize("cells", [None, index.Cells(10, 10, 4)])
+def test_calls_of_faiss_are_short_and_give_what_one_would(cells, monkeypatch):
+    faiss = pytest.importorskip("faiss")
+    points = np.random.default_rng(0).standard_normal((500, 9)).astype(np.float32)
+    whole = index.search(faiss, points, points, 5, cells, 1)
+    monkeypatch.setattr(index, "_QUERIES_OF_A_CALL", 60)
+    monkeypatch.setattr(index, "_WORK_OF_A_CALL", 70 * points.size)
+    np.testing.assert_array_equal(index.search(faiss, points, points, 5, cells, 1), whole)
 
 
 def test_without_faiss_approximate_says_what_to_install(monkeypatch):
@@ -190,9 +205,9 @@ def test_candidates_are_other_classes_and_the_same_with_faiss_and_without(monkey
     points = rng.standard_normal((700, 9)).astype(np.float32)
     points[:, -1] = abs(points[:, -1])
     points[5] = points[6] = points[7]  # one place: the class itself need not come first
-    found = neighbors.class_candidates(points, 20, 0)
-    monkeypatch.setattr(neighbors, "load_faiss", lambda: None)
-    alone = neighbors.class_candidates(points, 20, 0)
+    found = index.class_candidates(points, 20, 0)
+    monkeypatch.setattr(index, "load_faiss", lambda: None)
+    alone = index.class_candidates(points, 20, 0)
     assert found.shape == alone.shape == (700, 20)
     for row, (a, b) in enumerate(zip(found, alone, strict=True)):
         assert row not in a
@@ -258,7 +273,7 @@ def test_faiss_gpu_searches_where_a_device_is_wished_for(gpus, wish, moved, meth
 
 def test_candidates_do_not_depend_on_scale():
     points = np.random.default_rng(0).standard_normal((5000, 9)).astype(np.float32)
-    expected = neighbors.class_candidates(points, 5, 1)
+    expected = index.class_candidates(points, 5, 1)
     for power in (-120, 120):
-        found = neighbors.class_candidates(np.ldexp(points, power), 5, 1)
+        found = index.class_candidates(np.ldexp(points, power), 5, 1)
         np.testing.assert_array_equal(found, expected)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 import os
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from zoorank import _core
 from zoorank.engine.arrays import Matrix, as_matrix
 from zoorank.engine.devices import on_device
+from zoorank.engine.index import BLOCK, brute_force, load_faiss, raised, row_cells, search
 from zoorank.engine.options import check_choice, check_integer, check_threads
 
 Integers = npt.NDArray[np.int64]
@@ -22,42 +19,11 @@ Floats = npt.NDArray[np.float64]
 NEIGHBOR_METRICS = ("euclidean", "sqeuclidean", "cosine", "manhattan")
 NEIGHBOR_METHODS = ("auto", "exact", "approximate")
 
-# Of more classes than this an inverted file is searched: below, looking at all takes no longer
-# (benchmarks/estimator_index.py; a graph, HNSW, takes longer than looking at all).
-FLAT_CLASSES = 4000
-
 # From this many rows on, "auto" is approximate.
 _APPROXIMATE_FROM = 200_000
 
 # Candidates beyond k, so that rounding in the search decides nothing.
 _SPARE = 8
-
-# What FAISS finds for one query on a GPU at most.
-_MOST_ON_GPU = 2048
-
-_BLOCK = 1 << 24  # distances at once
-
-
-@dataclass(frozen=True)
-class Cells:
-    """An inverted file: lists of points, how many of them are searched, rounds of k-means."""
-
-    lists: int
-    probes: int
-    rounds: int
-
-
-def class_cells(classes: int) -> Cells | None:
-    """How the means of so many classes are searched; None: all of them."""
-    if classes <= FLAT_CLASSES:
-        return None
-    lists = int(np.sqrt(classes))
-    return Cells(lists, -(-lists // 6), 4)
-
-
-def _row_cells(n: int) -> Cells:
-    lists = min(max(1, int(4 * np.sqrt(n))), n // 39 or 1)  # what FAISS wants to train a list on
-    return Cells(lists, max(1, lists // 16), 25)
 
 
 def nearest_neighbors(
@@ -140,19 +106,22 @@ def nearest_neighbors(
         raise ValueError(f"a row of zeros has no cosine neighbours; the first one is {zero}")
     faiss = None if metric == "manhattan" else load_faiss()
     if method == "approximate" and faiss is None:
-        why = "metric 'manhattan' has no index" if metric == "manhattan" else "FAISS is missing"
-        raise RuntimeError(f"method='approximate': {why}; pip install 'zoorank[faiss-cpu]'")
+        if metric == "manhattan":
+            raise RuntimeError("method='approximate': metric 'manhattan' has no index; use 'exact'")
+        raise RuntimeError(
+            "method='approximate': FAISS is missing; pip install 'zoorank[faiss-cpu]'"
+        )
     approximate = method == "approximate" or (method == "auto" and n >= _APPROXIMATE_FROM)
-    cells = _row_cells(n) if approximate else None
+    cells = row_cells(n) if approximate else None
     wanted = min(n, k + 1 + _SPARE)
     values, power = _in_range(matrix)
     if metric == "manhattan":
-        found = _brute_force(values, values, wanted, metric, threads)
+        found = brute_force(values, values, wanted, metric, threads)
         order, indices, _ = _ranked(values, found, k, metric)
         return _lengths(order, metric, power), indices
     points, raised = _points(values, metric)
     if faiss is None:
-        found = _brute_force(values, values, wanted, metric, threads)
+        found = brute_force(values, values, wanted, metric, threads)
     else:
         found = search(faiss, points, points, wanted, cells, threads, on_gpu=on_gpu)
     order, indices, farthest = _ranked(values, found, k, metric)
@@ -160,81 +129,9 @@ def nearest_neighbors(
         again = _in_doubt(points, raised, order[:, -1], farthest)
         if len(again):
             rows = values.astype(np.float64, copy=False)
-            found = _brute_force(rows[again], rows, wanted, metric, threads)
+            found = brute_force(rows[again], rows, wanted, metric, threads)
             order[again], indices[again], _ = _ranked(values, found, k, metric, again)
     return _lengths(order, metric, power), indices
-
-
-def class_candidates(points: Matrix, count: int, threads: int) -> Integers:
-    """The `count` classes nearest to each class, itself left out.
-
-    Parameters
-    ----------
-    points : ndarray of shape (K, d + 1)
-        Means, and in the last column the root of the spread: the squared distance of
-        (x, 0) to a point is the mean squared distance of x to the class.
-    count : int
-        Less than K.
-    threads : int
-
-    Returns
-    -------
-    ndarray of shape (K, count), int64
-    """
-    queries = points.copy()
-    queries[:, -1] = 0
-    faiss = load_faiss()
-    if faiss is None:
-        found = _brute_force(queries, points, count + 1, "sqeuclidean", threads)
-    else:
-        centre = points.mean(axis=0)
-        centre[-1] = 0
-        around, power = _raised(points - centre)
-        asked = np.ascontiguousarray(np.ldexp(queries - centre, power), np.float32)
-        found = search(faiss, around, asked, count + 1, class_cells(len(points)), threads)
-    classes = np.arange(len(points))
-    # What an approximate search did not find, classes next in number stand in for.
-    missing = found < 0
-    found[missing] = ((classes[:, None] + 1 + np.arange(count + 1)) % len(points))[missing]
-    own = found == classes[:, None]
-    own[:, -1] |= ~own.any(axis=1)
-    first = own.argmax(axis=1)
-    keep = np.arange(count) + (np.arange(count) >= first[:, None])
-    candidates = np.take_along_axis(found, keep, axis=1)
-    # A stand-in may be the class itself a second time.
-    return np.where(
-        candidates == classes[:, None], (classes[:, None] + 1) % len(points), candidates
-    )
-
-
-def load_faiss() -> Any:
-    """The module faiss, or None where it is not installed.
-
-    Raises
-    ------
-    RuntimeError
-        When two distributions of it are installed: each has overwritten files of the
-        other.
-    """
-    if importlib.util.find_spec("faiss") is None:
-        return None
-    present = [name for name in ("faiss-cpu", "faiss-gpu") if _is_installed(name)]
-    if len(present) > 1:
-        raise RuntimeError(
-            "faiss-cpu and faiss-gpu are both installed and have overwritten each other's module "
-            "faiss; pip uninstall both, then install one"
-        )
-    import faiss
-
-    return faiss
-
-
-def _is_installed(distribution: str) -> bool:
-    try:
-        importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def _in_range(matrix: Matrix) -> tuple[Matrix, int]:
@@ -255,17 +152,7 @@ def _points(values: Matrix, metric: str) -> tuple[npt.NDArray[np.float32], int]:
     if metric == "cosine":
         return _directions(values).astype(np.float32), 0
     centre: npt.NDArray[Any] = np.median(values[:: max(1, len(values) // 1000)], axis=0)
-    return _raised(np.subtract(values, centre, dtype=values.dtype))
-
-
-def _raised(points: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float32], int]:
-    """Points around their middle, moved to where FAISS can multiply them as they come.
-
-    With the largest number at 2^40 the squares of a billion rows add up to a number, and
-    those of differences vanish only where they are 2^100 times smaller.
-    """
-    power = 40 - int(np.frexp(np.abs(points).max())[1])
-    return np.ascontiguousarray(np.ldexp(points, power), np.float32), power
+    return raised(np.subtract(values, centre, dtype=values.dtype))
 
 
 def _directions(rows: npt.NDArray[Any]) -> Floats:
@@ -273,53 +160,6 @@ def _directions(rows: npt.NDArray[Any]) -> Floats:
     values /= np.abs(values).max(axis=-1, keepdims=True)
     values /= np.linalg.norm(values, axis=-1, keepdims=True)
     return values
-
-
-def search(
-    faiss: Any,
-    points: Matrix,
-    queries: Matrix,
-    k: int,
-    cells: Cells | None,
-    threads: int,
-    *,
-    on_gpu: bool = False,
-) -> Integers:
-    """The `k` points nearest to each query; -1 where `cells` hold fewer."""
-    on_gpu = on_gpu and k <= _MOST_ON_GPU and _has_gpu(faiss)
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(threads or len(os.sched_getaffinity(0)))
-    try:
-        index = faiss.IndexFlatL2(points.shape[1])
-        if cells is not None:
-            index = faiss.IndexIVFFlat(index, points.shape[1], cells.lists)
-            index.cp.niter = cells.rounds
-        if on_gpu:
-            index = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)
-        if cells is not None:
-            index.train(points)
-            index.nprobe = cells.probes
-        index.add(points)
-        found: Integers = index.search(queries, k)[1].astype(np.int64, copy=False)
-    finally:
-        faiss.omp_set_num_threads(before)
-    return found
-
-
-def _has_gpu(faiss: Any) -> bool:
-    """Whether this is faiss-gpu, on a machine that has one."""
-    return hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0
-
-
-def _brute_force(queries: Matrix, points: Matrix, k: int, metric: str, threads: int) -> Integers:
-    found = np.empty((len(queries), k), np.int64)
-    if metric == "sqeuclidean":
-        metric = "euclidean"  # the same order, of numbers that neither overflow nor vanish
-    step = max(1, _BLOCK // len(points))
-    for begin in range(0, len(queries), step):
-        D = _core.pairwise_distances(queries[begin : begin + step], points, metric, threads)
-        found[begin : begin + step] = np.argpartition(D, k - 1, axis=1)[:, :k]
-    return found
 
 
 def _ranked(
@@ -339,7 +179,7 @@ def _ranked(
     asked = np.arange(len(found)) if asked is None else asked
     order, indices = np.empty((len(found), k)), np.empty((len(found), k), np.int64)
     farthest = np.empty(len(found))
-    step = max(1, _BLOCK // (found.shape[1] * values.shape[1]))
+    step = max(1, BLOCK // (found.shape[1] * values.shape[1]))
     for begin in range(0, len(found), step):
         here = slice(begin, begin + step)
         rows, own = found[here], asked[here, None]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from zoorank import _core
 from zoorank.engine import cost
 from zoorank.engine.device_rows import DeviceRows, DeviceStatistics
-from zoorank.engine.neighbors import class_candidates
+from zoorank.engine.index import class_candidates
 from zoorank.engine.rows import Rows
 
 Progress = Callable[[float], object]
