@@ -38,9 +38,9 @@ import zoorank
 from zoorank.scores import find_scores
 from zoorank.scores.sampled import sampled_silhouette
 from zoorank.selection.consensus import PARTS
-from zoorank.selection.elimination import Heat, errors_by_round
-from zoorank.selection.race import CONTROLS
-from zoorank.selection.samples import LEAST_PER_CLASS, Sample, samples
+from zoorank.selection.racing.elimination import Heat, errors_by_round
+from zoorank.selection.racing.race import CONTROLS
+from zoorank.selection.racing.samples import LEAST_PER_CLASS, Sample, samples
 from zoorank.zoo import EncodingStore, encode_source, load_target, load_zoo
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "ucr"

@@ -200,7 +200,7 @@ def racing():
 
 def test_the_cost_of_a_race_is_that_of_the_deepest_cut_still_in_it():
     from zoorank.selection import RankRow
-    from zoorank.selection.racefacts import RaceRound
+    from zoorank.selection.racing.facts import RaceRound
 
     rounds = [RaceRound(10, 2, 3, 1), RaceRound(40, 2, 2, 1), RaceRound(100, 1, 1, 0)]
     rows = [

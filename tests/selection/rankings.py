@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from zoorank.selection import Provenance, Ranking, RankRow, TargetFacts
-from zoorank.selection.racefacts import RaceFacts, RaceRound
+from zoorank.selection.racing.facts import RaceFacts, RaceRound
 
 RANKING = Ranking(
     rows=(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zoorank.selection.progress import Progress
-from zoorank.selection.racefacts import RaceFacts, RaceRound
+from zoorank.selection.racing.facts import RaceFacts, RaceRound
 from zoorank.selection.rank import rank, store_directory
 from zoorank.selection.ranking import Provenance, Ranking, RankRow, TargetFacts
 

@@ -17,9 +17,9 @@ from zoorank.selection.guidance import guidance
 from zoorank.selection.order import marked, ranked, verdict
 from zoorank.selection.progress import Progress, Silent
 from zoorank.selection.provenance import call_text, collect
-from zoorank.selection.race import Race
-from zoorank.selection.racefacts import RaceFacts
-from zoorank.selection.raceoptions import RaceOptions, race_options
+from zoorank.selection.racing.facts import RaceFacts
+from zoorank.selection.racing.options import RaceOptions, race_options
+from zoorank.selection.racing.race import Race
 from zoorank.selection.ranking import Ranking, TargetFacts
 from zoorank.selection.run import Run, SourceResult
 

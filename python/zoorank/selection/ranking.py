@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from zoorank.errors import DataError
-from zoorank.selection.racefacts import RaceFacts
+from zoorank.selection.racing.facts import RaceFacts
 from zoorank.selection.records import csv_text
 
 if TYPE_CHECKING:

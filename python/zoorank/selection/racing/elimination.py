@@ -21,7 +21,7 @@ import numpy as np
 
 from zoorank.engine.intervals import student_t
 from zoorank.scores.base import Array
-from zoorank.selection.samples import Sample
+from zoorank.selection.racing.samples import Sample
 
 # Scores of float32 encodings are good to about this: less is no difference.
 ROUNDING = 1e-6

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from zoorank.errors import UsageError
-from zoorank.selection.samples import allocation, samples
+from zoorank.selection.racing.samples import allocation, samples
 
 UNEVEN = np.random.default_rng(0).permutation(np.repeat(list("abcde"), [2919, 1767, 96, 194, 24]))
 

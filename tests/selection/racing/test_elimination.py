@@ -7,8 +7,8 @@ import pytest
 
 import zoorank
 from zoorank.scores.sampled import sampled_silhouette
-from zoorank.selection.elimination import Heat, errors_by_round
-from zoorank.selection.samples import samples
+from zoorank.selection.racing.elimination import Heat, errors_by_round
+from zoorank.selection.racing.samples import samples
 
 CLASSES = np.repeat(range(4), [300, 180, 100, 20])
 

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoorank.scores.base import Array, as_floats
-from zoorank.selection.elimination import Heat, errors_by_round
 from zoorank.selection.progress import Progress
-from zoorank.selection.racefacts import RaceFacts, RaceRound
-from zoorank.selection.raceoptions import RaceOptions
+from zoorank.selection.racing.elimination import Heat, errors_by_round
+from zoorank.selection.racing.facts import RaceFacts, RaceRound
+from zoorank.selection.racing.options import RaceOptions
+from zoorank.selection.racing.samples import Sample, samples
 from zoorank.selection.ranking import RankRow
 from zoorank.selection.run import Run, SourceResult, asked_for, check_finite, row_of, unscored
-from zoorank.selection.samples import Sample, samples
 
 if TYPE_CHECKING:
     from zoorank.zoo import Encoding, ModelSpec

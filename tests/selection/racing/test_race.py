@@ -12,7 +12,7 @@ from tests.selection.tiny_zoo import tiny_zoo
 import zoorank
 from zoorank.errors import UsageError
 from zoorank.selection import Ranking, rank
-from zoorank.selection.samples import samples
+from zoorank.selection.racing.samples import samples
 
 MODELS = {
     "one": ("Keep", 1, 1.0),
