@@ -37,12 +37,12 @@ def predicted(n, d, classes):
 
 
 def border(d, classes):
-    """The number of rows at which both are predicted to cost the same."""
+    """The number of rows at which both are predicted to cost the same; four a class at least."""
     low, high = 600, 10_000_000
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if predicted(middle, d, classes) < 1 else (low, middle)
-    return max(high, 2 * classes)
+    return max(high, 4 * classes)
 
 
 def compare(n, d, classes):

@@ -199,6 +199,16 @@ def test_sparse_input_is_refused_with_the_way_out():
         zoorank.silhouette_samples(sparse.csr_matrix(X), Y)
 
 
+def test_a_path_is_refused_where_no_files_are_read():
+    message = re.escape("X is the path 'x.npy'; this function reads no files: pass an array")
+    for call in (
+        lambda: zoorank.nearest_neighbors("x.npy", 1),
+        lambda: zoorank.pairwise_distances("x.npy"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            call()
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

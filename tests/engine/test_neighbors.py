@@ -271,7 +271,24 @@ def test_faiss_gpu_searches_where_a_device_is_wished_for(gpus, wish, moved, meth
     assert faiss.moved == moved
 
 
-def test_candidates_do_not_depend_on_scale():
+def test_what_an_inverted_file_misses_other_classes_stand_in_for(monkeypatch):
+    pytest.importorskip("faiss")
+    points = np.random.default_rng(0).standard_normal((600, 9)).astype(np.float32)
+    exact = index.class_candidates(points, 40, 1)
+    monkeypatch.setattr(index, "FLAT_CLASSES", 100)
+    most = index.class_candidates(points, 40, 1)
+    assert 0.3 < np.mean([len(set(a) & set(b)) / 40 for a, b in zip(exact, most, strict=True)]) < 1
+    monkeypatch.setattr(index, "class_cells", lambda classes: index.Cells(60, 1, 4))
+    few = index.class_candidates(points, 40, 1)
+    for found in (most, few):
+        assert found.shape == (600, 40)
+        assert ((found >= 0) & (found < 600)).all()
+        assert (found != np.arange(600)[:, None]).all()
+
+
+@pytest.mark.parametrize("most", [5000, 1000], ids=["flat", "inverted file"])
+def test_candidates_do_not_depend_on_scale(most, monkeypatch):
+    monkeypatch.setattr(index, "FLAT_CLASSES", most)
     points = np.random.default_rng(0).standard_normal((5000, 9)).astype(np.float32)
     expected = index.class_candidates(points, 5, 1)
     for power in (-120, 120):

@@ -6,6 +6,7 @@ converted is converted here, by a rule that is written down, or refused.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -40,13 +41,18 @@ def as_matrix(X: Any, name: str = "X") -> Matrix:
     Raises
     ------
     TypeError
-        For input that is sparse, on another device, or not of real numbers.
+        For a path, and input that is sparse, on another device, or not of real numbers.
     ValueError
         For input that has not two dimensions, or lacks samples or features.
     """
+    if isinstance(X, str | os.PathLike):
+        raise TypeError(
+            f"{name} is the path {os.fspath(X)!r}; this function reads no files: pass an array, "
+            'such as np.load(path, mmap_mode="r")'
+        )
     array = _convert_dtype(_as_ndarray(X, name), name)
     if array.ndim != 2:
-        hint = "; a single feature is X.reshape(-1, 1)" if array.ndim == 1 else ""
+        hint = "; a single feature is X.reshape(-1, 1)" if array.ndim == 1 and array.size else ""
         raise ValueError(f"{name} must have 2 dimensions, got shape {array.shape}{hint}")
     if 0 in array.shape:
         missing = "samples" if array.shape[0] == 0 else "features"
