@@ -26,6 +26,8 @@ _PER_COMPARED_ROW = 9000
 # A mean is compared in float64 too, and the least of all is looked for.
 _PER_FEATURE_OF_MEAN = 1.6
 _PER_MEAN = 140
+# A distance between classes may be among the least that are kept.
+_PER_SEARCHED_DISTANCE = 400
 # A distance to a reference is written out and looked at again; rows are gathered from all over X.
 _PER_REFERENCE = 290
 _PER_GATHERED_VALUE = 150
@@ -68,7 +70,7 @@ def moments_cost(n: int, d: int) -> float:
 
 def search_cost(d: int, classes: int) -> float:
     """Find the nearest classes of every class."""
-    return float(classes) ** 2 * (d + _PER_DISTANCE)
+    return float(classes) ** 2 * (d + _PER_DISTANCE + _PER_SEARCHED_DISTANCE)
 
 
 def comparison_cost(n: int, d: int, compared: int) -> float:
