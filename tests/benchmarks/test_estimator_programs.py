@@ -74,7 +74,7 @@ def test_the_border_is_where_both_are_predicted_to_cost_the_same():
 
     for d, classes in estimator_cost.SHAPES:
         n = estimator_cost.border(d, classes)
-        if n > 2 * classes:
+        if n > 4 * classes:
             assert estimator_cost.predicted(n, d, classes) == pytest.approx(1, rel=0.01)
         assert estimator_cost.predicted(4 * n, d, classes) > 1
 

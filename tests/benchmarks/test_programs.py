@@ -215,9 +215,9 @@ def test_the_cost_of_a_race_is_that_of_the_deepest_cut_still_in_it():
 
 def test_models_that_are_alike_are_raced(monkeypatch):
     module = racing()
-    monkeypatch.setattr(module, "NULLS", (((60, 40), 3),))
+    monkeypatch.setattr(module, "NULLS", (((90, 60), 3),))
     (row,) = module.nulls(4, d=2)
-    assert row["sizes of classes"] == "60 40"
+    assert row["sizes of classes"] == "90 60"
     assert 0 <= row["lost"] <= 1
     assert 1 / 3 <= row["kept"] <= 1
 
