@@ -110,6 +110,11 @@ def test_what_left_a_race_stands_by_its_estimate_but_never_first():
     assert names(ranked(turned, LOWER)) == [(1, "a"), (2, "lucky"), (3, "late"), (4, "b")]
 
 
+def test_an_estimate_does_not_make_a_zoo_help():
+    rows = [source("a", 0.5), left("lucky", 0.6, half_width=0.2), raw(0.55)]
+    assert "By this score the zoo does not help" in verdict(ranked(rows, SCORE), SCORE)
+
+
 def test_intervals_that_overlap_the_first_one_share_a_mark():
     rows = [
         source("a", 0.5),

@@ -31,7 +31,7 @@ def sampled_silhouette(
     X : ndarray of shape (n_drawn, n_features)
         Encodings of the rows drawn.
     labels : ndarray of shape (n_drawn,)
-        With two rows of every class at least.
+        Of every class, with two rows at least where it has as many.
     shares : ndarray of shape (n_classes,), optional
         What part of all rows each class is, in the order of the sorted labels; by default
         every class counts alike, as in the macro mean.

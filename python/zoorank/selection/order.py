@@ -97,7 +97,7 @@ def verdict(rows: Iterable[RankRow], score: Score | Consensus) -> str:
     if raw is None:
         return f"Try {place} first: {score.label} {best.score:.4f}."
     behind = [row for row in sources if not _better(row.score, raw, score)]
-    if len(behind) == len(sources):
+    if not _better(best.score, raw, score):
         return (
             "On this target the raw input already separates the classes at least as well as "
             f"any network: {score.label} {raw:.4f} against {best.score:.4f} for the best, "

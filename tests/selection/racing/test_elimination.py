@@ -93,6 +93,30 @@ def test_two_that_are_known_and_the_same_are_one_control():
     assert two.covariance[2, 2] == pytest.approx(one.covariance[1, 1])
 
 
+@pytest.mark.parametrize("off", [0.0, 1e-6, -1e-6])
+def test_controls_that_are_nearly_the_same_do_not_blow_up(off):
+    """Their difference is rounding, and so must be what is made of it."""
+    first, second = models(4, 2, [0.5, 0.6])
+    sample = samples(CLASSES, 150)[0]
+    truth = truths([first, second])
+    alone = heat([first, second], sample, np.array([truth[0], np.nan]))
+    both = heat([first, 1.1 * first, second], sample, np.array([truth[0], truth[0] + off, np.nan]))
+    assert np.abs(both.weights).max() < 3
+    assert both.values[2] == pytest.approx(alone.values[1], abs=1e-5)
+    assert both.errors[2, 0] == pytest.approx(alone.errors[1, 0], rel=0.02)
+
+
+def test_controls_are_weighted_by_what_they_may_be_off_by():
+    first, second = models(4, 2, [0.5, 0.6])
+    sample = samples(CLASSES, 150)[0]
+    truth = truths([first, second])
+    known = np.array([truth[0], truth[0], np.nan])
+    found = heat([first, 1.1 * first, second], sample, known, np.array([1e-3, 1e-3, 0.0]))
+    exact = heat([first, 1.1 * first, second], sample, known)
+    assert np.abs(found.weights).max() < 3
+    assert found.half_widths(0.95)[2] == pytest.approx(exact.half_widths(0.95)[2], rel=0.02)
+
+
 def test_no_more_controls_than_the_rows_can_tell_of():
     Xs = models(5, 20, 0.5)
     sample = samples(CLASSES, 60)[0]

@@ -262,6 +262,7 @@ def test_who_fails_late_drove_nobody_out(tmp_path):
     without = raced(alone)
     assert [row for row in table(ranking) if row.model != "late"] == table(without)
     assert zoo.passes()["three"] == ALL
+    assert ranking.race.forwards >= sum(zoo.passes().values()) > without.race.forwards
 
 
 def test_when_all_fail_there_is_no_winner(tmp_path):
@@ -342,7 +343,7 @@ def test_the_consensus_gives_way_by_default_and_says_so(zoo):
         ),
         ({"score": "logme,silhouette"}, "score 'logme' cannot race"),
         ({"confidence": 1.0}, "confidence must lie between 0 and 1, not 1.0"),
-        ({"first_rows": 7}, "first_rows is 7; at least 8 are needed, two of each of the 4 classes"),
+        ({"first_rows": 7}, "first_rows is 7; at least 16 are needed, 4 of each of the 4 classes"),
         ({"first_rows": 0}, "first_rows must be at least 1, not 0"),
         ({"first_rows": 321}, "first_rows is 321; at most 320 are allowed, half of the 640 sam"),
         ({"random_state": -1}, "random_state must be at least 0, not -1"),

@@ -53,6 +53,10 @@ def test_a_target_too_small_has_no_sample(n, first, sizes):
     assert [len(each.rows) for each in samples(np.arange(n) % 4, first)] == sizes
 
 
-def test_a_first_sample_without_two_rows_of_a_class_is_a_mistake():
-    with pytest.raises(UsageError, match="first_rows is 9; at least 10 are needed, two of each"):
-        samples(UNEVEN, 9)
+def test_classes_too_small_for_a_sample_leave_none():
+    assert samples(np.arange(600) % 150, 300) == []
+
+
+def test_a_first_sample_without_four_rows_of_a_class_is_a_mistake():
+    with pytest.raises(UsageError, match="first_rows is 19; at least 20 are needed, 4 of each"):
+        samples(UNEVEN, 19)

@@ -31,7 +31,8 @@ MOST_DRAWS = 4000
 LEAST_DRAWS = 400
 WORK = 4 * 10**8
 
-# Control variates at most: one for so many degrees of freedom, so that the regression is known.
+# Control variates beside the best at most: one for so many degrees of freedom, so that the
+# regression is known.
 DEGREES_A_CONTROL = 10
 
 
@@ -91,12 +92,11 @@ class Heat:
         known = np.full(len(values), np.nan) if known is None else known
         margins = np.zeros(len(values)) if margins is None else margins
         scaled, degrees = _scaled(influences, sample)
-        weights, used = _weights(scaled, known, degrees)
+        weights, used = _weights(scaled, known, margins, degrees)
         corrected = values + weights @ np.where(np.isnan(known), 0.0, known - values)
         left = (scaled - scaled @ weights.T) * np.sqrt(degrees / (degrees - used))
-        covariance = left.T @ left
-        covariance += np.diag((weights**2) @ margins**2)
-        return cls(corrected, covariance, degrees - used, weights)
+        shared = weights * margins
+        return cls(corrected, left.T @ left + shared @ shared.T, degrees - used, weights)
 
     @property
     def errors(self) -> Array:
@@ -170,11 +170,13 @@ def _scaled(influences: Array, sample: Sample) -> tuple[Array, int]:
     return scaled, max(int((taken[chance] - 1).sum()), 1)
 
 
-def _weights(scaled: Array, known: Array, degrees: int) -> tuple[Array, int]:
+def _weights(scaled: Array, known: Array, margins: Array, degrees: int) -> tuple[Array, int]:
     """By whose errors to correct each value, and how many degrees of freedom that takes.
 
     The weights of a candidate have the sum 1, so that a bias that all share cancels, as it does
-    in a difference of two; among those they make the variance least.
+    in a difference of two; among those they make the variance least. Part of it is what known
+    scores may be off by: two that are nearly alike would otherwise be given large weights of
+    opposite sign for the sake of their rounding.
     """
     weights = np.zeros((len(known), len(known)))
     order = np.argsort(-known, kind="stable")  # NaN comes last
@@ -182,12 +184,20 @@ def _weights(scaled: Array, known: Array, degrees: int) -> tuple[Array, int]:
     if not len(controls):
         return weights, 0
     best, others = controls[0], controls[1 : 1 + degrees // DEGREES_A_CONTROL]
-    base = scaled[:, [best]]
-    found, _, used, _ = np.linalg.lstsq(scaled[:, others] - base, scaled - base, rcond=None)
+    off = np.zeros_like(weights)
+    off[controls, controls] = np.sqrt(margins[controls] ** 2 + ROUNDING**2)
+    columns = np.vstack([scaled, off])
+    base = columns[:, [best]]
+    found = np.linalg.lstsq(columns[:, others] - base, columns - base, rcond=None)[0]
     weights[:, others] = found.T
     weights[:, best] = 1 - found.sum(axis=0)
     weights[controls] = np.eye(len(known))[controls]
-    return weights, int(used)
+    return weights, _rank(scaled[:, others] - scaled[:, [best]])
+
+
+def _rank(columns: Array) -> int:
+    """How many of them are more than the rounding of others."""
+    return int(np.linalg.matrix_rank(columns, tol=ROUNDING)) if columns.size else 0
 
 
 def errors_by_round(confidence: float, rounds: int) -> list[float]:

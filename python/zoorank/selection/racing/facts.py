@@ -18,7 +18,8 @@ class RaceRound:
     models, candidates : int
         Sources in it, and their cuts together.
     left : int
-        Candidates that left after it, as worse than another; 0 for the last round.
+        Candidates found worse than another, those among them that were run on all rows too;
+        0 for the last round.
     """
 
     rows: int
@@ -73,7 +74,8 @@ class RaceFacts:
         told = []
         if len(self.rounds) > 1:
             first, *others, last = self.rounds
-            steps = [f"{first.models} sources on {first.rows} samples"]
+            sources = "source" if first.models == 1 else "sources"
+            steps = [f"{first.models} {sources} on {first.rows} samples"]
             steps += [f"then {each.models} on {each.rows}" for each in others]
             were = "was" if last.models == 1 else "were"
             told.append(

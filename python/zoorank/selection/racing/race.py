@@ -77,6 +77,7 @@ class Race:
         self._finals: dict[Key, RankRow] = {}
         self._left: dict[Key, int] = {}
         self._rounds: list[RaceRound] = []
+        self._ran: dict[str, int] = {}  # rows of each source, whatever became of the attempt
 
     def results(self) -> tuple[list[SourceResult], RaceFacts]:
         """Race, and give the rows of every source with how it went."""
@@ -84,7 +85,7 @@ class Race:
             return self._without_a_race()
         self._enter(0, self._cuts_of)
         # Whoever fails in a later round may have driven others out before: without it, the
-        # race is decided again. What was encoded and scored is not encoded or scored again.
+        # race is decided again. What was encoded is not encoded again.
         while not self._narrow():
             pass
         left = self._rows_that_left()
@@ -134,11 +135,10 @@ class Race:
         sample = self._samples[number]
         self._tell(number, len(sample.rows), cuts)
         for spec in self._specs:
-            if spec.name in cuts and any(
-                (spec.name, cut) not in entries for cut in cuts[spec.name]
-            ):
+            missing = [cut for cut in cuts.get(spec.name, ()) if (spec.name, cut) not in entries]
+            if missing:
                 earlier = self._samples[number - 1].rows if number else None
-                found = self._entries_of(spec, cuts[spec.name], sample, earlier)
+                found = self._entries_of(spec, missing, sample, earlier)
                 entries.update(found)
                 self._watcher.finished(spec.name, [*self._rows_of(spec.name, found)])
         return len(self._failed) == failed
@@ -152,13 +152,14 @@ class Race:
             self._failed[spec.name, None] = encoded.rows[0]
             return {}
         self._sources[spec.name] = SourceResult(spec.name, (), encoded.weights_sha256)
+        self._ran[spec.name] = max(self._ran.get(spec.name, 0), len(sample.rows))
         found = {}
         for encoding in asked_for(encoded, cuts):
             self._watcher.scoring(spec.name, encoding.cut)
             row = row_of(spec.name, encoding, encoded.note)
             try:
                 found[spec.name, encoding.cut] = self._entry(row, encoding, sample)
-            except (ValueError, ArithmeticError, MemoryError) as error:
+            except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
                 self._failed[spec.name, encoding.cut] = unscored(row, error)
         return found
 
@@ -221,6 +222,7 @@ class Race:
         for spec in self._specs:
             if spec.name not in cuts:
                 continue
+            self._ran[spec.name] = self._run.target.n_samples
             source = self._run.source(spec, cuts[spec.name], self._watcher, earlier)
             self._watcher.finished(spec.name, source.rows)
             for row in source.rows:
@@ -264,17 +266,12 @@ class Race:
         return rows
 
     def _facts(self) -> RaceFacts:
-        rows = {key[0]: len(self._samples[0].rows) for key in self._entries[0]}
-        for key, number in self._left.items():
-            rows[key[0]] = max(rows[key[0]], len(self._samples[number].rows))
-        total = self._run.target.n_samples
-        rows.update({key[0]: total for key in self._finals})
         return RaceFacts(
             confidence=self._options.confidence,
             random_state=self._options.random_state,
             rounds=tuple(self._rounds),
-            forwards=sum(rows.values()),
-            full_forwards=total * len(rows),
+            forwards=sum(self._ran.values()),
+            full_forwards=self._run.target.n_samples * len(self._ran),
         )
 
     def _without_a_race(self) -> tuple[list[SourceResult], RaceFacts]:
@@ -305,7 +302,7 @@ class Race:
 
 def _corrected(row: RankRow, pairs: Sequence[tuple[RankRow, RankRow]], weights: Array) -> RankRow:
     """Add to all its scores what those of other rows on the sample were off by."""
-    scores, per_class = dict(row.scores), np.array(row.per_class)
+    scores, per_class = dict(row.scores), np.array(row.per_class, dtype=np.float64)
     for (then, now), weight in zip(pairs, weights, strict=True):
         for name in scores:
             scores[name] += float(weight) * (now.scores[name] - then.scores[name])

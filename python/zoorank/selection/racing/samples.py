@@ -61,12 +61,12 @@ def samples(labels: Array, first_rows: int | None = None, random_state: int = 0)
     Returns
     -------
     list of Sample
-        Empty where the target has too few rows for a first sample by default.
+        Empty where the target has too few rows for a first sample.
 
     Raises
     ------
     UsageError
-        If ``first_rows`` is less than two rows of each class, or more than half of the rows.
+        If ``first_rows`` is less than four rows of each class, or more than half of the rows.
 
     Examples
     --------
@@ -109,10 +109,13 @@ def allocation(sizes: Array, rows: int) -> Array:
 def _plan(sizes: Array, first_rows: int | None) -> list[int]:
     total, classes = int(sizes.sum()), len(sizes)
     if first_rows is not None:
-        if first_rows < 2 * classes:
+        needed = int(np.minimum(sizes, LEAST_PER_CLASS).sum())
+        if needed > total // 2:
+            return []
+        if first_rows < needed:
             raise UsageError(
-                f"first_rows is {first_rows}; at least {2 * classes} are needed, two of each "
-                f"of the {classes} classes"
+                f"first_rows is {first_rows}; at least {needed} are needed, {LEAST_PER_CLASS} of "
+                f"each of the {classes} classes"
             )
         if first_rows > total // 2:
             raise UsageError(
