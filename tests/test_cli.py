@@ -214,7 +214,7 @@ class TestMistakes:
             ("rank zoo.toml --device cpi", 2, "unknown device 'cpi'; did you mean 'cpu'"),
             ("rank zoo.toml --race --score logme", 2, "score 'logme' cannot race, for a sample"),
             ("rank zoo.toml --race --confidence 2", 2, "confidence must lie between 0 and 1"),
-            ("rank zoo.toml --race --first-rows 5", 2, "first_rows is 5; at least 12 are needed, 4 of each"),
+            ("rank zoo.toml --race --first-rows 5", 2, "first_rows is 5; at least 12 are needed"),
             ("rank zoo.toml --confidence 0.9", 2, "no race was asked for; say --race, or"),
             ("rank absent.toml", 2, "absent.toml"),
             ("rank zoo.toml --data absent.npz", 1, "absent.npz"),
