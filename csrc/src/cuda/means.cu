@@ -101,29 +101,17 @@ __device__ double mean_distance(double square, bool directions, bool roots) {
     return roots ? sqrt(square) : square;
 }
 
-// One block takes 64 rows past all means, 64 at a time; four threads look through a row's distances.
 __global__ void __launch_bounds__(block_threads, 2) nearest_kernel(const __grid_constant__ nearest_args args) {
     unsigned char* shared = dynamic_shared();
     constexpr int side = tile_side<double>, threads_a_row = block_threads / side;
-    const std::int64_t blocks = panel::blocks<double>(args.rows.from.depth), classes = args.means.from.rows;
     const int mine = threadIdx.x / threads_a_row;
     const std::int64_t row = std::int64_t(blockIdx.x) * side + mine, position = args.first + row;
     const bool exists = row < args.rows.from.rows;
     const std::int64_t own_class = exists ? args.class_of[position] : -1;
-    double* distances = reinterpret_cast<double*>(shared);
     double nearest = nothing_near;
-    for (std::int64_t tile = 0; tile * side < classes; ++tile) {
-        double sums[simt_shape<double>::held][simt_shape<double>::held];
-        accumulate<double, by_products<double>>(panel_of(args.rows, blockIdx.x, blocks),
-                                                panel_of(args.means, tile, blocks), blocks, shared, sums);
-        place_distances<double, by_products<double>>(sums, args.rows, blockIdx.x, args.means, tile, false, false,
-                                                     distances);
-        for (int c = threadIdx.x % threads_a_row; c < side && tile * side + c < classes; c += threads_a_row) {
-            const double distance = distances[mine * distance_stride<double> + c] + args.bias[tile * side + c];
-            if (tile * side + c != own_class && distance < nearest) nearest = distance;
-        }
-        __syncthreads();  // the next tile's operands take the place of the distances
-    }
+    past_means(args.rows, args.means, args.bias, own_class, shared, [&](double distance, std::int64_t) {
+        if (distance < nearest) nearest = distance;
+    });
 #pragma unroll
     for (int lane = 1; lane < threads_a_row; lane *= 2) {
         const double other = __shfl_xor_sync(~0u, nearest, lane);

@@ -45,31 +45,19 @@ struct near_list {
     }
 };
 
-// One block takes 64 rows past all means, 64 at a time; four threads look through a row's distances, each with a list
-// of its own, and the first of them joins the lists.
+// Of the four threads that look through a row's distances each has a list of its own, and the first joins the lists.
 __global__ void __launch_bounds__(block_threads, 2) near_kernel(const __grid_constant__ near_args args) {
     unsigned char* shared = dynamic_shared();
     constexpr int side = tile_side<double>, threads_a_row = block_threads / side;
     static_assert(block_threads * sizeof(near_list) <= simt_shape<double>::shared_bytes, "room for all lists");
-    const std::int64_t blocks = panel::blocks<double>(args.rows.from.depth), classes = args.means.from.rows;
     const int mine = threadIdx.x / threads_a_row;
     const std::int64_t row = std::int64_t(blockIdx.x) * side + mine;
     const bool exists = row < args.rows.from.rows;
     const std::int64_t position = exists ? args.position_of[args.first + row] : -1;
     const std::int64_t own_class = exists ? args.class_of[position] : -1;
-    double* distances = reinterpret_cast<double*>(shared);
     near_list list;
-    for (std::int64_t tile = 0; tile * side < classes; ++tile) {
-        double sums[simt_shape<double>::held][simt_shape<double>::held];
-        accumulate<double, by_products<double>>(panel_of(args.rows, blockIdx.x, blocks),
-                                                panel_of(args.means, tile, blocks), blocks, shared, sums);
-        place_distances<double, by_products<double>>(sums, args.rows, blockIdx.x, args.means, tile, false, false,
-                                                     distances);
-        for (int c = threadIdx.x % threads_a_row; c < side && tile * side + c < classes; c += threads_a_row)
-            if (tile * side + c != own_class)
-                list.meet(distances[mine * distance_stride<double> + c] + args.bias[tile * side + c], tile * side + c);
-        __syncthreads();  // the next tile's operands take the place of the distances
-    }
+    past_means(args.rows, args.means, args.bias, own_class, shared,
+               [&](double distance, std::int64_t c) { list.meet(distance, c); });
     near_list* lists = reinterpret_cast<near_list*>(shared);
     lists[threadIdx.x] = list;
     __syncthreads();

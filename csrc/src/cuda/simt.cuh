@@ -126,4 +126,26 @@ __device__ __forceinline__ const T* panel_of(const operand<T>& rows, std::int64_
     return static_cast<const T*>(rows.packed) + panel::offset<T>(tile, 0, 0, blocks);
 }
 
+/// One block takes the 64 rows of tile blockIdx.x past all means, 64 at a time. Four threads look through a row's
+/// distances, each shown every fourth: `visit(distance, class)`, with the bias of the class and without the own class.
+template <class Visit>
+__device__ __forceinline__ void past_means(const operand<double>& rows, const operand<double>& means,
+                                           const double* bias, std::int64_t own_class, unsigned char* shared,
+                                           Visit visit) {
+    constexpr int side = tile_side<double>, threads_a_row = block_threads / side;
+    const std::int64_t blocks = panel::blocks<double>(rows.from.depth), classes = means.from.rows;
+    const int mine = threadIdx.x / threads_a_row;
+    double* distances = reinterpret_cast<double*>(shared);
+    for (std::int64_t tile = 0; tile * side < classes; ++tile) {
+        double sums[simt_shape<double>::held][simt_shape<double>::held];
+        accumulate<double, by_products<double>>(panel_of(rows, blockIdx.x, blocks), panel_of(means, tile, blocks),
+                                                blocks, shared, sums);
+        place_distances<double, by_products<double>>(sums, rows, blockIdx.x, means, tile, false, false, distances);
+        for (int c = threadIdx.x % threads_a_row; c < side && tile * side + c < classes; c += threads_a_row)
+            if (tile * side + c != own_class)
+                visit(distances[mine * distance_stride<double> + c] + bias[tile * side + c], tile * side + c);
+        __syncthreads();  // the next tile's operands take the place of the distances
+    }
+}
+
 }  // namespace zoorank::cuda
