@@ -7,12 +7,13 @@ from them is the same on every machine and for any number of threads.
 
 from __future__ import annotations
 
-# All constants are measured (benchmarks/estimator_cost.py). A distance of the exact kernel costs
-# its features, and a root, a comparison and two sums on top; one of a drawn row is summed up by
-# class.
+# All constants are fitted to measured times; benchmarks/estimator_cost.py holds what they predict
+# against others. A distance of the exact kernel costs its features, and a root, a comparison and two
+# sums on top.
 _PER_DISTANCE = 24
 # The sum of a row's distances to a class is kept, turned into a mean and compared.
 _PER_CLASS_SUM = 450
+# A distance of a drawn row is summed up by class.
 _PER_DRAWN_DISTANCE = 70
 # Packing a value of X for the kernel.
 _PER_VALUE = 12
@@ -41,12 +42,10 @@ WORTHWHILE = 5e10
 # encodings of series (docs/estimator.md).
 TYPICAL_DEVIATION = 0.01
 
-
 # Of more classes than this, a row is compared with those nearest to its own only: finding
 # them for every class then costs less than comparing (benchmarks/estimator_index.py).
 MOST_CLASSES = 2000
 _CANDIDATES = 128
-
 
 # The own class and reference_rows::nearest_classes others.
 _COMPARED_BY_SAMPLES = 6
