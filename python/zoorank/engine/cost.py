@@ -8,8 +8,8 @@ from them is the same on every machine and for any number of threads.
 from __future__ import annotations
 
 # All constants are fitted to measured times; benchmarks/estimator_cost.py holds what they predict
-# against others. A distance of the exact kernel costs its features, and a root, a comparison and two
-# sums on top.
+# against others. A distance of the exact kernel costs its features, and a root, a comparison and
+# two sums on top.
 _PER_DISTANCE = 24
 # The sum of a row's distances to a class is kept, turned into a mean and compared.
 _PER_CLASS_SUM = 450
