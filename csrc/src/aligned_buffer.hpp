@@ -4,9 +4,14 @@
 #include <memory>
 #include <new>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 namespace zoorank {
 
-/// Uninitialised memory that begins a cache line. `slack` elements past the end may be read by whole vectors.
+/// Uninitialised memory that begins a cache line. `slack` elements past the end may be read by whole vectors. Large
+/// ones ask for large pages: the first touch of hundreds of megabytes in pages of 4 KB costs as much as packing them.
 template <class T>
 class aligned_buffer {
 public:
@@ -14,9 +19,15 @@ public:
 
     aligned_buffer() = default;
     explicit aligned_buffer(std::int64_t count) {
-        const std::size_t bytes = (static_cast<std::size_t>(count + slack) * sizeof(T) + 63) / 64 * 64;
-        data_.reset(static_cast<T*>(std::aligned_alloc(64, bytes)));
+        constexpr std::size_t line = 64, large_page = std::size_t(1) << 21;
+        std::size_t bytes = static_cast<std::size_t>(count + slack) * sizeof(T);
+        const std::size_t unit = bytes < 2 * large_page ? line : large_page;
+        bytes = (bytes + unit - 1) / unit * unit;
+        data_.reset(static_cast<T*>(std::aligned_alloc(unit, bytes)));
         if (!data_) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+        if (unit == large_page) madvise(data_.get(), bytes, MADV_HUGEPAGE);  // a wish: a refusal changes nothing
+#endif
     }
 
     T* data() noexcept { return data_.get(); }
