@@ -161,18 +161,17 @@ private:
     void fold(std::int64_t u, std::int64_t begin, std::int64_t count, const unit& other, const double* sums,
               std::int64_t stride) {
         const std::lock_guard<std::mutex> lock(locks_[static_cast<std::size_t>(u)]);
-        for (std::int64_t c = 0; c < other.classes; ++c) {
-            const std::int64_t size = partition_.size(other.first_class + c);
-            const std::int64_t class_begin = partition_.begin[static_cast<std::size_t>(other.first_class + c)];
-            for (std::int64_t r = 0; r < count; ++r) {
-                const std::int64_t position = unit_at(u).first_row + begin + r;
-                const double sum = sums[c * stride + r];
-                const auto at = static_cast<std::size_t>(position);
-                if (position >= class_begin && position < class_begin + size)
-                    own_[at] = size > 1 ? sum / static_cast<double>(size - 1) : 0;
-                else
-                    nearest_[at] = std::min(nearest_[at], sum / static_cast<double>(size));
-            }
+        const std::int64_t first = unit_at(u).first_row + begin;
+        double *const own = own_.data() + first, *const nearest = nearest_.data() + first;
+        for (std::int64_t c = 0; c < other.classes; ++c, sums += stride) {
+            const std::int64_t class_begin = partition_.begin[static_cast<std::size_t>(other.first_class + c)] - first;
+            const std::int64_t members = partition_.size(other.first_class + c);
+            const auto size = static_cast<double>(members);
+            const std::int64_t own_begin = std::clamp<std::int64_t>(class_begin, 0, count);
+            const std::int64_t own_end = std::clamp<std::int64_t>(class_begin + members, 0, count);
+            for (std::int64_t r = 0; r < own_begin; ++r) nearest[r] = std::min(nearest[r], sums[r] / size);
+            for (std::int64_t r = own_begin; r < own_end; ++r) own[r] = members > 1 ? sums[r] / (size - 1) : 0;
+            for (std::int64_t r = own_end; r < count; ++r) nearest[r] = std::min(nearest[r], sums[r] / size);
         }
     }
 

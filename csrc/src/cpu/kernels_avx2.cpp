@@ -14,7 +14,7 @@ struct simd<float> {
     using vec = float __attribute__((vector_size(32)));
     using index = std::int32_t __attribute__((vector_size(32)));
     static constexpr int width = 8, tile_rows = 4, tile_vectors = 3;
-    static vec sqrt(vec x) { return _mm256_sqrt_ps(x); }
+    static vec root(vec x) { return _mm256_sqrt_ps(max(x, vec{})); }
     static vec max(vec a, vec b) { return _mm256_max_ps(a, b); }
     static vec min(vec a, vec b) { return _mm256_min_ps(a, b); }
     static bool any_negative(vec x) { return _mm256_movemask_ps(x) != 0; }
@@ -31,7 +31,7 @@ struct simd<double> {
     using index = std::int64_t __attribute__((vector_size(32)));
     static constexpr int width = 4, tile_rows = 4, tile_vectors = 3;
     static vec widened(const float* p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
-    static vec sqrt(vec x) { return _mm256_sqrt_pd(x); }
+    static vec root(vec x) { return _mm256_sqrt_pd(max(x, vec{})); }
     static vec max(vec a, vec b) { return _mm256_max_pd(a, b); }
     static vec min(vec a, vec b) { return _mm256_min_pd(a, b); }
     static bool any_negative(vec x) { return _mm256_movemask_pd(x) != 0; }

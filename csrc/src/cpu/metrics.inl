@@ -15,7 +15,7 @@ struct sqeuclidean {
 template <class T>
 struct euclidean : sqeuclidean<T> {
     using vec = typename simd<T>::vec;
-    static vec value(vec t) { return simd<T>::sqrt(sqeuclidean<T>::value(t)); }
+    static vec value(vec t) { return simd<T>::root(t); }
 };
 
 template <class T>

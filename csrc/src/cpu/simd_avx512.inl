@@ -9,8 +9,8 @@ struct simd<float> {
     using index = std::int32_t __attribute__((vector_size(64)));
     static constexpr int width = 16, tile_rows = 8, tile_vectors = 3;
     // vrsqrt14ps and one Newton step: 1.6 times as fast as vsqrtps on Intel, and within an ulp of it. The mask keeps
-    // the root of 0 at 0.
-    static vec sqrt(vec x) {
+    // the root of 0, and of what rounding took below it, at 0.
+    static vec root(vec x) {
         const vec r = _mm512_maskz_rsqrt14_ps(_mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GT_OQ), x);
         const vec s = x * r;
         const vec h = r * 0.5F;
@@ -28,7 +28,7 @@ struct simd<double> {
     using index = std::int64_t __attribute__((vector_size(64)));
     static constexpr int width = 8, tile_rows = 8, tile_vectors = 3;
     static vec widened(const float* p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
-    static vec sqrt(vec x) { return _mm512_sqrt_pd(x); }
+    static vec root(vec x) { return _mm512_sqrt_pd(max(x, vec{})); }
     static vec max(vec a, vec b) { return _mm512_max_pd(a, b); }
     static vec min(vec a, vec b) { return _mm512_min_pd(a, b); }
     static bool any_negative(vec x) { return _mm512_movepi64_mask(_mm512_castpd_si512(x)) != 0; }

@@ -29,7 +29,8 @@ struct simd<float> : lane_by_lane<float4, float, 4> {
     using vec = float4;
     using index = std::int32_t __attribute__((vector_size(16)));
     static constexpr int tile_rows = 4, tile_vectors = 2;
-    static vec sqrt(vec x) {
+    static vec root(vec x) {
+        x = max(x, vec{});
         for (int i = 0; i < width; ++i) x[i] = ::sqrtf(x[i]);
         return x;
     }
@@ -41,7 +42,8 @@ struct simd<double> : lane_by_lane<double2, double, 2> {
     using index = std::int64_t __attribute__((vector_size(16)));
     static constexpr int tile_rows = 2, tile_vectors = 3;
     static vec widened(const float* p) { return vec{p[0], p[1]}; }
-    static vec sqrt(vec x) {
+    static vec root(vec x) {
+        x = max(x, vec{});
         for (int i = 0; i < width; ++i) x[i] = ::sqrt(x[i]);
         return x;
     }
