@@ -36,27 +36,52 @@ constexpr std::int64_t packed_tile_row(std::int64_t depth) {
 
 #include "cpu/bf16.inl"
 
+using halves = std::uint16_t __attribute__((vector_size(simd<float>::width * sizeof(std::uint16_t))));
+using words = std::uint32_t __attribute__((vector_size(simd<float>::width * sizeof(std::uint32_t))));
+
+// Takes a vector to bf16 as to_bf16() does, writes it to `out`, and returns what it has become.
+inline simd<float>::vec store_bf16(char* out, simd<float>::vec x) {
+    words bits;
+    __builtin_memcpy(&bits, &x, sizeof bits);
+    bits = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    const halves upper = __builtin_convertvector(bits, halves);
+    __builtin_memcpy(out, &upper, sizeof upper);
+    bits <<= 16;
+    __builtin_memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+// The features of one row that a step takes; adds their squares to `squares`.
+inline void pack_tile_step(const float* x, float scale, const float* centre, char* row,
+                           simd<double>::vec (&squares)[2]) {
+    constexpr int width = simd<float>::width, half = simd<double>::width;
+    for (int k = 0; k < step_features; k += width) {
+        const simd<float>::vec value = load(x + k) * scale - (centre ? load(centre + k) : simd<float>::vec{});
+        const simd<float>::vec high = store_bf16(row + 2 * k, value);
+        const simd<float>::vec low = store_bf16(row + 2 * tile_bytes + 2 * k, value - high);
+        float kept[width];
+        store(kept, high + low);
+        for (int part = 0; part < 2; ++part) {
+            const simd<double>::vec wide = simd<double>::widened(kept + part * half);
+            squares[part] += wide * wide;
+        }
+    }
+}
+
 // One row of a panel, as row; its squared length.
 inline float pack_tile_row(const float* x, const pack_args<float>& args, char* row) {
-    double norms[8] = {};
-    for (std::int64_t first = 0; first < args.depth; first += step_features, row += step_bytes) {
-        const std::int64_t count = args.depth - first < step_features ? args.depth - first : step_features;
-        float values[step_features] = {};
-        for (std::int64_t k = 0; k < count; ++k)
-            values[k] = x[first + k] * args.scale - (args.centre ? args.centre[first + k] : 0.0F);
-        std::uint16_t high[step_features], low[step_features];
-        for (int k = 0; k < step_features; ++k) {
-            high[k] = to_bf16(values[k]);
-            low[k] = to_bf16(values[k] - from_bf16(high[k]));
-            values[k] = from_bf16(high[k]) + from_bf16(low[k]);
-        }
-        for (int k = 0; k < step_features; ++k)
-            norms[k % 8] += static_cast<double>(values[k]) * static_cast<double>(values[k]);
-        __builtin_memcpy(row, high, sizeof high);
-        __builtin_memcpy(row + 2 * tile_bytes, low, sizeof low);
+    simd<double>::vec squares[2] = {};
+    const float* centre = args.centre;
+    const std::int64_t whole = args.depth / step_features * step_features, rest = args.depth - whole;
+    for (std::int64_t first = 0; first < whole; first += step_features, row += step_bytes)
+        pack_tile_step(x + first, args.scale, centre ? centre + first : nullptr, row, squares);
+    if (rest > 0) {
+        float last[step_features] = {}, last_centre[step_features] = {};
+        __builtin_memcpy(last, x + whole, static_cast<std::size_t>(rest) * sizeof(float));
+        if (centre) __builtin_memcpy(last_centre, centre + whole, static_cast<std::size_t>(rest) * sizeof(float));
+        pack_tile_step(last, args.scale, last_centre, row, squares);
     }
-    return static_cast<float>(((norms[0] + norms[1]) + (norms[2] + norms[3])) +
-                              ((norms[4] + norms[5]) + (norms[6] + norms[7])));
+    return static_cast<float>(simd<double>::sum(squares[0] + squares[1]));
 }
 
 // A tile of rows -> the tile of the same rows as columns.
