@@ -21,7 +21,7 @@ def score(problem, precision):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("d", WIDE)
 def test_auto_agrees_with_the_definition_on_wide_rows(kind, d):
-    for n, classes in ((9, 3), (120, 4), (330, 100)):
+    for n, classes in ((9, 3), (256, 4), (330, 100)):
         problem = make(kind, n, d, classes, np.float32, seed=n + d)
         s = zoorank.silhouette_samples(problem.X, problem.labels)
         expected = reference.silhouette_samples(problem.X, problem.labels, "euclidean")
@@ -31,14 +31,40 @@ def test_auto_agrees_with_the_definition_on_wide_rows(kind, d):
 def test_auto_agrees_where_rounding_errors_conspire():
     # One feature decides, or all are the same: nothing for errors to cancel against.
     rng = np.random.default_rng(0)
-    y = np.arange(200) % 4
-    one = rng.standard_normal((200, 64)) * np.where(np.arange(64) == 5, 1e4, 1)
-    same = np.repeat(rng.standard_normal((200, 1)), 64, axis=1)
-    for X in (one, same):
+    y = np.arange(300) % 4
+    one = rng.standard_normal((300, 64)) * np.where(np.arange(64) == 5, 1e4, 1)
+    same = np.repeat(rng.standard_normal((300, 1)), 64, axis=1)
+    same_long = np.repeat(rng.standard_normal((300, 1)), 4096, axis=1)
+    for X in (one, same, same_long):
         x = X.astype(np.float32)
         s = zoorank.silhouette_samples(x, y)
         expected = reference.silhouette_samples(x, y, "euclidean")
         np.testing.assert_allclose(s, expected, rtol=0, atol=TOLERANCE)
+
+
+def test_auto_agrees_where_rows_are_nearly_multiples_of_one():
+    rng = np.random.default_rng(1)
+    level = rng.standard_normal((200, 1))
+    x = (level + 0.01 * rng.standard_normal((200, 4096))).astype(np.float32)
+    for n_classes in (4, 100):
+        y = np.arange(200) % n_classes
+        s = zoorank.silhouette_samples(x, y)
+        expected = reference.silhouette_samples(x, y, "euclidean")
+        np.testing.assert_allclose(s, expected, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("n_classes", [2, 20, 150])
+def test_auto_agrees_where_few_rows_make_a_mean(n_classes):
+    # Classes of two rows have no mean to even errors out; sparse rows have fewer to begin with.
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        y = np.arange(300) % n_classes
+        for threshold in (-np.inf, 0, 1):
+            rows = np.maximum(rng.standard_normal((300, 32)), threshold)
+            x = (rows + 2 * rng.standard_normal((n_classes, 32))[y]).astype(np.float32)
+            s = zoorank.silhouette_samples(x, y)
+            expected = reference.silhouette_samples(x, y, "euclidean")
+            np.testing.assert_allclose(s, expected, rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("metric", reference.VECTOR_METRICS)

@@ -9,7 +9,7 @@ void product_tile(const T* a, const T* b, std::int64_t panel_size, std::int64_t 
 #pragma GCC unroll 8
     for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) sums[r][v] = accumulate ? load(out + r * scratch_stride + v * width) : vec{};
+        for (int v = 0; v < V; ++v) sums[r][v] = vec{};
     for (std::int64_t k = 0; k < features; ++k) {
         vec y[V];
 #pragma GCC unroll 4
@@ -22,7 +22,10 @@ void product_tile(const T* a, const T* b, std::int64_t panel_size, std::int64_t 
 #pragma GCC unroll 8
     for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) store(out + r * scratch_stride + v * width, sums[r][v]);
+        for (int v = 0; v < V; ++v) {
+            T* const to = out + r * scratch_stride + v * width;
+            store(to, accumulate ? load(to) + sums[r][v] : sums[r][v]);
+        }
 }
 
 // Rows [row, row + tile_rows) of a against columns [first_col, b.count), over features [k, k + features).
@@ -46,8 +49,9 @@ void product_strip(const block_args<T>& args, std::int64_t row, std::int64_t fir
 // With `upper`, a strip begins at the panel that holds its own first row.
 template <class T, class Metric, class Done>
 void product_block(const block_args<T>& args, bool upper, Done done) {
-    // Features at a time, so that the columns of b stay in half a megabyte of second-level cache.
-    constexpr std::int64_t feature_block = 2048 / sizeof(T);
+    // Features at a time: the columns of b stay in half a megabyte of second-level cache, and where rounding errors
+    // conspire, as those of features that are all the same do, they have 256 additions to grow in, not all.
+    constexpr std::int64_t feature_block = 256;
     constexpr std::int64_t width = simd<T>::width, rows = simd<T>::tile_rows;
     for (std::int64_t k = 0; k < args.depth; k += feature_block) {
         const bool last = k + feature_block >= args.depth;
