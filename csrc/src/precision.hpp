@@ -20,8 +20,8 @@ const cpu::kernel_set<T>& kernels_for_pairs(matrix_view<T> x, const partition& p
 template <class T>
 const cpu::kernel_set<T>& kernels_for_distances(metric how, const options& opt);
 
-/// Whether bf16x3 gets the distances right between a few of the rows x[order[0]], ..., x[order[count - 1]], evenly
-/// spaced: to 1e-6, in root mean square, of those that are not recomputed anyway.
-bool bf16x3_suffices(matrix_view<float> x, const std::int64_t* order, std::int64_t count);
+/// Whether bf16x3 keeps s within 5e-6, judged by distances between a few rows, evenly spaced over the classes, and by
+/// the size of the smallest class. False where the rows are not finite.
+bool bf16x3_suffices(matrix_view<float> x, const partition& p);
 
 }  // namespace zoorank

@@ -11,7 +11,8 @@ namespace zoorank {
 /// How Euclidean distances between float rows are computed; nothing else is concerned.
 ///
 /// bf16x3: each value as a sum of two bf16, three products of these for one, on the matrix unit of processors with AMX.
-/// Rows keep 17 bits. float32: never that. automatic: float32, until bf16x3 has run on a processor (docs/amx.md).
+/// Rows keep 17 bits. float32: never that. automatic: bf16x3 for means of distances that it leaves within 5e-6 in s,
+/// judged by a few of them; never for single distances (docs/amx.md).
 enum class float_precision { automatic, float32, bf16x3 };
 
 /// Every one, in the order of the enumeration.

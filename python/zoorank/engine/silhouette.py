@@ -83,8 +83,8 @@ def silhouette(
         How exact Euclidean distances between float32 rows are computed on the CPU; nothing
         else is concerned. ``"bf16x3"`` takes each value as a sum of two bf16, 17 bits in
         all, and multiplies on the matrix unit of processors with AMX; s is within 5e-6 of
-        the float64 answer unless the rounding errors of the features conspire. ``"auto"``
-        is float32 until that has run on such a processor.
+        the float64 answer unless the rounding errors of the features conspire or a class has
+        very few rows. ``"auto"`` does so where a few distances say that s keeps its 5e-6.
     progress : callable, optional
         Called about twenty times a second with the fraction done, which never falls,
         and with 1.0 at the end. An exception that it raises ends the call.
