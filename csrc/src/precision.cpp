@@ -19,10 +19,10 @@ namespace {
 #include "cpu/bf16.inl"
 
 // Of relative errors of single distances, in root mean square, to rows of the own class and to those of others. A mean
-// over m rows divides what is theirs by sqrt(m), and s is made of two means: 4e-7 leaves twelve standard deviations to
-// 5e-6, and the worst of 2000 mixtures made to break it took nine. No mean helps against errors that conspire: for
-// them there is the second bound.
-constexpr double largest_error_of_means = 4e-7, largest_error = 1.5e-6;
+// over m rows divides what is theirs by sqrt(m), and s is made of two means: 3e-7 leaves sixteen standard deviations to
+// 5e-6, since data that mix kinds of rows need most of them. No mean helps against errors that conspire: for them there
+// is the second bound.
+constexpr double largest_error_of_means = 3e-7, largest_error = 1.5e-6;
 
 // The rounding errors of fewer features do not cancel, and tiles would be padded.
 constexpr std::int64_t fewest_features = 32;
@@ -115,8 +115,9 @@ bool bf16x3_suffices(matrix_view<float> x, const partition& p) {
         classes.push_back(*end);
     }
     constexpr auto square = [](double e) { return e * e; };
+    const auto others = static_cast<double>(smallest), members = std::max(others - 1, 1.0);  // that a mean is made of
     return own.value() <= square(largest_error) && other.value() <= square(largest_error) &&
-           own.value() + other.value() <= square(largest_error_of_means) * static_cast<double>(smallest);
+           own.value() / members + other.value() / others <= square(largest_error_of_means);
 }
 
 template <class T>

@@ -17,6 +17,7 @@
 #include "methods.hpp"
 #include "packed_rows.hpp"
 #include "partition.hpp"
+#include "precision.hpp"
 #include "problem.hpp"
 
 namespace zoorank::cpu {
@@ -93,6 +94,10 @@ problem<float> changed(problem<float> p, Change change) {
     return p;
 }
 
+bool suffices(const problem<float>& p) {
+    return zoorank::bf16x3_suffices(p.view(), zoorank::partition_by_class(p.labels));
+}
+
 // All distances between the rows of two problems.
 std::vector<float> distances_of(const problem<float>& p, const problem<float>& q, const kernel_set<float>& kernels,
                                 void (*store)(const zoorank::cpu::store_args<float>&)) {
@@ -142,6 +147,26 @@ TEST_CASE("tiles: no cancellation, wherever the rows lie") {
     check_against_definition(changed(plain, [](auto, auto, auto, auto) { return 1.0; }));
     check_against_definition(changed(plain, [](double x, auto, auto, auto) { return 1e30 * x; }));
     check_against_definition(changed(plain, [](double x, auto, auto, auto) { return 1e-30 * x; }));
+}
+
+TEST_CASE("tiles: taken where a few distances and the smallest class allow it") {
+    const problem<float> plain(300, 64, 3, 13);
+    CHECK(suffices(plain));
+    check_against_definition(plain);
+    CHECK(!suffices(problem<float>(255, 64, 3, 13)));
+    CHECK(!suffices(problem<float>(300, 31, 3, 13)));
+    CHECK(!suffices(changed(plain, [](double x, auto, auto, auto f) { return f == 5 ? 1e4 * x : x; })));
+    CHECK(!suffices(changed(plain, [](auto, auto i, auto, auto) { return std::sin(static_cast<double>(i)); })));
+    const double nan = std::nan("");
+    CHECK(!suffices(changed(plain, [&](double x, auto, auto, auto f) { return f == 5 ? nan : x; })));
+}
+
+TEST_CASE("tiles: a mean of few distances wants better ones") {
+    // The same rows in classes of 100, and in classes of two.
+    problem<float> p(300, 64, 3, 13);
+    CHECK(suffices(p));
+    for (std::size_t i = 0; i < p.labels.size(); ++i) p.labels[i] = static_cast<std::int64_t>(i / 2);
+    CHECK(!suffices(p));
 }
 
 TEST_CASE("tiles: equal rows are at distance 0") {

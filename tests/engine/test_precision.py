@@ -53,15 +53,17 @@ def test_auto_agrees_where_rows_are_nearly_multiples_of_one():
         np.testing.assert_allclose(s, expected, rtol=0, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("n_classes", [2, 20, 150])
-def test_auto_agrees_where_few_rows_make_a_mean(n_classes):
+@pytest.mark.parametrize("n_classes", [2, 20, 200])
+@pytest.mark.parametrize("separation", [1, 2])
+@pytest.mark.parametrize("d", [32, 48])
+def test_auto_agrees_where_few_rows_make_a_mean(d, separation, n_classes):
     # Classes of two rows have no mean to even errors out; sparse rows have fewer to begin with.
-    for seed in range(10):
-        rng = np.random.default_rng(seed)
-        y = np.arange(300) % n_classes
+    y = np.arange(400) % n_classes
+    for seed in range(12):
         for threshold in (-np.inf, 0, 1):
-            rows = np.maximum(rng.standard_normal((300, 32)), threshold)
-            x = (rows + 2 * rng.standard_normal((n_classes, 32))[y]).astype(np.float32)
+            rng = np.random.default_rng(seed)
+            rows = np.maximum(rng.standard_normal((400, d)), threshold)
+            x = (rows + separation * rng.standard_normal((n_classes, d))[y]).astype(np.float32)
             s = zoorank.silhouette_samples(x, y)
             expected = reference.silhouette_samples(x, y, "euclidean")
             np.testing.assert_allclose(s, expected, rtol=0, atol=TOLERANCE)
