@@ -1,13 +1,11 @@
 #pragma once
-// The CUDA runtime as far as the backend calls it, on a machine with one device of compute capability 9.0 whose memory
-// is the host's. Memory is poisoned when it is handed out. Also the words of CUDA C++ that the kernels use.
+// The CUDA runtime as far as the backend calls it (runtime.cpp), and the words of CUDA C++ that the kernels use.
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 #include <utility>
 
 #include "emulator.hpp"
@@ -74,24 +72,32 @@ inline long long __double_as_longlong(double x) {
     return bits;
 }
 
+// The numbers are CUDA's.
 enum cudaError_t {
-    cudaSuccess,
-    cudaErrorMemoryAllocation,
-    cudaErrorInsufficientDriver,
-    cudaErrorStubLibrary,
-    cudaErrorNoDevice,
-    cudaErrorNoKernelImageForDevice,
-    cudaErrorInvalidPitchValue
+    cudaSuccess = 0,
+    cudaErrorInvalidValue = 1,
+    cudaErrorMemoryAllocation = 2,
+    cudaErrorInvalidConfiguration = 9,
+    cudaErrorInvalidPitchValue = 12,
+    cudaErrorStubLibrary = 34,
+    cudaErrorInsufficientDriver = 35,
+    cudaErrorNoDevice = 100,
+    cudaErrorInvalidDevice = 101,
+    cudaErrorNoKernelImageForDevice = 209,
+    cudaErrorInvalidResourceHandle = 400,
+    cudaErrorIllegalAddress = 700,
+    cudaErrorLaunchOutOfResources = 701
 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost };
-enum cudaMemoryType { cudaMemoryTypeHost, cudaMemoryTypeDevice, cudaMemoryTypeManaged };
+enum cudaMemoryType { cudaMemoryTypeUnregistered, cudaMemoryTypeHost, cudaMemoryTypeDevice, cudaMemoryTypeManaged };
 enum cudaDeviceAttr {
-    cudaDevAttrComputeCapabilityMajor,
-    cudaDevAttrComputeCapabilityMinor,
-    cudaDevAttrMultiProcessorCount
+    cudaDevAttrMultiProcessorCount = 16,
+    cudaDevAttrComputeCapabilityMajor = 75,
+    cudaDevAttrComputeCapabilityMinor = 76
 };
 using cudaStream_t = struct stream_tag*;
 using cudaEvent_t = struct event_tag*;
+using cudaMemPool_t = struct pool_tag*;
 inline constexpr unsigned cudaEventDisableTiming = 2, cudaEventBlockingSync = 1;
 
 struct cudaDeviceProp {
@@ -104,76 +110,29 @@ struct cudaPointerAttributes {
     int device;
 };
 
-// Memory that is given back counts as taken until somebody waits.
-inline constexpr std::size_t emulated_memory = std::size_t(1) << 28;
-inline std::map<void*, std::size_t> emulated_allocations;
-inline std::size_t emulated_taken = 0, emulated_given_back = 0;
-using cudaMemPool_t = struct pool_tag*;
-
-inline cudaError_t cudaDriverGetVersion(int* version) { return *version = 13000, cudaSuccess; }
-inline cudaError_t cudaRuntimeGetVersion(int* version) { return *version = 13000, cudaSuccess; }
-inline cudaError_t cudaGetDeviceCount(int* count) { return *count = 1, cudaSuccess; }
-inline cudaError_t cudaGetDevice(int* device) { return *device = 0, cudaSuccess; }
-inline cudaError_t cudaSetDevice(int) { return cudaSuccess; }
-inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* found, int) {
-    *found = {"emulator", 9, 0, 1, emulated_memory};
-    return cudaSuccess;
-}
-inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int) {
-    constexpr int values[] = {9, 0, 1};
-    *value = values[which];
-    return cudaSuccess;
-}
-inline cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* found, const void*) {
-    *found = {cudaMemoryTypeDevice, 0};
-    return cudaSuccess;
-}
-inline cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
-    *free = emulated_memory - emulated_taken - emulated_given_back;
-    *total = emulated_memory;
-    return cudaSuccess;
-}
-inline cudaError_t cudaGetLastError() { return cudaSuccess; }
-inline const char* cudaGetErrorString(cudaError_t) { return "an error"; }
-
-inline cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t) {
-    if (bytes > emulated_memory - emulated_taken) return cudaErrorMemoryAllocation;
-    *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
-    if (!*memory) return cudaErrorMemoryAllocation;
-    std::memset(*memory, 0xff, bytes);
-    emulated_allocations[*memory] = bytes;
-    emulated_taken += bytes;
-    emulated_given_back -= std::min(bytes, emulated_given_back);  // which is handed out first
-    return cudaSuccess;
-}
-inline cudaError_t cudaFreeAsync(void* memory, cudaStream_t) {
-    const auto found = emulated_allocations.find(memory);
-    emulated_taken -= found->second;
-    emulated_given_back += found->second;
-    emulated_allocations.erase(found);
-    return std::free(memory), cudaSuccess;
-}
-inline cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) { return *pool = nullptr, cudaSuccess; }
-inline cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, std::size_t) { return cudaSuccess; }
-inline cudaError_t cudaDeviceSynchronize() { return emulated_given_back = 0, cudaSuccess; }
-inline cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t) {
-    return std::memcpy(to, from, bytes), cudaSuccess;
-}
-inline cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch,
-                                     std::size_t width, std::size_t height, cudaMemcpyKind, cudaStream_t) {
-    constexpr std::size_t longest = (std::size_t(1) << 31) - 1;
-    if (width > to_pitch || width > from_pitch || std::max(to_pitch, from_pitch) > longest)
-        return cudaErrorInvalidPitchValue;
-    for (std::size_t row = 0; row < height; ++row)
-        std::memcpy(static_cast<char*>(to) + row * to_pitch, static_cast<const char*>(from) + row * from_pitch, width);
-    return cudaSuccess;
-}
-inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaDeviceSynchronize(); }
-inline cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) { return *event = nullptr, cudaSuccess; }
-inline cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
-inline cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
-inline cudaError_t cudaEventCreate(cudaEvent_t* event) { return *event = nullptr, cudaSuccess; }
-inline cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) {
-    return *milliseconds = 1, cudaSuccess;
-}
-inline cudaError_t cudaEventDestroy(cudaEvent_t) { return cudaSuccess; }
+cudaError_t cudaDriverGetVersion(int* version);
+cudaError_t cudaRuntimeGetVersion(int* version);
+cudaError_t cudaGetDeviceCount(int* count);
+cudaError_t cudaGetDevice(int* device);
+cudaError_t cudaSetDevice(int device);
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* found, int device);
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int device);
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* found, const void* address);
+cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total);
+cudaError_t cudaGetLastError();
+const char* cudaGetErrorString(cudaError_t error);
+cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t stream);
+cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream);
+cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int device);
+cudaError_t cudaMemPoolTrimTo(cudaMemPool_t pool, std::size_t kept);
+cudaError_t cudaDeviceSynchronize();
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
+cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch,
+                              std::size_t width, std::size_t height, cudaMemcpyKind kind, cudaStream_t stream);
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
+cudaError_t cudaEventCreate(cudaEvent_t* event);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventSynchronize(cudaEvent_t event);
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end);
+cudaError_t cudaEventDestroy(cudaEvent_t event);

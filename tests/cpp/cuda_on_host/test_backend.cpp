@@ -2,6 +2,7 @@
 // what that finds and what it cannot.
 #include "../../cuda/backend_checks.hpp"
 #include "../check.hpp"
+#include "controls.hpp"
 #include "cuda/device.hpp"
 #include "cuda/limits.hpp"
 #include "emulator.hpp"
@@ -108,12 +109,16 @@ TEST_CASE("references that fit nothing are refused") {
 }
 
 TEST_CASE("memory that the last call gave back is free") {
-    constexpr auto half = static_cast<std::int64_t>(emulated_memory / 2);
+    constexpr std::int64_t half = 1 << 27;
+    const std::int64_t before = emulated_cuda_get("memory");
+    emulated_cuda_set("memory", 2 * half);
     {
         const cuda::buffer<char> most(half + 1, nullptr);
-        CHECK_THROWS(cuda::out_of_memory, "emulator is out of memory: 7 rows need 0.13 GiB", cuda::reserve(half, 7));
+        CHECK_THROWS(cuda::out_of_memory, "emulated on the host is out of memory: 7 rows need 0.13 GiB",
+                     cuda::reserve(half, 7));
     }
     cuda::reserve(half, 7);
+    emulated_cuda_set("memory", before);
 }
 
 TEST_CASE("distances to no rows") {

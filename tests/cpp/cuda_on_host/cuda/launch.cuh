@@ -1,9 +1,8 @@
 #pragma once
 // Takes the place of csrc/src/cuda/launch.cuh.
-#include <stdexcept>
-
 #include "cuda/device.hpp"
 #include "emulator.hpp"
+#include "machine.hpp"
 
 namespace zoorank::cuda {
 
@@ -14,10 +13,13 @@ struct shape_of_launch {
 };
 
 template <class... Parameters, class... Arguments>
-void launch(const char*, void (*kernel)(Parameters...), const shape_of_launch& shape, cudaStream_t,
+void launch(const char* what, void (*kernel)(Parameters...), const shape_of_launch& shape, cudaStream_t stream,
             const Arguments&... arguments) {
-    if (shape.blocks < 1 || shape.blocks > 0x7fffffff) throw std::runtime_error("invalid configuration argument");
-    emulator::run(shape.blocks, shape.threads, shape.shared_bytes, [&] { kernel(arguments...); });
+    if (shape.blocks < 1 || shape.blocks > 0x7fffffff) check(cudaErrorInvalidConfiguration, what);
+    check(emulator::enqueue(
+              stream,
+              [=] { emulator::run(shape.blocks, shape.threads, shape.shared_bytes, [&] { kernel(arguments...); }); }),
+          what);
 }
 
 }  // namespace zoorank::cuda
