@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -34,6 +35,11 @@ template <class Work>
 struct groups {
     std::deque<std::vector<Work>> all{1};
 
+    void clear() {
+        all.resize(1);
+        all.front().clear();
+    }
+
     template <class Do>
     void finish(int pending, Do&& work) {
         for (; all.size() > static_cast<std::size_t>(pending) + 1; all.pop_front())
@@ -41,7 +47,17 @@ struct groups {
     }
 };
 
+void enter();
+
 struct fiber {
+    fiber() {
+        getcontext(&start);
+        start.uc_stack.ss_sp = stack.get();
+        start.uc_stack.ss_size = stack_bytes;
+        start.uc_link = nullptr;
+        makecontext(&start, enter, 0);
+    }
+
     ucontext_t start;
     jmp_buf where;
     bool started = false, ended = false;
@@ -68,6 +84,7 @@ struct block_state {
     unsigned char* aligned = nullptr;
     meeting all, first;
     std::vector<meeting> warps;
+    std::vector<int> alive;            // threads of each warp
     std::vector<unsigned char> lanes;  // [warp][2][lane]
     std::map<std::uint32_t, phase_barrier> barriers;
     std::vector<std::pair<copy, std::uint32_t>> in_bulk;
@@ -82,23 +99,25 @@ std::exception_ptr failure;
 
 int warp() { return running / warp_size; }
 
+// Of the warps that thread `begin` and its followers before `end` make.
 int alive(int begin, int end) {
-    int count = 0;
-    for (int i = begin; i < end && i < static_cast<int>(block.fibers.size()); ++i)
-        count += !block.fibers[static_cast<std::size_t>(i)]->ended;
-    return count;
+    const auto warps = block.alive.begin();
+    return std::accumulate(warps + begin / warp_size, warps + (end + warp_size - 1) / warp_size, 0);
 }
 
+// What a fiber does for ever: its part of one block, and then of the next.
 void enter() {
-    try {
-        (*body)();
-    } catch (...) {
-        failure = std::current_exception();
+    for (;;) {
+        try {
+            (*body)();
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        block.fibers[static_cast<std::size_t>(running)]->ended = true;
+        --block.alive[static_cast<std::size_t>(warp())];
+        ++block.steps;
+        pause();
     }
-    fiber& self = *block.fibers[static_cast<std::size_t>(running)];
-    self.ended = true;
-    ++block.steps;
-    _longjmp(scheduler, 1);
 }
 
 void resume(int index) {
@@ -112,8 +131,10 @@ void resume(int index) {
     setcontext(&f.start);
 }
 
-void pause() {
-    if (!_setjmp(block.fibers[static_cast<std::size_t>(running)]->where)) _longjmp(scheduler, 1);
+template <class Ready>
+void wait_until(const Ready& ready) {
+    while (!ready()) pause();
+    ++block.steps;
 }
 
 void meet(meeting& m, int begin, int end) {
@@ -161,28 +182,28 @@ void run_block(int threads, int shared_bytes) {
     block.aligned = block.shared.data() + (shared_base + alignment - begin % alignment) % alignment;
     block.all = block.first = {};
     block.warps.assign(static_cast<std::size_t>((threads + warp_size - 1) / warp_size), {});
+    block.alive.assign(block.warps.size(), warp_size);
+    block.alive.back() -= static_cast<int>(block.warps.size()) * warp_size - threads;
     block.lanes.assign(block.warps.size() * 2 * warp_size * lane_bytes, 0xff);
     block.barriers.clear();
     block.in_bulk.clear();
     while (block.fibers.size() > static_cast<std::size_t>(threads)) block.fibers.pop_back();
     while (block.fibers.size() < static_cast<std::size_t>(threads)) block.fibers.push_back(std::make_unique<fiber>());
     for (auto& f : block.fibers) {
-        f->started = f->ended = false;
-        f->copying_groups = {};
-        f->products = {};
+        f->ended = false;
+        f->copying_groups.clear();
+        f->products.clear();
         f->exchange = 0;
-        getcontext(&f->start);
-        f->start.uc_stack.ss_sp = f->stack.get();
-        f->start.uc_stack.ss_size = stack_bytes;
-        f->start.uc_link = nullptr;
-        makecontext(&f->start, enter, 0);
     }
     while (alive(0, threads) > 0) {
         const std::int64_t before = block.steps;
         for (int i = 0; i < threads && !failure; ++i)
             if (!block.fibers[static_cast<std::size_t>(i)]->ended) resume(i);
-        if (failure) std::rethrow_exception(std::exchange(failure, nullptr));
-        if (block.steps == before) throw std::logic_error("every thread waits for another");
+        if (!failure && block.steps == before)
+            failure = std::make_exception_ptr(std::logic_error("every thread waits for another"));
+        if (!failure) continue;
+        block.fibers.clear();  // which are somewhere in the middle
+        std::rethrow_exception(std::exchange(failure, nullptr));
     }
 }
 
@@ -204,9 +225,8 @@ std::uint32_t address_of(const void* p) {
 }
 unsigned char* at_address(std::uint32_t address) { return block.aligned + (address - shared_base); }
 
-void wait_until(const std::function<bool()>& ready) {
-    while (!ready()) pause();
-    ++block.steps;
+void pause() {
+    if (!_setjmp(block.fibers[static_cast<std::size_t>(running)]->where)) _longjmp(scheduler, 1);
 }
 
 void sync_block() { meet(block.all, 0, static_cast<int>(block.fibers.size())); }

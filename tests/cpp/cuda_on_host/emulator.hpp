@@ -33,8 +33,8 @@ unsigned char* dynamic_shared();
 std::uint32_t address_of(const void* p);
 unsigned char* at_address(std::uint32_t address);
 
-/// Lets the other threads go on until `ready` holds.
-void wait_until(const std::function<bool()>& ready);
+/// Lets the other threads of the block go on.
+void pause();
 
 /// Waits for all threads of the block that have not ended, or for the first `threads` of them.
 void sync_block();

@@ -35,24 +35,27 @@ inline void load_matrices(unsigned (&registers)[4], std::uint32_t address) {
         std::memcpy(&registers[matrix], emulator::at_address(rows[8 * matrix + lane / 4]) + 4 * (lane % 4), 4);
 }
 
+// Of one lane: 8 elements of the left matrix, 4 of the right.
 struct lane_fragments {
-    unsigned a[4], b[2];
+    lane_fragments(const unsigned (&left)[4], unsigned b0, unsigned b1) {
+        const unsigned right[] = {b0, b1};
+        for (unsigned i = 0; i < 8; ++i) a[i] = bfloat_at(reinterpret_cast<const unsigned char*>(left) + 2 * i);
+        for (unsigned i = 0; i < 4; ++i) b[i] = bfloat_at(reinterpret_cast<const unsigned char*>(right) + 2 * i);
+    }
+    float a[8], b[4];
 };
 
 inline void multiply_fragments(float (&sums)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
-    const lane_fragments* lanes = emulator::gather(lane_fragments{{a[0], a[1], a[2], a[3]}, {b0, b1}});
+    const lane_fragments* lanes = emulator::gather(lane_fragments(a, b0, b1));
     const unsigned lane = threadIdx.x % 32, group = lane / 4, pair = lane % 4;
-    const auto half = [](unsigned word, unsigned which) {
-        return bfloat_at(reinterpret_cast<const unsigned char*>(&word) + 2 * which);
-    };
-    for (unsigned i = 0; i < 4; ++i) {
-        const unsigned row = group + i / 2 * 8, col = 2 * pair + i % 2;
+    float rows[2][16], cols[2][16];
+    for (unsigned i = 0; i < 2; ++i)
         for (unsigned k = 0; k < 16; ++k) {
-            const lane_fragments& of_row = lanes[row % 8 * 4 + k % 8 / 2];
-            const lane_fragments& of_col = lanes[col * 4 + k % 8 / 2];
-            sums[i] += half(of_row.a[row / 8 + k / 8 * 2], k % 2) * half(of_col.b[k / 8], k % 2);
+            rows[i][k] = lanes[group * 4 + k % 8 / 2].a[(i + k / 8 * 2) * 2 + k % 2];
+            cols[i][k] = lanes[(2 * pair + i) * 4 + k % 8 / 2].b[k / 8 * 2 + k % 2];
         }
-    }
+    for (unsigned k = 0; k < 16; ++k)
+        for (unsigned i = 0; i < 4; ++i) sums[i] += rows[i / 2][k] * cols[i % 2][k];
 }
 
 }  // namespace zoorank::cuda

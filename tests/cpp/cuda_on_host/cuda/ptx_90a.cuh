@@ -35,21 +35,29 @@ void wait_for_products() {
 }
 inline void hold(wide_accumulators&) {}
 
-// Feature k of a row: rows are 128 bytes long, and bits 4 to 6 of an address are combined with bits 7 to 9.
-inline float wide_element(std::uint64_t descriptor, unsigned row, unsigned k) {
-    const auto address =
-        static_cast<std::uint32_t>((descriptor & 0x3fff) << 4) + row / 8 * 1024 + row % 8 * 128 + 2 * k;
-    return bfloat_at(emulator::at_address(address ^ ((address >> 7 & 7) << 4)));
-}
+// 16 features of a row: rows are 128 bytes long, and bits 4 to 6 of an address are combined with bits 7 to 9, which
+// moves 16 bytes together.
+struct wide_row {
+    wide_row(std::uint64_t descriptor, unsigned row) {
+        const auto address = static_cast<std::uint32_t>((descriptor & 0x3fff) << 4) + row / 8 * 1024 + row % 8 * 128;
+        for (unsigned half = 0; half < 2; ++half) {
+            const std::uint32_t at = address + 16 * half;
+            const unsigned char* bytes = emulator::at_address(at ^ ((at >> 7 & 7) << 4));
+            for (unsigned k = 0; k < 8; ++k) values[8 * half + k] = bfloat_at(bytes + 2 * k);
+        }
+    }
+    float values[16];
+};
 
 inline void multiply_wide(wide_accumulators& sums, std::uint64_t a, std::uint64_t b) {
     const unsigned warp = threadIdx.x / 32 % 4, lane = threadIdx.x % 32;
     emulator::begin_product([&sums, a, b, warp, lane] {
-        for (unsigned j = 0; j < wide_products; ++j)
-            for (unsigned i = 0; i < 4; ++i) {
-                const unsigned row = 16 * warp + lane / 4 + i / 2 * 8, col = 8 * j + 2 * (lane % 4) + i % 2;
-                for (unsigned k = 0; k < 16; ++k) sums[j][i] += wide_element(a, row, k) * wide_element(b, col, k);
-            }
+        const wide_row rows[] = {{a, 16 * warp + lane / 4}, {a, 16 * warp + lane / 4 + 8}};
+        for (unsigned j = 0; j < wide_products; ++j) {
+            const wide_row cols[] = {{b, 8 * j + 2 * (lane % 4)}, {b, 8 * j + 2 * (lane % 4) + 1}};
+            for (unsigned k = 0; k < 16; ++k)
+                for (unsigned i = 0; i < 4; ++i) sums[j][i] += rows[i / 2].values[k] * cols[i % 2].values[k];
+        }
     });
 }
 
