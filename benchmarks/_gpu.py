@@ -32,6 +32,7 @@ class Bench:
         self.out = out
         self.sizes = QUICK_SIZES if quick else SIZES
         self.shrink = 50 if quick else 1
+        self.effort = 1e-3 if quick else 1.0
         self.card = cuda.device_names()[0]
         self.wrong = 0
         self._limits = None
@@ -39,7 +40,7 @@ class Bench:
     @property
     def limits(self):
         if self._limits is None:
-            self._limits = cuda.measure_limits()
+            self._limits = cuda.measure_limits(self.effort)
         return self._limits
 
     def bound(self, n, d):

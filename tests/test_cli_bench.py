@@ -95,7 +95,7 @@ def device(monkeypatch):
 
     rates = {"bfloat16": 4e12, "float32": 1e12, "float64": 5e11, "copy": 1e12}
     monkeypatch.setattr(bench, "build_info", lambda: {"cuda_unavailable_reason": ""})
-    monkeypatch.setattr(cuda, "measure_limits", lambda: dict(rates))
+    monkeypatch.setattr(cuda, "measure_limits", lambda effort: dict(rates))
     monkeypatch.setattr(cuda, "device_names", lambda: ["NVIDIA Abacus (9.0)"])
     monkeypatch.setattr(cuda, "to_device", lambda X: X)
 

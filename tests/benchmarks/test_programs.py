@@ -263,7 +263,7 @@ def device(monkeypatch):
 
     rates = {"bfloat16": 1e12, "float32": 1e11, "float64": 5e10, "copy": 1e11}
     monkeypatch.setattr(cuda, "device_names", lambda: ["NVIDIA Abacus (9.0)"])
-    monkeypatch.setattr(cuda, "measure_limits", lambda: dict(rates))
+    monkeypatch.setattr(cuda, "measure_limits", lambda effort: dict(rates))
     monkeypatch.setattr(cuda, "to_device", lambda X: X)
     monkeypatch.setattr(gpu_speed, "kernels", lambda: ["wgmma", "mma", "simt"])
     monkeypatch.setattr(gpu_torch, "DEVICE", "cpu")

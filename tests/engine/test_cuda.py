@@ -95,12 +95,12 @@ def test_the_module_refuses_what_it_cannot_read():
         _cuda.silhouette_samples(np.zeros((3, 2)), codes, "euclidean", 0, 0)
     with pytest.raises(ValueError, match="unknown metric"):
         _cuda.silhouette_samples(np.zeros((3, 2)), codes, "euclid", 0, 0)
-    borrowed = _cuda.from_dlpack(np.zeros((4, 3), np.float32)[::2].__dlpack__())
+    borrowed = _cuda.from_dlpack(np.zeros((4, 3), np.float32)[::2].__dlpack__(), "X")
     assert (borrowed.rows, borrowed.cols, borrowed.is_double) == (2, 3, False)
     with pytest.raises(TypeError, match="must be float32 or float64"):
-        _cuda.from_dlpack(np.zeros((2, 3), np.int32).__dlpack__())
+        _cuda.from_dlpack(np.zeros((2, 3), np.int32).__dlpack__(), "X")
     with pytest.raises(ValueError, match="adjacent features"):
-        _cuda.from_dlpack(np.zeros((2, 6))[:, ::2].__dlpack__())
+        _cuda.from_dlpack(np.zeros((2, 6))[:, ::2].__dlpack__(), "X")
 
 
 # What needs a device.

@@ -38,11 +38,13 @@ struct owned_rows {
 template <class T>
 device_array upload_as(const py::array& x, int device) {
     const matrix_view<T> view = borrow_matrix<T>(x, "X");
+    std::unique_ptr<owned_rows<T>> owned;
     {
+        const py::gil_scoped_release unlocked;
         const cuda::current_device guard(device);
         cuda::reserve(cuda::upload_bytes(cuda::input<T>{view, false}), view.rows);
+        owned = std::make_unique<owned_rows<T>>(view, device);
     }
-    auto owned = std::make_unique<owned_rows<T>>(view, device);
     const matrix_view<T> there = owned->rows->view();
     const py::capsule keeper(owned.release(), [](void* memory) { delete static_cast<owned_rows<T>*>(memory); });
     return {reinterpret_cast<std::uintptr_t>(there.data),
@@ -57,11 +59,11 @@ device_array upload(const py::array& x, int device) {
     return for_float_type(x, "X", [&](auto element) { return upload_as<decltype(element)>(x, device); });
 }
 
-py::dict limits(int device) {
+py::dict limits(int device, double effort) {
     cuda::device_limits found;
     {
         const py::gil_scoped_release unlocked;
-        found = cuda::measure_limits({device, nullptr});
+        found = cuda::measure_limits({device, nullptr}, cuda::limits_effort().times(effort));
     }
     py::dict result;
     result["bfloat16"] = found.bfloat16;
@@ -88,14 +90,18 @@ void register_memory(py::module_& module) {
              py::arg("keeper"));
     module.def(
         "from_dlpack",
-        [](const py::capsule& capsule) {
-            const dlpack_matrix m(capsule);
+        [](const py::capsule& capsule, const std::string& name) {
+            const dlpack_matrix m(capsule, name);
             return device_array{m.address(), m.rows(), m.cols(), m.stride(), m.is_double(), capsule};
         },
-        py::arg("capsule"));
+        py::arg("capsule"), py::arg("name"));
     module.def("device_of", &cuda::device_of, py::arg("address"));
+    module.def(
+        "wait_for",
+        [](int device, std::uintptr_t stream) { cuda::wait_for(device, reinterpret_cast<cudaStream_t>(stream)); },
+        py::arg("device"), py::arg("stream"), py::call_guard<py::gil_scoped_release>());
     module.def("upload", &upload, py::arg("X"), py::arg("device"));
-    module.def("measure_limits", &limits, py::arg("device"));
+    module.def("measure_limits", &limits, py::arg("device"), py::arg("effort"));
 }
 
 }  // namespace zoorank::bindings

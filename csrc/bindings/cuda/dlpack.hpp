@@ -4,6 +4,7 @@
 // it.
 #include <cstdint>
 #include <stdexcept>
+#include <string>
 
 #include <pybind11/pybind11.h>
 
@@ -11,17 +12,17 @@ namespace zoorank::bindings {
 
 class dlpack_matrix {
 public:
-    explicit dlpack_matrix(const pybind11::capsule& capsule) {
+    dlpack_matrix(const pybind11::capsule& capsule, const std::string& name) {
         const auto* tensor = static_cast<const managed_tensor*>(PyCapsule_GetPointer(capsule.ptr(), "dltensor"));
         if (!tensor) throw pybind11::error_already_set();
         tensor_ = &tensor->tensor;
         constexpr std::uint8_t floating = 2;
         if (tensor_->type.code != floating || tensor_->type.lanes != 1 ||
             (tensor_->type.bits != 32 && tensor_->type.bits != 64))
-            throw pybind11::type_error("arrays that come by DLPack must be float32 or float64");
-        if (tensor_->dimensions != 2) throw pybind11::value_error("X must have 2 dimensions");
+            throw pybind11::type_error(name + " comes by DLPack and must be float32 or float64");
+        if (tensor_->dimensions != 2) throw pybind11::value_error(name + " must have 2 dimensions");
         if (tensor_->strides && cols() > 1 && tensor_->strides[1] != 1)
-            throw pybind11::value_error("X must have adjacent features");
+            throw pybind11::value_error(name + " must have adjacent features");
     }
 
     std::uintptr_t address() const { return reinterpret_cast<std::uintptr_t>(tensor_->data) + tensor_->offset; }

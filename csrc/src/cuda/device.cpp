@@ -16,6 +16,15 @@ device_info describe(int index) {
             static_cast<std::int64_t>(properties.totalGlobalMem)};
 }
 
+std::string words_for(cudaError_t status) {
+    const std::string words = cudaGetErrorString(status);
+    if (status == cudaErrorInitializationError)
+        return words + " (a process that was forked off after CUDA was used cannot use it: start processes with spawn)";
+    if (status == cudaErrorNoKernelImageForDevice)
+        return words + " (zoorank was built for other devices: see ZOORANK_CUDA_ARCHITECTURES)";
+    return words;
+}
+
 // Fills `found` with the usable devices, or returns why there are none.
 std::string look(std::vector<device_info>& found) {
     int count = 0;
@@ -28,7 +37,7 @@ std::string look(std::vector<device_info>& found) {
     }
     if (status == cudaErrorNoDevice || (status == cudaSuccess && count == 0))
         return "there is an NVIDIA driver and no CUDA device (CUDA_VISIBLE_DEVICES may hide one)";
-    if (status != cudaSuccess) return std::string("CUDA does not start: ") + cudaGetErrorString(status);
+    if (status != cudaSuccess) return "CUDA does not start: " + words_for(status);
     std::string unsuited;
     for (int index = 0; index < count; ++index) {
         const device_info device = describe(index);
@@ -63,6 +72,11 @@ int device_of(std::uintptr_t address) {
     return attributes.device;
 }
 
+void wait_for(int device, cudaStream_t stream) {
+    const current_device guard(device);
+    check(cudaStreamSynchronize(stream), "waiting for a stream");
+}
+
 capability capability_of(int device) {
     capability found{};
     check(cudaDeviceGetAttribute(&found.major, cudaDevAttrComputeCapabilityMajor, device), "asking for the device");
@@ -89,10 +103,8 @@ void reserve(std::int64_t needed, std::int64_t rows) {
 void check(cudaError_t status, const char* what) {
     if (status == cudaSuccess) return;
     cudaGetLastError();  // an error that can be survived must not be found again by the next call
-    const std::string message = std::string("CUDA, ") + what + ": " + cudaGetErrorString(status);
+    const std::string message = std::string("CUDA, ") + what + ": " + words_for(status);
     if (status == cudaErrorMemoryAllocation) throw out_of_memory(message);
-    if (status == cudaErrorNoKernelImageForDevice)
-        throw std::runtime_error(message + " (zoorank was built for other devices: see ZOORANK_CUDA_ARCHITECTURES)");
     throw std::runtime_error(message);
 }
 

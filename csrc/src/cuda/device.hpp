@@ -30,6 +30,9 @@ std::vector<device_info> devices();
 /// The device whose memory that address is. Throws std::invalid_argument for memory of no device.
 int device_of(std::uintptr_t address);
 
+/// Waits until a stream of a device has done its work.
+void wait_for(int device, cudaStream_t stream);
+
 struct capability {
     int major, minor;
 };

@@ -23,6 +23,7 @@ from zoorank.errors import UsageError
 from zoorank.hints import hint
 
 QUICK_SIZES = "500", "64", "10"
+QUICK_EFFORT = 1e-3
 
 
 def cases(
@@ -57,7 +58,7 @@ def run(
     if device == "cuda":
         if reason := build_info()["cuda_unavailable_reason"]:
             raise UsageError(f"--device cuda: {reason}")
-        found = measure_device_limits()
+        found = measure_device_limits(QUICK_EFFORT if quick else 1.0)
         return found, measure(wanted, found)
     features = sorted({case.d for case in wanted})
     with blas_threads(threads):

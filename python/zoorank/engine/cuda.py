@@ -106,20 +106,16 @@ def as_device_matrix(X: Any, name: str = "X") -> DeviceMatrix:
     if isinstance(X, DeviceMatrix):
         return X
     require()
-    X = _prepared(X, name)
-    if len(X.shape) != 2:
-        hint = "; a single feature is X.reshape(-1, 1)" if len(X.shape) == 1 else ""
-        raise ValueError(f"{name} must have 2 dimensions, got shape {tuple(X.shape)}{hint}")
-    if 0 in X.shape:
-        missing = "samples" if X.shape[0] == 0 else "features"
-        raise ValueError(f"{name} has no {missing}: its shape is {tuple(X.shape)}")
-    if not hasattr(X, "__cuda_array_interface__"):
-        array = _module().from_dlpack(X.__dlpack__(stream=_LEGACY_STREAM))
-        stream = _LEGACY_STREAM
-    else:
+    if is_torch(X) or hasattr(X, "__cuda_array_interface__"):
+        X = _prepared(X, name)
         interface = X.__cuda_array_interface__
+        _check_shape(interface["shape"], name)
         array = _borrowed(interface, X, name)
         stream = _stream_of(X, interface)
+    else:
+        array = _module().from_dlpack(X.__dlpack__(stream=_LEGACY_STREAM), name)
+        _check_shape((array.rows, array.cols), name)
+        stream = _LEGACY_STREAM
     return DeviceMatrix(
         array=array,
         shape=(array.rows, array.cols),
@@ -153,6 +149,7 @@ def to_device(X: Any, name: str = "X") -> DeviceMatrix:
     )
 
 
+@cache
 def first_device() -> int:
     """The device that host arrays are computed on."""
     return int(_module().devices()[0]["index"])
@@ -213,8 +210,13 @@ def samples_by_references(
     return found
 
 
-def measure_limits() -> dict[str, float]:
+def measure_limits(effort: float = 1.0) -> dict[str, float]:
     """What the first device can do at best, by loops of our own.
+
+    Parameters
+    ----------
+    effort : float
+        So many times as much is done to find out as a large card needs to show its best.
 
     Returns
     -------
@@ -223,7 +225,7 @@ def measure_limits() -> dict[str, float]:
         ``copy`` in bytes a second, those read and those written.
     """
     require()
-    return dict(_module().measure_limits(first_device()))
+    return dict(_module().measure_limits(first_device(), effort))
 
 
 def require() -> None:
@@ -259,8 +261,10 @@ def pairwise_distances(X: Any, Y: Any | None, metric: str) -> Matrix:
     (device, stream, left), (device_y, stream_y, right) = _place(x), _place(y)
     if isinstance(x, np.ndarray):
         device, stream = device_y, stream_y
-    elif isinstance(y, DeviceMatrix) and (device, stream) != (device_y, stream_y):
-        raise ValueError("X and Y must live on one device, and be ready on one stream")
+    elif isinstance(y, DeviceMatrix) and device != device_y:
+        raise ValueError(f"X lives on CUDA device {device} and Y on {device_y}: move one of them")
+    elif isinstance(y, DeviceMatrix) and stream != stream_y:
+        _module().wait_for(device_y, stream_y)
     distances: Matrix = _module().pairwise_distances(left, right, metric, device, stream)
     return distances
 
@@ -280,22 +284,52 @@ def _module() -> ModuleType:
     return importlib.import_module("zoorank._cuda")
 
 
+def _check_shape(shape: tuple[int, ...], name: str) -> None:
+    if len(shape) != 2:
+        hint = "; a single feature is X.reshape(-1, 1)" if len(shape) == 1 else ""
+        raise ValueError(f"{name} must have 2 dimensions, got shape {tuple(shape)}{hint}")
+    if 0 in shape:
+        missing = "samples" if shape[0] == 0 else "features"
+        raise ValueError(f"{name} has no {missing}: its shape is {tuple(shape)}")
+
+
 def _prepared(X: Any, name: str) -> Any:
     """Detach, convert and make contiguous what the engine cannot read as it is."""
-    torch_like = is_torch(X)
-    if torch_like:
+    if is_torch(X):
         X = X.detach()
-    wanted = _computed_type(str(X.dtype).removeprefix("torch."), name)
-    if wanted is not None:
-        X = (
-            getattr(X, {"float32": "float", "float64": "double"}[wanted])()
-            if torch_like
-            else (X.astype(wanted))
-        )
-    strides = X.stride() if torch_like else _element_strides(X)
-    if strides is not None and len(X.shape) == 2 and X.shape[1] > 1 and strides[1] != 1:
-        X = X.contiguous() if torch_like else X.copy()
+        wanted = _computed_type(str(X.dtype).removeprefix("torch."), name)
+        if wanted is not None:
+            X = X.float() if wanted == "float32" else X.double()
+        scattered = len(X.shape) == 2 and X.shape[1] > 1 and X.stride()[1] != 1
+        return X.contiguous() if scattered else X
+    interface = X.__cuda_array_interface__
+    if interface.get("mask") is not None:
+        raise TypeError(f"{name} has a mask; fill or drop what it hides first")
+    dtype = np.dtype(interface["typestr"])
+    # What NumPy has no word for, such as bfloat16, the array itself has one for.
+    known = str(dtype.newbyteorder("=")) if dtype.kind != "V" else str(getattr(X, "dtype", dtype))
+    wanted = _computed_type(known, name)
+    if wanted is not None or not dtype.isnative:
+        X = _by_its_library(X, "astype", wanted or known, name, f"is of {known}")
+        interface = X.__cuda_array_interface__
+    shape, strides = interface["shape"], interface.get("strides")
+    itemsize = int(interface["typestr"][2:])
+    if len(shape) != 2 or strides is None or 0 in shape:
+        return X
+    if (shape[1] > 1 and strides[1] != itemsize) or (shape[0] > 1 and strides[0] % itemsize):
+        return _by_its_library(X, "copy", None, name, "has features that are not adjacent")
     return X
+
+
+def _by_its_library(X: Any, method: str, argument: str | None, name: str, trouble: str) -> Any:
+    """`X` converted or copied by a method of its own, on its device."""
+    convert = getattr(X, method, None)
+    if convert is None:
+        raise TypeError(
+            f"{name} {trouble}, and {type(X).__name__} has no method {method}(); "
+            "pass rows of adjacent float32 or float64"
+        )
+    return convert() if argument is None else convert(argument)
 
 
 def _computed_type(dtype: str, name: str) -> str | None:
@@ -312,30 +346,21 @@ def _computed_type(dtype: str, name: str) -> str | None:
     )
 
 
-def _element_strides(X: Any) -> tuple[int, ...] | None:
-    interface = getattr(X, "__cuda_array_interface__", {})
-    strides = interface.get("strides")
-    if strides is None:
-        return None
-    return tuple(stride // int(interface["typestr"][2:]) for stride in strides)
-
-
 def _borrowed(interface: dict[str, Any], owner: Any, name: str) -> Any:
     rows, cols = interface["shape"]
-    kind, itemsize = interface["typestr"][:2], int(interface["typestr"][2:])
-    if kind not in {"<f", "=f"} or interface.get("mask") is not None:
-        raise TypeError(f"{name} must be of plain float32 or float64, without a mask")
+    itemsize = int(interface["typestr"][2:])
     strides = interface.get("strides") or (cols * itemsize, itemsize)
-    if (cols > 1 and strides[1] != itemsize) or strides[0] % itemsize:
+    if cols > 1 and strides[1] != itemsize:
         raise ValueError(f"{name} must have adjacent features")
+    stride = strides[0] // itemsize if rows > 1 else cols
     return _module().DeviceArray(
-        interface["data"][0], rows, cols, strides[0] // itemsize, itemsize == 8, owner
+        interface["data"][0], rows, cols, stride, itemsize == np.dtype(np.float64).itemsize, owner
     )
 
 
 def _stream_of(X: Any, interface: dict[str, Any]) -> int:
     if is_torch(X):  # says nothing of its stream; the module is there, or X would not be
         handle = int(sys.modules["torch"].cuda.current_stream(X.device).cuda_stream)
-        return handle or _LEGACY_STREAM  # one name for one stream, and the interface knows no 0
-    stream = interface.get("stream")
-    return _LEGACY_STREAM if stream is None else int(stream)
+    else:  # a producer that names none has nothing to wait for
+        handle = int(interface.get("stream") or 0)
+    return handle or _LEGACY_STREAM  # one name for one stream, and the interface knows no 0

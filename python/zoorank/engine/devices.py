@@ -21,12 +21,25 @@ def on_device(X: Any) -> bool:
 
 
 def to_host(X: Any) -> Any:
-    """An array of any library in host memory; what is there already stays."""
+    """An array of any library in host memory; what is there already stays.
+
+    Raises
+    ------
+    TypeError
+        For one whose library offers no way there.
+    """
     if not on_device(X):
         return X
     if is_torch(X):
         return X.detach().cpu()
-    return X.get() if hasattr(X, "get") else np.asarray(X)  # CuPy's arrays refuse asarray
+    for way in ("get", "copy_to_host"):  # of CuPy, whose arrays refuse asarray, and of Numba
+        if hasattr(X, way):
+            return getattr(X, way)()
+    if hasattr(X, "__array__"):
+        return np.asarray(X)
+    raise TypeError(
+        f"a {type(X).__name__} on a CUDA device offers no copy in host memory; pass a NumPy array"
+    )
 
 
 def is_torch(X: Any) -> bool:

@@ -53,7 +53,7 @@ std::int64_t emulated_cuda_get(const char* name) {
     const locked_machine machine;
     const std::string wanted = name;
     std::int64_t alive = 0;
-    for (const auto& each : machine->allocations) alive += !each.second.freed;
+    for (const auto& each : machine->allocations) alive += !each.second.freed && !each.second.of_others;
     if (wanted == "allocations") return alive;
     if (wanted == "events") return machine->events;
     if (wanted == "taken") return static_cast<std::int64_t>(machine->devices[emulator::current].taken);
@@ -66,7 +66,7 @@ std::int64_t emulated_cuda_get(const char* name) {
 
 void* emulated_cuda_allocate(int device, std::size_t bytes) {
     const locked_machine machine;
-    return emulator::map_memory(bytes, device);
+    return emulator::map_memory(bytes, device, true);
 }
 
 void emulated_cuda_free(void* memory) {

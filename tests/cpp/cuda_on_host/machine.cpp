@@ -1,5 +1,6 @@
 #include "machine.hpp"
 
+#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -19,7 +20,12 @@ constexpr unsigned char poison = 0xff;
 std::recursive_mutex mutex;
 
 machine& the_machine() {
-    static auto* const one = new machine;  // outlives whatever Python frees at the end
+    static machine* const one = [] {
+        pthread_atfork(nullptr, nullptr, [] {
+            if (the_machine().used) the_machine().fault = cudaErrorInitializationError;
+        });
+        return new machine;  // outlives whatever Python frees at the end
+    }();
     return *one;
 }
 
@@ -33,7 +39,7 @@ bool is_default(cudaStream_t stream) { return number_of(stream) <= 1; }
 locked_machine::locked_machine() : lock_(mutex) {}
 machine* locked_machine::operator->() const { return &the_machine(); }
 
-void* map_memory(std::size_t bytes, int device) {
+void* map_memory(std::size_t bytes, int device, bool of_others) {
     const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
     const std::size_t room = (bytes + alignment - 1) / alignment * alignment, pages = (room + page - 1) / page * page;
     void* mapped = mmap(nullptr, pages + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -42,7 +48,7 @@ void* map_memory(std::size_t bytes, int device) {
     mprotect(first + pages, page, PROT_NONE);
     unsigned char* memory = first + pages - room;
     std::memset(memory, poison, room);
-    the_machine().allocations[number_of(memory)] = {bytes, device, false, first, pages + page};
+    the_machine().allocations[number_of(memory)] = {bytes, device, false, of_others, first, pages + page};
     return memory;
 }
 

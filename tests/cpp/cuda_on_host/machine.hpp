@@ -21,6 +21,7 @@ struct allocation {
     std::size_t bytes;
     int device;
     bool freed;  ///< as far as the host is concerned: the stream may have to get there
+    bool of_others;  ///< not the backend's
     unsigned char* pages;
     std::size_t mapped;
 };
@@ -46,7 +47,8 @@ struct machine {
     std::int64_t launches = 0, events = 0;  ///< counted
     cudaStream_t last_stream = nullptr;     ///< of a launch, and its device
     int last_device = 0;
-    cudaError_t fault = cudaSuccess;  ///< after which nothing works any more
+    bool used = false;                      ///< and of no use to a process that is forked off
+    cudaError_t fault = cudaSuccess;        ///< after which nothing works any more
 
     std::size_t memory() { return static_cast<std::size_t>(settings["memory"]); }
     /// Whether the so manieth one that was asked to fail is this one.
@@ -69,7 +71,7 @@ private:
 extern thread_local int current;
 
 /// Memory of a device, or null where the host has none.
-void* map_memory(std::size_t bytes, int device);
+void* map_memory(std::size_t bytes, int device, bool of_others = false);
 /// Gives it back; ends the program when something was written behind it.
 void unmap_memory(void* memory);
 /// The allocation that an address lies in, or null; and whether all bytes from there on are memory of `current`.

@@ -87,6 +87,8 @@ cudaError_t cudaDriverGetVersion(int* version) {
 cudaError_t cudaRuntimeGetVersion(int* version) { return *version = emulator::runtime_version, cudaSuccess; }
 cudaError_t cudaGetDeviceCount(int* count) {
     const locked_machine machine;
+    machine->used = true;
+    if (machine->fault != cudaSuccess) return failed(machine->fault);
     if (machine->settings["driver"] < emulator::runtime_version) return failed(cudaErrorInsufficientDriver);
     *count = static_cast<int>(machine->settings["devices"]);
     return *count > 0 ? cudaSuccess : failed(cudaErrorNoDevice);
@@ -118,6 +120,7 @@ const char* cudaGetErrorString(cudaError_t error) {
     static const std::map<cudaError_t, const char*> words{
         {cudaErrorInvalidValue, "invalid argument"},
         {cudaErrorMemoryAllocation, "out of memory"},
+        {cudaErrorInitializationError, "initialization error"},
         {cudaErrorInvalidConfiguration, "invalid configuration argument"},
         {cudaErrorInvalidPitchValue, "invalid pitch argument"},
         {cudaErrorInvalidDevice, "invalid device ordinal"},

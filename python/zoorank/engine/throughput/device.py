@@ -44,8 +44,13 @@ class DeviceLimits:
         return None
 
 
-def measure_device_limits() -> DeviceLimits:
+def measure_device_limits(effort: float = 1.0) -> DeviceLimits:
     """Measure what the first CUDA device can do at best; takes some seconds.
+
+    Parameters
+    ----------
+    effort : float
+        Less is quicker, and shows less than the best.
 
     Returns
     -------
@@ -56,6 +61,6 @@ def measure_device_limits() -> DeviceLimits:
     RuntimeError
         Where no device can be used, with the reason.
     """
-    found = cuda.measure_limits()
+    found = cuda.measure_limits(effort)
     read = found.pop("copy")
     return DeviceLimits(cuda.device_names()[0], found, read)
