@@ -77,7 +77,8 @@ void pairwise_distances(input<T> x, input<T> y, array_view<T> out, metric how, p
             n + m);
 
     const device_rows<T> left(x, stream), right(y, stream);
-    const T scale = std::min(left.scale("X", stream), right.scale("Y", stream));
+    const T scale_of_left = left.scale("X", stream);  // first, so that bad rows of both are said to be those of X
+    const T scale = std::min(scale_of_left, right.scale("Y", stream));
     if (out.size == 0) return;
     // A centre is taken from the rows of Y as they are multiplied; unit rows lie around the origin anyway.
     std::vector<T> centre;
