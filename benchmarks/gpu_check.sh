@@ -57,6 +57,16 @@ skipped=77 # the status of a step that has nothing to run on
 planning=yes # at first the shares are only added up
 later=0      # the shares of all steps that are still to come
 
+# end_group PID: an interrupt first, after which pytest says what has failed so far.
+end_group() {
+    local signal begin
+    for signal in INT TERM KILL; do
+        kill -$signal -- -"$1" 2>/dev/null
+        begin=$SECONDS
+        while kill -0 -- -"$1" 2>/dev/null && ((SECONDS - begin < 3)); do sleep 0.1; done
+    done
+}
+
 # step NAME SECONDS COMMAND...: runs it for so long, up to three times as long where the steps to come can spare it, and
 # not beyond the end of all.
 step() {
@@ -79,9 +89,7 @@ step() {
         # Not `timeout`: it would wait for a process that the driver does not let go.
         while kill -0 $pid 2>/dev/null && ((SECONDS - begin < limit)); do sleep 0.2; done
         if kill -0 $pid 2>/dev/null; then
-            kill -TERM -- -$pid 2>/dev/null
-            sleep 1
-            kill -KILL -- -$pid 2>/dev/null
+            end_group $pid
             disown $pid 2>/dev/null
             status="stopped after $limit s"
         else
@@ -192,7 +200,8 @@ sanitize() {
 }
 
 tests() {
-    local options=(-q -p no:cacheprovider -o filterwarnings=default -o addopts=--import-mode=importlib --maxfail=60 -rfE)
+    local options=(-q -p no:cacheprovider -o filterwarnings=default -o addopts=--import-mode=importlib --maxfail=60 -rfE
+        -o faulthandler_timeout=25)
     missing pytest hypothesis
     device_or_skip
     python3 -c 'import xdist' 2>/dev/null && options+=(-n 6)
