@@ -11,7 +11,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-cpp test-python lint types format sanitize bench cuda clean distclean
+.PHONY: help demo test test-cpp test-cuda test-python cuda-on-host lint types format sanitize bench cuda clean distclean
 export PATH := $(abspath $(BIN)):$(PATH)
 
 help:  ## list the targets
@@ -23,11 +23,29 @@ demo: $(STAMPS)/demo $(STAMPS)/core  ## rank four real networks on real data
 test: $(STAMPS)/test $(STAMPS)/core  ## lint, types, C++ tests, Python tests and doctests
 	$(MAKE) --no-print-directory lint
 	$(MAKE) --no-print-directory types
+	$(MAKE) --no-print-directory test-cuda
 	$(MAKE) --no-print-directory test-cpp
 	$(MAKE) --no-print-directory test-python
 
 test-cpp: $(STAMPS)/tools  ## the C++ tests alone, with the consumer of an installed library
 	$(call ctest,dev)
+
+# `_cuda` over an emulated device, in an environment of its own that borrows all else; it takes small problems to it.
+EMULATED := build/cuda-on-host
+PYTEST_EMULATED := $(EMULATED)/bin/python -m pytest -q -p no:cacheprovider -o addopts=--import-mode=importlib
+CUDA_TESTS := $(wildcard tests/engine/test_cuda*.py)
+ON_CUDA := $(addprefix tests/engine/test_,batch.py distances.py input.py result.py silhouette.py)
+test-cuda: $(STAMPS)/test $(STAMPS)/core  ## the Python tests of the CUDA backend, over an emulated device
+ifeq ($(shell uname),Linux)
+	$(call emulate)
+	$(PYTEST_EMULATED) $(CUDA_TESTS)
+endif
+
+cuda-on-host: $(STAMPS)/test $(STAMPS)/core  ## those, and the engine's and the rest's with that device: half an hour
+	$(call emulate)
+	$(PYTEST_EMULATED) $(CUDA_TESTS)
+	ZOORANK_DEVICE=cuda ZOORANK_TEST_EXAMPLES=10 $(PYTEST_EMULATED) -k "not instruction_set" $(ON_CUDA) tests/scores \
+	  tests/selection tests/test_cli*.py
 
 test-python: $(STAMPS)/test $(STAMPS)/core  ## the Python tests and doctests alone
 	$(BIN)/pytest
@@ -72,6 +90,14 @@ distclean: clean  ## remove .venv too
 	rm -rf $(VENV)
 
 CPP_FILES := $(shell find csrc tests -name '*.c' -o -name '*.h' -o -name '*.cpp' -o -name '*.hpp' -o -name '*.inl' -o -name '*.cu' -o -name '*.cuh')
+
+# Of the preset dev alone, whose C++ tests have compiled the backend for the emulator, too.
+define emulate
+	$(BIN)/cmake --preset dev --log-level=WARNING -DZOORANK_EMULATE_CUDA=ON \
+	  -DPython_EXECUTABLE=$(abspath $(BIN))/python -Dpybind11_DIR="$$($(BIN)/python -m pybind11 --cmakedir)"
+	$(BIN)/cmake --build --preset dev --target _cuda
+	$(BIN)/python tests/cpp/cuda_on_host/make_environment.py $(EMULATED) build/dev/csrc/bindings/_cuda*.so
+endef
 
 define ctest
 	$(BIN)/cmake --preset $(1) --log-level=WARNING

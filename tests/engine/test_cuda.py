@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from tests.engine.emulated import EMULATED
 from tests.engine.problems import KINDS, make
 from tests.engine.processes import run_python
 from tests.engine.test_input import OnlyDLPack
@@ -22,6 +23,15 @@ without_a_device = pytest.mark.skipif(
 KERNELS = ("simt", "mma", "wgmma")
 # Around the features of a stage, and more than one ring of stages.
 DEPTHS = (64, 65, 95, 96, 97, 128, 300, 511, 512, 1100)
+# Rows, features and classes for a card, and for an emulated one, which is much slower.
+TROUBLED = [(120, 5, 4), (700, 17, 3), (530, 97, 200)]
+MANY_TILES = [(20_000, 70, 30), (9000, 33, 4000)]
+SPLIT = [(127, 3), (129, 60), (640, 5), (900, 400)]
+if EMULATED:
+    DEPTHS = (64, 97, 161)
+    TROUBLED = [(120, 5, 4), (150, 70, 60)]
+    MANY_TILES = [(1100, 9, 30), (700, 3, 300)]
+    SPLIT = [(127, 3), (260, 60)]
 X = np.random.default_rng(0).standard_normal((300, 96))
 Y = np.arange(300) % 7
 
@@ -112,7 +122,7 @@ def test_the_module_refuses_what_it_cannot_read():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", KINDS)
 def test_agrees_on_every_kind_of_trouble(cuda_everywhere, kind, dtype, metric):
-    for n, d, classes in ((120, 5, 4), (700, 17, 3), (530, 97, 200)):
+    for n, d, classes in TROUBLED:
         problem = make(kind, n, d, classes, dtype, seed=n)
         s = samples(problem.X, problem.labels, metric)
         expected = reference.silhouette_samples(problem.X, problem.labels, metric)
@@ -128,7 +138,7 @@ def test_every_kernel_agrees(cuda_everywhere, monkeypatch, kernel, d):
         pytest.skip(f"{INFO['cuda_devices'][0]} has no wgmma of compute capability 9.0")
     monkeypatch.setenv("ZOORANK_CUDA_KERNEL", kernel)
     for kind in ("plain", "tight and near", "duplicates", "outliers"):
-        for n, classes in ((127, 3), (129, 60), (640, 5), (900, 400)):
+        for n, classes in SPLIT:
             problem = make(kind, n, d, classes, np.float32, seed=n + d)
             expected = reference.silhouette_samples(problem.X, problem.labels, "euclidean")
             np.testing.assert_allclose(
@@ -139,7 +149,7 @@ def test_every_kernel_agrees(cuda_everywhere, monkeypatch, kernel, d):
 @pytest.mark.cuda
 @on_a_device
 @pytest.mark.parametrize("metric", reference.VECTOR_METRICS)
-@pytest.mark.parametrize(("n", "d", "classes"), [(20_000, 70, 30), (9000, 33, 4000)])
+@pytest.mark.parametrize(("n", "d", "classes"), MANY_TILES)
 def test_agrees_with_the_cpu_on_many_tiles_and_twice_with_itself(
     monkeypatch, n, d, classes, metric
 ):

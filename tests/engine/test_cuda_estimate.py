@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tests.engine.emulated import EMULATED
 from tests.engine.problems import make
 
 import zoorank
@@ -16,6 +17,12 @@ INFO = zoorank.build_info()
 on_a_device = pytest.mark.skipif(not INFO["cuda_available"], reason=INFO["cuda_unavailable_reason"])
 
 PROBLEM = make_problem(20_000, 12, 30)
+# Rows, features and classes for a card, and for an emulated one, which is much slower.
+ESTIMATED = [(20_000, 12, 30), (30_000, 100, 2500)]
+REFERRED = [(20_000, 12, 30), (70_000, 33, 4), (20_000, 200, 300)]
+ALONE = 1200
+if EMULATED:
+    ESTIMATED, REFERRED, ALONE = [(3000, 6, 5)], [(8000, 3, 3)], 400
 
 
 class Stand:
@@ -191,7 +198,7 @@ def test_limits_are_asked_of_a_device_that_is_there():
 @on_a_device
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_estimates_agree_with_those_of_the_cpu_and_with_themselves(dtype):
-    for n, d, classes in ((20_000, 12, 30), (30_000, 100, 2500)):
+    for n, d, classes in ESTIMATED:
         problem = make_problem(n, d, classes, dtype)
         options = {"method": "estimate", "tol": 1e-3, "random_state": 3}
         there, again = (
@@ -213,9 +220,9 @@ def test_estimates_agree_with_those_of_the_cpu_and_with_themselves(dtype):
 @pytest.mark.parametrize("kind", ["plain", "duplicates", "outliers", "offset"])
 def test_rows_alone_are_what_they_are_among_all(kind):
     for dtype, d in ((np.float32, 9), (np.float32, 130), (np.float64, 17)):
-        problem = make(kind, 1200, d, 7, dtype, seed=d)
+        problem = make(kind, ALONE, d, 7, dtype, seed=d)
         codes = problem.labels.astype(np.int64)
-        rows = np.array([1199, 0, 5, 5, 640, 127, 128])
+        rows = np.array([ALONE - 1, 0, 5, 5, ALONE // 2, 127, 128])
         found = cuda.silhouettes_of(cuda.to_device(problem.X), codes, rows, None)
         all_rows = zoorank.silhouette_samples(problem.X.astype(np.float64), problem.labels)
         tolerance = 5e-6 if dtype == np.float32 else 1e-12
@@ -226,7 +233,7 @@ def test_rows_alone_are_what_they_are_among_all(kind):
 @on_a_device
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_samples_from_references_agree_with_those_of_the_cpu(dtype, monkeypatch):
-    for n, d, classes in ((20_000, 12, 30), (70_000, 33, 4), (20_000, 200, 300)):
+    for n, d, classes in REFERRED:
         problem = make_problem(n, d, classes, dtype)
         options = {"method": "estimate", "references": 32, "return_error": True, "random_state": 3}
         here = zoorank.silhouette_samples(problem.X, problem.labels, **options)
@@ -246,6 +253,8 @@ def test_samples_from_references_agree_with_those_of_the_cpu(dtype, monkeypatch)
 @on_a_device
 def test_samples_of_a_tensor_are_estimated_where_it_lies():
     torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("this torch has no CUDA")
     X, labels = torch.from_numpy(PROBLEM.X).cuda(), torch.from_numpy(PROBLEM.labels).cuda()
     options = {"method": "estimate", "references": 16, "random_state": 3}
     found = zoorank.silhouette_samples(X, labels, **options)

@@ -70,6 +70,10 @@ def fail_one_after_the_other(machine, setting, work, check):
     raise AssertionError("no end")
 
 
+def test_the_build_says_that_the_device_is_none():
+    assert zoorank.build_info()["cuda_devices"] == ["emulated on the host (9.0)"]
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_memory_that_is_refused_is_an_error_and_leaves_nothing(machine, way):
     def check(error):

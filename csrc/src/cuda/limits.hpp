@@ -21,9 +21,11 @@ struct limits_effort {
 
     /// So many times as much of everything.
     limits_effort times(double factor) const {
-        const auto of = [factor](auto count) { return static_cast<decltype(count)>(static_cast<double>(count) * factor); };
-        return {std::max(1, of(products)), std::max(1, of(multiply_adds)), std::max<std::int64_t>(1 << 10, of(copy_bytes)),
-                of(warm_up_milliseconds)};
+        const auto of = [factor](auto count) {
+            return static_cast<decltype(count)>(static_cast<double>(count) * factor);
+        };
+        return {std::max(1, of(products)), std::max(1, of(multiply_adds)),
+                std::max<std::int64_t>(1 << 10, of(copy_bytes)), of(warm_up_milliseconds)};
     }
 };
 

@@ -12,8 +12,8 @@
 /// another name. The environment variable ZOORANK_EMULATED_CUDA, "memory=1000000 devices=2", comes first.
 ZOORANK_EMULATOR_API bool emulated_cuda_set(const char* name, std::int64_t value);
 
-/// A setting, or what was counted: `allocations` and `events` of the backend alive, `taken` bytes, `launches`, the `stream` and the
-/// `device` of the last one. -1 for another name.
+/// A setting, or what was counted: `allocations` and `events` of the backend alive, `taken` bytes, `launches`, the
+/// `stream` and the `device` of the last one. -1 for another name.
 ZOORANK_EMULATOR_API std::int64_t emulated_cuda_get(const char* name);
 
 /// Memory of a device as another library would own it, a stream of it, which is never destroyed, and a copy to such

@@ -20,7 +20,7 @@ inline constexpr int runtime_version = 13000;
 struct allocation {
     std::size_t bytes;
     int device;
-    bool freed;  ///< as far as the host is concerned: the stream may have to get there
+    bool freed;      ///< as far as the host is concerned: the stream may have to get there
     bool of_others;  ///< not the backend's
     unsigned char* pages;
     std::size_t mapped;
@@ -47,8 +47,8 @@ struct machine {
     std::int64_t launches = 0, events = 0;  ///< counted
     cudaStream_t last_stream = nullptr;     ///< of a launch, and its device
     int last_device = 0;
-    bool used = false;                      ///< and of no use to a process that is forked off
-    cudaError_t fault = cudaSuccess;        ///< after which nothing works any more
+    bool used = false;                ///< and of no use to a process that is forked off
+    cudaError_t fault = cudaSuccess;  ///< after which nothing works any more
 
     std::size_t memory() { return static_cast<std::size_t>(settings["memory"]); }
     /// Whether the so manieth one that was asked to fail is this one.

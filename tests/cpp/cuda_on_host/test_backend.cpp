@@ -121,6 +121,24 @@ TEST_CASE("memory that the last call gave back is free") {
     emulated_cuda_set("memory", before);
 }
 
+TEST_CASE("the emulator does what a stream is to do when somebody waits for it") {
+    const auto stream = [] { return reinterpret_cast<cudaStream_t>(emulated_cuda_stream(0)); };
+    const cudaStream_t one = stream(), other = stream(), by_default = nullptr;
+    const int value = 7, poison = -1;
+    const auto put = [&](int* there, cudaStream_t on) {
+        cuda::check(cudaMemcpyAsync(there, &value, sizeof value, cudaMemcpyHostToDevice, on), "copying");
+    };
+    const cuda::buffer<int> first(1, one), second(1, by_default);
+    put(first.get(), one);
+    cuda::check(cudaStreamSynchronize(other), "waiting");
+    CHECK(*first.get() == poison);
+    put(second.get(), by_default);  // waits for all that came before it, on any stream
+    cuda::check(cudaStreamSynchronize(other), "waiting");
+    CHECK(*first.get() == value && *second.get() == value);
+    const auto unknown = reinterpret_cast<cudaStream_t>(std::uintptr_t(12345));
+    CHECK_THROWS(std::runtime_error, "invalid resource handle", cuda::buffer<int>(1, unknown));
+}
+
 TEST_CASE("distances to no rows") {
     const std::vector<float> values(6, 1.0f);
     const cuda::input<float> some{{values.data(), 2, 3}, false}, none{{values.data(), 0, 3}, false};
