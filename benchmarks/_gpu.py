@@ -2,8 +2,10 @@
 
 import argparse
 import csv
+import math
 import statistics
 import time
+import traceback
 from pathlib import Path
 
 import zoorank
@@ -35,11 +37,13 @@ class Bench:
         self.effort = 1e-3 if quick else 1.0
         self.card = cuda.device_names()[0]
         self.wrong = 0
+        self.broken = []
         self._limits = None
 
     @property
     def limits(self):
         if self._limits is None:
+            self._limits = dict.fromkeys(("bfloat16", "float32", "float64", "copy"), math.nan)
             self._limits = cuda.measure_limits(self.effort)
         return self._limits
 
@@ -88,12 +92,15 @@ def median(work, runs, *, wait=lambda: None):
 
 
 def runs(name, part, bench):
-    """Whether a part had something to run on."""
+    """Whether a part had something to run on. One that breaks leaves the others their turn."""
     try:
         part(bench)
     except CannotRunError as reason:
         print(f"{name}: {reason}")
         return False
+    except Exception:  # noqa: BLE001  a GPU may be there once
+        traceback.print_exc()
+        bench.broken.append(name)
     return True
 
 
@@ -111,6 +118,8 @@ def run(description, parts, argv=None):
         return NOTHING_TO_RUN_ON
     bench = Bench(chosen.out, chosen.quick)
     ran = [name for name in chosen.parts or parts if runs(name, parts[name], bench)]
+    if bench.broken:
+        return f"{', '.join(bench.broken)} broke; {bench.wrong} wrong elsewhere"
     if bench.wrong:
         return f"{bench.wrong} wrong: no time of them counts"
     if not ran:

@@ -89,8 +89,8 @@ step() {
         # Not `timeout`: it would wait for a process that the driver does not let go.
         while kill -0 $pid 2>/dev/null && ((SECONDS - begin < limit)); do sleep 0.2; done
         if kill -0 $pid 2>/dev/null; then
+            disown $pid 2>/dev/null # or the shell would speak of it
             end_group $pid
-            disown $pid 2>/dev/null
             status="stopped after $limit s"
         else
             wait $pid
@@ -273,7 +273,7 @@ steps() {
     step cuda 35 tests tests/engine/test_cuda.py tests/engine/test_cuda_estimate.py
     export ZOORANK_CUDA_KERNEL=$kernel_of_times
     step bits 15 speed bits
-    step memcheck 25 sanitize memcheck
+    step memcheck 25 sanitize memcheck "${kernels[@]}" others
     step racecheck 30 sanitize racecheck "${kernels[@]}" references
     step speed 85 speed limits exact estimate closed slower
     step torch 25 beside_torch limits peers

@@ -160,8 +160,11 @@ def bits(bench):
                         for _ in range(4)
                     }
                 differ += len(results) != 1
-                if len(results) != 1:
-                    print(f"{kernel} {metric} {n} x {d}, {classes} classes: {len(results)} results")
+                print(
+                    f"{kernel} {metric} {len(problem.X)} x {d}, {classes} classes: "
+                    f"{len(results)} different in four runs",
+                    flush=True,
+                )
     print(f"{differ} problems with different bits in four runs")
     bench.wrong += differ
 

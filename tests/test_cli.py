@@ -305,6 +305,20 @@ def test_a_full_disk_is_one_line(zoo):
     assert [path for path in zoo.folder.glob("results/**/*") if path.is_file()] == []
 
 
+def test_memory_that_does_not_suffice_is_no_internal_error(zoo, call, monkeypatch):
+    from zoorank.selection import cuts
+
+    message = "NVIDIA Abacus is out of memory: 9 rows need 1.00 GiB, 0.50 GiB are free"
+
+    def fails(*_args, **_settings):
+        raise MemoryError(message)
+
+    monkeypatch.setattr(cuts, "cut_points", fails)
+    code, out, error = call("cuts zoo.toml")
+    assert (code, out) == (1, "")
+    assert one_line(error) == message
+
+
 def test_an_internal_error_is_one_line_unless_debugging(zoo, call, monkeypatch):
     from zoorank.selection import cuts
 

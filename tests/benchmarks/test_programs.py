@@ -313,6 +313,24 @@ def test_gpu_speed_says_what_is_wrong(monkeypatch):
 
 
 @pytest.mark.usefixtures("device")
+def test_a_part_that_breaks_leaves_the_others_their_turn(monkeypatch, capsys, tmp_path):
+    import gpu_speed
+
+    from zoorank.engine import cuda
+
+    def fail(effort):
+        raise MemoryError("none is left")
+
+    monkeypatch.setattr(cuda, "measure_limits", fail)
+    status = gpu_speed.main(["limits", "exact", "--quick", "--out", str(tmp_path)])
+    assert status == "limits broke; 0 wrong elsewhere"
+    assert "none is left" in capsys.readouterr().err
+    rows = list(csv.DictReader((tmp_path / "gpu_check.csv").read_text().splitlines()))
+    assert len(rows) == 4  # whose bound nobody knows
+    assert all(float(row["seconds"]) > 0 and row["share_of_bound"] == "nan" for row in rows)
+
+
+@pytest.mark.usefixtures("device")
 def test_gpu_torch_without_torch_skips(monkeypatch, capsys):
     import gpu_torch
 

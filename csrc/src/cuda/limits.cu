@@ -135,8 +135,10 @@ device_limits measure_limits(place where, const limits_effort& effort) {
           "asking for the device");
     const capability has = capability_of(where.device);
     const bool wgmma = choose_kernel("", least_split_depth, has.major, has.minor, wgmma_built()) == kernel::wgmma;
-    const std::int64_t count = effort.copy_bytes / static_cast<std::int64_t>(sizeof(uint4));
-    reserve(2 * effort.copy_bytes + static_cast<std::int64_t>(sizeof(float)), effort.copy_bytes);
+    std::size_t free = 0, total = 0;
+    check(cudaMemGetInfo(&free, &total), "asking for free memory");
+    const std::int64_t copied = std::min(effort.copy_bytes, static_cast<std::int64_t>(free) / 4);
+    const std::int64_t count = copied / static_cast<std::int64_t>(sizeof(uint4));
 
     const buffer<float> out(1, where.stream);
     const buffer<uint4> from(count, where.stream), to(count, where.stream);

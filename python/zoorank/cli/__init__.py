@@ -84,6 +84,8 @@ def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror}", FAILED
+    if isinstance(error, MemoryError) and str(error):  # the engine's own says what would fit
+        return str(error), FAILED
     # What typer raises for wrong usage has a message for users; its classes have moved
     # between versions.
     form = getattr(error, "format_message", None)
