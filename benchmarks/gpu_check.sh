@@ -256,8 +256,8 @@ engine=(tests/engine/test_silhouette.py tests/engine/test_distances.py tests/eng
 
 steps() {
     local kernel_of_tests=auto kernel_of_times=auto kernels=(mma wgmma simt)
-    step facts 10 facts
-    step wheels 15 install_wheels
+    step facts 8 facts
+    step wheels 12 install_wheels
     step configure 20 configure
     step compile 70 compile
     step mma 10 kernel mma
@@ -266,6 +266,7 @@ steps() {
     step others 15 kernel others
     # A best kernel that hangs would take all the rest with it, which can be seen with the others.
     ! ended wgmma FAILED stopped || kernel_of_tests=simt kernel_of_times=mma
+    ! ended mma FAILED stopped || ended wgmma ok || kernel_of_tests=simt kernel_of_times=simt
     ! ended wgmma FAILED stopped skipped || kernels=(mma simt)
     step modules 35 compile_modules
     export ZOORANK_CUDA_KERNEL=$kernel_of_tests
@@ -282,6 +283,8 @@ steps() {
     step accuracy 12 speed accuracy
     step bench 15 bench
     step synccheck 10 sanitize synccheck "${kernels[@]}" references
+    export ZOORANK_CUDA_KERNEL=$kernel_of_tests
+    ZOORANK_DEVICE=cuda step files 8 tests tests/engine/test_rows.py tests/engine/test_estimate.py
 }
 
 export PYTHONPATH=$build/site:$build/wheels${PYTHONPATH:+:$PYTHONPATH} PATH=$build/wheels/bin:$PATH

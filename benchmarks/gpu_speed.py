@@ -37,8 +37,8 @@ def kernels():
     """Those of this device, the best first; with ZOORANK_CUDA_KERNEL=mma, all but a better one."""
     from zoorank import _cuda
 
-    best = _cuda.euclidean_kernel(512, cuda.first_device())
-    return [*(["wgmma"] if best == "wgmma" else []), "mma", "simt"]
+    every = ["wgmma", "mma", "simt"]
+    return every[every.index(_cuda.euclidean_kernel(512, cuda.first_device())) :]
 
 
 def forced(kernel):
@@ -48,8 +48,8 @@ def forced(kernel):
 def limits(bench):
     found = bench.limits
     for name in ("bfloat16", "float32", "float64"):
-        bench.row(f"limit, {name}", tera_operations_per_second=found[name] / 1e12)
-    bench.row("limit, copy", note=f"{found['copy'] / 1e12:.3f} TB/s read and written")
+        bench.row(f"limit {name}", tera_operations_per_second=found[name] / 1e12)
+    bench.row("limit copy", note=f"{found['copy'] / 1e12:.3f} TB/s read and written")
 
 
 def exact(bench):

@@ -76,14 +76,14 @@ def limits(bench):
     a @ b
     seconds = median(lambda: a @ b, 20, wait=wait_for(torch))
     bench.row(
-        f"torch, bfloat16 product of {size}",
+        f"torch bfloat16 product of {size}",
         tera_operations_per_second=2 * size**3 / seconds / 1e12,
     )
     source = torch.randn((1 << 29) // bench.shrink**2, device=DEVICE)
     target = torch.empty_like(source)
     target.copy_(source)
     seconds = median(lambda: target.copy_(source), 20, wait=wait_for(torch))
-    bench.row("torch, copy", note=f"{2 * source.nbytes / seconds / 1e12:.3f} TB/s")
+    bench.row("torch copy", note=f"{2 * source.nbytes / seconds / 1e12:.3f} TB/s")
 
 
 def peers(bench):
@@ -139,7 +139,7 @@ def encode(bench, classes=100):
         ("score on the device", lambda: zoorank.silhouette_score(encodings, labels)),
         ("encode and score on the device", lambda: zoorank.silhouette_score(encoded(), labels)),
         (
-            "encode, copy to the host and back, score",
+            "encode and copy to the host and back and score",
             lambda: zoorank.silhouette(
                 encoded().cpu().numpy(), labels, method="exact", device="cuda"
             ),

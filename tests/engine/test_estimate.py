@@ -205,7 +205,7 @@ def test_auto_is_exact_where_that_is_cheap_and_an_estimate_where_it_is_not():
     assert not cost.prefers_exact(60_000, 32, 20_000, 2000)  # as many sums as rows
     X, y = clusters(70_000, 4, 10)
     assert zoorank.silhouette(X[:5000], y[:5000]).method == "exact"
-    result = zoorank.silhouette(X, y, random_state=0)
+    result = zoorank.silhouette(X, y, random_state=0, device="cpu")
     assert (result.method, result.n_samples) == ("estimate", 70_000)
 
 

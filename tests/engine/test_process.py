@@ -12,6 +12,13 @@ from tests.engine.processes import run_python
 import zoorank
 
 
+@pytest.fixture
+def on_the_cpu(monkeypatch):
+    """Where these calls take long; and a forked child has no other device."""
+    monkeypatch.setenv("ZOORANK_DEVICE", "cpu")
+
+
+@pytest.mark.usefixtures("on_the_cpu")
 @pytest.mark.parametrize(
     ("metric", "n", "d", "classes", "delay"),
     [
@@ -43,6 +50,7 @@ def test_ctrl_c_ends_a_long_call_within_a_second(metric, n, d, classes, delay):
     assert float(run.stdout.split()[-1]) < 1
 
 
+@pytest.mark.usefixtures("on_the_cpu")
 def test_the_engine_works_after_an_interrupt():
     X, y = np.ones((200_000, 64), np.float32), np.arange(200_000) % 2
     timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
@@ -53,6 +61,7 @@ def test_the_engine_works_after_an_interrupt():
     assert zoorank.silhouette_score([[0.0], [1.0], [5.0]], [0, 0, 1]) > 0
 
 
+@pytest.mark.usefixtures("on_the_cpu")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_computes():
