@@ -162,7 +162,7 @@ def bits(bench):
                 differ += len(results) != 1
                 print(
                     f"{kernel} {metric} {len(problem.X)} x {d}, {classes} classes: "
-                    f"{len(results)} different in four runs",
+                    f"{len(results)} answer(s) of four runs",
                     flush=True,
                 )
     print(f"{differ} problems with different bits in four runs")
