@@ -102,7 +102,7 @@ void distances_between(matrix_view<T> x, matrix_view<T> y, array_view<T> out, me
     if (how != metric::manhattan) {
         std::vector<std::int64_t> order(static_cast<std::size_t>(y.rows));
         std::iota(order.begin(), order.end(), 0);
-        centre = robust_centre(y, order.data(), y.rows, scale);
+        centre = dithered_centre(y, order.data(), y.rows, scale);
     }
     const T* const origin = centre.empty() ? nullptr : centre.data();
     const cpu::kernel_set<T>& kernels = kernels_for_distances<T>(how, opt);

@@ -36,7 +36,7 @@ public:
           threads_(threads),
           options_(opt),
           scale_(checked_scale(x, "X", threads, opt)),
-          centre_(how == metric::euclidean ? robust_centre(x, p.order.data(), x.rows, scale_) : std::vector<T>()),
+          centre_(how == metric::euclidean ? dithered_centre(x, p.order.data(), x.rows, scale_) : std::vector<T>()),
           list_(make_units(p, kernels_.panel, block_rows_)),
           own_(static_cast<std::size_t>(x.rows), 0.0),
           nearest_(static_cast<std::size_t>(x.rows), std::numeric_limits<double>::infinity()),
@@ -92,7 +92,7 @@ private:
                                         std::min(block_rows_, u.rows - block.begin), x_.cols, scale_, origin,
                                         packed_.data() + row * packed_row_, norms_.data() + row});
                          if (!origin || u.classes > 1 || block.begin > 0) return;
-                         std::vector<T> own = robust_centre(x_, order_of(u, 0), u.rows, scale_);
+                         std::vector<T> own = dithered_centre(x_, order_of(u, 0), u.rows, scale_);
                          if (is_tight(x_, order_of(u, 0), u.rows, scale_, own, centre_))
                              own_centres_[block.unit] = std::move(own);
                      });

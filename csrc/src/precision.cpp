@@ -22,7 +22,7 @@ namespace {
 // over m rows divides what is theirs by sqrt(m), and s is made of two means: 3e-7 leaves sixteen standard deviations to
 // 5e-6, since data that mix kinds of rows need most of them. No mean helps against errors that conspire: for them there
 // is the second bound.
-constexpr double largest_error_of_means = 3e-7, largest_error = 1.5e-6;
+constexpr double largest_error_of_means = 3e-7, largest_error = 1e-6;
 
 // The rounding errors of fewer features do not cancel, and tiles would be padded.
 constexpr std::int64_t fewest_features = 32;
@@ -93,7 +93,7 @@ void check_precision(const options& opt) {
 
 bool bf16x3_suffices(matrix_view<float> x, const partition& p) {
     if (x.rows < fewest_rows || x.cols < fewest_features) return false;
-    const std::vector<float> centre = robust_centre(x, p.order.data(), p.rows(), 1.0F);
+    const std::vector<float> centre = dithered_centre(x, p.order.data(), p.rows(), 1.0F);
     const auto row_at = [&](std::int64_t position) {
         return split_row(x.row(p.order[static_cast<std::size_t>(position)]), centre);
     };

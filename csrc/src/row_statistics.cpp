@@ -106,7 +106,8 @@ void row_statistics<T>::check(matrix_view<T> block, std::int64_t first_row) {
     std::vector<std::int64_t> order(s.samples.size() / static_cast<std::size_t>(s.cols));
     std::iota(order.begin(), order.end(), 0);
     const auto count = static_cast<std::int64_t>(order.size());
-    s.frame.centre = robust_centre(matrix_view<T>(s.samples.data(), count, s.cols), order.data(), count, s.frame.scale);
+    s.frame.centre =
+        dithered_centre(matrix_view<T>(s.samples.data(), count, s.cols), order.data(), count, s.frame.scale);
 }
 
 template <class T>

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -38,6 +39,25 @@ std::int64_t first_bad_row(matrix_view<T> x, T& largest) {
         largest = std::max(largest, most);
     }
     return x.rows;
+}
+
+// The median over sampled rows of the squared distance to `centre`.
+template <class T>
+double median_square(matrix_view<T> x, const std::int64_t* order, std::int64_t count, T scale,
+                     const std::vector<T>& centre) {
+    std::vector<double> squares;
+    for_sampled_rows(order, count, [&](std::int64_t row) {
+        double square = 0;
+        for (std::size_t k = 0; k < centre.size(); ++k) {
+            const double difference =
+                static_cast<double>(x.row(row)[k]) * static_cast<double>(scale) - static_cast<double>(centre[k]);
+            square += difference * difference;
+        }
+        squares.push_back(square);
+    });
+    const auto middle = squares.begin() + static_cast<std::ptrdiff_t>(squares.size() / 2);
+    std::nth_element(squares.begin(), middle, squares.end());
+    return *middle;
 }
 
 }  // namespace
@@ -104,6 +124,22 @@ std::vector<T> robust_centre(matrix_view<T> x, const std::int64_t* order, std::i
 }
 
 template <class T>
+std::vector<T> dithered_centre(matrix_view<T> x, const std::int64_t* order, std::int64_t count, T scale) {
+    std::vector<T> centre = robust_centre(x, order, count, scale);
+    const double feature = std::sqrt(median_square(x, order, count, scale, centre) / static_cast<double>(x.cols));
+    if (feature == 0) return centre;
+    // Of few digits, so that rows of whole numbers less a centre of them remain exact.
+    constexpr int largest = 256;
+    const double step = std::ldexp(1.0, std::ilogb(feature) - 4) / largest;
+    std::minstd_rand random;
+    for (T& value : centre) {
+        const auto steps = static_cast<int>(random() >> 22) - largest;
+        value = static_cast<T>(static_cast<double>(value) + step * steps);
+    }
+    return centre;
+}
+
+template <class T>
 bool is_tight(matrix_view<T> x, const std::int64_t* order, std::int64_t count, T scale, const std::vector<T>& own,
               const std::vector<T>& centre) {
     double offset = 0;
@@ -111,19 +147,7 @@ bool is_tight(matrix_view<T> x, const std::int64_t* order, std::int64_t count, T
         const double difference = static_cast<double>(own[k]) - static_cast<double>(centre[k]);
         offset += difference * difference;
     }
-    std::vector<double> radii;
-    for_sampled_rows(order, count, [&](std::int64_t row) {
-        double radius = 0;
-        for (std::size_t k = 0; k < own.size(); ++k) {
-            const double difference =
-                static_cast<double>(x.row(row)[k]) * static_cast<double>(scale) - static_cast<double>(own[k]);
-            radius += difference * difference;
-        }
-        radii.push_back(radius);
-    });
-    const auto middle = radii.begin() + static_cast<std::ptrdiff_t>(radii.size() / 2);
-    std::nth_element(radii.begin(), middle, radii.end());
-    return 4 * *middle < offset;
+    return 4 * median_square(x, order, count, scale, own) < offset;
 }
 
 template float checked_largest(matrix_view<float>, const char*, std::int64_t);
@@ -136,6 +160,8 @@ template float checked_scale(matrix_view<float>, const char*, int, const options
 template double checked_scale(matrix_view<double>, const char*, int, const options&);
 template std::vector<float> robust_centre(matrix_view<float>, const std::int64_t*, std::int64_t, float);
 template std::vector<double> robust_centre(matrix_view<double>, const std::int64_t*, std::int64_t, double);
+template std::vector<float> dithered_centre(matrix_view<float>, const std::int64_t*, std::int64_t, float);
+template std::vector<double> dithered_centre(matrix_view<double>, const std::int64_t*, std::int64_t, double);
 template bool is_tight(matrix_view<float>, const std::int64_t*, std::int64_t, float, const std::vector<float>&,
                        const std::vector<float>&);
 template bool is_tight(matrix_view<double>, const std::int64_t*, std::int64_t, double, const std::vector<double>&,

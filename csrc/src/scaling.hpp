@@ -35,6 +35,12 @@ std::vector<std::int64_t> centre_rows(std::int64_t count);
 template <class T>
 std::vector<T> robust_centre(matrix_view<T> x, const std::int64_t* order, std::int64_t count, T scale);
 
+/// A centre for products of type T: the robust one, each feature moved by a fixed random fraction of up to 1/16 of what
+/// a row differs from it by. Where many features of a row are the same, and of the other one too, every addition to the
+/// sum of their products would round the same way; moved, they round at random.
+template <class T>
+std::vector<T> dithered_centre(matrix_view<T> x, const std::int64_t* order, std::int64_t count, T scale);
+
 /// True when the rows lie within less than half their distance from `centre` around `own`: then differences between
 /// them are better taken around `own`.
 template <class T>

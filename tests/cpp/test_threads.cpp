@@ -1,4 +1,5 @@
 // Callers that meet in the pool, and callers that give up.
+#include <zoorank/build_info.hpp>
 #include <zoorank/silhouette.hpp>
 
 #include <atomic>
@@ -16,9 +17,9 @@ namespace {
 struct problem {
     std::vector<float> values;
     std::vector<std::int64_t> labels;
-    std::int64_t rows, cols = 16;
+    std::int64_t rows, cols;
 
-    explicit problem(std::int64_t n) : rows(n) {
+    problem(std::int64_t n, std::int64_t d) : rows(n), cols(d) {
         for (std::int64_t i = 0; i < n * cols; ++i) values.push_back(static_cast<float>((i * 7919) % 1009));
         for (std::int64_t i = 0; i < n; ++i) labels.push_back(i % 5);
     }
@@ -29,13 +30,12 @@ struct problem {
     }
 };
 
-}  // namespace
-
-TEST_CASE("calls from several threads at once give the same bits") {
-    const problem p(700);
+void check_concurrent_calls(const problem& p, zoorank::float_precision precision) {
     zoorank::options opt;
-    opt.threads = 3;
+    opt.precision = precision;
+    opt.threads = 1;
     const double expected = p.score(opt);
+    opt.threads = 3;
     std::atomic<int> different{0};
     std::vector<std::thread> callers;
     for (int caller = 0; caller < 4; ++caller)
@@ -45,6 +45,18 @@ TEST_CASE("calls from several threads at once give the same bits") {
         });
     for (std::thread& caller : callers) caller.join();
     CHECK(different == 0);
+}
+
+}  // namespace
+
+TEST_CASE("calls from several threads at once give the same bits") {
+    check_concurrent_calls(problem(700, 16), zoorank::float_precision::float32);
+}
+
+// Tiles are the one register state that Linux allocates to a thread at its first use.
+TEST_CASE("tiles: calls from several threads at once give the same bits") {
+    if (zoorank::build_info().instruction_set != "amx") return;
+    check_concurrent_calls(problem(700, 64), zoorank::float_precision::bf16x3);
 }
 
 TEST_CASE("every index runs once, on a worker in range") {

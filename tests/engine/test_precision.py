@@ -28,29 +28,34 @@ def test_auto_agrees_with_the_definition_on_wide_rows(kind, d):
         np.testing.assert_allclose(s, expected, rtol=0, atol=TOLERANCE)
 
 
-def test_auto_agrees_where_rounding_errors_conspire():
-    # One feature decides, or all are the same: nothing for errors to cancel against.
-    rng = np.random.default_rng(0)
-    y = np.arange(300) % 4
-    one = rng.standard_normal((300, 64)) * np.where(np.arange(64) == 5, 1e4, 1)
-    same = np.repeat(rng.standard_normal((300, 1)), 64, axis=1)
-    same_long = np.repeat(rng.standard_normal((300, 1)), 4096, axis=1)
-    for X in (one, same, same_long):
-        x = X.astype(np.float32)
-        s = zoorank.silhouette_samples(x, y)
-        expected = reference.silhouette_samples(x, y, "euclidean")
-        np.testing.assert_allclose(s, expected, rtol=0, atol=TOLERANCE)
+# Nothing for errors to cancel against: few numbers a row, or one direction for all rows, and
+# distances that are small beside rows.
+CONSPIRING = {
+    "one value": lambda rng, n, d: np.repeat(rng.standard_normal((n, 1)), d, axis=1),
+    "four values": lambda rng, n, d: np.tile(rng.standard_normal((n, 4)), (1, d // 4 + 1))[:, :d],
+    "one direction": lambda rng, n, d: rng.standard_normal((n, 1)) * rng.standard_normal((1, d)),
+    "brightness": lambda rng, n, d: (
+        rng.standard_normal((n, 1)) + 0.01 * rng.standard_normal((n, d))
+    ),
+    "one feature": lambda rng, n, d: (
+        rng.standard_normal((n, d)) * np.where(np.arange(d) == d // 2, 1e4, 1)
+    ),
+}
 
 
-def test_auto_agrees_where_rows_are_nearly_multiples_of_one():
-    rng = np.random.default_rng(1)
-    level = rng.standard_normal((200, 1))
-    x = (level + 0.01 * rng.standard_normal((200, 4096))).astype(np.float32)
-    for n_classes in (4, 100):
-        y = np.arange(200) % n_classes
-        s = zoorank.silhouette_samples(x, y)
-        expected = reference.silhouette_samples(x, y, "euclidean")
-        np.testing.assert_allclose(s, expected, rtol=0, atol=TOLERANCE)
+@pytest.mark.parametrize("kind", CONSPIRING)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("d", [8, 31, 64, 256, 1100])
+def test_auto_agrees_where_rounding_errors_conspire(kind, dtype, d):
+    for seed in range(3):
+        x = CONSPIRING[kind](np.random.default_rng(seed), 200, d).astype(dtype)
+        for n_classes in (4, 100):
+            y = np.arange(200) % n_classes
+            s = zoorank.silhouette_samples(x, y)
+            expected = reference.silhouette_samples(x, y, "euclidean")
+            np.testing.assert_allclose(
+                s, expected, rtol=0, atol=reference.TOLERANCE[np.dtype(dtype)]
+            )
 
 
 @pytest.mark.parametrize("n_classes", [2, 20, 200])

@@ -6,8 +6,9 @@ struct sqeuclidean {
     using vec = typename simd<T>::vec;
     static constexpr bool from_products = true;
     // A squared distance below this share of |x|^2 + |y|^2 has lost too many digits to cancellation: such pairs are
-    // recomputed from differences of the original rows. 2^-5 costs at most 5 bits of the 24 (or 53).
-    static constexpr T cancellation_share = T(1) / 32;
+    // recomputed from differences of the original rows. Sums over more features have fewer digits to lose; of few
+    // features, where many pairs are close, more are spared.
+    static constexpr T cancellation_share(std::int64_t depth) { return T(1) / (depth < 32 ? 32 : 16); }
     static vec step(vec sum, T x, vec y) { return sum + x * y; }
     static vec value(vec t) { return simd<T>::max(t, vec{}); }
 };

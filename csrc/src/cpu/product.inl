@@ -49,9 +49,9 @@ void product_strip(const block_args<T>& args, std::int64_t row, std::int64_t fir
 // With `upper`, a strip begins at the panel that holds its own first row.
 template <class T, class Metric, class Done>
 void product_block(const block_args<T>& args, bool upper, Done done) {
-    // Features at a time: the columns of b stay in half a megabyte of second-level cache, and where rounding errors
-    // conspire, as those of features that are all the same do, they have 256 additions to grow in, not all.
-    constexpr std::int64_t feature_block = 256;
+    // Features at a time: the columns of b stay in a quarter of a megabyte of second-level cache, and the rounding
+    // errors of a sum, each of which is as large as the sum is by then, have 128 additions to grow in, not all.
+    constexpr std::int64_t feature_block = 128;
     constexpr std::int64_t width = simd<T>::width, rows = simd<T>::tile_rows;
     for (std::int64_t k = 0; k < args.depth; k += feature_block) {
         const bool last = k + feature_block >= args.depth;

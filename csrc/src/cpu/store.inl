@@ -13,7 +13,7 @@ void store_strip(const store_args<T>& args, std::int64_t row, std::int64_t end) 
             vec t = completed<T, Metric>(load(products + c), norms);
             const std::int64_t count = block.b.count - c < width ? block.b.count - c : width;
             if constexpr (Metric::from_products) {
-                const vec margin = t - Metric::cancellation_share * norms;
+                const vec margin = t - Metric::cancellation_share(block.depth) * norms;
                 if (simd<T>::any_negative(margin))
                     for (std::int64_t lane = 0; lane < count; ++lane)
                         if (margin[lane] < 0)

@@ -30,7 +30,7 @@ protected:
     }
 
     // What is left of t above the share that cancellation may take; negative: recompute the pair.
-    static vec margin(vec t, vec norms) { return t - Metric::cancellation_share * norms; }
+    vec margin(vec t, vec norms) const { return t - Metric::cancellation_share(block_.depth) * norms; }
 
     // Replaces every pair of the strip that cancellation spoilt, in the sums it went into.
     void repair(std::int64_t row, std::int64_t end) {

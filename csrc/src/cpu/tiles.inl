@@ -12,7 +12,7 @@
 // Whether they do is measured on the data before this set is chosen: see precision.cpp.
 template <class Metric>
 struct of_tiles : Metric {
-    static constexpr float cancellation_share = 1.0F / 8;
+    static constexpr float cancellation_share(std::int64_t) { return 1.0F / 8; }
 };
 
 constexpr std::int64_t tile_side = 32;      // rows and columns that four accumulating tiles cover

@@ -41,37 +41,59 @@ inline constexpr T spoilt_mark = T(-1);
 __device__ __forceinline__ float root_of(float x) { return approximate_root(x); }
 __device__ __forceinline__ double root_of(double x) { return sqrt(x); }
 
-/// Distance (or squared distance) of a pair of rows, or spoilt_mark.
+/// Distance (or squared distance) of a pair of rows, or spoilt_mark. The root is taken in any case: a branch around it
+/// would keep the roots of a thread from overlapping.
 template <class T>
 __device__ __forceinline__ T distance_of(T product, T norms, bool root) {
-    const T square = norms - 2 * product;
-    if (square < cancellation_share<T> * norms) return spoilt_mark<T>;
-    return root ? root_of(square) : square;
+    const T square = fma(T(-2), product, norms);
+    const T distance = root ? root_of(square) : square;
+    return square < cancellation_share<T> * norms ? spoilt_mark<T> : distance;
 }
 
-/// Recomputes the marked pairs among the first `rows` x `cols` of a tile, one warp a pair.
+/// Recomputes the marked pairs among the first `rows` x `cols` of a tile from differences. A warp takes 4 x 8 pairs at
+/// a time, so that what it reads of a row serves several of them, and lane l looks after pair l: no lane writes what
+/// another one reads.
 template <class T>
 __device__ void repair(T* distances, const source_rows<T>& a, std::int64_t first_row, const source_rows<T>& b,
                        std::int64_t first_col, bool root) {
+    constexpr int height = 4, width = sizeof(T) == 4 ? 8 : 4, pairs = height * width;
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     const int rows = int(least(a.rows - first_row, tile_side<T>)), cols = int(least(b.rows - first_col, tile_side<T>));
     if (warp >= block_threads / 32) return;
-    for (int r = warp; r < rows; r += block_threads / 32) {
-        const T* x = a.row(first_row + r);
-        for (int first = 0; first < cols; first += 32) {
-            const bool marked = first + lane < cols && distances[r * distance_stride<T> + first + lane] < 0;
-            for (unsigned left = __ballot_sync(~0u, marked); left; left &= left - 1) {
-                const int c = first + __ffs(static_cast<int>(left)) - 1;
-                const T* y = b.row(first_col + c);
-                T sum = 0;
-                for (std::int64_t k = lane; k < a.depth; k += 32) {
-                    const T difference = x[k] * a.scale - y[k] * b.scale;
-                    sum += difference * difference;
-                }
-                sum = warp_sum(sum);
-                if (lane == 0) distances[r * distance_stride<T> + c] = root ? root_of(sum) : sum;
+    const int across = int(ceil_div(cols, width)), all = int(ceil_div(rows, height)) * across;
+    for (int index = warp; index < all; index += block_threads / 32) {
+        const int first_r = index / across * height, first_c = index % across * width;
+        const int r = first_r + lane / width, c = first_c + lane % width;
+        const bool marked = lane < pairs && r < rows && c < cols && distances[r * distance_stride<T> + c] < 0;
+        if (__ballot_sync(~0u, marked) == 0) continue;
+        const T *x[height], *y[width];
+#pragma unroll
+        for (int i = 0; i < height; ++i) x[i] = a.row(first_row + least(first_r + i, rows - 1)) + lane;
+#pragma unroll
+        for (int j = 0; j < width; ++j) y[j] = b.row(first_col + least(first_c + j, cols - 1)) + lane;
+        T sums[pairs] = {};
+        for (std::int64_t left = a.depth - lane; left > 0; left -= 32) {
+            T at_x[height], at_y[width];
+#pragma unroll
+            for (int i = 0; i < height; ++i) {
+                at_x[i] = *x[i] * a.scale;
+                x[i] += 32;
             }
+#pragma unroll
+            for (int j = 0; j < width; ++j) {
+                at_y[j] = *y[j] * b.scale;
+                y[j] += 32;
+            }
+#pragma unroll
+            for (int i = 0; i < height; ++i)
+#pragma unroll
+                for (int j = 0; j < width; ++j) {
+                    const T difference = at_x[i] - at_y[j];
+                    sums[i * width + j] += difference * difference;
+                }
         }
+        const T sum = warp_sum_each(sums);
+        if (marked) distances[r * distance_stride<T> + c] = root ? root_of(sum) : sum;
     }
 }
 

@@ -20,8 +20,13 @@ template <class... Parameters, class... Arguments>
 void launch(const char* what, void (*kernel)(Parameters...), const shape_of_launch& shape, cudaStream_t stream,
             const Arguments&... arguments) {
     constexpr int without_asking = 48 * 1024;
-    if (shape.shared_bytes > without_asking)
+    if (shape.shared_bytes > without_asking) {
         check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shape.shared_bytes), what);
+        // Room for two blocks: the driver need not choose more than one takes.
+        check(cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout,
+                                   cudaSharedmemCarveoutMaxShared),
+              what);
+    }
     kernel<<<static_cast<unsigned>(shape.blocks), static_cast<unsigned>(shape.threads),
              static_cast<std::size_t>(shape.shared_bytes), stream>>>(arguments...);
     check_launch(what);

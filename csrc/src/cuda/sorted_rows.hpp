@@ -56,7 +56,7 @@ public:
         return scale_for(largest);
     }
 
-    /// robust_centre(), from the few rows that it looks at.
+    /// dithered_centre(), from the few rows that it looks at.
     std::vector<T> centre(const std::int64_t* order, std::int64_t count, T scale, cudaStream_t stream) const {
         const std::vector<std::int64_t> rows = centre_rows(count);
         const auto samples = static_cast<std::int64_t>(rows.size());
@@ -68,7 +68,7 @@ public:
         check(cudaStreamSynchronize(stream), "copying rows to the host");
         std::vector<std::int64_t> every(rows.size());
         std::iota(every.begin(), every.end(), 0);
-        return robust_centre(matrix_view<T>(values.data(), samples, view_.cols), every.data(), samples, scale);
+        return dithered_centre(matrix_view<T>(values.data(), samples, view_.cols), every.data(), samples, scale);
     }
 
     source_rows<T> source(const std::int64_t* order, T scale, const T* centre) const {

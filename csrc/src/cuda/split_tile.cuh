@@ -36,8 +36,10 @@ __device__ __forceinline__ void place_fragment(const float (&products)[4], int r
         const int r = row + 8 * half;
         const float norm_a = norms_a[r];
         float2 pair;
-        pair.x = same_rows && r == col ? 0 : distance_of(products[2 * half], norm_a + norm_b.x, true);
-        pair.y = same_rows && r == col + 1 ? 0 : distance_of(products[2 * half + 1], norm_a + norm_b.y, true);
+        pair.x = distance_of(products[2 * half], norm_a + norm_b.x, true);
+        pair.y = distance_of(products[2 * half + 1], norm_a + norm_b.y, true);
+        if (same_rows && r == col) pair.x = 0;
+        if (same_rows && r == col + 1) pair.y = 0;
         spoilt |= pair.x < 0 || pair.y < 0;
         *reinterpret_cast<float2*>(distances + r * distance_stride<float> + col) = pair;
     }

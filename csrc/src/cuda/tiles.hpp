@@ -34,10 +34,13 @@ struct tile_index {
 
 /// Tile rows [first, first + rows), computed by one launch, of a triangle of `side` tile rows: all pairs of sorted
 /// rows. Or of a rectangle with `side` tile columns: all pairs of a few rows with the sorted rows, which says nothing
-/// of the columns. Tiles are numbered column after column, so that blocks that run at the same time share the columns'
-/// rows in the second-level cache. Numbers below the diagonal of a triangle exist and have nothing to do; they are at
-/// most rows^2 / 2.
+/// of the columns. Tiles are numbered in bands of 16 tile rows, within a band column after column: some 260 blocks that
+/// run at the same time then share 16 tile rows and as many tile columns, which the second-level cache holds. Column
+/// after column of a whole batch, of a hundred tile rows say, would fetch the rows' images from memory for every tile.
+/// Numbers below the diagonal of a triangle exist and have nothing to do; they are at most rows^2 / 2.
 struct tile_batch {
+    static constexpr std::int64_t band = 16;
+
     std::int64_t first, rows, side;
     bool rectangle = false;
 
@@ -45,10 +48,13 @@ struct tile_batch {
     ZOORANK_HOST_DEVICE std::int64_t columns() const { return side - first_column(); }
     ZOORANK_HOST_DEVICE std::int64_t tiles() const { return rows * columns(); }
     ZOORANK_HOST_DEVICE tile_index at(std::int64_t number) const {
-        return {first + number % rows, first_column() + number / rows};
+        const std::int64_t above = number / (band * columns()) * band, height = least(band, rows - above);
+        const std::int64_t in_band = number - above * columns();
+        return {first + above + in_band % height, first_column() + in_band / height};
     }
     ZOORANK_HOST_DEVICE std::int64_t number_of(tile_index t) const {
-        return (t.col - first_column()) * rows + (t.row - first);
+        const std::int64_t row = t.row - first, above = row / band * band;
+        return above * columns() + (t.col - first_column()) * least(band, rows - above) + row - above;
     }
     ZOORANK_HOST_DEVICE bool computes(tile_index t) const { return rectangle || t.row <= t.col; }
     ZOORANK_HOST_DEVICE bool on_diagonal(tile_index t) const { return !rectangle && t.row == t.col; }
