@@ -38,6 +38,7 @@ ON_CUDA := $(addprefix tests/engine/test_,batch.py distances.py input.py result.
 test-cuda: $(STAMPS)/test $(STAMPS)/core  ## the Python tests of the CUDA backend, over an emulated device
 ifeq ($(shell uname),Linux)
 	$(call emulate)
+	$(EMULATED)/bin/python -m mypy.stubtest zoorank._cuda --concise --allowlist tests/stubtest_allowlist.txt
 	$(PYTEST_EMULATED) $(CUDA_TESTS)
 endif
 
