@@ -92,7 +92,7 @@ void check_precision(const options& opt) {
 }
 
 bool bf16x3_suffices(matrix_view<float> x, const partition& p) {
-    if (x.rows < fewest_rows || x.cols < fewest_features) return false;
+    if (p.rows() < fewest_rows || x.cols < fewest_features) return false;
     const std::vector<float> centre = dithered_centre(x, p.order.data(), p.rows(), 1.0F);
     const auto row_at = [&](std::int64_t position) {
         return split_row(x.row(p.order[static_cast<std::size_t>(position)]), centre);

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "cuda/methods.hpp"
+#include "precision.hpp"
 
 namespace zoorank::cuda {
 namespace {
@@ -19,10 +20,36 @@ std::vector<std::int64_t> classes_of_tiles(const partition& p, std::int64_t side
     return classes;
 }
 
+// What the CPU asks before it takes bf16x3, of rows that may lie on a device: the few that are looked at are copied.
+bool split_suffices(const input<float>& x, const partition& p, cudaStream_t stream) {
+    if (!x.on_device) return bf16x3_suffices(x.view, p);
+    const std::int64_t depth = x.view.cols;
+    const std::vector<std::int64_t> looked_at = centre_rows(p.rows());
+    partition few = p;  // whose order names rows of the copy
+    std::vector<float> rows(3 * looked_at.size() * static_cast<std::size_t>(depth));
+    std::int64_t copied = 0;
+    for (const std::int64_t position : looked_at)
+        for (std::int64_t near = std::max<std::int64_t>(position - 1, 0); near < std::min(position + 2, p.rows());
+             ++near) {
+            const auto at = static_cast<std::size_t>(near);
+            check(cudaMemcpyAsync(rows.data() + copied * depth, x.view.row(p.order[at]),
+                                  static_cast<std::size_t>(depth) * sizeof(float), cudaMemcpyDeviceToHost, stream),
+                  "copying rows to the host");
+            few.order[at] = copied++;
+        }
+    check(cudaStreamSynchronize(stream), "copying rows to the host");
+    return bf16x3_suffices({rows.data(), copied, depth}, few);
+}
+
+// Tensor cores only where their split keeps s within 5e-6, or where they are insisted on.
 template <class T>
-kernel kernel_for(metric how, std::int64_t depth, int device) {
-    if (how != metric::euclidean || sizeof(T) == sizeof(double)) return kernel::simt;
-    return euclidean_kernel_of(depth, device);
+kernel kernel_for(const input<T>& x, const partition& p, metric how, place where) {
+    if constexpr (sizeof(T) == sizeof(float)) {
+        if (how != metric::euclidean) return kernel::simt;
+        const kernel which = euclidean_kernel_of(x.view.cols, where.device);
+        if (which == kernel::simt || kernel_is_forced() || split_suffices(x, p, where.stream)) return which;
+    }
+    return kernel::simt;
 }
 
 // Sorted rows, scaled, centred and packed once for the kernel that reads them.
@@ -137,7 +164,7 @@ template <class T>
 void silhouettes_by_pairs(const input<T>& x, const partition& p, metric how, array_view<double> samples, place where,
                           const options& opt) {
     const std::int64_t n = x.view.rows, depth = x.view.cols;
-    const kernel which = kernel_for<T>(how, depth, where.device);
+    const kernel which = kernel_for(x, p, how, where);
     const sums_plan<T> plan(plan_batches<T>(ceil_div(n, tile_side<T>), partial_budget));
     reserve(upload_bytes(x) + device_partition::bytes(p) + packed_rows<T>::bytes(n, depth, which) + plan.bytes(n), n);
     const prepared_rows<T> ready(x, p, how, where.stream);
@@ -153,7 +180,7 @@ void silhouettes_of_some(const input<T>& x, const partition& p, array_view<const
                          place where, const options& opt) {
     const cudaStream_t stream = where.stream;
     const std::int64_t n = x.view.rows, depth = x.view.cols, count = drawn.size;
-    const kernel which = kernel_for<T>(how, depth, where.device);
+    const kernel which = kernel_for(x, p, how, where);
     const sums_plan<T> plan(
         plan_rectangle<T>(ceil_div(count, tile_side<T>), ceil_div(n, tile_side<T>), partial_budget));
     reserve(upload_bytes(x) + device_partition::bytes(p) + packed_rows<T>::bytes(n, depth, which) +

@@ -35,6 +35,9 @@ void silhouettes_by_references(const input<T>& x, const class_numbers& numbers, 
 /// euclidean_kernel() of backend.hpp, not by name.
 kernel euclidean_kernel_of(std::int64_t features, int device);
 
+/// Whether ZOORANK_CUDA_KERNEL names one.
+bool kernel_is_forced();
+
 /// Waits for what was handed in the time before last, so that the host is never more than two portions of work ahead,
 /// and then tells the caller how much is done; throws `cancelled` when the call has been abandoned.
 class pacer {

@@ -118,10 +118,20 @@ void reference_samples(input<T> x, array_view<const std::int64_t> labels, const 
     silhouettes_by_references(x, numbers, p, sets, samples, errors, where, opt);
 }
 
-kernel euclidean_kernel_of(std::int64_t features, int device) {
+namespace {
+
+std::string wished_kernel() {
     const char* wish = std::getenv("ZOORANK_CUDA_KERNEL");
+    return wish && std::string(wish) != "auto" ? wish : "";
+}
+
+}  // namespace
+
+bool kernel_is_forced() { return !wished_kernel().empty(); }
+
+kernel euclidean_kernel_of(std::int64_t features, int device) {
     const capability has = capability_of(device);
-    return choose_kernel(wish ? wish : "", features, has.major, has.minor, wgmma_built());
+    return choose_kernel(wished_kernel(), features, has.major, has.minor, wgmma_built());
 }
 
 std::string euclidean_kernel(std::int64_t features, int device) {
