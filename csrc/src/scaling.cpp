@@ -127,7 +127,7 @@ template <class T>
 std::vector<T> dithered_centre(matrix_view<T> x, const std::int64_t* order, std::int64_t count, T scale) {
     std::vector<T> centre = robust_centre(x, order, count, scale);
     const double feature = std::sqrt(median_square(x, order, count, scale, centre) / static_cast<double>(x.cols));
-    if (feature == 0) return centre;
+    if (feature == 0 || !std::isfinite(feature)) return centre;
     // Of few digits, so that rows of whole numbers less a centre of them remain exact.
     constexpr int largest = 256;
     const double step = std::ldexp(1.0, std::ilogb(feature) - 4) / largest;
