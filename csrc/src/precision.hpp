@@ -21,8 +21,8 @@ template <class T>
 const cpu::kernel_set<T>& kernels_for_distances(metric how, const options& opt);
 
 /// Whether bf16x3 keeps s within 5e-6, judged by distances between a few rows, evenly spaced over the classes, and by
-/// the size of the smallest class. False where the rows are not finite. Rows are looked at that centre_rows() names, and
-/// those beside them in the order of classes.
+/// the size of the smallest class. False where the rows are not finite. Rows are looked at that centre_rows() names,
+/// and those beside them in the order of classes.
 bool bf16x3_suffices(matrix_view<float> x, const partition& p);
 
 }  // namespace zoorank

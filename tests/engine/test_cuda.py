@@ -8,6 +8,7 @@ from tests.engine.emulated import EMULATED
 from tests.engine.problems import KINDS, make
 from tests.engine.processes import run_python
 from tests.engine.test_input import OnlyDLPack
+from tests.engine.test_precision import CONSPIRING
 from tests.reference import silhouettes as reference
 
 import zoorank
@@ -144,6 +145,19 @@ def test_every_kernel_agrees(cuda_everywhere, monkeypatch, kernel, d):
             np.testing.assert_allclose(
                 samples(problem.X, problem.labels), expected, rtol=0, atol=5e-6, err_msg=kind
             )
+
+
+@pytest.mark.cuda
+@on_a_device
+@pytest.mark.parametrize("kind", ["one value", "four values", "brightness", "one feature"])
+def test_rounding_errors_that_conspire_stay_within_the_tolerance(cuda_everywhere, kind):
+    # Of which tensor cores would make 1.6e-5: a few distances say so, wherever the rows lie.
+    for d in (64, 256):
+        rows = CONSPIRING[kind](np.random.default_rng(1), 300, d).astype(np.float32)
+        for classes in (4, 100):
+            y = np.arange(300) % classes
+            expected = reference.silhouette_samples(rows, y, "euclidean")
+            np.testing.assert_allclose(samples(rows, y), expected, rtol=0, atol=5e-6)
 
 
 @pytest.mark.cuda

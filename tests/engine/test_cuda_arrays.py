@@ -90,6 +90,16 @@ def test_rows_may_lie_apart_overlap_and_run_backwards(machine, metric, dtype):
         np.testing.assert_allclose(distances, wanted, rtol=0, atol=1e-5 * wanted.max())
 
 
+@pytest.mark.parametrize("kind", ["plain", "one value"])
+def test_the_kernel_is_chosen_by_the_rows_wherever_they_lie(machine, kind):
+    rows = RNG.standard_normal((300, 96)).astype(np.float32)
+    if kind != "plain":  # for tensor cores to be wrong about
+        rows[:] = rows[:, :1]
+    labels = np.arange(300) % 4
+    there = zoorank.silhouette(InterfaceOnly(machine.put(rows)), labels)
+    assert there.score == zoorank.silhouette(rows, labels, device="cuda").score
+
+
 def test_rows_that_fill_their_memory_to_the_end_are_read_no_further(machine):
     # Behind them is a page that nobody may touch.
     for n, d in ((150, 1), (150, 7), (129, 64), (129, 67), (257, 130)):

@@ -31,9 +31,10 @@ template <class T>
 inline constexpr int distance_bytes = tile_side<T> * distance_stride<T> * int(sizeof(T));
 
 /// A squared distance below this share of |x|^2 + |y|^2 has lost too many digits to cancellation: such pairs are
-/// recomputed from differences of the original rows.
+/// recomputed from differences of the original rows. Split rows need what the CPU's tiles need; ordinary cores add up
+/// all features of a pair in float, and need no less.
 template <class T>
-inline constexpr T cancellation_share = T(1) / 32;
+inline constexpr T cancellation_share = T(1) / (sizeof(T) == 4 ? 8 : 32);
 
 template <class T>
 inline constexpr T spoilt_mark = T(-1);
