@@ -284,7 +284,7 @@ steps() {
     step bench 15 bench
     step synccheck 10 sanitize synccheck "${kernels[@]}" references
     export ZOORANK_CUDA_KERNEL=$kernel_of_tests
-    ZOORANK_DEVICE=cuda step files 8 tests tests/engine/test_rows.py tests/engine/test_estimate.py
+    ZOORANK_DEVICE=cuda step files 8 tests tests/engine/test_{precision,rows,estimate}.py
 }
 
 export PYTHONPATH=$build/site:$build/wheels${PYTHONPATH:+:$PYTHONPATH} PATH=$build/wheels/bin:$PATH
