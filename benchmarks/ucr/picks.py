@@ -9,7 +9,7 @@ import numpy as np
 
 from zoorank.scores import TABLE
 from zoorank.selection.board import Candidates
-from zoorank.selection.consensus import Consensus, shares_beaten
+from zoorank.selection.consensus import Consensus, share_beaten
 from zoorank.selection.evaluate import Evaluation
 from zoorank.selection.verification import MARGIN, first_within_noise
 
@@ -48,7 +48,7 @@ def rank_average(keys: Sequence[str]) -> Order:
 
     def order(target: Candidates) -> np.ndarray:
         table = np.stack([target.scores[key] for key in keys], axis=1)
-        return np.array([shares_beaten(table, row).mean() for row in table])
+        return np.array([share_beaten(table, row) for row in table])
 
     return order
 

@@ -10,7 +10,8 @@ static int show(double done, void* name) {
     return 0;
 }
 
-int main(void) {
+/* consumer_c [VERSION]: fails if it is linked with another one. */
+int main(int argc, char** argv) {
     const float x[6] = {0, 1, 2, 10, 11, 12}; /* 6 rows of 1 feature */
     const int64_t labels[6] = {7, 7, 7, -1, -1, -1};
     const double expected = (9.5 / 11 + 9.0 / 10 + 7.5 / 9) / 3;
@@ -27,5 +28,6 @@ int main(void) {
         return 1;
     }
     printf("zoorank %s: silhouette score %f\n", zoorank_version(), score);
-    return strcmp(zoorank_version(), EXPECTED_VERSION) == 0 && fabs(score - expected) < 5e-6 ? 0 : 1;
+    if (argc > 1 && strcmp(zoorank_version(), argv[1]) != 0) return 1;
+    return fabs(score - expected) < 5e-6 ? 0 : 1;
 }

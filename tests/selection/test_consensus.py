@@ -50,6 +50,23 @@ def test_less_can_be_better_and_what_has_no_value_has_no_vote():
     assert [row.score for row in found] == [0.75, 0.25, None]
 
 
+def test_rows_that_beat_as_many_are_equal_to_the_last_bit():
+    parts = (find_score("silhouette", "euclidean"), find_score("knn"), find_score("logme"))
+    keys = [part.key for part in parts]
+    for n in range(3, 19):
+        # One beats the others by the parts in turn: all have the same number of votes.
+        rows = [
+            RankRow(
+                None, str(i), "x", scores={key: float((i + j) % n) for j, key in enumerate(keys)}
+            )
+            for i in range(n)
+        ]
+        table = [[row.scores[key] for key in keys] for row in rows]
+        votes = [sum(np.sum(np.array(table) < row, axis=0)) for row in np.array(table)]
+        found = [row.score for row in Consensus(parts).decided(rows)]
+        assert len(set(found)) == len(set(votes))
+
+
 def test_the_interval_of_a_part_is_not_that_of_the_consensus():
     row = RankRow(None, "a", "x", score=0.2, half_width=0.1, scores={"euclidean": 0.2, "knn": 0.9})
     rows = [row, replace(row, model="b", scores={"euclidean": 0.1, "knn": 0.9})]

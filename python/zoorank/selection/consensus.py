@@ -62,20 +62,22 @@ class Consensus:
             signs = np.array([1.0 if part.higher_is_better else -1.0 for part in self.parts])
             table = signs * _table(sources, self.parts)
             for row, mine in zip(judged, signs * _table(judged, self.parts), strict=True):
-                values[id(row)] = float(shares_beaten(table, mine).mean())
+                values[id(row)] = share_beaten(table, mine)
         return [_judged(row, self.key, values.get(id(row))) for row in rows]
 
 
-def shares_beaten(table: Array, mine: Array) -> Array:
-    """Share of the rows that ``mine`` beats in each column, where an equal counts half.
+def share_beaten(table: Array, mine: Array) -> float:
+    """Share of a table's values that ``mine`` beats, column by column; an equal counts half.
+
+    Halves are added up before one division, so that rows that beat as many have the same
+    share to the last bit.
 
     Examples
     --------
-    >>> shares_beaten(np.array([[1.0, 5.0], [2.0, 5.0]]), np.array([2.0, 9.0]))
-    array([0.75, 1.  ])
+    >>> share_beaten(np.array([[1.0, 5.0], [2.0, 5.0]]), np.array([2.0, 9.0]))
+    0.875
     """
-    shares: Array = ((table < mine) + (table == mine) / 2).mean(axis=0)
-    return shares
+    return float(((table < mine) + (table == mine) / 2).sum() / table.size)
 
 
 def _judged(row: RankRow, key: str, value: float | None) -> RankRow:
