@@ -129,3 +129,16 @@ def test_intervals_that_overlap_the_first_one_share_a_mark():
     exact = ranked([source("a", 0.5), source("b", 0.5)], SCORE)
     assert marked(exact, SCORE) == exact
     assert marked([FAILED], SCORE) == (FAILED,)
+
+
+@pytest.mark.parametrize(
+    ("scores", "words"),
+    [
+        ((0.3, 0.2), "Try 0 cut at fc first: "),
+        ((0.3, 0.3, 0.2), "Try 0 cut at fc or 1 cut at fc first: "),
+        ((0.3, 0.3, 0.3), "Try 0 cut at fc or 2 others that are as good first: "),
+    ],
+)
+def test_the_verdict_names_what_is_as_good(scores, words):
+    rows = ranked([source(str(i), score) for i, score in enumerate(scores)], SCORE)
+    assert verdict(rows, SCORE).startswith(words)

@@ -93,7 +93,11 @@ def verdict(rows: Iterable[RankRow], score: Score | Consensus) -> str:
     if not sources:
         return "No source could be scored; the notes give the reasons."
     best = sources[0]
-    place = f"{best.model} cut at {best.cut}"
+    place = _place(best)
+    equals = [row for row in sources[1:] if row.score == best.score]
+    if equals:
+        others = f"{len(equals)} others that are as good"
+        place += f" or {_place(equals[0]) if len(equals) == 1 else others}"
     if raw is None:
         return f"Try {place} first: {score.label} {best.score:.4f}."
     behind = [row for row in sources if not _better(row.score, raw, score)]
@@ -108,6 +112,10 @@ def verdict(rows: Iterable[RankRow], score: Score | Consensus) -> str:
         f"Try {place} first: {score.label} {best.score:.4f}. "
         f"The raw input without a network has {raw:.4f}{note}."
     )
+
+
+def _place(row: RankRow) -> str:
+    return f"{row.model} cut at {row.cut}"
 
 
 def _is_whole(row: RankRow) -> bool:
