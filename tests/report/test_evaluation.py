@@ -1,5 +1,6 @@
 """The table and the picture of an evaluation."""
 
+import dataclasses
 import io
 
 import pytest
@@ -28,6 +29,14 @@ def test_scores_first_then_baselines_in_points(found):
     assert "Regret (points)" in text
     assert text.index("good") < text.index("best static source") < text.index("random")
     assert "10.00 [10.00, 10.00]" in text
+
+
+def test_what_is_not_compared_is_a_line_of_the_heading(found):
+    noted = dataclasses.replace(found, note="not compared: target 'Car' of a.csv alone")
+    assert evaluation_heading(found).plain.count("\n") == 0
+    assert evaluation_heading(noted).plain.splitlines()[1:] == [
+        "Not compared: target 'Car' of a.csv alone."
+    ]
 
 
 def test_markup_in_names_is_text(tmp_path):

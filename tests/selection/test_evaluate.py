@@ -95,6 +95,12 @@ t2,b,x,8,2,20,0.5
 t2,c,y,7,3,30,0.4
 """
 
+RANKING = """rank,model,cut,status,logme,note
+1,a,x,ok,0.9,
+2,b,x,ok,0.8,
+3,c,y,ok,0.7,
+"""
+
 
 def write(folder, **texts):
     paths = [folder / f"{name}.csv" for name in texts]
@@ -190,6 +196,14 @@ def test_intervals_hold_the_mean():
         (",1,2\nt1,a,b\nt1,b,a\n", LONG, {}, "row 3 repeats 't1'"),
         (",1,2\nt1,a,b\nt2,b,b\n", LONG, {}, "row 3 repeats 'b'"),
         (LONG, ",a,b\na,0,x\nb,1,0\n", {}, "row 2, column 'b': 'x' is no number"),
+        (",a,b\na,0,n/a\nb,x,1\nc,2,3\n", LONG, {}, "row 2, column 'b': 'n/a' is no number"),
+        (LONG.replace(",3,1,", ",n/a,1,"), LONG, {}, "row 2, column 'good': 'n/a' is no number"),
+        (LONG.replace("8,2,20", "8,,20"), LONG, {}, "scores.csv: row 6, column 'bad': '' is no"),
+        (LONG.replace("8,2,20", "inf,2,20"), LONG, {}, "row 6, column 'good': 'inf' is no number"),
+        (LONG, LONG.replace("0.8", "0·8"), {}, "row 3, column 'accuracy': '0·8'"),
+        (LONG, LONG.replace("t1", "t1s").replace("t2", "t2s"), {}, "did you mean 't1s'?"),
+        (RANKING, LONG, {}, "scores.csv has no column 'target'"),
+        (LONG, "model,accuracy\na,0.9\nb,0.8\n", {}, "truth.csv has no column 'target'"),
         (LONG.replace("bad", "parameters_kept"), LONG, {}, "are both a parameter count"),
         (LONG.replace("good", "random"), LONG, {}, "'random' is the name of a baseline"),
     ],
@@ -200,6 +214,46 @@ def test_a_wrong_table_is_met_with_one_line(tmp_path, scores, truth, options, me
         evaluate(first, second, **options)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_columns_of_words_are_no_scores_and_those_not_named_are_not_read(tmp_path):
+    text = LONG.replace(",x,", ",x,n/a,").replace(",y,", ",y,n/a,").replace("cut,", "cut,word,")
+    scores, truth, partly = write(
+        tmp_path, scores=text, truth=LONG, partly=LONG.replace(",3,1,", ",3,n/a,")
+    )
+    assert set(read_board(scores, truth)[0].scores) == {"good", "bad", "parameters"}
+    assert set(read_board(partly, truth, columns=["good"])[0].scores) == {"good"}
+    assert len(read_board(truth, partly, truth_column="accuracy")) == 2
+
+
+def test_what_only_one_table_has_is_said(tmp_path):
+    more = LONG + "t3,a,x,1,1,10,0.4\nt3,b,x,1,1,10,0.4\n"
+    scores, truth = write(
+        tmp_path,
+        scores=more.replace("t3", "Plane").replace("t2,c", "t2,sea") + "Cars,a,x,1,1,10,0.4\n",
+        truth=more.replace("t3", "Aircraft").replace("t1,a", "t1,b2") + "Cras,a,x,1,1,10,0.4\n",
+    )
+    found = evaluate(scores, truth)
+    assert found.targets == ("t1", "t2")
+    assert found.note == (
+        f"not compared: targets 'Plane', 'Cars' (did you mean 'Cras'?) of {scores} alone; "
+        f"source 'sea' of {scores} alone; pair a cut at x for t1 of {scores} alone; "
+        f"targets 'Aircraft', 'Cras' (did you mean 'Cars'?) of {truth} alone; "
+        f"source 'b2' of {truth} alone; pair c cut at y for t2 of {truth} alone"
+    )
+    assert f'"note": "{found.note}"' in found.to_json()
+
+
+def test_a_target_with_one_candidate_in_common_is_said(tmp_path):
+    (file,) = write(tmp_path, all=LONG + "t3,a,x,1,1,10,0.4\n")
+    found = evaluate(file, file)
+    assert found.targets == ("t1", "t2")
+    assert found.note == "not compared: target 't3' with one candidate in common"
+
+
+def test_nothing_is_said_where_all_is_in_both(tmp_path):
+    (file,) = write(tmp_path, all=LONG)
+    assert evaluate(file, file).note == ""
 
 
 def test_a_file_that_is_not_there(tmp_path):

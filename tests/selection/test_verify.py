@@ -9,7 +9,7 @@ from tests.selection.tiny_zoo import tiny_zoo
 
 from zoorank.errors import UsageError
 from zoorank.scores.probe import cross_validated
-from zoorank.selection.verification import Verified, first_within_noise, verdict
+from zoorank.selection.verification import Verified, first_within_noise, rank_agreement, verdict
 from zoorank.selection.verify import drawn, split, verify
 from zoorank.zoo import EncodingStore, encode_source, load_target, load_zoo
 
@@ -33,7 +33,9 @@ def test_trains_the_first_of_the_ranking_and_those_named(zoo):
     wanted = {*first[:2], tuple(named.split(":"))}
     assert {(row.model, row.cut) for row in found.rows} == wanted
     assert [(row.model, row.cut) for row in found.rows[:2]] == first[:2]
-    assert found.order_held == (found.chosen == 0)
+    assert found.first_held == (found.chosen == 0)
+    assert found.tau == rank_agreement(found.rows)
+    assert found.tau is None or -1 <= found.tau <= 1
     assert all(len(row.head) == 2 for row in found.rows)
     repeats = sorted(len(row.tuned) for row in found.rows)
     assert repeats == ([1, 2, 2] if len(wanted) == 3 else [1, 2])
@@ -139,10 +141,11 @@ def test_splits_share_classes_out_and_never_rows():
 @pytest.mark.parametrize(
     ("others", "chosen", "words"),
     [
-        ([], 0, "first by score, has the best head too"),
+        ([], 0, "Take a cut at x, first by score: no other head was trained"),
+        ([Verified(2, "b", "y", head=(0.5,))], 0, "first by score, has the best head too, alone"),
         ([Verified(2, "b", "y", head=(0.93, 0.93))], 0, "held within chance: take a cut at x"),
         ([Verified(2, "b", "y", head=(0.99, 0.99))], 1, "did not hold: take b cut at y, rank 2"),
-        ([Verified(2, "b", "y", note="no")], 0, "The order held"),
+        ([Verified(2, "b", "y", note="no")], 0, "nothing was compared"),
         ([Verified(2, "b", "y", head=(0.5,), tuned=(0.7,))], 0, "b cut at y came out first: 70.0%"),
     ],
 )
@@ -154,11 +157,75 @@ def test_the_verdict(others, chosen, words):
 
 
 def test_the_verdict_does_not_call_first_what_another_precedes():
-    rows = [Verified(1, "a", "x", note="no"), Verified(2, "b", "y", head=(0.9,))]
-    assert verdict(rows, 200) == (
-        1,
-        "The order held: b cut at y, first by score of those with a head, has the best head too.",
+    rows = [
+        Verified(1, "a", "x", note="no"),
+        Verified(2, "b", "y", head=(0.9,)),
+        Verified(3, "c", "z", head=(0.5,)),
+    ]
+    chosen, text = verdict(rows, 200)
+    assert chosen == 1
+    assert text.startswith(
+        "The first pick held: b cut at y, first by score of those with a head, has the best "
     )
+
+
+def ranked(ranks, heads):
+    return [
+        Verified(rank, f"m{place}", "x", head=head if isinstance(head, tuple) else (head,))
+        for place, (rank, head) in enumerate(zip(ranks, heads, strict=True))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ranks", "heads", "tau", "words"),
+    [
+        # By hand: of 10 pairs 3 agree and 5 do not; 9 are no tie in ranks and 8 none in heads.
+        (
+            (1, 2, 3, 3, 5),
+            (1.0, 0.99, 0.998, 0.998, 1.0),
+            (3 - 5) / np.sqrt(9 * 8),
+            "held in a tie: the head of m0 cut at x, first by score, is as good as that of m4 ",
+        ),
+        ((1, 2, 3, 4), (1.0, 0.847, 0.75, 0.889), 1 / 3, "has the best head too, alone."),
+        ((1, 2, 3), (0.9, 0.8, 0.7), 1.0, "has the best head too, alone."),
+        ((1, 2), (0.90, 0.91), -1.0, "the head of m1 cut at x is 1.0 points ahead"),
+        (
+            (1, 2, 3),
+            (0.90, 0.91, 0.91),
+            -2 / np.sqrt(6),
+            "heads of m1 cut at x and m2 cut at x are",
+        ),
+        # Means over repeats that rounding alone tells apart are a tie.
+        ((1, 2), ((0.1, 0.2, 0.3), (0.3, 0.2, 0.1)), None, "held in a tie"),
+    ],
+)
+def test_the_verdict_says_how_the_whole_order_did(ranks, heads, tau, words):
+    rows = ranked(ranks, heads)
+    chosen, text = verdict(rows, 400)
+    assert chosen == 0
+    assert words in text
+    assert "order held" not in text
+    if tau is None:
+        assert rank_agreement(rows) is None
+        assert text.endswith("All 2 heads are equal, so there is no order to compare.")
+    else:
+        assert rank_agreement(rows) == pytest.approx(tau)
+        assert f"The whole order of {len(ranks)} agrees with that of their heads" in text
+        assert f"Kendall's tau {tau:.2f} " in text
+
+
+def test_equal_ranks_are_no_order():
+    _, text = verdict(ranked((1, 1), (0.9, 0.8)), 400)
+    assert text.endswith("All 2 ranks are equal, so there is no order to compare.")
+
+
+def test_a_tie_after_fine_tuning_is_said():
+    rows = [
+        Verified(1, "a", "x", head=(0.9,), tuned=(0.7, 0.9)),
+        Verified(2, "b", "y", head=(0.8,), tuned=(0.9, 0.7)),
+        Verified(3, "c", "z", head=(0.7,), tuned=(0.95,)),
+    ]
+    assert "a cut at x and b cut at y came out first in a tie: 80.0%" in verdict(rows, 200)[1]
 
 
 def test_the_more_samples_the_less_is_chance():

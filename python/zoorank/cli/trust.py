@@ -55,7 +55,7 @@ def verify(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Train the first picks of a ranking and say whether its order held.
+    """Train the first picks of a ranking and say whether the first one and the order held.
 
     Example: `zoorank verify zoo.toml --top 3 --figure curves.png`
     """

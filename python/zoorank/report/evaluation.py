@@ -52,13 +52,15 @@ def evaluation_table(evaluation: Evaluation) -> Table:
 
 
 def evaluation_heading(evaluation: Evaluation) -> Text:
-    """Say what was compared."""
+    """Say what was compared, and what was not."""
     low, high = min(evaluation.n_candidates), max(evaluation.n_candidates)
     count = str(low) if low == high else f"{low} to {high}"
     unit = " (points)" if _scale(evaluation) > 1 else ""
+    left = f"\n{evaluation.note[0].upper()}{evaluation.note[1:]}." if evaluation.note else ""
     return Text(
         f"{len(evaluation.targets)} targets, {count} candidates each; the best of each has an "
-        f"accuracy of {evaluation.oracle:.4f} on average. Regret{unit}: what a pick lacks to it."
+        f"accuracy of {evaluation.oracle:.4f} on average. Regret{unit}: what a pick lacks "
+        f"to it.{left}"
     )
 
 

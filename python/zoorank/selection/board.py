@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +14,13 @@ import numpy as np
 from zoorank.errors import DataError, UsageError
 from zoorank.hints import hint
 from zoorank.scores.base import Array
+from zoorank.selection.unmatched import Pair, unmatched
 
 SOURCE_COLUMNS = ("source", "model", "network")
 TRUTH_COLUMNS = ("truth", "accuracy", "acc", "finetuned_acc")
 SIZE_COLUMNS = ("parameters", "parameters_kept")
 NAME_COLUMNS = ("target", "cut", *SOURCE_COLUMNS)
 
-Pair = tuple[str, tuple[str, str]]
 Values = dict[Pair, float]
 
 
@@ -52,6 +52,7 @@ def read_board(
     columns: Sequence[str] | None = None,
     lower_is_better: Sequence[str] = (),
     truth_column: str | None = None,
+    on_note: Callable[[str], None] | None = None,
 ) -> tuple[Candidates, ...]:
     """Read two tables and join them.
 
@@ -73,6 +74,8 @@ def read_board(
     truth_column : str, optional
         By default ``truth``, ``accuracy``, ``acc`` or ``finetuned_acc``, else the only
         column of numbers.
+    on_note : callable, optional
+        Told in a line which targets, sources and pairs are not in both tables.
 
     Returns
     -------
@@ -83,8 +86,8 @@ def read_board(
     Raises
     ------
     DataError
-        If a file cannot be read, holds something else or a pair twice, or nothing is in
-        both.
+        If a file cannot be read, holds something else or a pair twice, a column of
+        numbers has a cell that is none, or nothing is in both.
     UsageError
         If a column does not exist, or none is named.
     """
@@ -96,7 +99,9 @@ def read_board(
         if name not in values:
             raise UsageError(f"{scores} has no score {name!r}; {hint(name, values)}")
         values[name] = {pair: -value for pair, value in values[name].items()}
-    complete = [pair for pair in accuracies if all(pair in each for each in values.values())]
+    scored = next(iter(values.values()))  # the pairs are the same for all columns of a table
+    note = unmatched(scores, scored, truth, accuracies)
+    complete = [pair for pair in accuracies if pair in scored]
     board = []
     for target in dict.fromkeys(target for target, _ in complete):
         names = sorted(name for of, name in complete if of == target)
@@ -114,14 +119,16 @@ def read_board(
     if not board:
         raise DataError(
             f"{scores} and {truth} have no target with two sources in common; "
-            "names must be the same in both"
+            f"names must be the same in both{f'; {note}' if note else ''}"
         )
+    if note and on_note:
+        on_note(note)
     return tuple(board)
 
 
 def _truth(path: Path, column: str | None) -> Values:
     header, rows = _read(path)
-    if not _is_long(header):
+    if not _is_long(path, header):
         return _matrix(path, header, rows)
     numeric = _values(header, rows)
     named = [name for name in numeric if name.lower() in TRUTH_COLUMNS]
@@ -136,8 +143,9 @@ def _truth(path: Path, column: str | None) -> Values:
 
 def _scores(path: Path, columns: Sequence[str], truth_column: str | None) -> dict[str, Values]:
     header, rows = _read(path)
-    if not _is_long(header):
-        lists = not _numeric(header[1:], [row[1:] for row in rows])
+    if not _is_long(path, header):
+        cells = [cell for row in rows for cell in row[1:] if cell]
+        lists = 2 * sum(_number(cell) is not None for cell in cells) < len(cells)
         values = _ranked_lists(path, rows) if lists else _matrix(path, header, rows)
         return {path.stem: values}
     numeric = [
@@ -170,20 +178,26 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
     return lines[0], lines[1:]
 
 
-def _is_long(header: Sequence[str]) -> bool:
-    return "target" in header and any(name in header for name in SOURCE_COLUMNS)
+def _is_long(path: Path, header: Sequence[str]) -> bool:
+    """Whether each row is of one pair; a table that lacks only its targets is refused."""
+    has_source = any(name in header for name in SOURCE_COLUMNS)
+    if "target" in header:
+        return has_source
+    # The corner of a matrix may be called as it likes, its targets not like these columns.
+    if has_source and {"cut", *SOURCE_COLUMNS, *TRUTH_COLUMNS} & set(header[1:]):
+        raise DataError(
+            f"{path} has no column 'target', without which its rows are of no known target (a "
+            "ranking.csv has none); add one with the target's name, the same in both tables"
+        )
+    return False
 
 
 def _values(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns of numbers, but for names that happen to be numbers."""
-    return [name for name in _numeric(header, rows) if name not in NAME_COLUMNS]
-
-
-def _numeric(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns that hold a number, but for names that happen to be numbers."""
     return [
         name
         for position, name in enumerate(header)
-        if all(_number(row[position]) is not None for row in rows)
+        if name not in NAME_COLUMNS and any(_number(row[position]) is not None for row in rows)
     ]
 
 
@@ -193,6 +207,13 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
+
+
+def _cell(path: Path, row: int, column: str, text: str) -> float:
+    value = _number(text)
+    if value is None:
+        raise DataError(f"{path}: row {row}, column {column!r}: {text!r} is no number")
+    return value
 
 
 def _long(
@@ -208,7 +229,7 @@ def _long(
         if pair in values[columns[0]]:
             raise DataError(f"{path}: row {number} repeats {row[source]} for {pair[0]}")
         for name in columns:
-            values[name][pair] = float(row[place[name]])
+            values[name][pair] = _cell(path, number, name, row[place[name]])
     return values
 
 
@@ -218,9 +239,7 @@ def _matrix(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) ->
     _refuse_repeats(path, 2, (source for source, *_ in rows), down=True)
     for number, (source, *cells) in enumerate(rows, 2):
         for target, cell in zip(header[1:], cells, strict=True):
-            value = _number(cell)
-            if value is None:
-                raise DataError(f"{path}: row {number}, column {target!r}: {cell!r} is no number")
+            value = _cell(path, number, target, cell)
             if source != target:
                 values[target, (source, "")] = value
     return values

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,12 +92,15 @@ class Evaluation:
         For each target.
     oracle : float
         Mean accuracy of the best candidate of each target.
+    note : str
+        Which targets, sources and pairs of the tables are not compared, if any.
     """
 
     scores: tuple[ScoreEvaluation, ...]
     targets: tuple[str, ...]
     n_candidates: tuple[int, ...]
     oracle: float
+    note: str = ""
 
     def __getitem__(self, name: str) -> ScoreEvaluation:
         for score in self.scores:
@@ -168,14 +171,16 @@ def evaluate(
     DataError, UsageError
         As there.
     """
+    notes: list[str] = []
     board = read_board(
         scores,
         truth,
         columns=columns,
         lower_is_better=lower_is_better,
         truth_column=truth_column,
+        on_note=notes.append,
     )
-    return evaluate_board(board, random_state=random_state)
+    return replace(evaluate_board(board, random_state=random_state), note="".join(notes))
 
 
 def evaluate_board(board: Sequence[Candidates], *, random_state: int = 0) -> Evaluation:

@@ -1,4 +1,4 @@
-"""What training found out about a ranking: accuracies, and whether the order held."""
+"""What training found out about a ranking: accuracies, and whether its picks held."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from zoorank.selection.ranking import Ranking
 
 FORMAT = 1
 MARGIN = 2.0
+DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,9 @@ class Verification:
     chosen : int or None
         Place in ``rows`` of the one to take; None where nothing could be trained.
     verdict : str
+        Whether the first pick held, and how well the whole order agreed.
+    tau : float or None
+        Of :func:`rank_agreement`.
     seconds : float
         Without ranking.
     """
@@ -73,10 +77,11 @@ class Verification:
     n_trained_on: int
     chosen: int | None
     verdict: str
+    tau: float | None
     seconds: float
 
     @property
-    def order_held(self) -> bool:
+    def first_held(self) -> bool:
         """Whether no head clearly beats that of the first of the ranking that has one."""
         trained = [place for place, row in enumerate(self.rows) if row.head]
         return self.chosen is not None and self.chosen == trained[0]
@@ -113,8 +118,45 @@ def first_within_noise(accuracies: Sequence[float], n_samples: int, margin: floa
     return next(i for i, each in enumerate(accuracies) if each >= allowed - 1e-12)
 
 
+def rank_agreement(rows: Sequence[Verified]) -> float | None:
+    """Kendall's τ-b between the ranks by score and the accuracies of the heads.
+
+    Parameters
+    ----------
+    rows : sequence of Verified
+        Those without a head are passed over.
+
+    Returns
+    -------
+    float or None
+        1 for the same order, 0 for none, -1 for the reverse; a pair that ties in one of
+        the two agrees with neither. None where all heads or all ranks are equal, or
+        fewer than two are there.
+
+    References
+    ----------
+    Kendall, M. G. (1945). The treatment of ties in ranking problems. Biometrika 33(3).
+
+    Examples
+    --------
+    >>> heads = [1.0, 0.847, 0.75, 0.889]
+    >>> rows = [Verified(i, "a", "x", head=(head,)) for i, head in enumerate(heads, 1)]
+    >>> round(rank_agreement(rows), 3)
+    0.333
+    """
+    trained = [row for row in rows if row.head and row.rank is not None]
+    # Equal accuracies whose means over repeats differ in the last bits are equal.
+    heads = np.round([row.accuracy for row in trained], DIGITS)
+    ranks = np.array([row.rank for row in trained], dtype=np.float64)
+    if len(trained) < 2 or np.ptp(heads) == 0 or np.ptp(ranks) == 0:
+        return None
+    from scipy.stats import kendalltau
+
+    return float(kendalltau(-ranks, heads).statistic)
+
+
 def verdict(rows: Sequence[Verified], n_samples: int) -> tuple[int | None, str]:
-    """Which to take, and whether the ranking's first held, in a sentence.
+    """Which to take, whether the first pick held and how well the order did, in words.
 
     Parameters
     ----------
@@ -139,30 +181,86 @@ def verdict(rows: Sequence[Verified], n_samples: int) -> tuple[int | None, str]:
     if not trained:
         return None, "No candidate could be trained; the notes give the reasons."
     chosen = trained[first_within_noise([rows[i].accuracy for i in trained], n_samples)]
-    first, best = rows[trained[0]], max((rows[i] for i in trained), key=lambda row: row.accuracy)
-    by_score = "first by score" if trained[0] == 0 else "first by score of those with a head"
-    gap = f"{100 * (best.accuracy - first.accuracy):.1f} points"
-    if rows[chosen] is not first:
-        text = (
-            f"The order did not hold: take {_place(rows[chosen])}, rank {rows[chosen].rank}; the "
-            f"best head beats that of {_place(first)}, {by_score}, by {gap}, more than chance."
+    heads = [rows[i] for i in trained]
+    words = [
+        _of_the_first(heads, rows[chosen], n_samples, passed_over=trained[0] > 0),
+        _of_the_order(heads),
+        _of_tuning(rows),
+    ]
+    return chosen, " ".join(filter(None, words))
+
+
+def _of_the_first(
+    heads: Sequence[Verified], chosen: Verified, n_samples: int, *, passed_over: bool
+) -> str:
+    """Whether the head of the first pick is the best one, alone or with others."""
+    first = heads[0]
+    by_score = "first by score of those with a head" if passed_over else "first by score"
+    pick = f"{_place(first)}, {by_score}"
+    if len(heads) == 1:
+        return f"Take {pick}: no other head was trained, so nothing was compared."
+    best = _equals([(row, row.accuracy) for row in heads])
+    gap = f"{100 * (best[0].accuracy - first.accuracy):.1f} points"
+    if chosen is not first:
+        return (
+            f"The first pick did not hold: take {_place(chosen)}, rank {chosen.rank}; the best "
+            f"head beats that of {pick}, by {gap}, more than chance."
         )
-    elif best is first:
-        text = f"The order held: {_place(first)}, {by_score}, has the best head too."
-    else:
-        text = (
-            f"The order held within chance: take {_place(first)}, {by_score}; the head of "
-            f"{_place(best)} is {gap} ahead, which {n_samples} samples cannot tell from chance."
+    if first not in best:
+        each = "head" if len(best) == 1 else "heads"
+        ahead = "is" if len(best) == 1 else "are"
+        return (
+            f"The first pick held within chance: take {pick}; the {each} of {_places(best)} "
+            f"{ahead} {gap} ahead, which {n_samples} samples cannot tell from chance."
         )
-    tuned = [row for row in rows if row.tuned]
-    if tuned:
-        top = max(tuned, key=lambda row: (len(row.tuned), float(np.mean(row.tuned))))
-        text += (
-            f" After fine-tuning {_place(top)} came out first: {np.mean(top.tuned):.1%} on samples "
-            "held out."
-        )
-    return chosen, text
+    if len(best) == 1:
+        return f"The first pick held: {pick}, has the best head too, alone."
+    others = [row for row in best if row is not first]
+    those = "that" if len(others) == 1 else "those"
+    return (
+        f"The first pick held in a tie: the head of {pick}, is as good as {those} of "
+        f"{_places(others)}."
+    )
+
+
+def _of_the_order(heads: Sequence[Verified]) -> str:
+    """How well the ranks agree with the heads; nothing where there is no order."""
+    if len(heads) < 2:
+        return ""
+    tau = rank_agreement(heads)
+    if tau is None:
+        equal = "heads" if np.ptp([row.accuracy for row in heads]) < 10**-DIGITS else "ranks"
+        return f"All {len(heads)} {equal} are equal, so there is no order to compare."
+    return (
+        f"The whole order of {len(heads)} agrees with that of their heads to Kendall's tau "
+        f"{tau:.2f} (1: the same, 0: unrelated, -1: reversed)."
+    )
+
+
+def _of_tuning(rows: Sequence[Verified]) -> str:
+    """Which came out first of those that went furthest; nothing where none was tuned."""
+    furthest = max(len(row.tuned) for row in rows)
+    if not furthest:
+        return ""
+    last = [row for row in rows if len(row.tuned) == furthest]
+    top = _equals([(row, float(np.mean(row.tuned))) for row in last])
+    tied = " in a tie" if len(top) > 1 else ""
+    return (
+        f"After fine-tuning {_places(top)} came out first{tied}: {np.mean(top[0].tuned):.1%} on "
+        "samples held out."
+    )
+
+
+def _equals(found: Sequence[tuple[Verified, float]]) -> list[Verified]:
+    """Those of the largest figure."""
+    most = max(figure for _, figure in found)
+    return [row for row, figure in found if most - figure < 10**-DIGITS]
 
 
 def _place(row: Verified) -> str:
     return f"{row.model} cut at {row.cut}"
+
+
+def _places(rows: Sequence[Verified]) -> str:
+    *others, last = map(_place, rows)
+    return f"{', '.join(others)} and {last}" if others else last

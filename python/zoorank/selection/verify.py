@@ -20,7 +20,13 @@ from zoorank.selection.files import prepare, write_text
 from zoorank.selection.progress import Progress
 from zoorank.selection.rank import rank, store_directory
 from zoorank.selection.ranking import Ranking, RankRow
-from zoorank.selection.verification import FORMAT, Verification, Verified, verdict
+from zoorank.selection.verification import (
+    FORMAT,
+    Verification,
+    Verified,
+    rank_agreement,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from zoorank.zoo import ModelSpec, Target, Zoo
@@ -48,7 +54,9 @@ def verify(
     on_step: Told | None = None,
     **settings: Any,
 ) -> Verification:
-    """Rank a zoo, then train its first picks and say whether the order held.
+    """Rank a zoo, then train its first picks and say whether the picks held.
+
+    That is: whether the first one has the best head, and how well the order of all agrees.
 
     First a head on the frozen encodings of each candidate, cross-validated. Then
     fine-tuning by successive halving: every candidate once, the better half again
@@ -113,6 +121,7 @@ def verify(
         n_trained_on=n_trained_on,
         chosen=chosen,
         verdict=said,
+        tau=rank_agreement(rows),
         seconds=time.monotonic() - start,
     )
     if out is not None:
