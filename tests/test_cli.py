@@ -154,6 +154,55 @@ def test_info_lists_the_engine_and_optional_packages(call):
     assert "instruction set" in out
 
 
+class TestEnvironment:
+    """A mistaken variable is refused by its name; neither a file nor a model is blamed."""
+
+    @pytest.fixture
+    def refused(self, call, monkeypatch, zoo):
+        def called(line, **variables):
+            for name, value in variables.items():
+                monkeypatch.setenv(name, value)
+            code, out, error = call(line)
+            assert (code, out) == (2, ""), error
+            return one_line(error)
+
+        return called
+
+    @pytest.mark.parametrize("value", ["0", "abc"])
+    @pytest.mark.parametrize(
+        "line",
+        ["info", "score target.npz", "bench --quick", "rank zoo.toml --allow-code code"],
+    )
+    def test_threads(self, refused, line, value):
+        said = f"ZOORANK_NUM_THREADS must be a number of at least 1, got '{value}'"
+        assert refused(line, ZOORANK_NUM_THREADS=value) == said
+
+    @pytest.mark.parametrize("line", ["info", "score target.npz"])
+    def test_instruction_set(self, zoo, line):
+        done = subprocess.run(  # a process of its own, for the set is chosen once
+            [sys.executable, "-m", "zoorank.cli", *shlex.split(line)],
+            env={**os.environ, "ZOORANK_ISA": "sse9"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        said = one_line(done.stderr)
+        assert said.startswith("ZOORANK_ISA is 'sse9'; this processor and build have ")
+
+    def test_device(self, refused):
+        said = refused("score target.npz", ZOORANK_DEVICE="gpu")
+        assert said.startswith("unknown device in ZOORANK_DEVICE 'gpu'; ")
+
+    def test_device_that_is_not_there(self, call, monkeypatch, zoo):
+        monkeypatch.setenv("ZOORANK_DEVICE", "cuda")
+        monkeypatch.setattr("zoorank.engine.cuda.unavailable_reason", lambda: "there is none")
+        code, out, error = call("score target.npz")
+        assert (code, out) == (2, "")
+        assert one_line(error) == "ZOORANK_DEVICE is 'cuda', but there is none"
+        assert call("info")[0] == 0  # it is what says why
+
+
 def test_version(call):
     from zoorank import __version__
 

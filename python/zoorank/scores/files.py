@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from zoorank.engine.environment import check_environment
 from zoorank.errors import DataError, UsageError
 from zoorank.scores.base import Array, Score
 
@@ -68,8 +69,10 @@ def score_file(
     DataError
         If a file cannot be read or the score is undefined on it.
     UsageError
-        If labels are missing, or given twice, or the score needs more than a file has.
+        If labels are missing, or given twice, or the score needs more than a file has; or
+        if an environment variable of the engine's is wrong.
     """
+    check_environment()
     if len(score.needs) != 2 or score.needs[1] != "labels":
         raise UsageError(f"score {score.name!r} needs more than an encoding and labels: see `rank`")
     if (Path(X).suffix == ".npz") == (labels is not None):

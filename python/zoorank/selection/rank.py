@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoorank.engine.environment import check_environment
 from zoorank.errors import UsageError
 from zoorank.selection.consensus import Consensus
 from zoorank.selection.deciding import deciding_scores, names, racing_scores
@@ -122,7 +123,8 @@ def rank(
     ------
     UsageError
         If an argument or the manifest is wrong, the code of no source may be run, a cut
-        exists in no source, or the score that decides cannot race.
+        exists in no source, the score that decides cannot race, or an environment
+        variable of the engine's is wrong.
     DataError
         If the target cannot be read, or no score is defined on it.
     StoreError
@@ -153,6 +155,7 @@ def rank(
     """
     arguments = locals()
     started = datetime.now(timezone.utc)
+    check_environment()
     options = race_options(race, confidence, first_rows, random_state)
     deciding: Score | Consensus
     if options is None:
