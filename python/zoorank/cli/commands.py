@@ -8,12 +8,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoorank.cli import FAILED, INTERRUPTED, trust
+from zoorank.cli import EXTRAS, FAILED, INTERRUPTED, trust
 from zoorank.cli.options import (
     AllowCode,
     BatchSize,
@@ -134,6 +135,7 @@ def demo(
     """
     from zoorank.zoo import DEMO_MANIFEST
 
+    _check_installed("demo")
     return _rank(
         DEMO_MANIFEST,
         None,
@@ -284,6 +286,13 @@ def bench(
     if wrong:
         typer.echo(f"zoorank: {wrong} of {len(found)} kernels are wrong", err=True)
     return FAILED if wrong else 0
+
+
+def _check_installed(extra: str) -> None:
+    # What a manifest names is refused with advice for zoos of one's own.
+    for module in (module for module, brings in EXTRAS.items() if brings == extra):
+        if find_spec(module) is None:
+            raise ModuleNotFoundError(f"No module named {module!r}", name=module)
 
 
 def _rank(zoo: Path, data: str | None, *, as_json: bool, quiet: bool, **settings: Any) -> int:
