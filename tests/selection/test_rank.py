@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,6 +53,13 @@ def test_every_source_is_scored_at_every_cut(zoo):
     assert [row.rank for row in ranking if row.status == "ok"] == [1, 2, 3, 4]
     assert {row.dim for row in ranking if row.model == "net1"} == {9}
     assert {row.parameters_kept for row in ranking if row.cut == "1"} == {6 * 8 + 8, 6 * 9 + 9}
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_code_is_allowed_from_one_directory_without_a_list(zoo, kind):
+    ranking = ranked(zoo, allow_code=kind(zoo.code))
+    assert ranking.best is not None
+    assert ranking.provenance.settings["allow_code"] == [str(zoo.code)]
 
 
 def test_both_silhouettes_are_shown_and_the_metric_decides(zoo):

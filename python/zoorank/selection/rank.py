@@ -42,7 +42,7 @@ def rank(
     device: str = "auto",
     save_encodings: bool | None = None,
     limit: int | None = None,
-    allow_code: Sequence[str | os.PathLike[str]] = (),
+    allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     race: bool = False,
     confidence: float | None = None,
     first_rows: int | None = None,
@@ -93,7 +93,7 @@ def rank(
         silhouettes do; other scores need a copy in host memory.
     limit : int, optional
         Use at most this many samples of the target.
-    allow_code : sequence of path
+    allow_code : path or sequence of path
         Directories whose modules the manifest may name as factories. Their code
         is run.
     race : bool
@@ -168,6 +168,7 @@ def rank(
     wanted = _named(cuts)
 
     from zoorank.zoo import EncodingStore, check_code, load_target, load_zoo
+    from zoorank.zoo.paths import path_list
 
     if isinstance(zoo, str | os.PathLike):
         zoo = load_zoo(zoo, allow_code=allow_code)
@@ -217,7 +218,7 @@ def rank(
                 "device": device,
                 "save_encodings": save_encodings,
                 "limit": limit,
-                "allow_code": [os.fspath(path) for path in allow_code],
+                "allow_code": [os.fspath(path) for path in path_list(allow_code)],
                 "race": None if options is None else asdict(options),
                 "store": place,
             },
