@@ -13,6 +13,7 @@ import numpy as np
 
 from zoorank.engine.environment import check_environment
 from zoorank.errors import DataError, UsageError
+from zoorank.hints import not_loaded
 from zoorank.scores.base import Array, Score
 
 X_NAMES = ("X", "encodings", "features", "X_train")
@@ -106,9 +107,14 @@ def _npy(path: Path) -> Array:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, EOFError) as error:
-        raise DataError(f"{path} is not a .npy file of numbers or strings: {error}") from error
+        refusal = not_loaded(error)
+        raise DataError(f"{path} is not a .npy file of numbers or strings: {refusal}") from error
     if not isinstance(array, np.ndarray):
-        raise DataError(f"{path} holds several arrays; name it with the ending .npz")
+        with array:
+            members = array.zip.namelist()
+        if any(name.endswith(".npy") for name in members):
+            raise DataError(f"{path} holds several arrays; name it with the ending .npz")
+        raise DataError(f"{path} is neither a .npy nor a .npz file but another kind of archive")
     return array
 
 
@@ -119,12 +125,16 @@ def _npz(path: Path) -> tuple[Array, Array]:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise DataError(f"{path} is not a .npz file of numbers or strings: {error}") from error
+        refusal = not_loaded(error)
+        raise DataError(f"{path} is not a .npz file of numbers or strings: {refusal}") from error
 
 
 def _entry(path: Path, archive: np.lib.npyio.NpzFile, names: tuple[str, ...]) -> Array:
     for name in names:
         if name in archive:
-            return np.asarray(archive[name])
+            try:
+                return np.asarray(archive[name])
+            except ValueError as error:
+                raise DataError(f"{path}: array {name!r}: {not_loaded(error)}") from error
     held = ", ".join(archive) or "nothing"
     raise DataError(f"{path} holds {held}; it needs one of {', '.join(names)}")
