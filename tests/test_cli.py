@@ -143,6 +143,27 @@ def test_score_reads_files(zoo, call):
     assert out.index("60 samples") < out.index("cat")
 
 
+def test_score_takes_several_scores_as_rank_does(zoo, call):
+    for asked in ("--score knn,silhouette:euclidean", "--score knn --score silhouette:euclidean"):
+        code, out, _ = call(f"score target.npz {asked} --json")
+        assert code == 0
+        found = json.loads(out)
+        assert [(each["score"], each["metric"]) for each in found] == [
+            ("knn", None),
+            ("silhouette", "euclidean"),
+        ]
+    code, out, _ = call(f"score target.npz {asked}")
+    assert code == 0
+    assert all(f"{each['value']:.4f}" in out for each in found)
+    assert "\n\nMSC euclidean " in out
+
+
+def test_help_of_score_speaks_of_no_race(call):
+    code, out, _ = call("score --help")
+    assert code == 0
+    assert "race" not in out
+
+
 def test_info_lists_the_engine_and_optional_packages(call):
     code, out, error = call("info --json")
     assert (code, error) == (0, "")
@@ -309,6 +330,8 @@ class TestMistakes:
             ("score absent.npz y.npy", 1, "absent.npz cannot be read: No such file"),
             ("score zoo.toml", 2, "give X.npy and labels.npy"),
             ("score target.npz --metric euclidian", 2, "did you mean 'euclidean'?"),
+            ("score target.npz --score knn,msc", 2, "unknown score 'msc'; allowed: silhouette"),
+            ("score target.npz --score consensus", 2, "several models and says nothing of one"),
         ],
     )
     def test_is_one_line(self, zoo, call, line, code, message):

@@ -26,13 +26,14 @@ from zoorank.cli.options import (
     Json,
     Limit,
     Metric,
+    MetricOfFile,
     Out,
     Quiet,
     Race,
     RandomState,
     SaveEncodings,
-    ScoreName,
     ScoreNames,
+    ScoresOfFile,
     Store,
     Zoo,
     app,
@@ -189,25 +190,29 @@ def score(
     labels: Annotated[
         Path | None, typer.Argument(metavar="labels.npy", help="Class of each row.")
     ] = None,
-    metric: Metric = None,
-    score: ScoreName = "silhouette",
+    metric: MetricOfFile = None,
+    score: ScoresOfFile = None,
     as_json: Json = False,
 ) -> int:
     """Score an encoding that lies in a file.
 
     Example: `zoorank score X.npy labels.npy --metric euclidean`
     """
-    from zoorank.scores import find_score
     from zoorank.scores.files import score_file
+    from zoorank.selection.deciding import scores_of_one
 
-    chosen = find_score(score, metric)
-    result = score_file(x, labels, chosen)
+    chosen = scores_of_one(score or "silhouette", metric)
+    results = [score_file(x, labels, each) for each in chosen]
     if as_json:
-        print_json(asdict(result))
+        print_json(asdict(results[0]) if len(results) == 1 else list(map(asdict, results)))
     else:
         from zoorank.report.score import score_table
 
-        stdout().print(score_table(result, chosen))
+        console = stdout()
+        for number, (result, each) in enumerate(zip(results, chosen, strict=True)):
+            if number:
+                console.print()
+            console.print(score_table(result, each))
     return 0
 
 
