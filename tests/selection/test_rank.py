@@ -95,6 +95,15 @@ def test_the_verdict_says_when_the_zoo_does_not_help(zoo):
     assert ranking.verdict.startswith("On this target the raw input already separates the classes")
 
 
+def test_a_ranking_without_a_scored_source_has_no_best_and_prints_the_reasons(tmp_path):
+    zoo = tiny_zoo(tmp_path, models=0, broken=True)
+    ranking = ranked(zoo)
+    assert ranking.best is None
+    assert {row.model for row in ranking.failures} == {"no-weights", "no-network", "no-number"}
+    assert all(row.note and row.note in str(ranking) for row in ranking.failures)
+    assert "``best`` is None" in rank.__doc__
+
+
 def test_a_source_that_fails_is_a_row_with_its_reason(broken_zoo):
     ranking = ranked(broken_zoo)
     assert len([row for row in ranking if row.status == "ok"]) == 4

@@ -117,7 +117,9 @@ def rank(
     Returns
     -------
     Ranking
-        Rows from best to worst, with one for the raw input without a network.
+        Rows from best to worst, with one for the raw input without a network. Where no
+        source could be scored its ``best`` is None; ``failures``, and the ranking
+        printed, give the reasons.
 
     Raises
     ------
