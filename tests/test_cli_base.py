@@ -39,11 +39,11 @@ def test_import_loads_numpy_and_the_engine_alone():
 def test_the_library_works_without_any_extra():
     code = without(*HEAVY) + (
         "import zoorank; print(zoorank.silhouette_score([[0.], [1.], [9.]], [0, 0, 1]))\n"
-        "print(len(dir(zoorank)) > len(zoorank.__all__), zoorank.Ranking.__name__)"
+        "print(zoorank.Ranking.__name__)"
     )
     done = python(code)
     assert (done.stderr, done.returncode) == ("", 0)
-    assert done.stdout.splitlines()[1] == "True Ranking"
+    assert done.stdout.splitlines()[1] == "Ranking"
 
 
 def test_every_public_name_exists():
@@ -51,7 +51,7 @@ def test_every_public_name_exists():
     import zoorank
 
     assert all(getattr(zoorank, name) is not None for name in zoorank.__all__)
-    assert set(zoorank.__all__) <= set(dir(zoorank))
+    assert dir(zoorank) == sorted(zoorank.__all__)
     with pytest.raises(AttributeError, match="'zoorank' has no attribute 'rnak'"):
         zoorank.rnak  # noqa: B018
 

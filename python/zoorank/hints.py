@@ -61,6 +61,20 @@ def one_line(error: BaseException, limit: int = 300) -> str:
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
+def not_loaded(error: BaseException) -> str:
+    """Say why ``np.load`` refused, without its advice to run what a stranger has pickled.
+
+    Examples
+    --------
+    >>> not_loaded(ValueError("Object arrays cannot be loaded when allow_pickle=False"))
+    'its values are Python objects; save numbers, or labels as y.astype(str)'
+    """
+    text = one_line(error)
+    if "Object arrays" in text or "Python objects" in text:
+        return "its values are Python objects; save numbers, or labels as y.astype(str)"
+    return "its content is of another format" if "allow_pickle" in text else text
+
+
 def bad_row(rows: NDArray[Any]) -> tuple[int, str] | None:
     """First row that holds NaN or infinity, and which of the two; None when all are finite.
 

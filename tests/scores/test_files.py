@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -54,6 +56,37 @@ def test_a_bad_npy_file_is_named(tmp_path, arrays, content, message):
     with pytest.raises(DataError, match=message) as caught:
         score_file(tmp_path / "X.npy", tmp_path / "y.npy", SCORE)
     assert str(caught.value).startswith(str(tmp_path / "X.npy"))
+
+
+@pytest.mark.parametrize("content", [b"PK garbage", b"\x80\x02}q\x00.", b"hello"])
+@pytest.mark.parametrize("ending", ["pth", "npz"])
+def test_nobody_is_told_to_load_unsafely(tmp_path, arrays, content, ending):
+    np.save(tmp_path / "y.npy", arrays[1])
+    (tmp_path / f"X.{ending}").write_bytes(content)
+    labels = tmp_path / "y.npy" if ending == "pth" else None
+    with pytest.raises(DataError, match=r"is not a \.np[yz] file of numbers") as caught:
+        score_file(tmp_path / f"X.{ending}", labels, SCORE)
+    assert "pickle" not in str(caught.value)
+
+
+def test_an_archive_of_something_else_is_not_taken_for_arrays(tmp_path, arrays):
+    np.save(tmp_path / "y.npy", arrays[1])
+    with zipfile.ZipFile(tmp_path / "weights.pth", "w") as archive:
+        archive.writestr("weights/data.pkl", b"")
+    with pytest.raises(DataError, match=r"neither a \.npy nor a \.npz file but another kind"):
+        score_file(tmp_path / "weights.pth", tmp_path / "y.npy", SCORE)
+
+
+def test_labels_that_are_objects_are_named_with_what_to_do(tmp_path, arrays):
+    X, y = arrays
+    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "y.npy", y.astype(object))
+    np.savez(tmp_path / "both.npz", X=X, y=y.astype(object))
+    advice = r"its values are Python objects; save numbers, or labels as y\.astype\(str\)"
+    with pytest.raises(DataError, match=rf"y\.npy is not .*{advice}"):
+        score_file(tmp_path / "X.npy", tmp_path / "y.npy", SCORE)
+    with pytest.raises(DataError, match=rf"both\.npz: array 'y': .*{advice}"):
+        score_file(tmp_path / "both.npz", None, SCORE)
 
 
 def test_a_bad_npz_file_is_named(tmp_path):

@@ -25,6 +25,7 @@ def test_a_shape_serves_instead_of_a_target(zoo):
 def test_a_factory_needs_no_manifest(zoo):
     (source,) = cut_points("tiny_code:Net", shape=(6,), allow_code=[zoo.code])
     assert [cut.shape for cut in source.cuts][-1] == (8,)
+    assert cut_points("tiny_code:Net", shape=(6,), allow_code=str(zoo.code)) == (source,)
 
 
 def test_a_source_that_cannot_be_used_says_why(broken_zoo):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -54,6 +55,13 @@ def test_every_source_is_scored_at_every_cut(zoo):
     assert {row.parameters_kept for row in ranking if row.cut == "1"} == {6 * 8 + 8, 6 * 9 + 9}
 
 
+@pytest.mark.parametrize("kind", [str, Path])
+def test_code_is_allowed_from_one_directory_without_a_list(zoo, kind):
+    ranking = ranked(zoo, allow_code=kind(zoo.code))
+    assert ranking.best is not None
+    assert ranking.provenance.settings["allow_code"] == [str(zoo.code)]
+
+
 def test_both_silhouettes_are_shown_and_the_metric_decides(zoo):
     by_cosine, by_euclidean = ranked(zoo, metric="cosine"), ranked(zoo, metric="euclidean")
     by_manhattan = ranked(zoo, metric="manhattan")
@@ -85,6 +93,15 @@ def test_the_verdict_says_when_the_zoo_does_not_help(zoo):
     ranking = ranked(zoo, data=(perfect, y))
     assert ranking.rows[0].status == "baseline"
     assert ranking.verdict.startswith("On this target the raw input already separates the classes")
+
+
+def test_a_ranking_without_a_scored_source_has_no_best_and_prints_the_reasons(tmp_path):
+    zoo = tiny_zoo(tmp_path, models=0, broken=True)
+    ranking = ranked(zoo)
+    assert ranking.best is None
+    assert {row.model for row in ranking.failures} == {"no-weights", "no-network", "no-number"}
+    assert all(row.note and row.note in str(ranking) for row in ranking.failures)
+    assert "``best`` is None" in rank.__doc__
 
 
 def test_a_source_that_fails_is_a_row_with_its_reason(broken_zoo):

@@ -277,7 +277,7 @@ def test_what_merely_lies_on_the_import_path_is_not_installed(tmp_path, monkeypa
             patch.setattr(sys, "path", [entry, *sys.path])
             text = _message(_spec("lying_about:Net"))
         assert "not an installed package but comes from" in text
-        assert "say --allow-code DIR" in text
+        assert "say --allow-code DIR (in Python: allow_code=DIR)" in text
     assert "is not installed; install it, or name the directory" in _message(
         _spec("lying_about:Net")
     )

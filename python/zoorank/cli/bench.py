@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from zoorank.engine.environment import check_environment
 from zoorank.engine.info import build_info
 from zoorank.engine.throughput import (
     GEMM_ROWS,
@@ -55,6 +56,7 @@ def run(
     wanted: Sequence[Case], *, threads: int, quick: bool, device: str
 ) -> tuple[Limits | DeviceLimits, Iterator[Measurement]]:
     """The limits, and a measurement of each case as it comes."""
+    check_environment(computes=False)
     if device == "cuda":
         if reason := build_info()["cuda_unavailable_reason"]:
             raise UsageError(f"--device cuda: {reason}")

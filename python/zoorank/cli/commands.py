@@ -8,12 +8,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoorank.cli import FAILED, INTERRUPTED, trust
+from zoorank.cli import EXTRAS, FAILED, INTERRUPTED, trust
 from zoorank.cli.options import (
     AllowCode,
     BatchSize,
@@ -25,13 +26,14 @@ from zoorank.cli.options import (
     Json,
     Limit,
     Metric,
+    MetricOfFile,
     Out,
     Quiet,
     Race,
     RandomState,
     SaveEncodings,
-    ScoreName,
     ScoreNames,
+    ScoresOfFile,
     Store,
     Zoo,
     app,
@@ -134,6 +136,7 @@ def demo(
     """
     from zoorank.zoo import DEMO_MANIFEST
 
+    _check_installed("demo")
     return _rank(
         DEMO_MANIFEST,
         None,
@@ -187,25 +190,29 @@ def score(
     labels: Annotated[
         Path | None, typer.Argument(metavar="labels.npy", help="Class of each row.")
     ] = None,
-    metric: Metric = None,
-    score: ScoreName = "silhouette",
+    metric: MetricOfFile = None,
+    score: ScoresOfFile = None,
     as_json: Json = False,
 ) -> int:
     """Score an encoding that lies in a file.
 
     Example: `zoorank score X.npy labels.npy --metric euclidean`
     """
-    from zoorank.scores import find_score
     from zoorank.scores.files import score_file
+    from zoorank.selection.deciding import scores_of_one
 
-    chosen = find_score(score, metric)
-    result = score_file(x, labels, chosen)
+    chosen = scores_of_one(score or "silhouette", metric)
+    results = [score_file(x, labels, each) for each in chosen]
     if as_json:
-        print_json(asdict(result))
+        print_json(asdict(results[0]) if len(results) == 1 else list(map(asdict, results)))
     else:
         from zoorank.report.score import score_table
 
-        stdout().print(score_table(result, chosen))
+        console = stdout()
+        for number, (result, each) in enumerate(zip(results, chosen, strict=True)):
+            if number:
+                console.print()
+            console.print(score_table(result, each))
     return 0
 
 
@@ -284,6 +291,13 @@ def bench(
     if wrong:
         typer.echo(f"zoorank: {wrong} of {len(found)} kernels are wrong", err=True)
     return FAILED if wrong else 0
+
+
+def _check_installed(extra: str) -> None:
+    # What a manifest names is refused with advice for zoos of one's own.
+    for module in (module for module, brings in EXTRAS.items() if brings == extra):
+        if find_spec(module) is None:
+            raise ModuleNotFoundError(f"No module named {module!r}", name=module)
 
 
 def _rank(zoo: Path, data: str | None, *, as_json: bool, quiet: bool, **settings: Any) -> int:

@@ -47,7 +47,21 @@ Metric = Annotated[
         "Default: cosine; euclidean in a race."
     ),
 ]
-ScoreName = Annotated[str, typer.Option(metavar="NAME", help="Score to compute.")]
+MetricOfFile = Annotated[
+    str | None,
+    typer.Option(
+        help="Distance of the silhouette: cosine, euclidean, sqeuclidean or manhattan. "
+        "Default: cosine."
+    ),
+]
+ScoresOfFile = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--score",
+        metavar="NAME,...",
+        help="Scores, NAME or NAME:METRIC. Default: silhouette. Several are a list with --json.",
+    ),
+]
 ScoreNames = Annotated[
     list[str] | None,
     typer.Option(

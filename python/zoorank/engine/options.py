@@ -87,6 +87,12 @@ def check_threads(n_threads: SupportsIndex | None) -> int:
     return min(threads, 2**31 - 1)  # the library takes no more than it has processors for
 
 
+def device_wish() -> str:
+    """Where ``ZOORANK_DEVICE`` wants arrays of the host to be computed on."""
+    wish = os.environ.get("ZOORANK_DEVICE", "cpu")
+    return check_choice(wish, ("cpu", "cuda"), "device in ZOORANK_DEVICE")
+
+
 def uses_cuda(device: object, X: object, metric: str) -> bool:
     """Whether a call computes on a CUDA device.
 
@@ -101,11 +107,7 @@ def uses_cuda(device: object, X: object, metric: str) -> bool:
         Where that would be a device and none can be used, with the reason.
     """
     if check_choice(device, ("auto", "cpu", "cuda"), "device") == "auto":
-        if on_device(X):
-            device = "cuda"
-        else:
-            wish = os.environ.get("ZOORANK_DEVICE", "cpu")
-            device = check_choice(wish, ("cpu", "cuda"), "device in ZOORANK_DEVICE")
+        device = "cuda" if on_device(X) else device_wish()
     if device == "cpu":
         return False
     cuda.require()

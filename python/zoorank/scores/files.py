@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from zoorank.engine.environment import check_environment
 from zoorank.errors import DataError, UsageError
+from zoorank.hints import not_loaded
 from zoorank.scores.base import Array, Score
 
 X_NAMES = ("X", "encodings", "features", "X_train")
@@ -68,8 +70,10 @@ def score_file(
     DataError
         If a file cannot be read or the score is undefined on it.
     UsageError
-        If labels are missing, or given twice, or the score needs more than a file has.
+        If labels are missing, or given twice, or the score needs more than a file has; or
+        if an environment variable of the engine's is wrong.
     """
+    check_environment()
     if len(score.needs) != 2 or score.needs[1] != "labels":
         raise UsageError(f"score {score.name!r} needs more than an encoding and labels: see `rank`")
     if (Path(X).suffix == ".npz") == (labels is not None):
@@ -103,9 +107,14 @@ def _npy(path: Path) -> Array:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, EOFError) as error:
-        raise DataError(f"{path} is not a .npy file of numbers or strings: {error}") from error
+        refusal = not_loaded(error)
+        raise DataError(f"{path} is not a .npy file of numbers or strings: {refusal}") from error
     if not isinstance(array, np.ndarray):
-        raise DataError(f"{path} holds several arrays; name it with the ending .npz")
+        with array:
+            members = array.zip.namelist()
+        if any(name.endswith(".npy") for name in members):
+            raise DataError(f"{path} holds several arrays; name it with the ending .npz")
+        raise DataError(f"{path} is neither a .npy nor a .npz file but another kind of archive")
     return array
 
 
@@ -116,12 +125,16 @@ def _npz(path: Path) -> tuple[Array, Array]:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise DataError(f"{path} is not a .npz file of numbers or strings: {error}") from error
+        refusal = not_loaded(error)
+        raise DataError(f"{path} is not a .npz file of numbers or strings: {refusal}") from error
 
 
 def _entry(path: Path, archive: np.lib.npyio.NpzFile, names: tuple[str, ...]) -> Array:
     for name in names:
         if name in archive:
-            return np.asarray(archive[name])
+            try:
+                return np.asarray(archive[name])
+            except ValueError as error:
+                raise DataError(f"{path}: array {name!r}: {not_loaded(error)}") from error
     held = ", ".join(archive) or "nothing"
     raise DataError(f"{path} holds {held}; it needs one of {', '.join(names)}")

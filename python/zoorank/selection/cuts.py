@@ -43,7 +43,7 @@ def cut_points(
     *,
     data: Any = None,
     shape: Sequence[int] | None = None,
-    allow_code: Sequence[str | os.PathLike[str]] = (),
+    allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
 ) -> tuple[SourceCuts, ...]:
     """List where sources can be cut, with what each cut costs.
 
@@ -57,7 +57,7 @@ def cut_points(
     shape : sequence of int, optional
         Feed samples of this shape instead: ``(channels, height, width)``,
         ``(variables, length)`` or ``(columns,)``.
-    allow_code : sequence of path
+    allow_code : path or sequence of path
         Directories whose modules may be named as factories. Their code is run.
 
     Returns
@@ -72,11 +72,12 @@ def cut_points(
         If the target cannot be read.
     """
     from zoorank.zoo import load_target, load_zoo
+    from zoorank.zoo.paths import path_list
 
     path, name = _split(os.fspath(models))
     if path is None:
         target = _blank(shape or (3, 224, 224))
-        return (_cuts(_bare(name, target, allow_code), target),)
+        return (_cuts(_bare(name, target, path_list(allow_code)), target),)
     zoo = load_zoo(path, allow_code=allow_code)
     if shape is None and data is None and zoo.data is None:
         raise UsageError(f"no sample to feed: give data, a shape, or a `data` entry in {path}")
@@ -119,7 +120,7 @@ def _blank(shape: Sequence[int]) -> Target:
     return load_target((ramp.reshape(4, *shape), [0, 0, 1, 1]), kind=kind)
 
 
-def _bare(factory: str, target: Target, allow_code: Sequence[str | os.PathLike[str]]) -> ModelSpec:
+def _bare(factory: str, target: Target, allow_code: Sequence[Path]) -> ModelSpec:
     from pydantic import ValidationError
 
     from zoorank.zoo import ModelSpec
@@ -133,7 +134,7 @@ def _bare(factory: str, target: Target, allow_code: Sequence[str | os.PathLike[s
         "factory": factory,
         "weights": {"random": {}},
         "preprocessing": preprocessing,
-        "allow_code": [Path(folder) for folder in allow_code],
+        "allow_code": tuple(allow_code),
     }
     try:
         return ModelSpec.model_validate(entry)

@@ -47,6 +47,22 @@ def deciding_scores(
     return deciding, _each_once(*deciding.parts, *COMPANIONS, *others)
 
 
+def scores_of_one(wanted: str | Sequence[str], metric: str | None) -> tuple[Score, ...]:
+    """What is computed for a single encoding.
+
+    Raises
+    ------
+    UsageError
+        If a score does not exist, or needs other encodings beside this one.
+    """
+    if consensus.NAME in names(wanted):
+        raise UsageError(
+            f"{consensus.NAME!r} compares the encodings of several models and says nothing of one: "
+            f"see `rank`, or name its parts, {consensus.PARTS}"
+        )
+    return find_scores(wanted, metric)
+
+
 def racing_scores(
     wanted: str | Sequence[str] | None, metric: str | None
 ) -> tuple[Score, tuple[Score, ...], str]:

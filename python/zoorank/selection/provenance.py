@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from zoorank import engine
+from zoorank.engine.environment import check_environment
 from zoorank.selection.ranking import Provenance
 
 OPTIONAL = (
@@ -62,7 +63,14 @@ def versions() -> dict[str, str | None]:
 
 
 def environment() -> dict[str, Any]:
-    """What this installation can do: versions, the engine, and optional packages."""
+    """What this installation can do: versions, the engine, and optional packages.
+
+    Raises
+    ------
+    UsageError
+        If an environment variable of the engine's is wrong.
+    """
+    check_environment(computes=False)
     return {
         "versions": versions(),
         "engine": _plain(engine.build_info()),

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoorank.engine.environment import check_environment
 from zoorank.errors import UsageError
 from zoorank.selection.consensus import Consensus
 from zoorank.selection.deciding import deciding_scores, names, racing_scores
@@ -41,7 +42,7 @@ def rank(
     device: str = "auto",
     save_encodings: bool | None = None,
     limit: int | None = None,
-    allow_code: Sequence[str | os.PathLike[str]] = (),
+    allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     race: bool = False,
     confidence: float | None = None,
     first_rows: int | None = None,
@@ -92,7 +93,7 @@ def rank(
         silhouettes do; other scores need a copy in host memory.
     limit : int, optional
         Use at most this many samples of the target.
-    allow_code : sequence of path
+    allow_code : path or sequence of path
         Directories whose modules the manifest may name as factories. Their code
         is run.
     race : bool
@@ -116,13 +117,16 @@ def rank(
     Returns
     -------
     Ranking
-        Rows from best to worst, with one for the raw input without a network.
+        Rows from best to worst, with one for the raw input without a network. Where no
+        source could be scored its ``best`` is None; ``failures``, and the ranking
+        printed, give the reasons.
 
     Raises
     ------
     UsageError
         If an argument or the manifest is wrong, the code of no source may be run, a cut
-        exists in no source, or the score that decides cannot race.
+        exists in no source, the score that decides cannot race, or an environment
+        variable of the engine's is wrong.
     DataError
         If the target cannot be read, or no score is defined on it.
     StoreError
@@ -153,6 +157,7 @@ def rank(
     """
     arguments = locals()
     started = datetime.now(timezone.utc)
+    check_environment()
     options = race_options(race, confidence, first_rows, random_state)
     deciding: Score | Consensus
     if options is None:
@@ -165,6 +170,7 @@ def rank(
     wanted = _named(cuts)
 
     from zoorank.zoo import EncodingStore, check_code, load_target, load_zoo
+    from zoorank.zoo.paths import path_list
 
     if isinstance(zoo, str | os.PathLike):
         zoo = load_zoo(zoo, allow_code=allow_code)
@@ -214,7 +220,7 @@ def rank(
                 "device": device,
                 "save_encodings": save_encodings,
                 "limit": limit,
-                "allow_code": [os.fspath(path) for path in allow_code],
+                "allow_code": [os.fspath(path) for path in path_list(allow_code)],
                 "race": None if options is None else asdict(options),
                 "store": place,
             },

@@ -49,7 +49,7 @@ def verify(
     out: str | os.PathLike[str] | None = None,
     store: str | os.PathLike[str] | None = None,
     device: str = "auto",
-    allow_code: Sequence[str | os.PathLike[str]] = (),
+    allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     progress: Progress | None = None,
     on_step: Told | None = None,
     **settings: Any,

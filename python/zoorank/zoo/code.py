@@ -68,8 +68,8 @@ def _sources(root: Path, *, limited: bool) -> Iterator[Path]:
                 yield Path(folder, name)
         if limited and count > _MOST_FILES:
             raise SourceError(
-                f"--allow-code {root} holds more than {_MOST_FILES:,} Python files; "
-                "name the directory that holds the code of the models alone"
+                f"{root}, which code is allowed from, holds more than {_MOST_FILES:,} Python "
+                "files; name the directory that holds the code of the models alone"
             )
 
 

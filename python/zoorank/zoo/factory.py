@@ -21,7 +21,7 @@ from torch import nn
 from zoorank.errors import SourceError, UsageError
 from zoorank.hints import hint, one_line
 from zoorank.zoo.code import fingerprint_code
-from zoorank.zoo.installed import Found, find_installed
+from zoorank.zoo.installed import ALLOW, Found, find_installed
 from zoorank.zoo.specs import ModelSpec
 
 Factory = Callable[..., Any]
@@ -121,7 +121,7 @@ def find_factory(spec: ModelSpec) -> Factory:
         raise SourceError(
             f"factory {spec.factory} is neither a torch.nn.Module class, nor a class method of "
             "one, nor a function annotated to return one; wrap it in a file of your own and "
-            "say --allow-code DIR"
+            f"say {ALLOW}"
         )
     return cast("Factory", owner)
 

@@ -20,6 +20,8 @@ from urllib.parse import unquote, urlparse
 
 from zoorank.errors import SourceError
 
+ALLOW = "--allow-code DIR (in Python: allow_code=DIR)"
+
 
 @dataclass(frozen=True)
 class Found:
@@ -63,7 +65,7 @@ def find_installed(module: str, allow_code: Sequence[Path] = ()) -> Found:
     if spec is None:
         raise SourceError(
             f"module {name!r} is not installed; install it, or name the directory "
-            "it lies in with --allow-code DIR"
+            f"it lies in with {ALLOW}"
         )
     found = _found(name, spec)
     places = [*found.folders, *([found.file] if found.file else [])]
@@ -71,7 +73,7 @@ def find_installed(module: str, allow_code: Sequence[Path] = ()) -> Found:
         where = places[0] if places else "the standard library"
         raise SourceError(
             f"module {name!r} is not an installed package but comes from {where}; "
-            "if you trust that code, say --allow-code DIR"
+            f"if you trust that code, say {ALLOW}"
         )
     return found
 

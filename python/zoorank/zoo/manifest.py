@@ -13,7 +13,7 @@ from zoorank.errors import ManifestError
 from zoorank.hints import hint
 from zoorank.zoo.frozen import Fault, Frozen, Key, custom, find_faults, join
 from zoorank.zoo.lines import find_line
-from zoorank.zoo.paths import expand, expand_data
+from zoorank.zoo.paths import expand, expand_data, path_list
 from zoorank.zoo.specs import (
     Cuts,
     FactoryName,
@@ -51,7 +51,9 @@ class _Manifest(Frozen):
 
 
 def load_zoo(
-    path: str | os.PathLike[str], *, allow_code: Sequence[str | os.PathLike[str]] = ()
+    path: str | os.PathLike[str],
+    *,
+    allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
 ) -> Zoo:
     """Read a manifest and check all of it, without importing or loading any model.
 
@@ -59,7 +61,7 @@ def load_zoo(
     ----------
     path : path-like
         The manifest. Paths in it are relative to its folder and may use ``${NAME}``.
-    allow_code : sequence of path-like
+    allow_code : path-like or sequence of path-like
         Directories that factories may be imported from, besides installed packages.
 
     Returns
@@ -102,7 +104,7 @@ def load_zoo(
         raise ManifestError(f"{path}: not valid TOML: {error}") from None
     reader = _Reader(path, text)
     top = reader.check(_Manifest, content, entry=None)
-    code = _directories(allow_code)
+    code = _directories(path_list(allow_code))
     models = [
         ModelSpec.model_construct(
             **{name: getattr(model, name) for name in ModelEntry.model_fields},
@@ -138,11 +140,11 @@ def _read(path: Path) -> str:
         raise ManifestError(f"{path}: not UTF-8 text (byte {error.start})") from None
 
 
-def _directories(allow_code: Sequence[str | os.PathLike[str]]) -> tuple[Path, ...]:
-    folders = tuple(Path(folder).expanduser().resolve() for folder in allow_code)
+def _directories(allow_code: Sequence[Path]) -> tuple[Path, ...]:
+    folders = tuple(folder.expanduser().resolve() for folder in allow_code)
     for folder in folders:
         if not folder.is_dir():
-            raise ManifestError(f"--allow-code {folder}: no such directory")
+            raise ManifestError(f"no directory {folder} to allow code from")
     return folders
 
 

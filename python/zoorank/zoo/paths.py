@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 _NAMED = re.compile(r"\w{2,}:")  # not the one letter of a drive
@@ -35,6 +36,17 @@ def expand_data(text: str, folder: Path) -> str:
     'sklearn:digits'
     """
     return text if is_named(text) else str(expand(text, folder))
+
+
+def path_list(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> tuple[Path, ...]:
+    """One path or several, which a string otherwise is letter by letter.
+
+    Examples
+    --------
+    >>> [path.name for path in path_list("code")], len(path_list(["code", Path("more")]))
+    (['code'], 2)
+    """
+    return (Path(paths),) if isinstance(paths, str | os.PathLike) else tuple(map(Path, paths))
 
 
 def is_named(text: str) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoorank.errors import DataError
-from zoorank.hints import hint, listing, one_line
+from zoorank.hints import hint, listing, not_loaded, one_line
 from zoorank.zoo.data.labelled import Labelled
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def read_npz(path: Path, split: str) -> Labelled:
         with np.load(path, allow_pickle=False) as content:
             return from_mapping(_Members(content, path), path.stem, split, str(path))
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: not a readable .npz file: {one_line(error)}") from None
+        raise DataError(f"{path}: not a readable .npz file: {not_loaded(error)}") from None
 
 
 class _Members(Mapping[str, Any]):
@@ -39,7 +39,7 @@ class _Members(Mapping[str, Any]):
         try:
             return np.asarray(self._content[key])
         except ValueError as error:
-            raise DataError(f"{self._path}: array {key!r}: {one_line(error)}") from None
+            raise DataError(f"{self._path}: array {key!r}: {not_loaded(error)}") from None
 
     def __iter__(self) -> Any:
         return iter(self._content.files)
@@ -105,7 +105,7 @@ def _load(path: Path, mmap: bool = False) -> NDArray[Any]:
     try:
         loaded = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path}: not a readable .npy file: {one_line(error)}") from None
+        raise DataError(f"{path}: not a readable .npy file: {not_loaded(error)}") from None
     if not isinstance(loaded, np.ndarray):
         raise DataError(f"{path}: not a .npy file but an archive")
     return loaded
