@@ -101,7 +101,7 @@ def test_controls_that_are_nearly_the_same_do_not_blow_up(off):
     truth = truths([first, second])
     alone = heat([first, second], sample, np.array([truth[0], np.nan]))
     both = heat([first, 1.1 * first, second], sample, np.array([truth[0], truth[0] + off, np.nan]))
-    assert np.abs(both.weights).max() < 30  # 6 in 60 seeds; 100 000 and more without the margin
+    assert np.abs(both.weights).max() < 3
     assert both.values[2] == pytest.approx(alone.values[1], abs=1e-5)
     assert both.errors[2, 0] == pytest.approx(alone.errors[1, 0], rel=0.02)
 
@@ -113,7 +113,7 @@ def test_controls_are_weighted_by_what_they_may_be_off_by():
     known = np.array([truth[0], truth[0], np.nan])
     found = heat([first, 1.1 * first, second], sample, known, np.array([1e-3, 1e-3, 0.0]))
     exact = heat([first, 1.1 * first, second], sample, known)
-    assert np.abs(found.weights).max() < 30
+    assert np.abs(found.weights).max() < 3
     assert found.half_widths(0.95)[2] == pytest.approx(exact.half_widths(0.95)[2], rel=0.02)
 
 

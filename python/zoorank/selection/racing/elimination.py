@@ -26,6 +26,9 @@ from zoorank.selection.racing.samples import Sample
 # Scores of float32 encodings are good to about this: less is no difference.
 ROUNDING = 1e-6
 
+# No score is off by more, whatever the data: what the engine promises of float32.
+MOST_ROUNDING = 5e-6
+
 # Draws of the joint distribution, as many as this much arithmetic a candidate allows.
 MOST_DRAWS = 4000
 LEAST_DRAWS = 400
@@ -185,7 +188,7 @@ def _weights(scaled: Array, known: Array, margins: Array, degrees: int) -> tuple
         return weights, 0
     best, others = controls[0], controls[1 : 1 + degrees // DEGREES_A_CONTROL]
     off = np.zeros_like(weights)
-    off[controls, controls] = np.sqrt(margins[controls] ** 2 + ROUNDING**2)
+    off[controls, controls] = np.sqrt(margins[controls] ** 2 + MOST_ROUNDING**2)
     columns = np.vstack([scaled, off])
     base = columns[:, [best]]
     found = np.linalg.lstsq(columns[:, others] - base, columns - base, rcond=None)[0]
