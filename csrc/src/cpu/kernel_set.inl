@@ -1,6 +1,8 @@
 // Included once per instruction set, inside its unnamed namespace, after `simd<T>` is defined there.
 
 #include "cpu/metrics.inl"
+#include "cpu/transpose.inl"
+
 #include "cpu/pack.inl"
 #include "cpu/peak.inl"
 #include "cpu/product.inl"

@@ -2,6 +2,7 @@
 #include "cpu/kernels.hpp"
 
 #include <immintrin.h>
+#include <utility>
 
 namespace zoorank::cpu {
 namespace {

@@ -2,6 +2,8 @@
 #include "cpu/avx512_intrinsics.hpp"
 #include "cpu/kernels.hpp"
 
+#include <utility>
+
 namespace zoorank::cpu {
 namespace {
 

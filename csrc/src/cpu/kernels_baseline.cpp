@@ -2,6 +2,7 @@
 #include "cpu/kernels.hpp"
 
 #include <math.h>  // not <cmath>: its overloads are inline functions with external linkage
+#include <utility>
 
 namespace zoorank::cpu {
 namespace {

@@ -56,6 +56,14 @@ typename simd<T>::index lanes() {
     return i;
 }
 
+// Of each lane, whether its number is `first` or more.
+template <class T>
+auto lanes_from(std::int64_t first) {
+    using lane = decltype(typename simd<T>::index{}[0] + 0);
+    constexpr std::int64_t width = simd<T>::width;
+    return lanes<T>() >= static_cast<lane>(first < 0 ? 0 : first < width ? first : width);
+}
+
 // Squared distance of two original rows, free of cancellation.
 template <class T>
 T direct_squared_distance(const operand<T>& a, std::int64_t i, const operand<T>& b, std::int64_t j, std::int64_t depth,

@@ -16,25 +16,38 @@ void panel_norms(const T* panel, std::int64_t depth, T* norms) {
     for (std::int64_t r = 0; r < width; ++r) norms[r] = static_cast<T>(squares[r]);
 }
 
+// Rows of a panel, null for those that are not there: squares of as many features as there are rows, turned around.
+template <class T>
+void pack_panel(const T* const (&rows)[simd<T>::width], const pack_args<T>& args, T* panel) {
+    using vec = typename simd<T>::vec;
+    constexpr std::int64_t width = simd<T>::width;
+    const T scale = args.scale;
+    std::int64_t k = 0;
+    for (; k + width <= args.depth; k += width) {
+        const vec centre = args.centre ? load(args.centre + k) : vec{};
+        vec square[width];
+#pragma GCC unroll 16
+        for (std::int64_t r = 0; r < width; ++r) square[r] = rows[r] ? load(rows[r] + k) * scale - centre : vec{};
+        transpose<T>(square);
+#pragma GCC unroll 16
+        for (std::int64_t c = 0; c < width; ++c) store(panel + (k + c) * width, square[c]);
+    }
+    for (; k < args.depth; ++k)
+        for (std::int64_t r = 0; r < width; ++r)
+            panel[k * width + r] = rows[r] ? rows[r][k] * scale - (args.centre ? args.centre[k] : 0) : 0;
+}
+
 template <class T>
 void pack(const pack_args<T>& args) {
     constexpr std::int64_t width = simd<T>::width;
     for (std::int64_t first = 0; first < args.rows; first += width) {
-        T* panel = args.packed + first * args.depth;
+        const T* rows[width];
         for (std::int64_t r = 0; r < width; ++r) {
             const std::int64_t row = first + r;
-            if (row >= args.rows) {
-                for (std::int64_t k = 0; k < args.depth; ++k) panel[k * width + r] = 0;
-                continue;
-            }
-            const T *x = args.x + (args.order ? args.order[row] : row) * args.stride, *centre = args.centre;
-            const T scale = args.scale;
-            const std::int64_t depth = args.depth;
-            if (centre)
-                for (std::int64_t k = 0; k < depth; ++k) panel[k * width + r] = x[k] * scale - centre[k];
-            else
-                for (std::int64_t k = 0; k < depth; ++k) panel[k * width + r] = x[k] * scale;
+            rows[r] = row < args.rows ? args.x + (args.order ? args.order[row] : row) * args.stride : nullptr;
         }
+        T* const panel = args.packed + first * args.depth;
+        pack_panel(rows, args, panel);
         panel_norms(panel, args.depth, args.norms + first);
     }
 }

@@ -85,11 +85,8 @@ public:
             while (args_.row_segments[row_segment_].end <= r) next_row_segment();
             const std::int64_t segment_end = args_.row_segments[row_segment_].end;
             const std::int64_t run_end = end < segment_end ? end : segment_end;
-            if (args_.diagonal)
-                for (std::int64_t i = r; i < run_end; ++i) add_rows<1>(i, i + 1, end);
-            const std::int64_t first_col = args_.diagonal ? end : 0;
-            for (; r + 4 <= run_end; r += 4) add_rows<4>(r, first_col, block_.b.count);
-            for (; r < run_end; ++r) add_rows<1>(r, first_col, block_.b.count);
+            for (; r + 4 <= run_end; r += 4) add_rows<4>(r);
+            for (; r < run_end; ++r) add_rows<1>(r);
         }
         if constexpr (Metric::from_products)
             if (simd<T>::any_negative(lowest_margin_)) this->repair(row, end);
@@ -98,58 +95,99 @@ public:
     void finish() { flush_columns(); }
 
 private:
-    // R rows of one class against columns [first, last).
+    // R rows of one class against the columns that count: all, or on the diagonal those behind each row.
     template <int R>
-    void add_rows(std::int64_t row, std::int64_t first, std::int64_t last) {
-        for (std::int64_t s = 0; s < args_.col_segment_count; ++s) {
-            const range cols = this->columns(s, first, last);
-            if (cols.begin >= cols.end) continue;
-            vec sums[R] = {};
-            std::int64_t c = cols.begin;
-            for (; c + width <= cols.end; c += width) add_vector<R, false>(row, c, width, sums);
-            if (c < cols.end) add_vector<R, true>(row, c, cols.end - c, sums);
-            for (int r = 0; r < R; ++r)
-                args_.row_sums[s * args_.row_sums_stride + row + r] += static_cast<double>(simd<T>::sum(sums[r]));
+    void add_rows(std::int64_t row) {
+        const std::int64_t count = block_.b.count, first = args_.diagonal ? row + 1 : 0;
+        if (first >= count) return;
+        while (args_.col_segments[first_segment_].end <= first) ++first_segment_;
+        const segment* part = args_.col_segments + first_segment_;
+        vec sums[R] = {};
+        for (std::int64_t c = first / width * width; c < count;) {
+            if (!args_.diagonal || c >= row + R)
+                for (; c + width <= part->end; c += width)
+                    each_distance<R, false>(row, c, [&](int r, vec distance) { sums[r] += distance; });
+            if (c < part->end) {
+                add_shared_vector(row, c, part, sums);
+                c += width;
+            }
+            if (c >= part->end) flush_rows(part++, row, sums);
         }
     }
 
-    // R rows against one vector of columns, of which the first `count` matter.
-    template <int R, bool Partial>
-    void add_vector(std::int64_t row, std::int64_t col, std::int64_t count, vec (&sums)[R]) {
-        using lane = decltype(typename simd<T>::index{}[0] + 0);
-        const auto counted = lanes<T>() < static_cast<lane>(count);
-        vec col_sum = load(col_sums_ + col);
+    // A vector of columns of which some do not count or are of other classes; `part` is the class of the first one, and
+    // becomes that of the last.
+    template <int R>
+    void add_shared_vector(std::int64_t row, std::int64_t col, const segment*& part, vec (&sums)[R]) {
+        vec distances[R];
+        const auto keep = [&](int r, vec distance) { distances[r] = distance; };
+        if ((args_.diagonal && col < row + R) || col + width > block_.b.count)
+            each_distance<R, true>(row, col, keep);
+        else
+            each_distance<R, false>(row, col, keep);
+        const std::int64_t last = block_.b.count - col < width ? block_.b.count - col : width;
+        for (std::int64_t begin = 0;;) {
+            const std::int64_t end = part->end - col;
+            const auto lanes = lanes_from<T>(begin) & ~lanes_from<T>(end);
+            for (int r = 0; r < R; ++r) sums[r] += lanes ? distances[r] : vec{};
+            if (end >= last) return;
+            flush_rows(part++, row, sums);
+            begin = end;
+        }
+    }
+
+    // Calls take(r, distances) for R rows and one vector of columns, and adds to the sums of columns. Masked: distances
+    // that do not count are 0.
+    template <int R, bool Masked, class Take>
+    void each_distance(std::int64_t row, std::int64_t col, Take take) {
+        vec col_sum = load(col_sums_ + col), lowest_margin = lowest_margin_;
 #pragma GCC unroll 4
         for (int r = 0; r < R; ++r) {
             const vec both = this->norms(row + r, col);
             const vec t = completed<T, Metric>(load(this->products(row + r) + col), both);
-            const vec distance = Partial ? (counted ? Metric::value(t) : vec{}) : Metric::value(t);
-            sums[r] += distance;
+            vec distance = Metric::value(t), margin{};
+            if constexpr (Metric::from_products) margin = this->margin(t, both);
+            if constexpr (Masked) {
+                const auto counted =
+                    lanes_from<T>(args_.diagonal ? row + r + 1 - col : 0) & ~lanes_from<T>(block_.b.count - col);
+                distance = counted ? distance : vec{};
+                margin = counted ? margin : vec{};
+            }
+            lowest_margin = simd<T>::min(lowest_margin, margin);
             col_sum += distance;
-            if constexpr (Metric::from_products)
-                lowest_margin_ = simd<T>::min(
-                    lowest_margin_, Partial ? (counted ? this->margin(t, both) : vec{}) : this->margin(t, both));
+            take(r, distance);
         }
         store(col_sums_ + col, col_sum);
+        lowest_margin_ = lowest_margin;
+    }
+
+    template <int R>
+    void flush_rows(const segment* part, std::int64_t row, vec (&sums)[R]) {
+        double* const to = args_.row_sums + (part - args_.col_segments) * args_.row_sums_stride + row;
+        if constexpr (R == 4)
+            add_sums_of_four<T>(sums, to);
+        else
+            *to += static_cast<double>(simd<T>::sum(sums[0]));
+        for (vec& sum : sums) sum = vec{};
     }
 
     void next_row_segment() {
         flush_columns();
-        clear_columns();
         ++row_segment_;
     }
 
     void clear_columns() {
-        for (std::int64_t c = 0; c < scratch_stride; ++c) col_sums_[c] = 0;
+        for (std::int64_t c = 0; c < block_.b.count; c += width) store(col_sums_ + c, vec{});
     }
 
     void flush_columns() {
-        double* sums = args_.col_sums + row_segment_ * args_.col_sums_stride;
+        double* const sums = args_.col_sums + row_segment_ * args_.col_sums_stride;
         for (std::int64_t c = 0; c < block_.b.count; ++c) sums[c] += static_cast<double>(col_sums_[c]);
+        clear_columns();
     }
 
-    T* col_sums_;  // of the rows of the current row segment
-    std::int64_t row_segment_ = 0;
+    T* col_sums_;                                       // of the rows of the current row segment
+    std::int64_t row_segment_ = 0, first_segment_ = 0;  // of the rows; of the first column that counts for them
     vec lowest_margin_{};
 };
 

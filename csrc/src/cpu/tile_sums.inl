@@ -1,27 +1,6 @@
 // What sums.inl does, for tiles of 32 x 32 products and in small shares: rows of the tile before are turned into
 // distances and added up while the matrix unit works on the next one.
 
-// Exchanges the off-diagonal quarters of each square of 2 * H rows and lanes.
-template <int H, std::size_t... Lanes>
-void exchange(simd<float>::vec& a, simd<float>::vec& b, std::index_sequence<Lanes...>) {
-    constexpr int width = simd<float>::width;
-    const simd<float>::vec upper = __builtin_shufflevector(
-        a, b, ((Lanes & H) != 0 ? static_cast<int>(Lanes) + width - H : static_cast<int>(Lanes))...);
-    b = __builtin_shufflevector(a, b,
-                                ((Lanes & H) != 0 ? static_cast<int>(Lanes) + width : static_cast<int>(Lanes) + H)...);
-    a = upper;
-}
-
-// Lane i of row j -> lane j of row i.
-template <int H = simd<float>::width / 2>
-void transpose(simd<float>::vec (&rows)[simd<float>::width]) {
-    constexpr int width = simd<float>::width;
-#pragma GCC unroll 16
-    for (int i = 0; i < width; ++i)
-        if ((i & H) == 0) exchange<H>(rows[i], rows[i + H], std::make_index_sequence<width>{});
-    if constexpr (H > 1) transpose<H / 2>(rows);
-}
-
 template <class Metric>
 class tile_sums : block_pairs<float, Metric> {
     using pairs = block_pairs<float, Metric>;
@@ -151,7 +130,7 @@ private:
             vec columns[width];
 #pragma GCC unroll 16
             for (int r = 0; r < width; ++r) columns[r] = load(kept_ + (row + r) * side + begin);
-            transpose(columns);
+            transpose<float>(columns);
             const std::int64_t end = begin + width < cols_ ? begin + width : cols_;
             for (std::int64_t c = begin; c < end; ++c) {
                 if (c == part_end) {
@@ -174,7 +153,7 @@ private:
                 columns[r] = load(lanes_ + (row + r) * width);
                 store(lanes_ + (row + r) * width, vec{});
             }
-            transpose(columns);
+            transpose<float>(columns);
 #pragma GCC unroll 16
             for (int c = 0; c < width; ++c) sum += columns[c];
             add_to_rows(part_of_lanes_, row, sum);
