@@ -47,11 +47,12 @@ def row_biases(means: Array, variances: Array, own: Array) -> Array:
     Examples
     --------
     A row as near to one class as to another: the least of two means that both have the
-    deviation 0.1 is expected 0.1 / sqrt(pi) below them.
+    deviation 0.1 is expected 0.1 / sqrt(pi) below them, which lowers 1 - a / b by 0.0141; the
+    rest is that 1 / b bends.
 
     >>> means, variances = np.array([[1.0, 2.0, 2.0]]), np.array([[0.0, 0.01, 0.01]])
     >>> row_biases(means, variances, np.array([0])).round(4)
-    array([-0.0159])
+    array([-0.0154])
     """
     here = np.arange(len(own))
     a, noise = means[here, own], variances[here, own]
@@ -83,7 +84,7 @@ def _least(means: Array, variances: Array) -> tuple[Array, Array]:
         deviation = np.sqrt(variance + its)
         gap = np.full(len(mean), SURE)
         np.divide(other - mean, deviation, out=gap, where=deviation * SURE > abs(other - mean))
-        first = (1 + _erf(gap / math.sqrt(2)).astype(np.float64)) / 2
+        first = (1 + np.asarray(_erf(gap / math.sqrt(2)), dtype=np.float64)) / 2
         density = np.exp(-(gap**2) / 2) / math.sqrt(2 * math.pi)
         between = deviation * density
         least = first * mean + (1 - first) * other - between

@@ -239,7 +239,7 @@ class Race:
 
     def _rows_that_left(self) -> dict[Key, RankRow]:
         """Correct what a sample says of them by all that is known at the end."""
-        rows = {}
+        rows: dict[Key, RankRow] = {}
         for number, entries in enumerate(self._entries):
             left = [key for key, when in self._left.items() if when == number]
             if not left:
