@@ -124,15 +124,14 @@ def _influences(
 
 def _variances(distances: Array, means: Array, rows: slice, codes: Array, totals: Array) -> Array:
     """Of the mean distances to the rows drawn, as estimates of those to all."""
-    own = codes[rows]
     count = np.bincount(codes, minlength=len(totals))
-    squares = np.square(distances - means[:, codes])
-    squares[np.arange(len(own)), np.arange(rows.start, rows.stop)] = 0
-    starts = np.r_[0, np.cumsum(count)[:-1]]
-    itself = own[:, None] == np.arange(len(count))
+    itself = codes[rows][:, None] == np.arange(len(count))
     drawn, all_ = count - itself, totals - itself
-    left = 1 - drawn / np.maximum(all_, 1)
-    found: Array = np.add.reduceat(squares, starts, axis=1) * left
+    starts = np.r_[0, np.cumsum(count)[:-1]]
+    squares = np.add.reduceat(np.square(distances, dtype=np.float64), starts, axis=1)
+    # What rounding leaves of distances that are all alike is no noise to speak of.
+    found: Array = np.maximum(squares - drawn * np.square(means), 0.0)
+    found *= 1 - drawn / np.maximum(all_, 1)
     found /= np.maximum(drawn * (drawn - 1), 1)
     return found
 
