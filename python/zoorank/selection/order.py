@@ -9,6 +9,7 @@ from dataclasses import replace
 from zoorank.scores import Score
 from zoorank.selection.consensus import Consensus
 from zoorank.selection.ranking import RankRow
+from zoorank.selection.repeats import are_one, distinct
 
 
 def ranked(rows: Iterable[RankRow], score: Score | Consensus) -> tuple[RankRow, ...]:
@@ -107,7 +108,8 @@ def verdict(rows: Iterable[RankRow], score: Score | Consensus, own: Collection[s
 def _of_the_best(sources: Sequence[RankRow], raw: float | None, score: Score | Consensus) -> str:
     best = sources[0]
     place = _place(best)
-    equals = [row for row in sources[1:] if row.score == best.score]
+    sources = distinct(sources)
+    equals = [row for row in sources if row.score == best.score and not are_one(row, best)]
     if equals:
         others = f"{len(equals)} others that are as good"
         place += f" or {_place(equals[0]) if len(equals) == 1 else others}"
