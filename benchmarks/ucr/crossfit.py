@@ -70,8 +70,9 @@ def crossfit(board: Sequence[Candidates], sizes: Sequence[int]) -> Crossfit:
     sizes : sequence of int
         Samples of each target that its scores saw.
     """
-    one_pick = np.stack([regrets(target) for target in board], axis=1)
-    steady = np.mean([regrets_in(board, zoo) for zoo in smaller_zoos(board)], axis=0)
+    weights = family_weights()
+    one_pick = np.stack([regrets(target, weights) for target in board], axis=1)
+    steady = np.mean([regrets_in(board, zoo, weights) for zoo in smaller_zoos(board)], axis=0)
     heads = np.stack(
         [of_margins(target, n) for target, n in zip(board, sizes, strict=True)], axis=1
     )
@@ -97,12 +98,17 @@ def crossfit(board: Sequence[Candidates], sizes: Sequence[int]) -> Crossfit:
     return Crossfit({name: each / count for name, each in total.items()}, chosen, margins)
 
 
-def regrets(target: Candidates) -> np.ndarray:
-    """Regret of the first pick by every rank average of the family."""
-    ranks = np.stack([rankdata(target.scores[key]) for key in SINGLE])
+def family_weights() -> np.ndarray:
+    """The weight of every score in every rank average of the family."""
     weights = np.zeros((len(FAMILY), len(SINGLE)))
     for row, members in zip(weights, FAMILY, strict=True):
         row[list(members)] = 1 / len(members)
+    return weights
+
+
+def regrets(target: Candidates, weights: np.ndarray) -> np.ndarray:
+    """Regret of the first pick by every rank average of the family."""
+    ranks = rankdata([target.scores[key] for key in SINGLE], axis=1)
     return of_first(weights @ ranks, target.truth)
 
 
@@ -120,12 +126,10 @@ def smaller_zoos(board: Sequence[Candidates]) -> list[set[str]]:
     return [set(np.array(networks)[rng.random(len(networks)) < 0.5]) for _ in range(ZOOS)]
 
 
-def regrets_in(board: Sequence[Candidates], networks: set[str]) -> np.ndarray:
+def regrets_in(board: Sequence[Candidates], networks: set[str], weights: np.ndarray) -> np.ndarray:
     """Regrets of the family where a zoo has some networks only."""
-    return np.stack(
-        [regrets(only(each, (name in networks for name, _ in each.names))) for each in board],
-        axis=1,
-    )
+    smaller = [only(each, (name in networks for name, _ in each.names)) for each in board]
+    return np.stack([regrets(each, weights) for each in smaller], axis=1)
 
 
 def of_margins(target: Candidates, n: int) -> np.ndarray:

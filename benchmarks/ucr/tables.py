@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -29,7 +29,8 @@ from second import Second
 from zoorank.selection.evaluate import BASELINES, RANDOM, SIZE, STATIC, Difference, paired
 from zoorank.selection.guidance import EVIDENCE
 
-RESULTS = Path(__file__).parents[1] / "results"
+sys.path.insert(0, str(Path(__file__).parents[1] / "figures"))
+from measured import results
 
 Cells = Callable[[str], Iterable[str]]
 
@@ -38,8 +39,15 @@ def write_tables(folder: Path, page: Path) -> Path:
     """Write the page with its picture, and the evidence; return the page."""
     study = Study.read(folder)
     second = Second.of(study)
-    chosen = crossfit(study.board, [study.sizes[each.target][0] for each in study.board])
     regret_picture(study, second, page.with_name("ucr-study-regret.svg"))
+    page.write_text(page_text(study, second), encoding="utf-8")
+    EVIDENCE.write_text(evidence_text(study), encoding="utf-8")
+    return page
+
+
+def page_text(study: Study, second: Second) -> str:
+    """The page in Markdown."""
+    chosen = crossfit(study.board, [study.sizes[each.target][0] for each in study.board])
     sections = [
         introduction(study, second),
         findings(study, second, chosen),
@@ -50,10 +58,7 @@ def write_tables(folder: Path, page: Path) -> Path:
         by_kind(study),
         costs(study),
     ]
-    page.parent.mkdir(exist_ok=True)
-    page.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
-    EVIDENCE.write_text(json.dumps(evidence(study), indent=2) + "\n", encoding="utf-8")
-    return page
+    return "\n\n".join(sections) + "\n"
 
 
 def in_order(study: Study) -> list[str]:
@@ -251,16 +256,10 @@ def costs(study: Study) -> str:
 
 def wide_costs() -> str:
     """How the shares change where encodings are wide, by benchmarks/score_cost.py."""
-    rows = [
-        row
-        for path in sorted(RESULTS.glob("*/score_cost.csv"))[:1]
-        for row in csv.DictReader(path.open(encoding="utf-8"))
-    ]
-    if not rows:
-        return ""
+    rows = results("score_cost")
     parts = []
     for n, d in dict.fromkeys((row["n"], row["d"]) for row in rows):
-        spent = {row["score"]: float(row["milliseconds"]) for row in rows if row["n"] == n}
+        spent = {row["score"]: row["milliseconds"] for row in rows if row["n"] == n}
         votes, head = sum(spent[key] for key in PARTS), spent[PROBE]
         parts.append(
             f"for {n} samples of {d} numbers the four votes take {votes:.0f} ms and a "
@@ -273,8 +272,8 @@ def wide_costs() -> str:
     )
 
 
-def evidence(study: Study) -> dict:
-    """What `rank` quotes, by kind of target."""
+def evidence_text(study: Study) -> str:
+    """What `rank` quotes, by kind of target, in JSON."""
     regimes = {}
     for kind, found in study.kinds.items():
         keys = [CONSENSUS, PROBE, *SINGLE]
@@ -295,7 +294,7 @@ def evidence(study: Study) -> dict:
             "best": min(SINGLE, key=lambda key: scores[key]["regret"]),
             "scores": scores,
         }
-    return {"regimes": regimes}
+    return json.dumps({"regimes": regimes}, indent=2) + "\n"
 
 
 def difference(found: Difference) -> str:

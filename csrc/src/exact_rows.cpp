@@ -157,7 +157,8 @@ struct exact_rows<T>::state {
 
     void silhouettes(array_view<double> samples) const {
         for (std::int64_t i = 0; i < count; ++i) {
-            const std::int64_t own = all.numbers.of_row[static_cast<std::size_t>(indices[static_cast<std::size_t>(i)])];
+            const std::int64_t row = indices[static_cast<std::size_t>(i)];
+            const std::int64_t own = all.numbers.of_row[static_cast<std::size_t>(row)];
             const std::int64_t own_size = all.sizes[static_cast<std::size_t>(own)];
             double nearest = std::numeric_limits<double>::infinity();
             for (std::int64_t c = 0; c < all.numbers.classes; ++c)
@@ -165,8 +166,10 @@ struct exact_rows<T>::state {
                     nearest = std::min(nearest, sums[static_cast<std::size_t>(c * count + i)] /
                                                     static_cast<double>(all.sizes[static_cast<std::size_t>(c)]));
             // The row's distance to itself was added as 0.
-            const double sum_to_own = sums[static_cast<std::size_t>(own * count + i)];
-            samples[i] = own_size == 1 ? 0 : silhouette_of(sum_to_own / static_cast<double>(own_size - 1), nearest);
+            const double own_mean = sums[static_cast<std::size_t>(own * count + i)] /
+                                    static_cast<double>(std::max<std::int64_t>(own_size - 1, 1));
+            if (all.how == metric::euclidean) all.require_distances(std::max(own_mean, nearest), row);
+            samples[i] = own_size == 1 ? 0 : silhouette_of(own_mean, nearest);
         }
     }
 

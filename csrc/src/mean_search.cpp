@@ -10,6 +10,7 @@
 #include "methods.hpp"
 #include "scaling.hpp"
 #include "thread_pool.hpp"
+#include "vanishing.hpp"
 
 namespace zoorank {
 
@@ -102,8 +103,8 @@ void mean_search::load(workspace& space, matrix_view<T> x, const partition& p, c
 }
 
 template <class T>
-void mean_search::run(matrix_view<T> x, const partition& p, const row_frame<T>& frame, array_view<double> samples,
-                      int threads, const options& opt) const {
+std::int64_t mean_search::run(matrix_view<T> x, const partition& p, const row_frame<T>& frame,
+                              array_view<double> samples, int threads, const options& opt) const {
     const std::int64_t depth = moments_.cols();
     const std::vector<row_group> all = groups(p);
     const std::vector<std::int64_t> class_at = class_of_position(p);
@@ -113,41 +114,43 @@ void mean_search::run(matrix_view<T> x, const partition& p, const row_frame<T>& 
         return square < rounding ? 0 : roots_ ? std::sqrt(square) : square;
     };
     std::vector<std::unique_ptr<workspace>> spaces(static_cast<std::size_t>(threads));
+    std::vector<std::int64_t> vanished(all.size(), -1);
     const std::int64_t columns = candidates_.empty() ? moments_.classes() : per_class_;
-    parallel_for(static_cast<std::int64_t>(all.size()), threads, x.rows, opt,
-                 [&](std::int64_t index, int worker, progress_meter& meter) {
-                     auto& space = spaces[static_cast<std::size_t>(worker)];
-                     if (!space) space = std::make_unique<workspace>(kernels_, depth);
-                     const row_group& group = all[static_cast<std::size_t>(index)];
-                     const std::int64_t rows = group.end - group.begin;
-                     load(*space, x, p, frame, group);
-                     space->nearest.fill(std::numeric_limits<double>::infinity());
-                     const auto keep_least = [&](std::int64_t r, std::int64_t, const double* squares,
-                                                 std::int64_t count) {
-                         double& least = space->nearest[static_cast<std::size_t>(r)];
-                         least = std::min(least, least_of(squares, count));
-                     };
-                     const std::int64_t* own_class = class_at.data() + group.begin;
-                     if (candidates_.empty()) {
-                         compare(*space, rows, means_, every_class_.data(), columns, own_class, keep_least);
-                     } else {
-                         const std::int64_t* list = candidates_.data() + group.class_index * per_class_;
-                         if (space->candidates.empty())
-                             space->candidates = packed_rows<double>(kernels_, per_class_, depth);
-                         space->candidates.pack(moments_.mean(0), depth, list, per_class_, 1.0, centre_.data());
-                         compare(*space, rows, space->candidates, list, columns, nullptr, keep_least);
-                     }
-                     for (std::int64_t r = 0; r < rows; ++r) {
-                         const std::int64_t c = own_class[r];
-                         double& sample = samples[p.order[static_cast<std::size_t>(group.begin + r)]];
-                         const double e = space->excess[static_cast<std::size_t>(r)];
-                         const double nearest = space->nearest[static_cast<std::size_t>(r)] + e;
-                         sample = moments_.size(c) == 1
-                                      ? 0
-                                      : silhouette_of(mean_distance(own_square(*space, r, c)), mean_distance(nearest));
-                     }
-                     meter.advance(rows, worker);
-                 });
+    parallel_for(
+        static_cast<std::int64_t>(all.size()), threads, x.rows, opt,
+        [&](std::int64_t index, int worker, progress_meter& meter) {
+            auto& space = spaces[static_cast<std::size_t>(worker)];
+            if (!space) space = std::make_unique<workspace>(kernels_, depth);
+            const row_group& group = all[static_cast<std::size_t>(index)];
+            const std::int64_t rows = group.end - group.begin;
+            load(*space, x, p, frame, group);
+            space->nearest.fill(std::numeric_limits<double>::infinity());
+            const auto keep_least = [&](std::int64_t r, std::int64_t, const double* squares, std::int64_t count) {
+                double& least = space->nearest[static_cast<std::size_t>(r)];
+                least = std::min(least, least_of(squares, count));
+            };
+            const std::int64_t* own_class = class_at.data() + group.begin;
+            if (candidates_.empty()) {
+                compare(*space, rows, means_, every_class_.data(), columns, own_class, keep_least);
+            } else {
+                const std::int64_t* list = candidates_.data() + group.class_index * per_class_;
+                if (space->candidates.empty()) space->candidates = packed_rows<double>(kernels_, per_class_, depth);
+                space->candidates.pack(moments_.mean(0), depth, list, per_class_, 1.0, centre_.data());
+                compare(*space, rows, space->candidates, list, columns, nullptr, keep_least);
+            }
+            for (std::int64_t r = 0; r < rows; ++r) {
+                const std::int64_t c = own_class[r];
+                double& sample = samples[p.order[static_cast<std::size_t>(group.begin + r)]];
+                const double e = space->excess[static_cast<std::size_t>(r)];
+                const double nearest = space->nearest[static_cast<std::size_t>(r)] + e;
+                const double own = moments_.size(c) == 1 ? 0 : own_square(*space, r, c);
+                sample = moments_.size(c) == 1 ? 0 : silhouette_of(mean_distance(own), mean_distance(nearest));
+                if (std::max(own, nearest) < vanishing_distance<double> * vanishing_distance<double>)
+                    vanished[static_cast<std::size_t>(index)] = p.order[static_cast<std::size_t>(group.begin + r)];
+            }
+            meter.advance(rows, worker);
+        });
+    return all.empty() ? -1 : *std::max_element(vanished.begin(), vanished.end());
 }
 
 template <class T>
@@ -219,10 +222,10 @@ void mean_search::compare(workspace& space, std::int64_t rows, const packed_rows
     }
 }
 
-template void mean_search::run(matrix_view<float>, const partition&, const row_frame<float>&, array_view<double>, int,
-                               const options&) const;
-template void mean_search::run(matrix_view<double>, const partition&, const row_frame<double>&, array_view<double>, int,
-                               const options&) const;
+template std::int64_t mean_search::run(matrix_view<float>, const partition&, const row_frame<float>&,
+                                       array_view<double>, int, const options&) const;
+template std::int64_t mean_search::run(matrix_view<double>, const partition&, const row_frame<double>&,
+                                       array_view<double>, int, const options&) const;
 
 template void mean_search::nearest_classes(matrix_view<float>, const partition&, const row_frame<float>&, std::int64_t,
                                            std::vector<class_distance>&, int, const options&) const;

@@ -28,10 +28,11 @@ public:
     /// alone. Empty (the default): with every class.
     void restrict_to(std::vector<std::int64_t> candidates, std::int64_t per_class);
 
-    /// Writes s of each row of a block to samples[row].
+    /// Writes s of each row of a block to samples[row]. Returns a row whose distances may have vanished
+    /// (vanishing.hpp), or -1.
     template <class T>
-    void run(matrix_view<T> x, const partition& p, const row_frame<T>& frame, array_view<double> samples, int threads,
-             const options& opt) const;
+    std::int64_t run(matrix_view<T> x, const partition& p, const row_frame<T>& frame, array_view<double> samples,
+                     int threads, const options& opt) const;
 
     /// For each sorted position of a block, its own class and then the `nearest` other ones, nearest first: slot
     /// position * (nearest + 1) + 0, 1, ... of `found`. Compares with every class; `nearest` is less than classes.

@@ -2,6 +2,7 @@
 #include "methods.hpp"
 #include "scaling.hpp"
 #include "thread_pool.hpp"
+#include "vanishing.hpp"
 
 namespace zoorank {
 
@@ -15,7 +16,8 @@ void silhouettes_by_means(matrix_view<T> x, const partition& p, metric how, arra
     class_moments moments(p.classes(), x.cols);
     // What the first pass reported would be gone back on by the second, longer one.
     moments.add(x, p, frame, threads, without_fraction(opt));
-    mean_search(moments, false).run(x, p, frame, samples, threads, opt);
+    const std::int64_t row = mean_search(moments, false).run(x, p, frame, samples, threads, opt);
+    if (row >= 0 && !frame.directions && !differences_last(least_magnitude(x), frame.scale)) refuse_vanished<T>(row);
 }
 
 template void silhouettes_by_means(matrix_view<float>, const partition&, metric, array_view<double>, int,

@@ -1,5 +1,8 @@
 #pragma once
 // The ways to exact silhouettes; silhouette.cpp checks the arguments and picks one.
+#include <algorithm>
+#include <limits>
+#include <vector>
 #include <zoorank/metric.hpp>
 #include <zoorank/options.hpp>
 #include <zoorank/views.hpp>
@@ -34,6 +37,15 @@ void silhouettes_of_distances(matrix_view<T> distances, const partition& p, arra
 inline double silhouette_of(double own, double nearest) noexcept {
     const double larger = own > nearest ? own : nearest;
     return larger > 0 ? (nearest - own) / larger : 0;
+}
+
+/// s of a row of class `own` from the sums of its distances to each class.
+inline double silhouette_from_sums(const std::vector<double>& sums, std::int64_t own, const partition& p) {
+    if (p.size(own) == 1) return 0;
+    double nearest = std::numeric_limits<double>::infinity();
+    for (std::int64_t c = 0; c < p.classes(); ++c)
+        if (c != own) nearest = std::min(nearest, sums[static_cast<std::size_t>(c)] / static_cast<double>(p.size(c)));
+    return silhouette_of(sums[static_cast<std::size_t>(own)] / static_cast<double>(p.size(own) - 1), nearest);
 }
 
 }  // namespace zoorank

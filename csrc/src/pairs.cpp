@@ -2,14 +2,16 @@
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <type_traits>
 
 #include "aligned_buffer.hpp"
-#include "cpu/kernels.hpp"
+#include "cpu/kernel_table.hpp"
 #include "methods.hpp"
 #include "packed_rows.hpp"
 #include "scaling.hpp"
 #include "schedule.hpp"
 #include "thread_pool.hpp"
+#include "vanishing.hpp"
 
 namespace zoorank {
 namespace {
@@ -48,7 +50,8 @@ public:
         pack_all();
     }
 
-    void run(array_view<double> samples) {
+    // Returns the positions of rows whose distances have vanished.
+    std::vector<std::int64_t> run(array_view<double> samples) {
         const pair_schedule schedule(list_.units, block_rows_);
         std::vector<std::unique_ptr<workspace<T>>> workspaces(static_cast<std::size_t>(threads_));
         parallel_for(schedule.tasks(), threads_, x_.rows * (x_.rows - 1) / 2, options_,
@@ -57,12 +60,17 @@ public:
                          if (!space) space = std::make_unique<workspace<T>>();
                          compute(schedule.task(index), *space, worker, meter);
                      });
+        std::vector<std::int64_t> vanished;
         for (std::int64_t c = 0; c < partition_.classes(); ++c)
             for (std::int64_t i = partition_.begin[static_cast<std::size_t>(c)];
                  i < partition_.begin[static_cast<std::size_t>(c) + 1]; ++i) {
                 const auto at = static_cast<std::size_t>(i);
                 samples[partition_.order[at]] = partition_.size(c) == 1 ? 0 : silhouette_of(own_[at], nearest_[at]);
+                if (std::max(own_[at], nearest_[at]) < vanishing_distance<T>) vanished.push_back(i);
             }
+        // Manhattan distances are no squares; and rows whose distances are 0 may be equal.
+        if (centre_.empty() || vanished.empty() || differences_last(least_magnitude(x_), scale_)) return {};
+        return vanished;
     }
 
 private:
@@ -198,7 +206,17 @@ private:
 template <class T>
 void silhouettes_by_pairs(matrix_view<T> x, const partition& p, metric how, const cpu::kernel_set<T>& kernels,
                           array_view<double> samples, int threads, const options& opt) {
-    pair_engine<T>(x, p, how, kernels, threads, opt).run(samples);
+    const std::vector<std::int64_t> vanished = pair_engine<T>(x, p, how, kernels, threads, opt).run(samples);
+    if (vanished.empty()) return;
+    if constexpr (std::is_same_v<T, double>) {
+        silhouettes_of_positions(x, p, vanished, samples, threads, opt);
+    } else {  // no floats lie too far apart for double
+        std::vector<double> wide;
+        wide.reserve(static_cast<std::size_t>(x.rows * x.cols));
+        for (std::int64_t i = 0; i < x.rows; ++i) wide.insert(wide.end(), x.row(i), x.row(i) + x.cols);
+        silhouettes_by_pairs(matrix_view<double>(wide.data(), x.rows, x.cols), p, how, cpu::active_set<double>(),
+                             samples, threads, opt);
+    }
 }
 
 template void silhouettes_by_pairs(matrix_view<float>, const partition&, metric, const cpu::kernel_set<float>&,

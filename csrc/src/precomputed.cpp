@@ -3,7 +3,6 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <limits>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -42,14 +41,6 @@ bool add_up(const T* row, double scale, const std::vector<std::int64_t>& class_o
         sums[static_cast<std::size_t>(class_of[j])] += static_cast<double>(row[j]) * scale;
     }
     return all >> (8 * sizeof(T) - 1) != 0;
-}
-
-double silhouette_from_sums(const std::vector<double>& sums, std::int64_t own, const partition& p) {
-    if (p.size(own) == 1) return 0;
-    double nearest = std::numeric_limits<double>::infinity();
-    for (std::int64_t c = 0; c < p.classes(); ++c)
-        if (c != own) nearest = std::min(nearest, sums[static_cast<std::size_t>(c)] / static_cast<double>(p.size(c)));
-    return silhouette_of(sums[static_cast<std::size_t>(own)] / static_cast<double>(p.size(own) - 1), nearest);
 }
 
 void lower_to(std::atomic<std::int64_t>& least, std::int64_t value) {

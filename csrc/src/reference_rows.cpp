@@ -157,6 +157,7 @@ struct reference_rows<T>::state {
                                   [](const mean_estimate& a, const mean_estimate& b) { return a.mean < b.mean; });
             const std::int64_t row = p.order[static_cast<std::size_t>(i)];
             const auto c = static_cast<std::size_t>(found[static_cast<std::size_t>(i * slots_of_row)].class_index);
+            all.require_distances(std::max(own->mean, other.mean), first_row + row);
             samples[row] = all.sizes[c] == 1 ? 0 : silhouette_of(own->mean, other.mean);
             errors[row] = all.sizes[c] == 1 ? 0 : error_of(*own, other);
         }

@@ -8,6 +8,7 @@
 
 #include "scaling.hpp"
 #include "thread_pool.hpp"
+#include "vanishing.hpp"
 
 namespace zoorank {
 
@@ -54,6 +55,11 @@ void row_statistics<T>::state::require(std::int64_t done, const char* pass) cons
 }
 
 template <class T>
+void row_statistics<T>::state::require_distances(double mean, std::int64_t row) const {
+    if (mean < vanishing_distance<T> && !differences_last(least, frame.scale)) refuse_vanished<T>(row);
+}
+
+template <class T>
 partition row_statistics<T>::state::partition_of_block(matrix_view<T> block, std::int64_t first_row) const {
     check_block(block, first_row);
     return partition_of({numbers.of_row.data() + first_row, block.rows}, numbers.classes);
@@ -94,6 +100,7 @@ void row_statistics<T>::check(matrix_view<T> block, std::int64_t first_row) {
         throw std::invalid_argument("blocks are checked in order: row " + std::to_string(s.checked) + " is next, not " +
                                     std::to_string(first_row));
     s.largest = std::max(s.largest, checked_largest(block, "X", first_row));
+    s.least = std::min(s.least, least_magnitude(block));
     s.checked += block.rows;
     for (const std::int64_t row : centre_rows(s.rows()))
         if (row >= first_row && row < s.checked) {
@@ -188,7 +195,11 @@ void row_statistics<T>::surrogate(matrix_view<T> block, std::int64_t first_row, 
     if (samples.size != block.rows)
         throw std::invalid_argument("a block has " + std::to_string(block.rows) + " rows and there is room for " +
                                     std::to_string(samples.size) + " samples");
-    s.search->run(block, s.partition_of_block(block, first_row), s.frame, samples, resolve_threads(opt.threads), opt);
+    const std::int64_t row = s.search->run(block, s.partition_of_block(block, first_row), s.frame, samples,
+                                           resolve_threads(opt.threads), opt);
+    // Of euclidean this is a surrogate, and the rows drawn tell how good it is.
+    if (row >= 0 && s.how == metric::sqeuclidean && !differences_last(s.least, s.frame.scale))
+        refuse_vanished<T>(first_row + row);
 }
 
 template class row_statistics<float>;

@@ -1,5 +1,6 @@
 #pragma once
 // What row_statistics knows; exact_rows and reference_rows read it.
+#include <limits>
 #include <optional>
 #include <zoorank/estimate.hpp>
 
@@ -21,14 +22,16 @@ struct row_statistics<T>::state {
     void check_chosen(matrix_view<T> chosen, array_view<const std::int64_t> indices, const char* name) const;
     void require(std::int64_t done, const char* pass) const;
     partition partition_of_block(matrix_view<T> block, std::int64_t first_row) const;
+    /// Throws std::invalid_argument where the distances of a row vanish; `mean` is the larger one of its two means.
+    void require_distances(double mean, std::int64_t row) const;
 
     class_numbers numbers;
     std::int64_t cols;
     metric how;
     std::vector<std::int64_t> sizes;  // of classes
     std::int64_t checked = 0, summed = 0;
-    T largest = 0;
-    std::vector<T> samples;  // the rows of which the centre is the median
+    T largest = 0, least = std::numeric_limits<T>::infinity();  // |x|, but for 0
+    std::vector<T> samples;                                     // the rows of which the centre is the median
     row_frame<T> frame;
     class_moments moments;
     std::optional<mean_search> search;

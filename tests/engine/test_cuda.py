@@ -240,6 +240,17 @@ def test_the_first_bad_row_is_named(cuda_everywhere, bad):
 
 @pytest.mark.cuda
 @on_a_device
+@pytest.mark.parametrize(("dtype", "largest"), [(np.float32, 3e38), (np.float64, 1e300)])
+def test_values_beside_which_distances_vanish_are_refused(cuda_everywhere, dtype, largest):
+    far = X.astype(dtype)
+    far[7] = largest
+    with pytest.raises(ValueError, match=rf"row \d+ vanish beside them in {np.dtype(dtype)}"):
+        samples(far, Y)
+    assert not samples(np.zeros_like(far), Y).any()  # rows that are equal are another matter
+
+
+@pytest.mark.cuda
+@on_a_device
 def test_too_large_a_problem_says_what_would_fit(cuda_everywhere):
     rows = np.broadcast_to(np.float32(1), (1, 1 << 20))
     there = np.lib.stride_tricks.as_strided(rows, (1 << 22, 1 << 20), (0, 4))

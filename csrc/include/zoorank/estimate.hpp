@@ -17,8 +17,8 @@
 // A block is any run of consecutive rows; rows in memory are one block. Results have the same bits for any number of
 // threads, and depend on how rows are cut into blocks by rounding only. Const functions of one object may be called
 // from several threads at once, others may not. Indices, candidates and blocks are checked: std::invalid_argument says
-// what was wrong, also where a pass comes before the one that it needs. Float rows are compared in float32, whatever
-// options.precision says.
+// what was wrong, also where a pass comes before the one that it needs, and where values are so large that distances of
+// other rows vanish beside them. Float rows are compared in float32, whatever options.precision says.
 #include <cstdint>
 #include <memory>
 #include <vector>

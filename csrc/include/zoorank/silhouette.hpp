@@ -16,7 +16,8 @@ namespace zoorank {
 /// `labels` holds one integer a row, any values. float input is computed in float where that keeps |error in s| under
 /// 5e-6, double input in double. For metric::precomputed, `x` is the square matrix of distances.
 /// Throws std::invalid_argument for lengths that differ, values that are not finite and distances that are negative
-/// (the first bad row is named), and fewer than 2 or more than n - 1 classes.
+/// (the first bad row is named), fewer than 2 or more than n - 1 classes, and, for squared Euclidean alone, values so
+/// large that the squares of other rows' distances vanish beside them.
 ZOORANK_API void silhouette_samples(matrix_view<float> x, array_view<const std::int64_t> labels,
                                     array_view<double> samples, metric how = metric::euclidean,
                                     const options& opt = {});

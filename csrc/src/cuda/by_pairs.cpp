@@ -2,6 +2,7 @@
 
 #include "cuda/methods.hpp"
 #include "precision.hpp"
+#include "vanishing.hpp"
 
 namespace zoorank::cuda {
 namespace {
@@ -108,11 +109,13 @@ struct row_classes {
     const std::int64_t *of_row, *order;
 };
 
-// Computes the tiles of a plan and writes s of each row to `samples`, in host memory.
+// Computes the tiles of a plan and writes s of each row to `samples`, in host memory. Returns the place there of a row
+// whose distances may have vanished, or -1.
 template <class T>
-void silhouettes_of_tiles(const sums_plan<T>& plan, kernel which, const operand<T>& rows, const operand<T>& cols,
-                          const row_classes& classes, const device_partition& labels, const partition& p, metric how,
-                          array_view<double> samples, cudaStream_t stream, const options& opt) {
+std::int64_t silhouettes_of_tiles(const sums_plan<T>& plan, kernel which, const operand<T>& rows,
+                                  const operand<T>& cols, const row_classes& classes, const device_partition& labels,
+                                  const partition& p, metric how, array_view<double> samples, cudaStream_t stream,
+                                  const options& opt) {
     const std::int64_t count = rows.from.rows;
     const buffer<std::int64_t> tile_classes(classes_of_tiles(p, tile_side<T>), stream);
     const buffer<T> partial(plan.partial, stream);
@@ -136,9 +139,14 @@ void silhouettes_of_tiles(const sums_plan<T>& plan, kernel which, const operand<
         done += batch.tiles();
         pace.handed_in(static_cast<double>(done) / static_cast<double>(all));
     }
-    finish(states.get(), own.get(), labels.class_begin.get(), classes.of_row, classes.order, count, result.get(),
+    const buffer<std::int64_t> vanished(std::vector<std::int64_t>{-1}, stream);
+    finish({states.get(), own.get(), labels.class_begin.get(), classes.of_row, classes.order, count, result.get(),
+            how == metric::euclidean ? vanishing_distance<T> : 0, vanished.get()},
            stream);
+    std::int64_t place = -1;
+    to_host(&place, vanished.get(), 1, stream);
     to_host(samples.data, result.get(), count, stream);
+    return place;
 }
 
 // What both ways need first: the rows, sorted, scaled and centred.
@@ -169,9 +177,10 @@ void silhouettes_by_pairs(const input<T>& x, const partition& p, metric how, arr
     reserve(upload_bytes(x) + device_partition::bytes(p) + packed_rows<T>::bytes(n, depth, which) + plan.bytes(n), n);
     const prepared_rows<T> ready(x, p, how, where.stream);
     const packed_rows<T> packed(ready.sorted(), which, where.stream);
-    silhouettes_of_tiles(plan, which, packed.side(), packed.side(),
-                         {ready.labels.class_of.get(), ready.labels.order.get()}, ready.labels, p, how, samples,
-                         where.stream, opt);
+    const std::int64_t row = silhouettes_of_tiles(plan, which, packed.side(), packed.side(),
+                                                  {ready.labels.class_of.get(), ready.labels.order.get()}, ready.labels,
+                                                  p, how, samples, where.stream, opt);
+    if (row >= 0) ready.rows.require_distances(row, ready.scale, where.stream);
 }
 
 template <class T>
@@ -194,8 +203,9 @@ void silhouettes_of_some(const input<T>& x, const partition& p, array_view<const
     from.order = indices.get();
     from.rows = count;
     const packed_rows<T> rows(from, which, stream);
-    silhouettes_of_tiles(plan, which, rows.side(), cols.side(), {classes.get(), nullptr}, ready.labels, p, how, samples,
-                         stream, opt);
+    const std::int64_t place = silhouettes_of_tiles(plan, which, rows.side(), cols.side(), {classes.get(), nullptr},
+                                                    ready.labels, p, how, samples, stream, opt);
+    if (place >= 0) ready.rows.require_distances(drawn[place], ready.scale, stream);
 }
 
 #define ZOORANK_INSTANTIATE(T)                                                                               \

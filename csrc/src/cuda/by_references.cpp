@@ -81,6 +81,7 @@ void silhouettes_by_references(const input<T>& x, const class_numbers& numbers, 
     const means_comparison compare(known.means.get(), classes, depth, n, stream);
     const buffer<std::int64_t> position_of(positions_of(p), stream), self(piece, stream);
     const buffer<double> found(n, stream), errors_found(n, stream);
+    const buffer<std::int64_t> vanished(std::vector<std::int64_t>{-1}, stream);
     const buffer<near_class> near(slab * compared, stream);
     const buffer<T> distances(piece * compared * stride, stream);
     means_args<T> as_they_came = known.args;
@@ -101,12 +102,15 @@ void silhouettes_by_references(const input<T>& x, const class_numbers& numbers, 
                 {as_they_came.from, row, end - row, compared, near.get() + (row - first) * compared,
                  references.indices.get(), references.begin.get(), references.count.get(),
                  references.first_stratum.get(), references.strata.get(), known.labels.class_begin.get(), stride,
-                 distances.get(), self.get(), found.get(), errors_found.get()},
+                 distances.get(), self.get(), found.get(), errors_found.get(), vanished.get()},
                 stream);
             row = end;
             pace.handed_in(static_cast<double>(row) / static_cast<double>(n));
         }
     }
+    std::int64_t vanished_row = -1;
+    to_host(&vanished_row, vanished.get(), 1, stream);
+    if (vanished_row >= 0) known.rows.require_distances(vanished_row, known.scale, stream);
     to_host(samples.data, found.get(), n, stream);
     to_host(errors.data, errors_found.get(), n, stream);
 }

@@ -72,13 +72,14 @@ __global__ void __launch_bounds__(block_threads) clear_kernel(walk_state* states
     own[i] = 0;
 }
 
-__global__ void __launch_bounds__(block_threads)
-    finish_kernel(const walk_state* states, const double* own, const std::int64_t* class_begin,
-                  const std::int64_t* class_of, const std::int64_t* order, std::int64_t rows, double* samples) {
+__global__ void __launch_bounds__(block_threads) finish_kernel(const __grid_constant__ finish_args args) {
     const std::int64_t i = std::int64_t(blockIdx.x) * block_threads + threadIdx.x;
-    if (i >= rows) return;
-    const std::int64_t c = class_of[i], size = class_begin[c + 1] - class_begin[c];
-    samples[order ? order[i] : i] = size == 1 ? 0 : silhouette_of(own[i] / double(size - 1), states[i].nearest);
+    if (i >= args.rows) return;
+    const std::int64_t c = args.class_of[i], size = args.class_begin[c + 1] - args.class_begin[c];
+    const std::int64_t place = args.order ? args.order[i] : i;
+    const double own = size == 1 ? 0 : args.own[i] / double(size - 1), nearest = args.states[i].nearest;
+    args.samples[place] = size == 1 ? 0 : silhouette_of(own, nearest);
+    if (own < args.vanishing && nearest < args.vanishing) *args.vanished = place;  // any of them will do
 }
 
 std::int64_t groups_of(const tile_batch& batch) { return ceil_div(batch.columns(), joined_tiles); }
@@ -103,10 +104,8 @@ void clear_states(walk_state* states, double* own, std::int64_t rows, cudaStream
     launch("clearing sums", clear_kernel, {ceil_div(rows, block_threads), block_threads}, stream, states, own, rows);
 }
 
-void finish(const walk_state* states, const double* own, const std::int64_t* class_begin, const std::int64_t* class_of,
-            const std::int64_t* order, std::int64_t rows, double* samples, cudaStream_t stream) {
-    launch("computing silhouettes", finish_kernel, {ceil_div(rows, block_threads), block_threads}, stream, states, own,
-           class_begin, class_of, order, rows, samples);
+void finish(const finish_args& args, cudaStream_t stream) {
+    launch("computing silhouettes", finish_kernel, {ceil_div(args.rows, block_threads), block_threads}, stream, args);
 }
 
 template std::int64_t joined_sums<float>(const tile_batch&);

@@ -123,9 +123,18 @@ void fold(const fold_args<T>& args, cudaStream_t stream);
 
 void clear_states(walk_state* states, double* own, std::int64_t rows, cudaStream_t stream);
 
-/// States and own sums -> silhouettes: that of row i to samples[order[i]], or to samples[i] where order is null.
-void finish(const walk_state* states, const double* own, const std::int64_t* class_begin, const std::int64_t* class_of,
-            const std::int64_t* order, std::int64_t rows, double* samples, cudaStream_t stream);
+/// States and own sums -> silhouettes.
+struct finish_args {
+    const walk_state* states;
+    const double* own;
+    const std::int64_t *class_begin, *class_of;  ///< as in sums_args
+    const std::int64_t* order;                   ///< that of row i goes to samples[order[i]]; null: to samples[i]
+    std::int64_t rows;
+    double* samples;
+    double vanishing;        ///< mean distances below it may have vanished, see vanishing.hpp
+    std::int64_t* vanished;  ///< becomes the place in `samples` of a row of such ones, if there is one
+};
+void finish(const finish_args& args, cudaStream_t stream);
 
 // means.cu
 
@@ -212,6 +221,7 @@ struct reference_args {
     T* distances;         ///< count x slots x stride
     std::int64_t* self;   ///< by row from `first` on: which reference of its class it is, or -1
     double *samples, *errors;
+    std::int64_t* vanished;  ///< becomes a row whose distances may have vanished, if there is one; see vanishing.hpp
 };
 template <class T>
 void estimate_by_references(const reference_args<T>& args, cudaStream_t stream);

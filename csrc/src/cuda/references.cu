@@ -8,6 +8,7 @@
 #include "control_variates.hpp"
 #include "cuda/launch.cuh"
 #include "cuda/simt.cuh"
+#include "vanishing.hpp"
 
 namespace zoorank::cuda {
 namespace {
@@ -141,6 +142,7 @@ __global__ void __launch_bounds__(block_threads) estimates_kernel(const __grid_c
         else if (slot == 1 || found.mean < nearest.mean)
             nearest = found;
     }
+    if (own.mean < vanishing_distance<T> && nearest.mean < vanishing_distance<T>) *args.vanished = args.first + row;
     args.samples[args.first + row] = silhouette_of(own.mean, nearest.mean);
     args.errors[args.first + row] = error_of(own, nearest);
 }

@@ -2,6 +2,7 @@
 // A matrix on the device with its rows looked over, and what the labels say of them: what every method begins with.
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <numeric>
 #include <type_traits>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "cuda/kernels.hpp"
 #include "partition.hpp"
 #include "scaling.hpp"
+#include "vanishing.hpp"
 
 namespace zoorank::cuda {
 
@@ -56,6 +58,28 @@ public:
         return scale_for(largest);
     }
 
+    /// Throws std::invalid_argument where the distances of a row have vanished, unless they are those of equal rows.
+    void require_distances(std::int64_t row, T scale, cudaStream_t stream) const {
+        if (!differences_last(least(stream), scale)) refuse_vanished<T>(row);
+    }
+
+    /// least_magnitude(), of rows that are copied to the host for it.
+    T least(cudaStream_t stream) const {
+        T found = std::numeric_limits<T>::infinity();
+        const std::int64_t at_once = rows_at_once(view_.rows, view_.cols);
+        std::vector<T> rows(static_cast<std::size_t>(at_once * view_.cols));
+        for (std::int64_t begin = 0; begin < view_.rows; begin += at_once) {
+            const std::int64_t count = std::min(at_once, view_.rows - begin);
+            for (std::int64_t i = 0; i < count; ++i)
+                check(cudaMemcpyAsync(rows.data() + i * view_.cols, view_.row(begin + i),
+                                      static_cast<std::size_t>(view_.cols) * sizeof(T), cudaMemcpyDeviceToHost, stream),
+                      "copying rows to the host");
+            check(cudaStreamSynchronize(stream), "copying rows to the host");
+            found = std::min(found, least_magnitude(matrix_view<T>(rows.data(), count, view_.cols)));
+        }
+        return found;
+    }
+
     /// dithered_centre(), from the few rows that it looks at.
     std::vector<T> centre(const std::int64_t* order, std::int64_t count, T scale, cudaStream_t stream) const {
         const std::vector<std::int64_t> rows = centre_rows(count);
@@ -76,6 +100,12 @@ public:
     }
 
 private:
+    // That go through the host together.
+    static std::int64_t rows_at_once(std::int64_t rows, std::int64_t cols) {
+        constexpr std::int64_t elements = std::int64_t(1) << 22;
+        return std::min(rows, std::max<std::int64_t>(1, elements / cols));
+    }
+
     // Rows of a view that lie one behind the other, to rows [begin, begin + count) of the copy.
     void upload(const matrix_view<T>& from, std::int64_t begin, std::int64_t count, cudaStream_t stream) {
         const std::size_t width = static_cast<std::size_t>(from.cols) * sizeof(T);
@@ -87,8 +117,7 @@ private:
 
     // Rows that overlap or run backwards, X[::-1] say: CUDA copies no such thing, so they are laid out here first.
     void upload_laid_out(const matrix_view<T>& from, cudaStream_t stream) {
-        constexpr std::int64_t elements = std::int64_t(1) << 22;
-        const std::int64_t at_once = std::min(from.rows, std::max<std::int64_t>(1, elements / from.cols));
+        const std::int64_t at_once = rows_at_once(from.rows, from.cols);
         std::vector<T> rows(static_cast<std::size_t>(at_once * from.cols));
         for (std::int64_t begin = 0; begin < from.rows; begin += at_once) {
             const std::int64_t count = std::min(at_once, from.rows - begin);

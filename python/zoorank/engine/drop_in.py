@@ -120,7 +120,9 @@ def silhouette_samples(
     ValueError
         For NaN, infinity or a negative distance (naming the first bad row), labels of
         another length, fewer than 2 or more than n - 1 classes, an unknown metric, and
-        for references of all classes that take more than a gigabyte.
+        for references of all classes that take more than a gigabyte. For values so large
+        that distances between other rows vanish beside them, where these are not computed
+        again: estimates, ``sqeuclidean`` in float64, CUDA devices.
     TypeError
         For input that is sparse, complex or on a device that is not CUDA's, and for
         counts that are no integers.
