@@ -226,6 +226,19 @@ def test_labels_may_live_on_either_side(machine):
             samples(there, other)
 
 
+@pytest.mark.parametrize("metric", ["euclidean", "precomputed"])
+def test_of_an_array_on_the_device_a_subset_is_drawn_too(machine, metric):
+    values = zoorank.pairwise_distances(X) if metric == "precomputed" else X
+    there = LikeCuPy(machine, machine.put(values))
+    options = {"metric": metric, "sample_size": 40, "random_state": 3}
+    np.testing.assert_allclose(
+        zoorank.silhouette_score(there, Y, **options),
+        zoorank.silhouette_score(values, Y, **options),
+        rtol=0,
+        atol=1e-12,
+    )
+
+
 def test_what_the_host_has_to_see_is_copied_there(machine):
     there = LikeCuPy(machine, machine.put(X))
     on_the_host = zoorank.silhouette(there, Y, device="cpu")

@@ -150,6 +150,15 @@ def test_mistakes_are_named(arguments, error, message):
         zoorank.nearest_neighbors(X, **arguments)
 
 
+def test_a_device_that_does_not_exist_is_named(monkeypatch):
+    monkeypatch.setenv("ZOORANK_DEVICE", "gpu")
+    message = "unknown device in ZOORANK_DEVICE 'gpu'; .*allowed: cpu, cuda"
+    with pytest.raises(ValueError, match=message):
+        zoorank.nearest_neighbors(X, 1)
+    with pytest.raises(ValueError, match=message):  # the words of all others
+        zoorank.silhouette_score(X, np.arange(300) % 2)
+
+
 def test_bad_rows_are_named():
     bad = X.copy()
     bad[7, 2] = np.inf

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,6 +89,23 @@ def test_what_the_budget_cuts_short_is_said_and_not_kept(zoo):
     assert all(row.tuned == () for row in found.rows)
     later = verified(zoo, top=2, repeats=1)
     assert all(len(row.tuned) == 1 and not row.note for row in later.rows)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "words"), [(0, "after 0 epochs"), (1, "after 1 epoch"), (2, "after 2 epochs")]
+)
+def test_the_note_counts_the_epochs_of_a_repeat_cut_short(zoo, monkeypatch, epochs, words):
+    from zoorank.zoo import train
+
+    whole = train.fine_tune
+
+    def cut_short(*given, **settings):
+        done = whole(*given, **settings)
+        return replace(done, curve=done.curve[: epochs + 1], complete=False)
+
+    monkeypatch.setattr(train, "fine_tune", cut_short)
+    found = verified(zoo, top=1, repeats=1, epochs=2)
+    assert found.rows[0].note == f"the budget ended repeat 1 {words}"
 
 
 def test_training_stops_at_the_deadline(zoo):

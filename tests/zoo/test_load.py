@@ -284,6 +284,30 @@ def test_what_merely_lies_on_the_import_path_is_not_installed(tmp_path, monkeypa
     assert not ran.exists()
 
 
+def test_a_package_of_weights_that_is_missing_is_to_be_installed(
+    make_spec, tmp_path: Path, monkeypatch
+) -> None:
+    # No directory of code brings it: the file would be looked for among installed packages.
+    text = _message(make_spec("TinyMLP", 'package = { package = "absent-net", file = "w.pt" }'))
+    assert "package 'absent-net', which the weights come in, is not installed" in text
+    assert "pip install absent-net, or mend the name" in text
+    assert "allow" not in text
+
+
+@pytest.mark.parametrize("name", ["lying_about", "os"])
+def test_weights_of_a_package_that_merely_lies_about(
+    make_spec, tmp_path: Path, monkeypatch, name: str
+) -> None:
+    (tmp_path / "lying_about").mkdir()
+    (tmp_path / "lying_about" / "__init__.py").touch()
+    (tmp_path / "lying_about" / "w.pt").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    text = _message(make_spec("TinyMLP", f'package = {{ package = "{name}", file = "w.pt" }}'))
+    assert f"package {name!r}, which the weights come in, is not an installed one" in text
+    assert "name the file itself with weights.file" in text
+    assert "allow" not in text
+
+
 def test_allowed_code_shadows_an_earlier_namesake(tmp_path: Path) -> None:
     for name, size in (("a", 2), ("b", 3)):
         (tmp_path / name).mkdir()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, overload
+from typing import Any, Literal, SupportsIndex, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,13 @@ from zoorank.engine.options import (
     uses_cuda,
 )
 from zoorank.engine.samples import LEAST_REFERENCES, estimate_samples
+from zoorank.engine.subset import (
+    RandomState,
+    check_legacy_state,
+    check_size,
+    draw_subset,
+    rows_named,
+)
 
 __all__ = ["silhouette_samples", "silhouette_score"]
 
@@ -170,27 +177,75 @@ def silhouette_samples(
 
 
 def silhouette_score(
-    X: npt.ArrayLike,
+    X: npt.ArrayLike | AnyPath | Sequence[AnyPath],
     labels: npt.ArrayLike,
     *,
     metric: str = "euclidean",
+    sample_size: SupportsIndex | None = None,
+    random_state: RandomState = None,
     n_threads: int | None = None,
 ) -> float:
-    """Mean silhouette coefficient of all samples.
+    """Mean silhouette coefficient of all samples, or within a random subset of them.
 
     A drop-in for :func:`sklearn.metrics.silhouette_score`. See
-    :func:`silhouette_samples` for parameters and errors.
+    :func:`silhouette_samples` for the other parameters and errors.
+
+    Parameters
+    ----------
+    sample_size : int, optional
+        Score so many random rows as if there were no others: each is compared with those
+        drawn alone. None, the default, scores all rows, and so does, as in scikit-learn, any
+        number from n on. Of rows in files only those drawn are computed with; an array on a
+        CUDA device is copied to the host to be drawn from, and what was drawn computed on a
+        device.
+    random_state : int, numpy.random.RandomState or numpy.random.Generator, optional
+        Which rows those are. An integer or a RandomState draws the very rows that
+        scikit-learn draws with it, and None draws from the state that ``numpy.random.seed``
+        sets.
 
     Returns
     -------
     float
         In [-1, 1]; higher when the classes are better separated.
 
+    Raises
+    ------
+    ValueError
+        For a `sample_size` below 2, a draw with fewer than 2 classes or with every row a
+        class of its own, and a seed out of range.
+    TypeError
+        For a `sample_size` that is no integer, and for another kind of seed.
+
+    See Also
+    --------
+    silhouette : The mean over all samples, estimated with an error bar.
+
+    Notes
+    -----
+    A mean within a subset estimates the mean over all rows, but nothing tells how well, and
+    it is biased: the nearest of several classes is a minimum over means of few rows, which
+    are noisy. ``docs/estimator.md`` has what it is off by on encodings: for 2000 of 5000
+    rows 0.024 too low on average, and 0.040 in root mean square, where the score is 0.131.
+    :func:`silhouette` has no such bias, and an error bar.
+
     Examples
     --------
     >>> import zoorank
-    >>> zoorank.silhouette_score([[0.0], [1.0], [10.0], [12.0]], [0, 0, 1, 1], metric="manhattan")
+    >>> X, labels = [[0.0], [1.0], [10.0], [12.0]], [0, 0, 1, 1]
+    >>> zoorank.silhouette_score(X, labels, metric="manhattan")
     0.856...
+    >>> zoorank.silhouette_score(X, labels, sample_size=3, random_state=0)
+    0.531...
     """
-    samples = silhouette_samples(X, labels, metric=metric, n_threads=n_threads)
+    size, state = check_size(sample_size), check_legacy_state(random_state)
+    if size is None:
+        samples = silhouette_samples(X, labels, metric=metric, n_threads=n_threads)
+        return float(samples.mean())
+    check_choice(metric, METRICS, "metric")
+    check_threads(n_threads)
+    on_cuda = uses_cuda("auto", X, metric)
+    rows, codes, drawn = draw_subset(X, labels, metric, size, state)
+    given: Any = cuda.to_device(rows) if on_cuda else rows
+    with rows_named(drawn):
+        samples = silhouette_samples(given, codes, metric=metric, n_threads=n_threads)
     return float(samples.mean())

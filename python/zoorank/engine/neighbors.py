@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy.typing as npt
 from zoorank.engine.arrays import Matrix, as_matrix
 from zoorank.engine.devices import on_device
 from zoorank.engine.index import BLOCK, brute_force, load_faiss, raised, row_cells, search
-from zoorank.engine.options import check_choice, check_integer, check_threads
+from zoorank.engine.options import check_choice, check_integer, check_threads, device_wish
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -72,7 +71,8 @@ def nearest_neighbors(
     Raises
     ------
     ValueError
-        For NaN or infinity, an unknown metric or method, or `k` out of range.
+        For NaN or infinity, an unknown metric or method, `k` out of range, and a value of
+        ``ZOORANK_DEVICE`` other than ``cpu`` and ``cuda``.
     TypeError
         As for :func:`silhouette_samples`.
     RuntimeError
@@ -93,7 +93,7 @@ def nearest_neighbors(
     check_choice(metric, NEIGHBOR_METRICS, "metric")
     check_choice(method, NEIGHBOR_METHODS, "method")
     threads = check_threads(n_threads)
-    on_gpu = on_device(X) or os.environ.get("ZOORANK_DEVICE") == "cuda"
+    on_gpu = on_device(X) or device_wish() == "cuda"
     matrix = as_matrix(X)
     n, k = len(matrix), check_integer(k, "k")
     if not 1 <= k < n:

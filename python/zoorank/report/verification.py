@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich import box
@@ -13,7 +14,15 @@ from rich.text import Text
 
 from zoorank.report.pictures import new_figure, picture_path, save_figure
 from zoorank.report.table import BEST, Signs
-from zoorank.selection.verification import Verification
+from zoorank.selection.verification import Verification, Verified
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STEP, SPREAD = 0.08, 0.5  # of an epoch, between points of neighbours, and of the first and last
+MARKERS = "os^DvPX*"
+LINES = ("-", (0, (3, 3)), (1, (1, 2)), (0, (5, 2, 1, 2)))
+WIDTH = 2.6
 
 
 def verification_table(found: Verification, encoding: str = "utf-8") -> Table:
@@ -55,15 +64,43 @@ def curves_figure(found: Verification, path: str | os.PathLike[str]) -> Path:
         As :func:`zoorank.report.pictures.picture_path`.
     """
     place = picture_path(path)
-    figure = new_figure(7, 4.5)
+    return save_figure(draw_curves(found.rows), place)
+
+
+def draw_curves(rows: Sequence[Verified]) -> Figure:
+    """Draw curves so that all of them are seen, those that coincide too.
+
+    A candidate's points stand a little beside those of others and have a shape of their own;
+    its line shows through the gaps of the lines above it, and after a round of styles
+    beside the thinner ones.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    drawn = [row for row in rows if row.curves]
+    figure = new_figure(7, 4.5 + 0.2 * len(drawn))
     axes = figure.add_subplot()
-    for position, row in enumerate(found.rows):
+    step = min(STEP, SPREAD / max(1, len(drawn) - 1))
+    for position, row in enumerate(drawn):
+        shift = step * (position - (len(drawn) - 1) / 2)
+        line: Any = {
+            "linestyle": LINES[position % len(LINES)],
+            "linewidth": WIDTH / (1 + position // len(LINES)),
+        }
+        point: Any = {
+            "color": f"C{position}",
+            "marker": MARKERS[position % len(MARKERS)],
+            "markeredgecolor": "white",
+            "markeredgewidth": 0.5,
+        }
         for repeat, curve in enumerate(row.curves):
+            x = np.arange(len(curve)) + shift
             label = f"{row.model}, {row.cut}" if repeat == 0 else None
-            axes.plot(range(len(curve)), curve, "o-", color=f"C{position}", label=label, ms=3)
+            axes.plot(x, curve, **line, **point, label=label)
+            axes.plot(x, curve, **point, linestyle="none", zorder=3)  # above all lines
     axes.set_xlabel("epoch of fine-tuning; 0: the prefix frozen")
     axes.set_ylabel("accuracy on the stopping samples")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
-    if any(row.curves for row in found.rows):
-        axes.legend(fontsize="small")
-    return save_figure(figure, place)
+    if drawn:
+        figure.legend(loc="outside lower center", fontsize="small", handlelength=4, frameon=False)
+    return figure

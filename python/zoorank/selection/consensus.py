@@ -14,6 +14,7 @@ import numpy as np
 from zoorank.scores import Score, find_scores
 from zoorank.scores.base import Array
 from zoorank.selection.ranking import RankRow
+from zoorank.selection.repeats import distinct
 
 NAME = "consensus"
 PARTS = "silhouette:euclidean,logme,hscore,knn"
@@ -48,7 +49,8 @@ class Consensus:
         Parameters
         ----------
         rows : sequence of RankRow
-            Of all sources, and perhaps the baseline, which has no vote.
+            Of all sources, and perhaps the baseline, which has no vote. Cuts of a source
+            that give the same encoding have one vote together, and the same consensus.
 
         Returns
         -------
@@ -56,7 +58,7 @@ class Consensus:
             Without the interval of the first part, in whose units a consensus is not.
         """
         judged = [row for row in rows if all(part.key in row.scores for part in self.parts)]
-        sources = [row for row in judged if row.status == "ok"]
+        sources = distinct([row for row in judged if row.status == "ok"])
         values: dict[int, float] = {}
         if sources:
             signs = np.array([1.0 if part.higher_is_better else -1.0 for part in self.parts])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from zoorank.scores import Score
 from zoorank.selection.consensus import Consensus
 from zoorank.selection.ranking import RankRow
+from zoorank.selection.repeats import are_one, distinct
 
 
 def ranked(rows: Iterable[RankRow], score: Score | Consensus) -> tuple[RankRow, ...]:
@@ -85,16 +86,30 @@ def marked(rows: Iterable[RankRow], score: Score | Consensus) -> tuple[RankRow, 
     )
 
 
-def verdict(rows: Iterable[RankRow], score: Score | Consensus) -> str:
-    """Say in a sentence whether the zoo helps, given rows in ranked order."""
+def verdict(rows: Iterable[RankRow], score: Score | Consensus, own: Collection[str] = ()) -> str:
+    """Say in a sentence or three whether the zoo helps, given rows in ranked order.
+
+    Parameters
+    ----------
+    rows : iterable of RankRow
+    score : Score or Consensus
+        That decides.
+    own : collection of str
+        Sources that were trained on the target itself.
+    """
     rows = tuple(rows)
     sources = [row for row in rows if row.status == "ok"]
     raw = next((row.score for row in rows if row.status == "baseline"), None)
     if not sources:
         return "No source could be scored; the notes give the reasons."
+    return " ".join(filter(None, (_of_the_best(sources, raw, score), _of_own(sources, own))))
+
+
+def _of_the_best(sources: Sequence[RankRow], raw: float | None, score: Score | Consensus) -> str:
     best = sources[0]
     place = _place(best)
-    equals = [row for row in sources[1:] if row.score == best.score]
+    sources = distinct(sources)
+    equals = [row for row in sources if row.score == best.score and not are_one(row, best)]
     if equals:
         others = f"{len(equals)} others that are as good"
         place += f" or {_place(equals[0]) if len(equals) == 1 else others}"
@@ -111,6 +126,19 @@ def verdict(rows: Iterable[RankRow], score: Score | Consensus) -> str:
     return (
         f"Try {place} first: {score.label} {best.score:.4f}. "
         f"The raw input without a network has {raw:.4f}{note}."
+    )
+
+
+def _of_own(sources: Sequence[RankRow], own: Collection[str]) -> str:
+    """That the first pick has seen the answers, if so, and which is the first that has not."""
+    best = sources[0]
+    if best.model not in own:
+        return ""
+    other = next((row for row in sources if row.model not in own), None)
+    first = "" if other is None else f"; the first that was not is {_place(other)}"
+    return (
+        f"{best.model} was trained on this target itself, so its score says nothing about "
+        f"transfer{first}."
     )
 
 

@@ -28,6 +28,7 @@ class Prototypes:
     def __init__(self, target: Target, store: EncodingStore) -> None:
         self._target, self._store = target, store
         self._known: dict[str | None, Array] = {}
+        self._fingerprints: dict[str, str] = {}
 
     def of_target(self) -> Array:
         """Prototypes of the target, ``(n_classes, n_variables, length)``.
@@ -53,11 +54,17 @@ class Prototypes:
             raise DataError("its input is images, not time series")
         return self._of(spec.trained_on)
 
+    def is_target(self, place: str) -> bool:
+        """Whether the data of a source, if they were read for a score, are the target's."""
+        return self._fingerprints.get(place) == self._target.fingerprint
+
     def _of(self, place: str | None) -> Array:
         if place not in self._known:
             from zoorank.zoo import load_target
 
             data = self._target if place is None else load_target(place)
+            if place is not None:
+                self._fingerprints[place] = data.fingerprint
             self._known[place] = self._found(data)
         return self._known[place]
 

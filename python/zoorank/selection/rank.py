@@ -16,6 +16,7 @@ from zoorank.selection.deciding import deciding_scores, names, racing_scores
 from zoorank.selection.files import prepare, write_results
 from zoorank.selection.guidance import guidance
 from zoorank.selection.order import marked, ranked, verdict
+from zoorank.selection.own_data import noted, trained_on_target
 from zoorank.selection.progress import Progress, Silent
 from zoorank.selection.provenance import call_text, collect
 from zoorank.selection.racing.facts import RaceFacts
@@ -55,7 +56,7 @@ def rank(
     Every source encodes the target once for all its cuts; each encoding is
     scored by how well it separates the classes. Encodings are kept in a store,
     so a run that was stopped goes on where it was. A source that cannot be used
-    becomes a row with the reason.
+    becomes a row with the reason, and one that was trained on the target itself says so.
 
     Parameters
     ----------
@@ -194,7 +195,8 @@ def rank(
     if raced is not None:
         raced = replace(raced, note=" ".join(filter(None, [raced.note, note])))
 
-    unordered = [run.baseline(), *(row for source in sources for row in source.rows)]
+    own = trained_on_target(zoo.models, run)
+    unordered = [run.baseline(), *noted((row for each in sources for row in each.rows), own)]
     if isinstance(deciding, Consensus):
         unordered = deciding.decided(unordered)
     rows = marked(ranked(unordered, deciding), deciding)
@@ -205,7 +207,7 @@ def rank(
         key=deciding.key,
         labels={each.key: each.label for each in (deciding, *scores)},
         higher_is_better=deciding.higher_is_better,
-        verdict=verdict(rows, deciding),
+        verdict=verdict(rows, deciding, own),
         provenance=collect(
             command=command or f"zoorank.{call_text(rank, arguments)}",
             started=started,

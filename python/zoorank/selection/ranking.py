@@ -63,6 +63,9 @@ class RankRow:
         The round of a race that it left in, from 1; None where it did not.
     tied : bool
         Whether its interval and that of the first row overlap, for both of the two.
+    same_as : str or None
+        The first cut of this source whose encoding is the same, bit for bit; None for that
+        one itself and where there is none.
     """
 
     rank: int | None
@@ -82,6 +85,7 @@ class RankRow:
     rows: int | None = None
     left_in_round: int | None = None
     tied: bool = False
+    same_as: str | None = None
 
     @property
     def class_min(self) -> float | None:

@@ -18,6 +18,7 @@ from zoorank.scores.base import Array, Need
 from zoorank.selection.progress import Progress
 from zoorank.selection.prototypes import Prototypes
 from zoorank.selection.ranking import RankRow, Status
+from zoorank.selection.repeats import firsts_of, told
 from zoorank.selection.views import Views, result_names, results_of
 
 if TYPE_CHECKING:
@@ -117,9 +118,12 @@ class Run:
         facts = self._facts(by_cut[LOGITS].load() if self.needs_head else None)
         known: dict[str, ScoreValue] = {}
         rows = []
-        for encoding in asked_for(encoded, cuts):
+        note = "; ".join(filter(None, (encoded.note, lacking)))
+        asked = asked_for(encoded, cuts)
+        firsts = firsts_of(asked)
+        for encoding in asked:
             watcher.scoring(spec.name, encoding.cut)
-            row = row_of(spec.name, encoding, "; ".join(filter(None, (encoded.note, lacking))))
+            row = told(row_of(spec.name, encoding, note), firsts.get(encoding.cut))
             rows.append(self._scored_encoding(row, encoding, {**facts, **compared}, known))
         return SourceResult(spec.name, tuple(rows), encoded.weights_sha256)
 

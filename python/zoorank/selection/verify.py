@@ -213,7 +213,8 @@ class _Work:
             write_text(path, json.dumps(asdict(training)))
         else:
             epochs = len(training.curve) - 1
-            row = replace(row, note=f"the budget ended repeat {seed + 1} after {epochs} epochs")
+            ran = f"{epochs} epoch{'s' * (epochs != 1)}"
+            row = replace(row, note=f"the budget ended repeat {seed + 1} after {ran}")
         return replace(
             row,
             frozen=(*row.frozen, training.frozen_accuracy),

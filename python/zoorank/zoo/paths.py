@@ -49,6 +49,19 @@ def path_list(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) 
     return (Path(paths),) if isinstance(paths, str | os.PathLike) else tuple(map(Path, paths))
 
 
+def same_place(one: str, other: str) -> bool:
+    """Whether two data sets are the same name, or the same path with links followed.
+
+    Examples
+    --------
+    >>> same_place("birds/../birds/X.npy", "birds/X.npy"), same_place("sklearn:wine", "wine")
+    (True, False)
+    """
+    if not one or not other or is_named(one) or is_named(other):
+        return bool(one) and one == other
+    return Path(one).expanduser().resolve() == Path(other).expanduser().resolve()
+
+
 def is_named(text: str) -> bool:
     """Whether a data set is named, as ``sklearn:digits`` is, and no path."""
     return _NAMED.match(text) is not None

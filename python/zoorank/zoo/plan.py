@@ -53,6 +53,9 @@ class Encoding:
     results : mapping
         What an earlier run kept by :meth:`keep_results` of an encoding that it did not
         keep; then there is nothing to load.
+    content : str
+        The same for encodings of the same numbers, bit for bit; empty where a record of an
+        earlier version does not tell.
     """
 
     cut: str
@@ -67,6 +70,7 @@ class Encoding:
     keeper: Callable[[Mapping[str, Any]], None] | None = field(
         default=None, repr=False, compare=False
     )
+    content: str = ""
 
     @property
     def values(self) -> Any:
@@ -263,6 +267,7 @@ class Plan:
                 tensor=tensors.get(cut),
                 results={} if cut not in scored else scored[cut].results,
                 keeper=self._keeper(cut, record) if cut in unsaved else None,
+                content=record.get("sha256") or record.get("content", ""),
             )
             for cut, record in ordered
         )

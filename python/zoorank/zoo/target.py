@@ -58,6 +58,9 @@ class Target:
         SHA-256 of the content, in hexadecimal.
     source : str
         Where it came from, enough to load it again.
+    place : str
+        The path or name that it, or the whole that it is part of, was read from; empty for
+        arrays.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Target:
     kind: Kind
     fingerprint: str
     source: str
+    place: str = ""
 
     @property
     def n_samples(self) -> int:

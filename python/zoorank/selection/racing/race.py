@@ -25,6 +25,7 @@ from zoorank.selection.racing.facts import RaceFacts, RaceRound
 from zoorank.selection.racing.options import RaceOptions
 from zoorank.selection.racing.samples import Sample, samples
 from zoorank.selection.ranking import RankRow
+from zoorank.selection.repeats import firsts_of, told
 from zoorank.selection.run import Run, SourceResult, asked_for, check_finite, row_of, unscored
 
 if TYPE_CHECKING:
@@ -147,9 +148,11 @@ class Race:
         self._sources[spec.name] = SourceResult(spec.name, (), encoded.weights_sha256)
         self._ran[spec.name] = max(self._ran.get(spec.name, 0), len(sample.rows))
         found = {}
-        for encoding in asked_for(encoded, cuts):
+        asked = asked_for(encoded, cuts)
+        firsts = firsts_of(asked)
+        for encoding in asked:
             self._watcher.scoring(spec.name, encoding.cut)
-            row = row_of(spec.name, encoding, encoded.note)
+            row = told(row_of(spec.name, encoding, encoded.note), firsts.get(encoding.cut))
             try:
                 found[spec.name, encoding.cut] = self._entry(row, encoding, sample)
             except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:

@@ -72,7 +72,7 @@ def load_target(
         raise UsageError(f"unknown kind {kind!r}; {hint(str(kind), get_args(Kind))}")
     if limit is not None and limit < 2:
         raise UsageError(f"limit is {limit}; at least 2 samples are needed")
-    found, source = _read(data, split)
+    found, place = _read(data, split)
     found = check(replace(found, name=name or found.name))
     if limit is not None and limit < len(found.X):
         found = check(_subset(found, _stratified(found.labels, limit)))
@@ -82,15 +82,16 @@ def load_target(
         labels=found.labels,
         kind=kind or kind_of(found),
         fingerprint=fingerprint(found.X, found.labels, found.names),
-        source=source if limit is None else f"{source} (limit {limit})",
+        source=(place or "arrays") if limit is None else f"{place or 'arrays'} (limit {limit})",
+        place=place,
     )
 
 
 def _read(data: Any, split: str) -> tuple[Labelled, str]:
     if isinstance(data, Mapping):
-        return from_mapping(data, "arrays", split, "data"), "arrays"
+        return from_mapping(data, "arrays", split, "data"), ""
     if isinstance(data, tuple | list) and len(data) == 2:
-        return from_pair(*data), "arrays"
+        return from_pair(*data), ""
     if not isinstance(data, str | os.PathLike):
         allowed = "a path, (X, labels), a mapping or a name such as 'sklearn:digits'"
         raise UsageError(f"data of type {type(data).__name__}; allowed: {allowed}")

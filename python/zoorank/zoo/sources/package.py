@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import field_validator
 
 from zoorank.errors import SourceError
-from zoorank.zoo.installed import find_installed
+from zoorank.zoo.installed import find_package
 from zoorank.zoo.sources.base import WeightsSource
 
 
@@ -27,7 +27,7 @@ class PackageWeights(WeightsSource):
 
     def locate(self) -> Path:
         """Find the file through the package's location; its code is not run."""
-        folders = find_installed(self.package).folders
+        folders = find_package(self.package).folders
         for folder in folders:
             path = folder.joinpath(*PurePosixPath(self.file).parts)
             if path.is_file():
