@@ -5,7 +5,7 @@ import numpy as np
 from zoorank.engine.intervals import student_t
 from zoorank.scores.sampled import sampled_silhouette
 from zoorank.selection.racing.elimination import Heat, errors_by_round
-from zoorank.selection.racing.estimates import SharedBias
+from zoorank.selection.racing.estimates import SharedBias, of_selected
 from zoorank.selection.racing.race import CONTROLS
 
 METRIC = "euclidean"
@@ -41,9 +41,11 @@ class Ran:
         self.known = np.full(len(Xs), np.nan)
         self.left = np.zeros(len(Xs), dtype=int)
         self.said = [{} for _ in drawn]
+        self.entered = []  # candidates of each round
         field = np.ones(len(Xs), dtype=bool)
         errors = errors_by_round(CONFIDENCE, len(drawn))
         for number, error in enumerate(errors):
+            self.entered.append(int(field.sum()))
             for _ in range(CONTROLS):
                 judged = np.flatnonzero(field | ~np.isnan(self.known))
                 open_ = field & np.isnan(self.known)
@@ -88,5 +90,6 @@ class Ran:
             shared = SharedBias.of(own - heat.weights[:count, count:] @ its)
             off = heat.values[:count] - self.truth[left]
             plain = student_t(CONFIDENCE, heat.degrees) * np.sqrt(np.diag(heat.covariance))
-            widths = heat.half_widths(CONFIDENCE, shared.square)
+            confidence = of_selected(CONFIDENCE, count, self.entered[number])
+            widths = heat.half_widths(confidence, shared.square)
             yield np.stack([off - shared.mean, off]), np.stack([widths, plain])[:, :count]

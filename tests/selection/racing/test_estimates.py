@@ -10,7 +10,7 @@ from zoorank.engine.intervals import student_t
 from zoorank.scores.base import SampleScore
 from zoorank.scores.sampled import sampled_silhouette
 from zoorank.selection.racing.elimination import Heat
-from zoorank.selection.racing.estimates import Entry, SharedBias, estimated
+from zoorank.selection.racing.estimates import Entry, SharedBias, estimated, of_selected
 from zoorank.selection.racing.samples import samples
 from zoorank.selection.ranking import RankRow
 
@@ -100,6 +100,16 @@ def test_intervals_hold_where_few_rows_decide_the_weights():
         first_order.append(off <= plain)
     assert np.mean(first_order) < 0.88
     assert np.mean(held) > 0.91
+
+
+def test_intervals_of_the_few_that_look_bad_are_surer():
+    """Of 40 alike, who looks worst: at 95 % each, half of them would not hold."""
+    rng = np.random.default_rng(0)
+    off = rng.normal(size=(400, 40))
+    worst = np.sort(off, axis=1)[:, :2]
+    assert (abs(worst) < student_t(0.95, 10_000)).mean() < 0.6
+    assert (abs(worst) < student_t(of_selected(0.95, 2, 40), 10_000)).mean() > 0.93
+    assert of_selected(0.95, 40, 40) == 0.95
 
 
 def test_what_estimates_have_in_common_is_taken_off_and_the_rest_widens():

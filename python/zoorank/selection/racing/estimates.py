@@ -129,6 +129,23 @@ def estimated(
     return rows
 
 
+def of_selected(confidence: float, selected: int, candidates: int) -> float:
+    """How sure each interval must be, for the part of those that were selected to hold.
+
+    Who leaves is who looked bad. Where all are alike that is nobody but those that the sample
+    wronged, and intervals that hold for a candidate named beforehand fail for them. Those of R
+    selected out of m hold, on average over the selected, at 1 - (1 - confidence) R / m
+    (Benjamini and Yekutieli, "False discovery rate-adjusted multiple confidence intervals for
+    selected parameters", Journal of the American Statistical Association 100, 2005).
+
+    Examples
+    --------
+    >>> of_selected(0.95, 100, 100), round(of_selected(0.95, 10, 100), 4)
+    (0.95, 0.995)
+    """
+    return 1 - (1 - confidence) * selected / candidates if selected < candidates else confidence
+
+
 def _values(rows: Sequence[RankRow], keys: Sequence[str]) -> Array:
     """A row for each candidate: its scores and then its classes."""
     return np.array([[*(row.scores[key] for key in keys), *row.per_class] for row in rows])

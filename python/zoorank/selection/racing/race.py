@@ -20,7 +20,7 @@ import numpy as np
 from zoorank.scores.base import Array
 from zoorank.selection.progress import Progress
 from zoorank.selection.racing.elimination import Heat, errors_by_round
-from zoorank.selection.racing.estimates import Entry, estimated
+from zoorank.selection.racing.estimates import Entry, estimated, of_selected
 from zoorank.selection.racing.facts import RaceFacts, RaceRound
 from zoorank.selection.racing.options import RaceOptions
 from zoorank.selection.racing.samples import Sample, samples
@@ -252,7 +252,7 @@ class Race:
                 [(entries[key], row) for key, row in self._finals.items()],
                 self._heat(number, [*left, *self._finals]),
                 self._run.scores[0].key,
-                self._options.confidence,
+                of_selected(self._options.confidence, len(left), self._rounds[number].candidates),
             )
             told = (replace(row, left_in_round=number + 1) for row in found)
             rows |= dict(zip(left, told, strict=True))
