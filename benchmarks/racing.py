@@ -18,7 +18,12 @@ Third table: why the scores of the consensus cannot race but for the silhouette.
 difference of a candidate to another is off by on average over simple random samples, in
 deviations of that difference.
 
-Fourth table: how often a race loses the best of models that are all alike but for noise.
+Fourth table: how often a race loses the best of models that are all alike but for noise, and how
+many of the intervals of those that left hold.
+
+Fifth table: the intervals of rows that left over more seeds, each a race on the store of the full
+run, beside those of `first order` alone: without the bias, and by the least squares that the
+decisions take. `off by` is the root mean square error of the estimates.
 
     python benchmarks/racing.py [--seeds 10] [--timed 2] [--sets ECG5000 ...] [--tables race ...]
 """
@@ -33,12 +38,13 @@ from pathlib import Path
 import numpy as np
 from _common import RESULTS, finish
 from _estimator_data import DATA
+from _races import CONFIDENCE, METRIC, Ran, coverage
 
 import zoorank
 from zoorank.scores import find_scores
 from zoorank.scores.sampled import sampled_silhouette
 from zoorank.selection.consensus import PARTS
-from zoorank.selection.racing.elimination import Heat, errors_by_round
+from zoorank.selection.racing.elimination import Heat
 from zoorank.selection.racing.race import CONTROLS
 from zoorank.selection.racing.samples import LEAST_PER_CLASS, Sample, samples
 from zoorank.zoo import EncodingStore, encode_source, load_target, load_zoo
@@ -46,8 +52,7 @@ from zoorank.zoo import EncodingStore, encode_source, load_target, load_zoo
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "ucr"
 SETS = ("ECG5000", "FacesUCR", "InsectWingbeatSound")
 CUTS = ("layers.0", "layers.1", "penultimate")
-METRIC = "euclidean"
-CONFIDENCE = 0.95
+TABLES = ("race", "spread", "meaning", "null", "intervals")
 # Sizes of classes, number of models: alike, one rare class, many classes, many models.
 NULLS = (((300,) * 4, 12), ((700, 380, 100, 20), 12), ((80,) * 10, 30), ((1500, 500), 40))
 
@@ -109,6 +114,7 @@ def races(case, store, seeds, timed):
             "time": (seconds / full_seconds)[0] if seed < timed else None,
             "cpu time": (seconds / full_seconds)[1] if seed < timed else None,
             "covered": float(np.mean(off)) if off else 1.0,
+            "half width": float(np.mean([row.half_width for row in left])) if left else 0.0,
         }
 
 
@@ -203,7 +209,7 @@ def proportional(labels, rows, seed):
 def judged(encodings, sample, known):
     """What a sample says: with influences, with silhouettes alone, and with controls."""
     found = [
-        sampled_silhouette(np.asarray(X[sample.rows]), sample.labels, sample.shares, metric=METRIC)
+        sampled_silhouette(np.asarray(X[sample.rows]), sample.labels, sample.sizes, metric=METRIC)
         for X in encodings
     ]
     values = np.array([each.value for each in found])
@@ -253,6 +259,7 @@ def nulls(seeds, d=8):
     for sizes, models in NULLS:
         y = np.repeat(np.arange(len(sizes)), sizes)
         lost = kept = 0
+        held = []
         for seed in range(seeds):
             rng = np.random.default_rng([seed, len(sizes)])
             signal = rng.normal(size=(len(sizes), d))[y] + rng.normal(size=(len(y), d))
@@ -261,42 +268,48 @@ def nulls(seeds, d=8):
                 for _ in range(models)
             ]
             truth = np.array([zoorank.silhouette_score(X, y) for X in Xs])
-            field = contenders(Xs, truth, samples(y, 64, seed))
+            ran = Ran(Xs, truth, np.arange(models), samples(y, 64, seed))
+            field = np.flatnonzero(ran.left == 0)
             lost += int(truth.argmax()) not in field
             kept += len(field)
+            held += list(ran.intervals())
+        covered, first_order = coverage(held)
         yield {
             "sizes of classes": " ".join(map(str, sizes)),
             "models": models,
             "lost": lost / seeds,
             "allowed": 1 - CONFIDENCE,
             "kept": kept / seeds / models,
+            "covered": covered["covered"],
+            "first order covered": first_order["covered"],
             "seeds": seeds,
         }
 
 
-def contenders(Xs, truth, drawn):
-    """Who is in a race to its end or run on all rows."""
-    field, known = np.ones(len(Xs), dtype=bool), np.full(len(Xs), np.nan)
-    for number, (sample, error) in enumerate(
-        zip(drawn, errors_by_round(CONFIDENCE, len(drawn)), strict=True)
-    ):
-        found = [
-            sampled_silhouette(X[sample.rows], sample.labels, sample.shares, metric=METRIC)
-            for X in Xs
-        ]
-        values = np.array([each.value for each in found])
-        influences = np.stack([each.influence for each in found], axis=1)
-        for _ in range(CONTROLS):
-            judged = np.flatnonzero(field | ~np.isnan(known))
-            heat = Heat.of(values[judged], influences[:, judged], sample, known[judged])
-            open_ = field[judged] & np.isnan(known[judged])
-            if not open_.any():
-                break
-            best = judged[np.argmax(np.where(open_, heat.values, -np.inf))]
-            known[best] = truth[best]
-            heat = Heat.of(values[judged], influences[:, judged], sample, known[judged])
-            field[judged] &= ~heat.worse(error / CONTROLS, (0, number))
-    return np.flatnonzero(field | ~np.isnan(known))
+def intervals(case, store, seeds):
+    """A row for each seed: intervals of rows that left, and those of first order alone."""
+    full, _ = case.rank(store)
+    ranked = [row for row in full if row.status == "ok"]
+    target = load_target(case.data)
+    specs = {spec.name: spec for spec in case.zoo.models}
+    encodings = [
+        encode_source(specs[row.model], target, cuts=[row.cut], store=EncodingStore(store))
+        .encodings[0]
+        .load()
+        for row in ranked
+    ]
+    truth = np.array([row.score for row in ranked])
+    models = np.unique([row.model for row in ranked], return_inverse=True)[1]
+    for seed in range(seeds):
+        ran = Ran(encodings, truth, models, samples(target.labels, random_state=seed))
+        covered, first_order = coverage(list(ran.intervals()))
+        yield {
+            "set": case.name,
+            "seed": seed,
+            "left": int((ran.left > 0).sum()),
+            **covered,
+            **{f"first order {key}": value for key, value in first_order.items()},
+        }
 
 
 def main():
@@ -304,7 +317,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--timed", type=int, default=2, help="seeds that run their networks")
     parser.add_argument("--sets", nargs="*", default=SETS)
-    parser.add_argument("--tables", nargs="*", default=("race", "spread", "meaning", "null"))
+    parser.add_argument("--tables", nargs="*", default=TABLES)
     parser.add_argument("--store", type=Path, help="of full runs; by default a temporary one")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
@@ -323,6 +336,9 @@ def main():
             if "spread" in arguments.tables:
                 found = list(spread(case, store, 2 * arguments.seeds))
                 finish(found, f"racing_spread_{name}", arguments.out)
+            if "intervals" in arguments.tables:
+                found = list(intervals(case, store, 4 * arguments.seeds))
+                finish(found, f"racing_intervals_{name}", arguments.out)
             if "meaning" in arguments.tables:
                 found = list(meanings(case, store, arguments.seeds))
                 finish(found, f"racing_meaning_{name}", arguments.out)

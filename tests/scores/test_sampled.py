@@ -10,7 +10,8 @@ from zoorank.scores import TABLE, find_score
 from zoorank.scores.sampled import sampled_silhouette
 
 METRICS = ("euclidean", "cosine", "sqeuclidean", "manhattan")
-SHARES = np.array([0.5, 0.3, 0.2])
+SIZES = np.array([50, 30, 20])
+SHARES = SIZES / 100
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def weighted_mean(X, codes, weights, metric):
 def test_an_influence_is_the_derivative_by_the_weight_of_a_row(problem, metric):
     X, y = problem
     codes = np.unique(y, return_inverse=True)[1]
-    found = sampled_silhouette(X, y, SHARES, metric=metric)
+    found = sampled_silhouette(X, y, SIZES, metric=metric)
     assert found.value == pytest.approx(weighted_mean(X, codes, np.ones(20), metric), abs=1e-9)
     step = 1e-5
     for label in range(3):
@@ -58,16 +59,16 @@ def test_an_influence_is_the_derivative_by_the_weight_of_a_row(problem, metric):
 
 def test_blocks_do_not_matter(problem, monkeypatch):
     X, y = problem
-    whole = sampled_silhouette(X, y, SHARES, metric="euclidean")
+    whole = sampled_silhouette(X, y, SIZES, metric="euclidean")
     monkeypatch.setattr("zoorank.scores.sampled.BLOCK_BYTES", 8 * 20 * 3)
-    blocks = sampled_silhouette(X, y, SHARES, metric="euclidean")
+    blocks = sampled_silhouette(X, y, SIZES, metric="euclidean")
     assert blocks.value == whole.value
     np.testing.assert_allclose(blocks.influence, whole.influence, atol=1e-12)
 
 
 def test_classes_weigh_what_their_shares_say(problem):
     X, y = problem
-    found = sampled_silhouette(X, y, SHARES, metric="euclidean")
+    found = sampled_silhouette(X, y, SIZES, metric="euclidean")
     assert found.value == pytest.approx(SHARES @ found.per_class, abs=1e-12)
     alike = sampled_silhouette(X, y, metric="euclidean")
     assert alike.value == pytest.approx(np.mean(found.per_class), abs=1e-12)
@@ -77,15 +78,13 @@ def test_classes_weigh_what_their_shares_say(problem):
 def test_a_sample_of_all_rows_gives_the_score(problem, name):
     X, y = problem
     score = find_score(name, "euclidean")
-    shares = np.unique(y, return_counts=True)[1] / len(y)
-    assert score.of_sample(X, y, shares).value == pytest.approx(
-        score.compute(X, y).value, abs=1e-12
-    )
+    sizes = np.unique(y, return_counts=True)[1]
+    assert score.of_sample(X, y, sizes).value == pytest.approx(score.compute(X, y).value, abs=1e-12)
 
 
 def test_rows_that_coincide_are_no_division_by_zero():
     X = np.zeros((8, 2), dtype=np.float32)
-    found = sampled_silhouette(X, np.arange(8) % 2, np.array([0.5, 0.5]), metric="euclidean")
+    found = sampled_silhouette(X, np.arange(8) % 2, np.array([4, 4]), metric="euclidean")
     assert found.value == 0
     assert np.isfinite(found.influence).all()
 
@@ -94,7 +93,7 @@ def test_nan_is_an_error(problem):
     X, y = problem
     X[3, 1] = np.nan
     with pytest.raises(ValueError, match="first bad row is 3"):
-        sampled_silhouette(X, y, SHARES, metric="cosine")
+        sampled_silhouette(X, y, SIZES, metric="cosine")
 
 
 def test_silhouettes_alone_can_race():

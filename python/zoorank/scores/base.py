@@ -64,11 +64,18 @@ class SampleScore:
         How ``value`` moves as the weight of a row within its class grows, up to a constant
         for each class: the variance of ``value`` is the sum over classes of the variance of
         their influences over the number of their rows drawn.
+    bias : float
+        How far ``value`` is expected to be off on average, whatever the rows drawn; 0 where
+        nobody can tell. It is not taken off ``value``.
+    class_biases : tuple of float
+        The same of ``per_class``; empty where ``bias`` is all there is.
     """
 
     value: float
     per_class: tuple[float, ...]
     influence: Array
+    bias: float = 0.0
+    class_biases: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,8 +113,8 @@ class Score:
     identity : str
         Key of its values in a row; by default the name, and the metric where it has one.
     of_sample : callable or None
-        ``of_sample(X, labels, shares) -> SampleScore`` for the encodings of some rows, where
-        ``shares`` is what part of all rows each class is. None for a score whose value
+        ``of_sample(X, labels, sizes) -> SampleScore`` for the encodings of some rows, where
+        ``sizes`` is how many of all rows each class has. None for a score whose value
         depends on the number of rows, or that was not shown not to: it cannot race.
     """
 

@@ -6,6 +6,8 @@ which may be the larger by far (a rare class is near to many rows). The influenc
 has both: it is the derivative of the mean when the row's weight within its class grows, the
 "infinitesimal jackknife" of Jaeckel (1972) and Efron, "The Jackknife, the Bootstrap and
 Other Resampling Plans" (1982), chapter 6.
+
+What the mean is off by on average, whatever the rows, is in ``sampling_bias.py``.
 """
 
 from __future__ import annotations
@@ -17,12 +19,13 @@ import numpy as np
 from zoorank import engine
 from zoorank.engine.labels import number_classes
 from zoorank.scores.base import Array, SampleScore, as_floats
+from zoorank.scores.sampling_bias import row_biases
 
 BLOCK_BYTES = 64 * 2**20
 
 
 def sampled_silhouette(
-    X: Array, labels: Array, shares: Array | None = None, *, metric: str
+    X: Array, labels: Array, sizes: Array | None = None, *, metric: str, macro: bool = False
 ) -> SampleScore:
     """Estimate the mean silhouette of all rows, with the influence of each row drawn.
 
@@ -32,10 +35,14 @@ def sampled_silhouette(
         Encodings of the rows drawn.
     labels : ndarray of shape (n_drawn,)
         Of every class, with two rows at least where it has as many.
-    shares : ndarray of shape (n_classes,), optional
-        What part of all rows each class is, in the order of the sorted labels; by default
-        every class counts alike, as in the macro mean.
+    sizes : ndarray of shape (n_classes,), optional
+        How many rows of each class there are in all, in the order of the sorted labels: a class
+        weighs what part of them it is, and of a class drawn wholly nothing is left to chance.
+        By default there are many more than were drawn, and as many of every class.
     metric : {"cosine", "euclidean", "sqeuclidean", "manhattan"}
+
+    macro : bool
+        Whether every class weighs alike, whatever its size.
 
     Returns
     -------
@@ -50,29 +57,38 @@ def sampled_silhouette(
     --------
     >>> import numpy as np
     >>> X = np.array([[0.0], [1.0], [10.0], [12.0]])
-    >>> labels, shares = np.array(list("aabb")), np.array([0.7, 0.3])
-    >>> round(sampled_silhouette(X, labels, shares, metric="euclidean").value, 3)
+    >>> labels, sizes = np.array(list("aabb")), np.array([70, 30])
+    >>> round(sampled_silhouette(X, labels, sizes, metric="euclidean").value, 3)
     0.876
     """
     classes, codes = number_classes(labels, len(X))
-    if shares is None:
-        shares = np.full(len(classes), 1 / len(classes))
+    alike = np.full(len(classes), 1 / len(classes))
+    shares = alike if macro or sizes is None else sizes / np.sum(sizes)
     exact = engine.silhouette(X, labels, metric=metric, method="exact")
     order = np.argsort(codes, kind="stable")
+    count = np.bincount(codes)
+    totals = np.full(len(classes), np.inf) if sizes is None else np.maximum(sizes, count)
     influence = np.empty(len(codes))
-    influence[order] = _influences(np.asarray(X)[order], codes[order], shares, metric)
+    influence[order], biases = _influences(
+        np.asarray(X)[order], codes[order], shares, totals, metric
+    )
+    class_biases = np.bincount(codes[order], biases) / count
     return SampleScore(
         value=float(shares @ exact.per_class),
         per_class=as_floats(exact.per_class),
         influence=influence,
+        bias=float(shares @ class_biases),
+        class_biases=as_floats(class_biases),
     )
 
 
-def _influences(X: Array, codes: Array, shares: Array, metric: str) -> Array:
-    """Influences of rows sorted by class, up to a constant for each class."""
+def _influences(
+    X: Array, codes: Array, shares: Array, totals: Array, metric: str
+) -> tuple[Array, Array]:
+    """Influences of rows sorted by class, up to a constant for each class, and their biases."""
     count = np.bincount(codes, minlength=len(shares))
     starts = np.r_[0, np.cumsum(count)[:-1]]
-    influence = np.zeros(len(codes))
+    influence, biases = np.zeros(len(codes)), np.zeros(len(codes))
     for rows, distances in _blocks(X, metric):
         own = codes[rows]
         here = np.arange(len(own))
@@ -80,10 +96,14 @@ def _influences(X: Array, codes: Array, shares: Array, metric: str) -> Array:
         others = np.maximum(count[own] - 1, 1)
         a = sums[here, own] / others
         means = sums / count
+        means[here, own] = a
+        several = count[own] > 1
+        variances = _variances(distances, means, rows, codes, totals)
+        biases[rows] = np.where(several, row_biases(means, variances, own), 0.0)
         means[here, own] = np.inf
         near = means.argmin(axis=1)
         b = means[here, near]
-        silhouette, by_a, by_b = _derivatives(a, b, count[own] > 1)
+        silhouette, by_a, by_b = _derivatives(a, b, several)
         weight = shares[own] / count[own]
         # How the mean moves with a and b of each row, in the column of the class they belong to.
         moves = np.zeros_like(means)
@@ -99,7 +119,21 @@ def _influences(X: Array, codes: Array, shares: Array, metric: str) -> Array:
             influence[members] -= levels[:, label].sum()
         # A row's mean distance to its own class is not over itself.
         influence[rows] += shares[own] * silhouette + weight * by_a * a
-    return influence
+    return influence, biases
+
+
+def _variances(distances: Array, means: Array, rows: slice, codes: Array, totals: Array) -> Array:
+    """Of the mean distances to the rows drawn, as estimates of those to all."""
+    count = np.bincount(codes, minlength=len(totals))
+    itself = codes[rows][:, None] == np.arange(len(count))
+    drawn, all_ = count - itself, totals - itself
+    starts = np.r_[0, np.cumsum(count)[:-1]]
+    squares = np.add.reduceat(np.square(distances, dtype=np.float64), starts, axis=1)
+    # What rounding leaves of distances that are all alike is no noise to speak of.
+    found: Array = np.maximum(squares - drawn * np.square(means), 0.0)
+    found *= 1 - drawn / np.maximum(all_, 1)
+    found /= np.maximum(drawn * (drawn - 1), 1)
+    return found
 
 
 def _derivatives(a: Array, b: Array, several: Array) -> tuple[Array, Array, Array]:

@@ -6,7 +6,7 @@ import math
 from functools import partial
 
 from zoorank import engine
-from zoorank.scores.base import Array, SampleScore, Score, ScoreValue, as_floats
+from zoorank.scores.base import Array, Score, ScoreValue, as_floats
 from zoorank.scores.sampled import sampled_silhouette
 
 COST = {
@@ -82,10 +82,6 @@ def macro_silhouette(X: Array, labels: Array, *, metric: str) -> ScoreValue:
     return ScoreValue(math.fsum(parts) / len(parts), per_class=parts)
 
 
-def _macro_of_sample(X: Array, labels: Array, _shares: Array, *, metric: str) -> SampleScore:
-    return sampled_silhouette(X, labels, metric=metric)
-
-
 SCORES = (
     *(
         Score(
@@ -109,7 +105,7 @@ SCORES = (
             cost=COST[metric],
             identity=f"macro_{metric}",
             on_device=True,
-            of_sample=partial(_macro_of_sample, metric=metric),
+            of_sample=partial(sampled_silhouette, metric=metric, macro=True),
         )
         for metric in ("cosine", "euclidean")
     ),

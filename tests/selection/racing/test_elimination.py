@@ -23,7 +23,7 @@ def models(seed, count, noise):
 
 def heat(Xs, sample, known=None, margins=None):
     found = [
-        sampled_silhouette(X[sample.rows], sample.labels, sample.shares, metric="euclidean")
+        sampled_silhouette(X[sample.rows], sample.labels, sample.sizes, metric="euclidean")
         for X in Xs
     ]
     influences = np.stack([each.influence for each in found], axis=1)

@@ -14,7 +14,7 @@ off by is known, and tells of the others (the regression estimator of survey sam
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -38,6 +38,58 @@ WORK = 4 * 10**8
 # regression is known.
 DEGREES_A_CONTROL = 10
 
+# A row that decides the weights all but alone says nothing of their error: what is left of it is
+# scaled up by no more than the inverse of this.
+LEAST_OWN = 0.05
+
+TINY = np.finfo(np.float64).tiny
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """How the values of candidates err, each for itself.
+
+    Decisions take the covariances, which are those of the least squares that gave the weights.
+    For a single value these are too small where a few rows decide the weights, such as those of
+    a rare class: they are explained by weights that were made for them. Here each row is left
+    out of the weights that explain it ("HC3", MacKinnon and White, 1985), and the degrees of
+    freedom are those of the classes that the variance comes from (Satterthwaite, 1946).
+
+    Attributes
+    ----------
+    variances : ndarray of shape (n_candidates,)
+    degrees : ndarray of shape (n_candidates,)
+        Of freedom of the variances.
+    """
+
+    variances: Array
+    degrees: Array
+
+    @classmethod
+    def of(cls, left: Array, leverage: Array, sample: Sample, most: int) -> Spread:
+        """Add up what the controls leave of each row.
+
+        Parameters
+        ----------
+        left : ndarray of shape (n_rows, n_candidates)
+            Of the scaled influences.
+        leverage : ndarray of shape (n_rows,)
+            How far a row decides what the controls make of it, from 0 to 1.
+        sample : Sample
+        most : int
+            Degrees of freedom at most.
+
+        Returns
+        -------
+        Spread
+        """
+        squares = np.square(left / np.maximum(1 - leverage, LEAST_OWN)[:, None])
+        counts = np.bincount(sample.codes, minlength=len(sample.sizes))
+        parts = np.stack([squares[sample.codes == each].sum(axis=0) for each in range(len(counts))])
+        variances = parts.sum(axis=0)
+        lost = np.square(parts / np.maximum(variances, TINY)) / np.maximum(counts - 1, 1)[:, None]
+        return cls(variances, np.clip(1 / np.maximum(lost.sum(axis=0), 1 / most), 1, most))
+
 
 @dataclass(frozen=True, eq=False)
 class Heat:
@@ -55,12 +107,15 @@ class Heat:
         Whose errors on the sample each value was corrected by, and how much; a row of zeros
         where there was nothing to correct by, and otherwise with the sum 1. A candidate that is
         known is corrected by itself alone.
+    alone : Spread
+        Of the errors of the values, each for itself.
     """
 
     values: Array
     covariance: Array
     degrees: int
     weights: Array
+    alone: Spread
 
     @classmethod
     def of(
@@ -95,11 +150,15 @@ class Heat:
         known = np.full(len(values), np.nan) if known is None else known
         margins = np.zeros(len(values)) if margins is None else margins
         scaled, degrees = _scaled(influences, sample)
-        weights, used = _weights(scaled, known, margins, degrees)
+        weights, leverage = _weights(scaled, known, margins, degrees)
         corrected = values + weights @ np.where(np.isnan(known), 0.0, known - values)
-        left = (scaled - scaled @ weights.T) * np.sqrt(degrees / (degrees - used))
+        used = round(leverage.sum())
+        left = scaled - scaled @ weights.T
         shared = weights * margins
-        return cls(corrected, left.T @ left + shared @ shared.T, degrees - used, weights)
+        alone = Spread.of(left, leverage, sample, degrees - used)
+        alone = replace(alone, variances=alone.variances + np.square(shared).sum(axis=1))
+        left *= np.sqrt(degrees / (degrees - used))
+        return cls(corrected, left.T @ left + shared @ shared.T, degrees - used, weights, alone)
 
     @property
     def errors(self) -> Array:
@@ -140,10 +199,30 @@ class Heat:
                 worse[each] = behind[each] > min(critical * self._tails(error), most)
         return worse
 
-    def half_widths(self, confidence: float) -> Array:
-        """Half the confidence interval of each value."""
-        widths: Array = student_t(confidence, self.degrees) * np.sqrt(np.diag(self.covariance))
+    def half_widths(self, confidence: float, unexplained: float = 0.0) -> Array:
+        """Half the confidence interval of each value.
+
+        Parameters
+        ----------
+        confidence : float
+        unexplained : float
+            Variance besides that of the rows drawn.
+
+        Returns
+        -------
+        ndarray of shape (n_candidates,)
+            0 where the value is known.
+        """
+        quantiles = [student_t(confidence, int(degrees)) for degrees in self.alone.degrees]
+        variances = self.alone.variances + np.where(self._known, 0.0, unexplained)
+        widths: Array = quantiles * np.sqrt(variances)
         return widths
+
+    @property
+    def _known(self) -> Array:
+        """Which values are known: those that are corrected by themselves."""
+        known: Array = np.diag(self.weights) == 1
+        return known
 
     def _draws(self, rng: np.random.Generator) -> Array:
         """Errors of all values, drawn from their joint normal distribution."""
@@ -173,8 +252,8 @@ def _scaled(influences: Array, sample: Sample) -> tuple[Array, int]:
     return scaled, max(int((taken[chance] - 1).sum()), 1)
 
 
-def _weights(scaled: Array, known: Array, margins: Array, degrees: int) -> tuple[Array, int]:
-    """By whose errors to correct each value, and how many degrees of freedom that takes.
+def _weights(scaled: Array, known: Array, margins: Array, degrees: int) -> tuple[Array, Array]:
+    """By whose errors to correct each value, and how far each row decides that.
 
     The weights of a candidate have the sum 1, so that a bias that all share cancels, as it does
     in a difference of two; among those they make the variance least. Part of it is what known
@@ -185,7 +264,7 @@ def _weights(scaled: Array, known: Array, margins: Array, degrees: int) -> tuple
     order = np.argsort(-known, kind="stable")  # NaN comes last
     controls = order[: np.count_nonzero(~np.isnan(known))]
     if not len(controls):
-        return weights, 0
+        return weights, np.zeros(len(scaled))
     best, others = controls[0], controls[1 : 1 + degrees // DEGREES_A_CONTROL]
     off = np.zeros_like(weights)
     off[controls, controls] = np.sqrt(margins[controls] ** 2 + MOST_ROUNDING**2)
@@ -195,12 +274,17 @@ def _weights(scaled: Array, known: Array, margins: Array, degrees: int) -> tuple
     weights[:, others] = found.T
     weights[:, best] = 1 - found.sum(axis=0)
     weights[controls] = np.eye(len(known))[controls]
-    return weights, _rank(scaled[:, others] - scaled[:, [best]])
+    return weights, _leverage(scaled[:, others] - scaled[:, [best]])
 
 
-def _rank(columns: Array) -> int:
-    """How many of them are more than the rounding of others."""
-    return int(np.linalg.matrix_rank(columns, tol=ROUNDING)) if columns.size else 0
+def _leverage(columns: Array) -> Array:
+    """How far each row decides a regression on the columns that are more than rounding.
+
+    They add up to the number of these columns.
+    """
+    axes, sizes, _ = np.linalg.svd(columns, full_matrices=False)
+    leverage: Array = np.square(axes[:, sizes > ROUNDING]).sum(axis=1)
+    return leverage
 
 
 def errors_by_round(confidence: float, rounds: int) -> list[float]:

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoorank.scores.base import Array, as_floats
+from zoorank.scores.base import Array
 from zoorank.selection.progress import Progress
 from zoorank.selection.racing.elimination import Heat, errors_by_round
+from zoorank.selection.racing.estimates import Entry, estimated, of_selected
 from zoorank.selection.racing.facts import RaceFacts, RaceRound
 from zoorank.selection.racing.options import RaceOptions
 from zoorank.selection.racing.samples import Sample, samples
@@ -34,14 +35,6 @@ Key = tuple[str, str]
 
 # Sources that each round runs on all rows, so that the others can be judged by them.
 CONTROLS = 2
-
-
-@dataclass(frozen=True, eq=False)
-class _Entry:
-    """One candidate on the sample of one round."""
-
-    row: RankRow
-    influence: Array
 
 
 class Race:
@@ -71,7 +64,7 @@ class Race:
         labels = run.target.labels
         self._samples = samples(labels, options.first_rows, options.random_state)
         self._errors = errors_by_round(options.confidence, len(self._samples))
-        self._entries: list[dict[Key, _Entry]] = [{} for _ in self._samples]
+        self._entries: list[dict[Key, Entry]] = [{} for _ in self._samples]
         self._failed: dict[tuple[str, str | None], RankRow] = {}
         self._sources: dict[str, SourceResult] = {}
         self._field: list[Key] = []
@@ -146,7 +139,7 @@ class Race:
 
     def _entries_of(
         self, spec: ModelSpec, cuts: Sequence[str], sample: Sample, earlier: Array | None
-    ) -> dict[Key, _Entry]:
+    ) -> dict[Key, Entry]:
         encoded = self._run.encoded(spec, cuts, self._watcher, rows=sample.rows, earlier=earlier)
         if isinstance(encoded, SourceResult):
             self._sources[spec.name] = encoded
@@ -166,12 +159,12 @@ class Race:
                 self._failed[spec.name, encoding.cut] = unscored(row, error)
         return found
 
-    def _entry(self, row: RankRow, encoding: Encoding, sample: Sample) -> _Entry:
+    def _entry(self, row: RankRow, encoding: Encoding, sample: Sample) -> Entry:
         start, X = time.perf_counter(), encoding.load()
         found = {}
         for score in self._run.scores:
             if score.of_sample is not None:
-                found[score.key] = score.of_sample(X, sample.labels, sample.shares)
+                found[score.key] = score.of_sample(X, sample.labels, sample.sizes)
                 check_finite(score, found[score.key].value)
         deciding = found[self._run.scores[0].key]
         scored = replace(
@@ -182,7 +175,7 @@ class Race:
             score_seconds=time.perf_counter() - start,
             rows=len(sample.rows),
         )
-        return _Entry(scored, deciding.influence.astype(np.float32))
+        return Entry.of(scored, deciding, found)
 
     def _best(self, number: int) -> dict[str, tuple[str, ...]]:
         """The source that the sample says most of, of those not run on all rows."""
@@ -249,23 +242,20 @@ class Race:
 
     def _rows_that_left(self) -> dict[Key, RankRow]:
         """Correct what a sample says of them by all that is known at the end."""
-        rows = {}
+        rows: dict[Key, RankRow] = {}
         for number, entries in enumerate(self._entries):
             left = [key for key, when in self._left.items() if when == number]
             if not left:
                 continue
-            heat = self._heat(number, [*left, *self._finals])
-            widths = heat.half_widths(self._options.confidence)
-            pairs = [(entries[key].row, row) for key, row in self._finals.items()]
-            for place, key in enumerate(left):
-                weights = heat.weights[place, len(left) :]
-                scored = _corrected(entries[key].row, pairs, weights)
-                rows[key] = replace(
-                    scored,
-                    score=scored.scores[self._run.scores[0].key],
-                    half_width=float(widths[place]),
-                    left_in_round=number + 1,
-                )
+            found = estimated(
+                [entries[key] for key in left],
+                [(entries[key], row) for key, row in self._finals.items()],
+                self._heat(number, [*left, *self._finals]),
+                self._run.scores[0].key,
+                of_selected(self._options.confidence, len(left), self._rounds[number].candidates),
+            )
+            told = (replace(row, left_in_round=number + 1) for row in found)
+            rows |= dict(zip(left, told, strict=True))
         return rows
 
     def _facts(self) -> RaceFacts:
@@ -298,19 +288,9 @@ class Race:
     def _tell(self, number: int, rows: int, cuts: Mapping[str, Sequence[str]]) -> None:
         self._watcher.round(number + 1, len(self._samples) + 1, rows, list(cuts))
 
-    def _rows_of(self, model: str, found: Mapping[Key, _Entry]) -> Iterable[RankRow]:
+    def _rows_of(self, model: str, found: Mapping[Key, Entry]) -> Iterable[RankRow]:
         yield from (entry.row for entry in found.values())
         yield from (row for key, row in self._failed.items() if key[0] == model)
-
-
-def _corrected(row: RankRow, pairs: Sequence[tuple[RankRow, RankRow]], weights: Array) -> RankRow:
-    """Add to all its scores what those of other rows on the sample were off by."""
-    scores, per_class = dict(row.scores), np.array(row.per_class, dtype=np.float64)
-    for (then, now), weight in zip(pairs, weights, strict=True):
-        for name in scores:
-            scores[name] += float(weight) * (now.scores[name] - then.scores[name])
-        per_class += weight * (np.array(now.per_class) - np.array(then.per_class))
-    return replace(row, scores=scores, per_class=as_floats(per_class))
 
 
 def _by_model(field: Iterable[Key]) -> dict[str, tuple[str, ...]]:
