@@ -30,7 +30,7 @@ def noted(ranking):
 
 
 def cuts_of(model):
-    return {(model, "1"), (model, "penultimate")}
+    return {(model, "0"), (model, "penultimate")}
 
 
 @pytest.mark.parametrize("place", ["target.npz", "../zoo/./target.npz", "link.npz"])

@@ -59,7 +59,7 @@ class SeriesZoo:
             X, y = getattr(self, name)
             np.savez(folder / f"{name}.npz", X=X, y=y)
         np.savez(folder / "wide.npz", X=np.zeros((4, 5000)), y=[0, 0, 1, 1])
-        text = 'data = "target.npz"\ncuts = ["1", "penultimate"]\npreprocessing.input = "series"\n'
+        text = 'data = "target.npz"\ncuts = ["0", "penultimate"]\npreprocessing.input = "series"\n'
         for seed, place in enumerate(trained_on):
             line = f'trained_on = "{place}"' if place else ""
             text += MODEL.format(name=f"net{seed}", seed=seed, trained_on=line)
@@ -122,7 +122,7 @@ def test_a_source_without_data_fails_where_data_decide(tmp_path):
     ranking = zoo.ranked(score="ids")
     assert {row.model for row in ranking if row.rank} == {"net0"}
     assert [(row.model, row.cut) for row in ranking.failures] == [
-        ("net1", "1"),
+        ("net1", "0"),
         ("net1", "penultimate"),
     ]
     assert "trained_on" in ranking.failures[0].note
