@@ -76,24 +76,6 @@ packed_rows<T> pack_all(const cpu::kernel_set<T>& kernels, matrix_view<T> x, T s
     return packed;
 }
 
-// Computes distances that vanished, or their squares, again from the rows as they came.
-template <class T>
-void restore_vanished(matrix_view<T> x, matrix_view<T> y, array_view<T> out, metric how, T scale, int threads,
-                      const options& opt) {
-    if (differences_last(std::min(least_magnitude(x), least_magnitude(y)), scale)) return;
-    const bool squares = how == metric::sqeuclidean;
-    const double least = vanishing_distance<T> / static_cast<double>(scale), limit = squares ? least * least : least;
-    parallel_for(x.rows, threads, 0, without_fraction(opt), [&](std::int64_t i, int worker, progress_meter& meter) {
-        for (std::int64_t j = 0; j < y.rows; ++j) {
-            T& stored = out[i * y.rows + j];
-            if (static_cast<double>(stored) >= limit) continue;
-            const double distance = distance_of_any_size(x.row(i), y.row(j), x.cols) * distance_unit;
-            stored = static_cast<T>(squares ? distance * distance : distance);
-        }
-        meter.advance(0, worker);
-    });
-}
-
 template <class T>
 void distances_between(matrix_view<T> x, matrix_view<T> y, array_view<T> out, metric how, const options& opt) {
     check_precision(opt);
@@ -151,7 +133,9 @@ void distances_between(matrix_view<T> x, matrix_view<T> y, array_view<T> out, me
                      }
                  });
     if (left) set_zero_rows_apart(*left, *right, x.rows, y.rows, out.data);
-    if (how == metric::euclidean || how == metric::sqeuclidean) restore_vanished(x, y, out, how, scale, threads, opt);
+    if ((how == metric::euclidean || how == metric::sqeuclidean) &&
+        !differences_last(std::min(least_magnitude(x), least_magnitude(y)), scale))
+        restore_vanished(x, y, out, how, scale, threads, opt);
 }
 
 }  // namespace

@@ -63,6 +63,22 @@ void silhouettes_of_positions(matrix_view<double> x, const partition& p, const s
 }
 
 template <class T>
+void restore_vanished(matrix_view<T> x, matrix_view<T> y, array_view<T> out, metric how, T scale, int threads,
+                      const options& opt) {
+    const bool squares = how == metric::sqeuclidean;
+    const double least = vanishing_distance<T> / static_cast<double>(scale), limit = squares ? least * least : least;
+    parallel_for(x.rows, threads, 0, without_fraction(opt), [&](std::int64_t i, int worker, progress_meter& meter) {
+        for (std::int64_t j = 0; j < y.rows; ++j) {
+            T& stored = out[i * y.rows + j];
+            if (static_cast<double>(stored) >= limit) continue;
+            const double distance = distance_of_any_size(x.row(i), y.row(j), x.cols) * distance_unit;
+            stored = static_cast<T>(squares ? distance * distance : distance);
+        }
+        meter.advance(0, worker);
+    });
+}
+
+template <class T>
 void refuse_vanished(std::int64_t row) {
     constexpr bool is_float = sizeof(T) == 4;
     throw std::invalid_argument("the largest values of X are so large that the distances of row " +
@@ -70,10 +86,11 @@ void refuse_vanished(std::int64_t row) {
                                 (is_float ? "float32: use float64, or" : "float64:") + " replace those values");
 }
 
-#define ZOORANK_INSTANTIATE(T)                                              \
-    template T least_magnitude(matrix_view<T>);                             \
-    template bool differences_last(T, T);                                   \
-    template double distance_of_any_size(const T*, const T*, std::int64_t); \
+#define ZOORANK_INSTANTIATE(T)                                                                                     \
+    template T least_magnitude(matrix_view<T>);                                                                    \
+    template bool differences_last(T, T);                                                                          \
+    template double distance_of_any_size(const T*, const T*, std::int64_t);                                        \
+    template void restore_vanished(matrix_view<T>, matrix_view<T>, array_view<T>, metric, T, int, const options&); \
     template void refuse_vanished<T>(std::int64_t);
 ZOORANK_INSTANTIATE(float)
 ZOORANK_INSTANTIATE(double)

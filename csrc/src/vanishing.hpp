@@ -4,6 +4,7 @@
 // their type, and rows that differ seem to be equal. Such distances are computed apart, pair by pair.
 #include <cstdint>
 #include <vector>
+#include <zoorank/metric.hpp>
 #include <zoorank/options.hpp>
 #include <zoorank/views.hpp>
 
@@ -31,6 +32,12 @@ inline constexpr double distance_unit = 0x1p32;
 /// Writes Euclidean silhouettes of the rows at some sorted positions, each compared with all: O(positions * n * d).
 void silhouettes_of_positions(matrix_view<double> x, const partition& p, const std::vector<std::int64_t>& positions,
                               array_view<double> samples, int threads, const options& opt);
+
+/// Computes those of the distances between rows of x and y, or of their squares, that vanished again from the rows as
+/// they came; `scale` is what these were multiplied by.
+template <class T>
+void restore_vanished(matrix_view<T> x, matrix_view<T> y, array_view<T> out, metric how, T scale, int threads,
+                      const options& opt);
 
 /// Throws std::invalid_argument that says of which row the distances have vanished.
 template <class T>

@@ -41,6 +41,12 @@ def samples(X, y, metric="euclidean"):
     return zoorank.silhouette_samples(X, y, metric=metric)
 
 
+def on_the_cpu(compute, *args, **options):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZOORANK_DEVICE", "cpu")
+        return compute(*args, **options)
+
+
 @pytest.fixture
 def cuda_everywhere(monkeypatch):
     monkeypatch.setenv("ZOORANK_DEVICE", "cuda")
@@ -247,6 +253,53 @@ def test_values_beside_which_distances_vanish_are_refused(cuda_everywhere, dtype
     with pytest.raises(ValueError, match=rf"row \d+ vanish beside them in {np.dtype(dtype)}"):
         samples(far, Y)
     assert not samples(np.zeros_like(far), Y).any()  # rows that are equal are another matter
+
+
+@pytest.mark.cuda
+@on_a_device
+@pytest.mark.parametrize("kernel", ["simt", "mma", "wgmma"])
+def test_rows_some_of_whose_distances_vanish_are_refused(cuda_everywhere, monkeypatch, kernel):
+    monkeypatch.setenv("ZOORANK_CUDA_KERNEL", kernel)
+    rows = np.array([[0], [1e-4], [5], [2.6], [2.6], [1e27]], dtype=np.float32)
+    X, y = np.tile(rows, (1, 64)), np.array([0, 0, 0, 1, 1, 2])
+    expected = on_the_cpu(samples, X.astype(np.float64), y)
+    np.testing.assert_allclose(samples(X, y), expected, rtol=0, atol=5e-6)
+    X[5] = 4e30  # beside it the square of the least distance, but no other, is below 2^-126
+    with pytest.raises(ValueError, match=r"row 0 vanish beside them in float32"):
+        samples(X, y)
+
+
+@pytest.mark.cuda
+@on_a_device
+@pytest.mark.parametrize(("dtype", "largest"), [(np.float32, 3e38), (np.float64, 1e300)])
+def test_squares_that_vanish_in_float64_are_refused(cuda_everywhere, dtype, largest):
+    far = X.astype(dtype)
+    far[7] = largest
+    if dtype == np.float64:
+        with pytest.raises(ValueError, match=r"row \d+ vanish beside them in float64"):
+            samples(far, Y, "sqeuclidean")
+    else:  # computed in float64, whose squares have the range
+        found, expected = samples(far, Y, "sqeuclidean"), on_the_cpu(samples, far, Y, "sqeuclidean")
+        np.testing.assert_allclose(found, expected, rtol=0, atol=5e-6)
+    assert not samples(np.zeros_like(far), Y, "sqeuclidean").any()
+
+
+@pytest.mark.cuda
+@on_a_device
+@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean"])
+@pytest.mark.parametrize(
+    ("dtype", "largest", "least"), [(np.float32, 1e30, 2e-4), (np.float64, 1e200, 1e-90)]
+)
+def test_distances_that_vanish_are_computed_again(cuda_everywhere, metric, dtype, largest, least):
+    small = np.array([[0], [least], [3], [5]], dtype=dtype)
+    far = np.array([[largest]], dtype=dtype)
+    with np.errstate(over="ignore"):
+        found = zoorank.pairwise_distances(np.vstack([small, far]), metric=metric)
+        farthest = far[0, 0] if metric == "euclidean" else np.square(far[0, 0])
+    alone = on_the_cpu(zoorank.pairwise_distances, small, metric=metric)
+    assert alone[0, 1] > 0
+    np.testing.assert_allclose(found[:4, :4], alone, rtol=1e-5)
+    np.testing.assert_allclose(found[4, :4], farthest, rtol=1e-5)
 
 
 @pytest.mark.cuda

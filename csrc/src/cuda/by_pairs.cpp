@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 
 #include "cuda/methods.hpp"
 #include "precision.hpp"
@@ -109,13 +110,18 @@ struct row_classes {
     const std::int64_t *of_row, *order;
 };
 
-// Computes the tiles of a plan and writes s of each row to `samples`, in host memory. Returns the place there of a row
-// whose distances may have vanished, or -1.
+// Mean distances that are less may have lost what they are made of. Roots of squares below 2^-126 are 0 in float32
+// (ptx.cuh): of a mean of 2^-43, distances of 2^-63 are a millionth.
 template <class T>
-std::int64_t silhouettes_of_tiles(const sums_plan<T>& plan, kernel which, const operand<T>& rows,
-                                  const operand<T>& cols, const row_classes& classes, const device_partition& labels,
-                                  const partition& p, metric how, array_view<double> samples, cudaStream_t stream,
-                                  const options& opt) {
+constexpr double vanishing_mean = sizeof(T) == 4 ? 0x1p-43 : vanishing_distance<T>;
+
+// Computes the tiles of a plan and writes s of each row to `samples`, in host memory. Returns the first place there of
+// a row whose distances may have vanished.
+template <class T>
+std::optional<std::int64_t> silhouettes_of_tiles(const sums_plan<T>& plan, kernel which, const operand<T>& rows,
+                                                 const operand<T>& cols, const row_classes& classes,
+                                                 const device_partition& labels, const partition& p, metric how,
+                                                 array_view<double> samples, cudaStream_t stream, const options& opt) {
     const std::int64_t count = rows.from.rows;
     const buffer<std::int64_t> tile_classes(classes_of_tiles(p, tile_side<T>), stream);
     const buffer<T> partial(plan.partial, stream);
@@ -139,28 +145,26 @@ std::int64_t silhouettes_of_tiles(const sums_plan<T>& plan, kernel which, const 
         done += batch.tiles();
         pace.handed_in(static_cast<double>(done) / static_cast<double>(all));
     }
-    const buffer<std::int64_t> vanished(std::vector<std::int64_t>{-1}, stream);
+    const first_row vanished(stream);
     finish({states.get(), own.get(), labels.class_begin.get(), classes.of_row, classes.order, count, result.get(),
-            how == metric::euclidean ? vanishing_distance<T> : 0, vanished.get()},
+            how == metric::euclidean ? vanishing_mean<T> : 0, vanished.get()},
            stream);
-    std::int64_t place = -1;
-    to_host(&place, vanished.get(), 1, stream);
     to_host(samples.data, result.get(), count, stream);
-    return place;
+    return vanished.found(stream);
 }
 
 // What both ways need first: the rows, sorted, scaled and centred.
 template <class T>
 struct prepared_rows {
     prepared_rows(const input<T>& x, const partition& p, metric how, cudaStream_t stream)
-        : rows(x, stream), scale(rows.scale("X", stream)), labels(p, stream) {
+        : rows(x, "X", stream), scale(rows.scale()), labels(p, stream) {
         // Manhattan needs no centre: nothing cancels there, and centring would round.
         if (how == metric::euclidean) centre = buffer<T>(rows.centre(p.order.data(), p.rows(), scale, stream), stream);
     }
 
     source_rows<T> sorted() const { return rows.source(labels.order.get(), scale, centre.get()); }
 
-    device_rows<T> rows;
+    checked_rows<T> rows;
     T scale;
     device_partition labels;
     buffer<T> centre;
@@ -177,10 +181,10 @@ void silhouettes_by_pairs(const input<T>& x, const partition& p, metric how, arr
     reserve(upload_bytes(x) + device_partition::bytes(p) + packed_rows<T>::bytes(n, depth, which) + plan.bytes(n), n);
     const prepared_rows<T> ready(x, p, how, where.stream);
     const packed_rows<T> packed(ready.sorted(), which, where.stream);
-    const std::int64_t row = silhouettes_of_tiles(plan, which, packed.side(), packed.side(),
-                                                  {ready.labels.class_of.get(), ready.labels.order.get()}, ready.labels,
-                                                  p, how, samples, where.stream, opt);
-    if (row >= 0) ready.rows.require_distances(row, ready.scale, where.stream);
+    const auto row = silhouettes_of_tiles(plan, which, packed.side(), packed.side(),
+                                          {ready.labels.class_of.get(), ready.labels.order.get()}, ready.labels, p, how,
+                                          samples, where.stream, opt);
+    if (row) ready.rows.require_distances(*row);
 }
 
 template <class T>
@@ -203,9 +207,9 @@ void silhouettes_of_some(const input<T>& x, const partition& p, array_view<const
     from.order = indices.get();
     from.rows = count;
     const packed_rows<T> rows(from, which, stream);
-    const std::int64_t place = silhouettes_of_tiles(plan, which, rows.side(), cols.side(), {classes.get(), nullptr},
-                                                    ready.labels, p, how, samples, stream, opt);
-    if (place >= 0) ready.rows.require_distances(drawn[place], ready.scale, stream);
+    const auto place = silhouettes_of_tiles(plan, which, rows.side(), cols.side(), {classes.get(), nullptr},
+                                            ready.labels, p, how, samples, stream, opt);
+    if (place) ready.rows.require_distances(drawn[*place]);
 }
 
 #define ZOORANK_INSTANTIATE(T)                                                                               \

@@ -81,7 +81,7 @@ void silhouettes_by_references(const input<T>& x, const class_numbers& numbers, 
     const means_comparison compare(known.means.get(), classes, depth, n, stream);
     const buffer<std::int64_t> position_of(positions_of(p), stream), self(piece, stream);
     const buffer<double> found(n, stream), errors_found(n, stream);
-    const buffer<std::int64_t> vanished(std::vector<std::int64_t>{-1}, stream);
+    const first_row vanished(stream);
     const buffer<near_class> near(slab * compared, stream);
     const buffer<T> distances(piece * compared * stride, stream);
     means_args<T> as_they_came = known.args;
@@ -108,9 +108,7 @@ void silhouettes_by_references(const input<T>& x, const class_numbers& numbers, 
             pace.handed_in(static_cast<double>(row) / static_cast<double>(n));
         }
     }
-    std::int64_t vanished_row = -1;
-    to_host(&vanished_row, vanished.get(), 1, stream);
-    if (vanished_row >= 0) known.rows.require_distances(vanished_row, known.scale, stream);
+    if (const auto row = vanished.found(stream)) known.rows.require_distances(*row);
     to_host(samples.data, found.get(), n, stream);
     to_host(errors.data, errors_found.get(), n, stream);
 }

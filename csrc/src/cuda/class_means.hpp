@@ -29,7 +29,7 @@ struct chunk_list {
 template <class T>
 struct class_means {
     class_means(const input<T>& x, const partition& p, metric how, cudaStream_t stream)
-        : rows(x, stream), scale(rows.scale("X", stream)), labels(p, stream) {
+        : rows(x, "X", stream), scale(rows.scale()), labels(p, stream) {
         const std::int64_t n = x.view.rows, depth = x.view.cols, classes = p.classes();
         const bool directions = how == metric::cosine;
         std::vector<T> origin;
@@ -62,7 +62,7 @@ struct class_means {
                8 * x.view.cols * (chunks + p.classes());
     }
 
-    device_rows<T> rows;
+    checked_rows<T> rows;
     T scale;
     device_partition labels;
     buffer<T> centre;

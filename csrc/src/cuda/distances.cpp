@@ -1,6 +1,8 @@
 #include <algorithm>
 
 #include "cuda/methods.hpp"
+#include "thread_pool.hpp"
+#include "vanishing.hpp"
 
 namespace zoorank::cuda {
 namespace {
@@ -41,6 +43,25 @@ private:
     source_rows<T> from_;
 };
 
+// Rows in host memory: borrowed where they lie there, else a copy.
+template <class T>
+class host_rows {
+public:
+    host_rows(const input<T>& x, cudaStream_t stream) : view_(x.view) {
+        if (!x.on_device) return;
+        copy_.resize(static_cast<std::size_t>(x.view.rows * x.view.cols));
+        for (std::int64_t i = 0; i < x.view.rows; ++i)
+            to_host(copy_.data() + i * x.view.cols, x.view.row(i), x.view.cols, stream);
+        view_ = matrix_view<T>(copy_.data(), x.view.rows, x.view.cols);
+    }
+
+    const matrix_view<T>& view() const { return view_; }
+
+private:
+    matrix_view<T> view_;
+    std::vector<T> copy_;
+};
+
 // What a stored value has to be multiplied by, twice: the scale of the rows taken out again, and half for cosine. Two
 // factors, because the square of one may be too large where the distance is not.
 template <class T>
@@ -76,9 +97,8 @@ void pairwise_distances(input<T> x, input<T> y, array_view<T> out, metric how, p
                 packed_side<T>::bytes(slab, depth, directions) + slab * m * static_cast<std::int64_t>(sizeof(T)),
             n + m);
 
-    const device_rows<T> left(x, stream), right(y, stream);
-    const T scale_of_left = left.scale("X", stream);  // first, so that bad rows of both are said to be those of X
-    const T scale = std::min(scale_of_left, right.scale("Y", stream));
+    const checked_rows<T> left(x, "X", stream), right(y, "Y", stream);
+    const T scale = std::min(left.scale(), right.scale());
     if (out.size == 0) return;
     // A centre is taken from the rows of Y as they are multiplied; unit rows lie around the origin anyway.
     std::vector<T> centre;
@@ -104,6 +124,10 @@ void pairwise_distances(input<T> x, input<T> y, array_view<T> out, metric how, p
         to_host(out.data + begin * m, distances.get(), part.rows * m, stream);
         pace.handed_in(static_cast<double>(begin + part.rows) / static_cast<double>(n));
     }
+    if ((how == metric::euclidean || how == metric::sqeuclidean) &&
+        !differences_last(std::min(left.least(), right.least()), scale))
+        restore_vanished(host_rows<T>(x, stream).view(), host_rows<T>(y, stream).view(), out, how, scale,
+                         resolve_threads(opt.threads), opt);
 }
 
 template void pairwise_distances(input<float>, input<float>, array_view<float>, metric, place, const options&);

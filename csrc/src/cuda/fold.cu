@@ -79,7 +79,8 @@ __global__ void __launch_bounds__(block_threads) finish_kernel(const __grid_cons
     const std::int64_t place = args.order ? args.order[i] : i;
     const double own = size == 1 ? 0 : args.own[i] / double(size - 1), nearest = args.states[i].nearest;
     args.samples[place] = size == 1 ? 0 : silhouette_of(own, nearest);
-    if (own < args.vanishing && nearest < args.vanishing) *args.vanished = place;  // any of them will do
+    if (own < args.vanishing && nearest < args.vanishing)
+        atomicMin(args.vanished, static_cast<unsigned long long>(place));
 }
 
 std::int64_t groups_of(const tile_batch& batch) { return ceil_div(batch.columns(), joined_tiles); }

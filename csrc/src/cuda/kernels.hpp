@@ -36,12 +36,17 @@ struct operand {
     source_rows<T> from;
 };
 
+/// Of none, where kernels look for the first.
+inline constexpr unsigned long long no_row = ~0ull;
+
 // prepare.cu
 
-/// What a matrix holds: the bits of the largest |x|, and the first row with a NaN or an infinity (`rows` for none).
+/// What a matrix holds: the bits of the largest |x| and of the smallest but 0, and the first row with a NaN or an
+/// infinity. It begins as that of no rows.
 struct survey {
-    unsigned long long largest_bits;
-    unsigned long long first_bad_row;
+    unsigned long long largest_bits = 0;
+    unsigned long long least_bits = no_row;
+    unsigned long long first_bad_row = no_row;
 };
 template <class T>
 void look_over(const T* x, std::int64_t rows, std::int64_t cols, std::int64_t stride, survey* out, cudaStream_t stream);
@@ -131,8 +136,8 @@ struct finish_args {
     const std::int64_t* order;                   ///< that of row i goes to samples[order[i]]; null: to samples[i]
     std::int64_t rows;
     double* samples;
-    double vanishing;        ///< mean distances below it may have vanished, see vanishing.hpp
-    std::int64_t* vanished;  ///< becomes the place in `samples` of a row of such ones, if there is one
+    double vanishing;              ///< mean distances below it may have vanished, see vanishing.hpp
+    unsigned long long* vanished;  ///< becomes the first place in `samples` of a row of such ones, if there is one
 };
 void finish(const finish_args& args, cudaStream_t stream);
 
@@ -179,7 +184,9 @@ struct nearest_args {
     const unit_factors* units;
     const std::int64_t *class_begin, *class_of, *order;
     double* samples;
-    bool roots;  ///< of the mean squared distances: the surrogate of Euclidean silhouettes
+    bool roots;                    ///< of the mean squared distances: the surrogate of Euclidean silhouettes
+    double vanishing;              ///< mean squared distances below it may have vanished, see vanishing.hpp
+    unsigned long long* vanished;  ///< becomes the first row of such ones, if there is one
 };
 void nearest_means(const nearest_args& args, cudaStream_t stream);
 
@@ -221,7 +228,7 @@ struct reference_args {
     T* distances;         ///< count x slots x stride
     std::int64_t* self;   ///< by row from `first` on: which reference of its class it is, or -1
     double *samples, *errors;
-    std::int64_t* vanished;  ///< becomes a row whose distances may have vanished, if there is one; see vanishing.hpp
+    unsigned long long* vanished;  ///< becomes the first row whose distances may have vanished, see vanishing.hpp
 };
 template <class T>
 void estimate_by_references(const reference_args<T>& args, cudaStream_t stream);

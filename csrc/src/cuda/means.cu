@@ -120,10 +120,13 @@ __global__ void __launch_bounds__(block_threads, 2) nearest_kernel(const __grid_
     if (!exists || threadIdx.x % threads_a_row != 0) return;
     const bool directions = args.units != nullptr;
     const bool alone = args.class_begin[own_class + 1] - args.class_begin[own_class] == 1;
-    args.samples[args.order[position]] =
+    const double own = alone ? 0 : args.own[position], other = nearest + excess_of(args.units, position);
+    const std::int64_t original = args.order[position];
+    args.samples[original] =
         alone ? 0
-              : silhouette_of(mean_distance(args.own[position], directions, args.roots),
-                              mean_distance(nearest + excess_of(args.units, position), directions, args.roots));
+              : silhouette_of(mean_distance(own, directions, args.roots), mean_distance(other, directions, args.roots));
+    if (own < args.vanishing && other < args.vanishing)
+        atomicMin(args.vanished, static_cast<unsigned long long>(original));
 }
 
 }  // namespace

@@ -19,16 +19,24 @@ template <class T>
 __global__ void __launch_bounds__(block_threads)
     look_over_kernel(const T* x, std::int64_t rows, std::int64_t cols, std::int64_t stride, survey* out) {
     const unsigned long long infinity = magnitude(static_cast<T>(INFINITY));
-    unsigned long long largest = 0;
+    unsigned long long largest = 0, smallest = no_row;
     for (std::int64_t i = blockIdx.x; i < rows; i += gridDim.x) {
         unsigned long long largest_of_row = 0;
-        for (std::int64_t k = threadIdx.x; k < cols; k += blockDim.x)
-            largest_of_row = max(largest_of_row, magnitude(x[i * stride + k]));
+        for (std::int64_t k = threadIdx.x; k < cols; k += blockDim.x) {
+            const unsigned long long bits = magnitude(x[i * stride + k]);
+            largest_of_row = max(largest_of_row, bits);
+            if (bits > 0) smallest = min(smallest, bits);
+        }
         if (largest_of_row >= infinity) atomicMin(&out->first_bad_row, static_cast<unsigned long long>(i));
         largest = max(largest, largest_of_row);
     }
-    for (int lane = 16; lane > 0; lane /= 2) largest = max(largest, __shfl_xor_sync(~0u, largest, lane));
-    if (threadIdx.x % 32 == 0) atomicMax(&out->largest_bits, largest);
+    for (int lane = 16; lane > 0; lane /= 2) {
+        largest = max(largest, __shfl_xor_sync(~0u, largest, lane));
+        smallest = min(smallest, __shfl_xor_sync(~0u, smallest, lane));
+    }
+    if (threadIdx.x % 32 != 0) return;
+    atomicMax(&out->largest_bits, largest);
+    atomicMin(&out->least_bits, smallest);
 }
 
 // One warp a row.

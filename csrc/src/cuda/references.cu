@@ -142,7 +142,8 @@ __global__ void __launch_bounds__(block_threads) estimates_kernel(const __grid_c
         else if (slot == 1 || found.mean < nearest.mean)
             nearest = found;
     }
-    if (own.mean < vanishing_distance<T> && nearest.mean < vanishing_distance<T>) *args.vanished = args.first + row;
+    if (own.mean < vanishing_distance<T> && nearest.mean < vanishing_distance<T>)
+        atomicMin(args.vanished, static_cast<unsigned long long>(args.first + row));
     args.samples[args.first + row] = silhouette_of(own.mean, nearest.mean);
     args.errors[args.first + row] = error_of(own, nearest);
 }

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <type_traits>
 #include <vector>
 #include <zoorank/views.hpp>
@@ -38,47 +39,6 @@ public:
     }
 
     const matrix_view<T>& view() const { return view_; }
-
-    /// checked_scale(), computed on the device.
-    T scale(const char* name, cudaStream_t stream) const {
-        const buffer<survey> found(std::vector<survey>{{0, static_cast<unsigned long long>(view_.rows)}}, stream);
-        look_over(view_.data, view_.rows, view_.cols, view_.stride, found.get(), stream);
-        survey result;
-        to_host(&result, found.get(), 1, stream);
-        const auto bad = static_cast<std::int64_t>(result.first_bad_row);
-        if (bad < view_.rows) {
-            std::vector<T> row(static_cast<std::size_t>(view_.cols));
-            to_host(row.data(), view_.row(bad), view_.cols, stream);
-            checked_largest(matrix_view<T>(row.data(), 1, view_.cols), name, bad);  // throws
-        }
-        using bits_of_value = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-        const auto bits = static_cast<bits_of_value>(result.largest_bits);
-        T largest;
-        std::memcpy(&largest, &bits, sizeof largest);
-        return scale_for(largest);
-    }
-
-    /// Throws std::invalid_argument where the distances of a row have vanished, unless they are those of equal rows.
-    void require_distances(std::int64_t row, T scale, cudaStream_t stream) const {
-        if (!differences_last(least(stream), scale)) refuse_vanished<T>(row);
-    }
-
-    /// least_magnitude(), of rows that are copied to the host for it.
-    T least(cudaStream_t stream) const {
-        T found = std::numeric_limits<T>::infinity();
-        const std::int64_t at_once = rows_at_once(view_.rows, view_.cols);
-        std::vector<T> rows(static_cast<std::size_t>(at_once * view_.cols));
-        for (std::int64_t begin = 0; begin < view_.rows; begin += at_once) {
-            const std::int64_t count = std::min(at_once, view_.rows - begin);
-            for (std::int64_t i = 0; i < count; ++i)
-                check(cudaMemcpyAsync(rows.data() + i * view_.cols, view_.row(begin + i),
-                                      static_cast<std::size_t>(view_.cols) * sizeof(T), cudaMemcpyDeviceToHost, stream),
-                      "copying rows to the host");
-            check(cudaStreamSynchronize(stream), "copying rows to the host");
-            found = std::min(found, least_magnitude(matrix_view<T>(rows.data(), count, view_.cols)));
-        }
-        return found;
-    }
 
     /// dithered_centre(), from the few rows that it looks at.
     std::vector<T> centre(const std::int64_t* order, std::int64_t count, T scale, cudaStream_t stream) const {
@@ -130,6 +90,68 @@ private:
 
     matrix_view<T> view_;
     buffer<T> copy_;
+};
+
+/// Rows on the device that were looked over there.
+template <class T>
+class checked_rows : public device_rows<T> {
+public:
+    /// Throws std::invalid_argument that calls the matrix `name` where it holds a NaN or an infinity.
+    checked_rows(const input<T>& x, const char* name, cudaStream_t stream) : device_rows<T>(x, stream) {
+        const matrix_view<T>& rows = this->view();
+        const buffer<survey> found(std::vector<survey>(1), stream);
+        look_over(rows.data, rows.rows, rows.cols, rows.stride, found.get(), stream);
+        survey result;
+        to_host(&result, found.get(), 1, stream);
+        if (result.first_bad_row != no_row) {
+            const auto bad = static_cast<std::int64_t>(result.first_bad_row);
+            std::vector<T> row(static_cast<std::size_t>(rows.cols));
+            to_host(row.data(), rows.row(bad), rows.cols, stream);
+            checked_largest(matrix_view<T>(row.data(), 1, rows.cols), name, bad);  // throws
+        }
+        scale_ = scale_for(value_of(result.largest_bits));
+        if (result.least_bits != no_row) least_ = value_of(result.least_bits);
+    }
+
+    /// What checked_scale() says of them.
+    T scale() const { return scale_; }
+
+    /// What least_magnitude() says of them.
+    T least() const { return least_; }
+
+    /// Throws std::invalid_argument where the distances of a row have vanished, unless they are those of equal rows.
+    void require_distances(std::int64_t row) const {
+        if (!differences_last(least_, scale_)) refuse_vanished<T>(row);
+    }
+
+private:
+    static T value_of(unsigned long long magnitude) {
+        using bits_of_value = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+        const auto bits = static_cast<bits_of_value>(magnitude);
+        T value;
+        std::memcpy(&value, &bits, sizeof value);
+        return value;
+    }
+
+    T scale_, least_ = std::numeric_limits<T>::infinity();
+};
+
+/// The first row of which a kernel says something.
+class first_row {
+public:
+    explicit first_row(cudaStream_t stream) : row_(std::vector<unsigned long long>{no_row}, stream) {}
+
+    unsigned long long* get() const { return row_.get(); }
+
+    std::optional<std::int64_t> found(cudaStream_t stream) const {
+        unsigned long long row;
+        to_host(&row, row_.get(), 1, stream);
+        if (row == no_row) return std::nullopt;
+        return static_cast<std::int64_t>(row);
+    }
+
+private:
+    buffer<unsigned long long> row_;
 };
 
 /// A partition on the device.

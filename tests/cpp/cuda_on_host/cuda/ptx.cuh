@@ -10,7 +10,7 @@ namespace zoorank::cuda {
 
 inline unsigned char* dynamic_shared() { return emulator::dynamic_shared(); }
 inline std::uint32_t shared_address(const void* p) { return emulator::address_of(p); }
-inline float approximate_root(float x) { return std::sqrt(x); }
+inline float approximate_root(float x) { return std::sqrt(x < 0x1p-126f ? 0 : x); }
 
 inline void copy_16_bytes(void* shared, const void* global) { emulator::begin_copy(shared, global, 16); }
 inline void commit_copies() { emulator::commit_copies(); }
