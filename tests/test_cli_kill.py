@@ -32,7 +32,7 @@ _forward = Keep.forward
 
 def _late(self, x):
     result = _forward(self, x)
-    time.sleep(0.05)
+    time.sleep(0.1)
     return result
 
 
@@ -55,6 +55,11 @@ def wait_for(condition):
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def leftovers(out):
+    """Files that were being written."""
+    return [path.name for path in out.rglob("*") if path.name.startswith(".")]
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
@@ -88,8 +93,7 @@ def test_a_run_that_was_stopped_resumes(tmp_path, how):
         return [(row.rank, row.model, row.cut, row.scores, row.per_class) for row in ranking]
 
     assert table(resumed) == table(whole)
-    leftovers = [path.name for path in out.rglob("*") if path.name.startswith(".")]
-    assert leftovers == []
+    assert leftovers(out) == []
 
 
 def test_a_race_that_was_killed_in_its_last_round_goes_on(tmp_path):
@@ -106,7 +110,6 @@ def test_a_race_that_was_killed_in_its_last_round_goes_on(tmp_path):
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     assert not (out / "ranking.json").exists()
-    assert [path.name for path in out.rglob("*") if path.name.startswith(".")]
 
     before = zoo.passes()
     process = start(zoo, out, "--race")
@@ -125,4 +128,4 @@ def test_a_race_that_was_killed_in_its_last_round_goes_on(tmp_path):
         ]
 
     assert table(resumed) == table(whole)
-    assert [path.name for path in out.rglob("*") if path.name.startswith(".")] == []
+    assert leftovers(out) == []
