@@ -23,6 +23,7 @@ from zoorank.selection import Ranking, rank
 RACERS = {"worse": ("Keep", 0, 1.0), "best": ("Keep", 3, 0.2), "same": ("Keep", 3, 0.2)}
 FIRST, ALL = 160, 640
 
+# Before the pass: a cut network stops at its deepest cut, and nothing after it is reached.
 SLOW = """
 
 import time
@@ -31,9 +32,8 @@ _forward = Keep.forward
 
 
 def _late(self, x):
-    result = _forward(self, x)
     time.sleep(0.1)
-    return result
+    return _forward(self, x)
 
 
 Keep.forward = _late
@@ -110,6 +110,7 @@ def test_a_race_that_was_killed_in_its_last_round_goes_on(tmp_path):
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     assert not (out / "ranking.json").exists()
+    assert leftovers(out)
 
     before = zoo.passes()
     process = start(zoo, out, "--race")
