@@ -101,8 +101,9 @@ void pairwise_distances(input<T> x, input<T> y, array_view<T> out, metric how, p
     const T scale = std::min(left.scale(), right.scale());
     if (out.size == 0) return;
     // A centre is taken from the rows of Y as they are multiplied; unit rows lie around the origin anyway.
+    const bool of_differences = how == metric::euclidean || how == metric::sqeuclidean;
     std::vector<T> centre;
-    if (how == metric::euclidean || how == metric::sqeuclidean) {
+    if (of_differences) {
         std::vector<std::int64_t> every(static_cast<std::size_t>(m));
         std::iota(every.begin(), every.end(), 0);
         centre = right.centre(every.data(), m, scale, stream);
@@ -124,8 +125,7 @@ void pairwise_distances(input<T> x, input<T> y, array_view<T> out, metric how, p
         to_host(out.data + begin * m, distances.get(), part.rows * m, stream);
         pace.handed_in(static_cast<double>(begin + part.rows) / static_cast<double>(n));
     }
-    if ((how == metric::euclidean || how == metric::sqeuclidean) &&
-        !differences_last(std::min(left.least(), right.least()), scale))
+    if (of_differences && !differences_last(std::min(left.least(), right.least()), scale))
         restore_vanished(host_rows<T>(x, stream).view(), host_rows<T>(y, stream).view(), out, how, scale,
                          resolve_threads(opt.threads), opt);
 }

@@ -60,12 +60,6 @@ public:
     }
 
 private:
-    // That go through the host together.
-    static std::int64_t rows_at_once(std::int64_t rows, std::int64_t cols) {
-        constexpr std::int64_t elements = std::int64_t(1) << 22;
-        return std::min(rows, std::max<std::int64_t>(1, elements / cols));
-    }
-
     // Rows of a view that lie one behind the other, to rows [begin, begin + count) of the copy.
     void upload(const matrix_view<T>& from, std::int64_t begin, std::int64_t count, cudaStream_t stream) {
         const std::size_t width = static_cast<std::size_t>(from.cols) * sizeof(T);
@@ -77,7 +71,8 @@ private:
 
     // Rows that overlap or run backwards, X[::-1] say: CUDA copies no such thing, so they are laid out here first.
     void upload_laid_out(const matrix_view<T>& from, cudaStream_t stream) {
-        const std::int64_t at_once = rows_at_once(from.rows, from.cols);
+        constexpr std::int64_t elements = std::int64_t(1) << 22;
+        const std::int64_t at_once = std::min(from.rows, std::max<std::int64_t>(1, elements / from.cols));
         std::vector<T> rows(static_cast<std::size_t>(at_once * from.cols));
         for (std::int64_t begin = 0; begin < from.rows; begin += at_once) {
             const std::int64_t count = std::min(at_once, from.rows - begin);
