@@ -82,6 +82,16 @@ class Case:
         )
         return ranking, np.array([time.perf_counter(), time.process_time()]) - begin
 
+    def encodings(self, rows, store):
+        """Encodings that rows of a full run on this store are of."""
+        target, specs = load_target(self.data), {spec.name: spec for spec in self.zoo.models}
+        return [
+            encode_source(specs[row.model], target, cuts=[row.cut], store=EncodingStore(store))
+            .encodings[0]
+            .load()
+            for row in rows
+        ]
+
 
 def races(case, store, seeds, timed):
     """A row for each seed."""
@@ -150,20 +160,14 @@ def spread(case, store, seeds, contenders=12):
     ranked = [row for row in full if row.status == "ok"]
     controls = list(dict.fromkeys(row.model for row in ranked))[:CONTROLS]
     best = ranked[:contenders] + [row for row in ranked[contenders:] if row.model in controls]
-    target = load_target(case.data)
-    specs = {spec.name: spec for spec in case.zoo.models}
-    encodings = [
-        encode_source(specs[row.model], target, cuts=[row.cut], store=EncodingStore(store))
-        .encodings[0]
-        .load()
-        for row in best
-    ]
+    labels = load_target(case.data).labels
+    encodings = case.encodings(best, store)
     truth = np.array([row.score for row in best])
     known = np.where([row.model in controls for row in best], truth, np.nan)
     front, others = slice(1, contenders), np.isnan(known)
-    for number, first in enumerate(samples(target.labels)):
+    for number, first in enumerate(samples(labels)):
         found = [
-            judged(encodings, samples(target.labels, random_state=seed)[number], known)
+            judged(encodings, samples(labels, random_state=seed)[number], known)
             for seed in range(seeds)
         ]
         plain, naive, controlled = (list(each) for each in zip(*found, strict=True))
@@ -171,7 +175,7 @@ def spread(case, store, seeds, contenders=12):
         deviation = behind.std(axis=0, ddof=1)[front]
         off = (behind - truth + truth[0]).mean(axis=0)[front]
         by_size = [
-            judged(encodings, proportional(target.labels, len(first.rows), seed), known)[0].values
+            judged(encodings, proportional(labels, len(first.rows), seed), known)[0].values
             for seed in range(seeds)
         ]
         by_size = np.array([values - values[0] for values in by_size]).std(axis=0, ddof=1)[front]
@@ -290,18 +294,12 @@ def intervals(case, store, seeds):
     """A row for each seed: intervals of rows that left, and those of first order alone."""
     full, _ = case.rank(store)
     ranked = [row for row in full if row.status == "ok"]
-    target = load_target(case.data)
-    specs = {spec.name: spec for spec in case.zoo.models}
-    encodings = [
-        encode_source(specs[row.model], target, cuts=[row.cut], store=EncodingStore(store))
-        .encodings[0]
-        .load()
-        for row in ranked
-    ]
+    labels = load_target(case.data).labels
+    encodings = case.encodings(ranked, store)
     truth = np.array([row.score for row in ranked])
     models = np.unique([row.model for row in ranked], return_inverse=True)[1]
     for seed in range(seeds):
-        ran = Ran(encodings, truth, models, samples(target.labels, random_state=seed))
+        ran = Ran(encodings, truth, models, samples(labels, random_state=seed))
         covered, first_order = coverage(list(ran.intervals()))
         yield {
             "set": case.name,
