@@ -40,7 +40,6 @@ def sampled_silhouette(
         weighs what part of them it is, and of a class drawn wholly nothing is left to chance.
         By default there are many more than were drawn, and as many of every class.
     metric : {"cosine", "euclidean", "sqeuclidean", "manhattan"}
-
     macro : bool
         Whether every class weighs alike, whatever its size.
 
