@@ -46,7 +46,7 @@ cuda-on-host: $(STAMPS)/test $(STAMPS)/core  ## those, and the engine's and the 
 	$(call emulate)
 	$(PYTEST_EMULATED) $(CUDA_TESTS)
 	ZOORANK_DEVICE=cuda ZOORANK_TEST_EXAMPLES=10 $(PYTEST_EMULATED) -k "not instruction_set" $(ON_CUDA) tests/scores \
-	  tests/selection tests/test_cli*.py
+	  tests/ranking tests/test_cli*.py
 
 test-python: $(STAMPS)/test $(STAMPS)/core  ## the Python tests and doctests alone
 	$(BIN)/pytest

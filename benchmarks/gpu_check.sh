@@ -279,7 +279,7 @@ steps() {
     step speed 85 speed limits exact estimate closed slower
     step torch 25 beside_torch limits peers
     step end-to-end 20 beside_torch encode
-    step rank 20 rank tests/selection/test_rank_in_memory.py
+    step rank 20 rank tests/ranking/test_rank_in_memory.py
     step accuracy 12 speed accuracy
     step bench 15 bench
     step synccheck 10 sanitize synccheck "${kernels[@]}" references

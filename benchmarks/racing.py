@@ -41,13 +41,16 @@ from _estimator_data import DATA
 from _races import CONFIDENCE, METRIC, Ran, coverage
 
 import zoorank
+from zoorank.encoding.encode import encode_source
+from zoorank.ranking.consensus import PARTS
+from zoorank.ranking.racing.elimination import Heat
+from zoorank.ranking.racing.race import CONTROLS
+from zoorank.ranking.racing.samples import LEAST_PER_CLASS, Sample, samples
 from zoorank.scores import find_scores
 from zoorank.scores.sampled import sampled_silhouette
-from zoorank.selection.consensus import PARTS
-from zoorank.selection.racing.elimination import Heat
-from zoorank.selection.racing.race import CONTROLS
-from zoorank.selection.racing.samples import LEAST_PER_CLASS, Sample, samples
-from zoorank.zoo import EncodingStore, encode_source, load_target, load_zoo
+from zoorank.sources.manifest import load_zoo
+from zoorank.store.encodings import EncodingStore
+from zoorank.targets import load_target
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "ucr"
 SETS = ("ECG5000", "FacesUCR", "InsectWingbeatSound")

@@ -15,11 +15,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="the zoo needs torch: pip install 'zoorank[zoo]'")
 pytest.importorskip("typer", reason="the command line needs typer: pip install 'zoorank[cli]'")
 
-from tests.selection.race_zoo import race_zoo  # noqa: E402
-from tests.selection.tiny_zoo import tiny_zoo  # noqa: E402
+from tests.ranking.race_zoo import race_zoo  # noqa: E402
+from tests.ranking.tiny_zoo import tiny_zoo  # noqa: E402
 
 from zoorank.cli import main  # noqa: E402
-from zoorank.selection import Ranking  # noqa: E402
+from zoorank.ranking import Ranking  # noqa: E402
 
 COMMANDS = ("rank", "demo", "cuts", "score", "verify", "evaluate", "info", "bench")
 
@@ -237,9 +237,9 @@ def test_the_demo_without_its_extra_says_which_it_is(call, monkeypatch, absent):
 
 
 def test_the_demo_is_checked_for_all_that_its_manifest_names():
-    from zoorank.cli import EXTRAS
-    from zoorank.zoo import DEMO_MANIFEST, load_zoo
-    from zoorank.zoo.sources.package import PackageWeights
+    from zoorank.cli import DEMO_MANIFEST, EXTRAS
+    from zoorank.sources.manifest import load_zoo
+    from zoorank.sources.weights import PackageWeights
 
     models = load_zoo(DEMO_MANIFEST).models
     named = {spec.factory.partition(":")[0] for spec in models}
@@ -388,7 +388,7 @@ class TestMistakes:
 def test_a_full_disk_is_one_line(zoo):
     script = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "from zoorank.cli import main; from zoorank.zoo import encode_source;"
+        "from zoorank.cli import main; from zoorank.encoding.encode import encode_source;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600)); sys.exit(main(sys.argv[1:]))"
     )
     line = ["rank", "zoo.toml", "--allow-code", "code", "--out", "results", "--quiet"]
@@ -401,7 +401,7 @@ def test_a_full_disk_is_one_line(zoo):
 
 
 def test_memory_that_does_not_suffice_is_no_internal_error(zoo, call, monkeypatch):
-    from zoorank.selection import cuts
+    from zoorank.encoding import cuts
 
     message = "NVIDIA Abacus is out of memory: 9 rows need 1.00 GiB, 0.50 GiB are free"
 
@@ -415,7 +415,7 @@ def test_memory_that_does_not_suffice_is_no_internal_error(zoo, call, monkeypatc
 
 
 def test_an_internal_error_is_one_line_unless_debugging(zoo, call, monkeypatch):
-    from zoorank.selection import cuts
+    from zoorank.encoding import cuts
 
     def fails(*_args, **_settings):
         raise KeyError("lost")
@@ -432,7 +432,7 @@ def test_an_internal_error_is_one_line_unless_debugging(zoo, call, monkeypatch):
 
 
 def test_ctrl_c_says_how_to_go_on(zoo, call, monkeypatch):
-    from zoorank.selection.run import Run
+    from zoorank.ranking.run import Run
 
     def interrupted(*_args):
         raise KeyboardInterrupt

@@ -14,10 +14,10 @@ import pytest
 pytest.importorskip("torch", reason="the zoo needs torch: pip install 'zoorank[zoo]'")
 pytest.importorskip("typer", reason="the command line needs typer: pip install 'zoorank[cli]'")
 
-from tests.selection.race_zoo import race_zoo
-from tests.selection.tiny_zoo import tiny_zoo
+from tests.ranking.race_zoo import race_zoo
+from tests.ranking.tiny_zoo import tiny_zoo
 
-from zoorank.selection import Ranking, rank
+from zoorank.ranking import Ranking, rank
 
 # Two cannot be told apart and go on to the last round, which is on all rows.
 RACERS = {"worse": ("Keep", 0, 1.0), "best": ("Keep", 3, 0.2), "same": ("Keep", 3, 0.2)}

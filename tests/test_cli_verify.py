@@ -12,7 +12,7 @@ pytest.importorskip("typer", reason="the command line needs typer: pip install '
 pytest.importorskip("torch", reason="the zoo needs torch: pip install 'zoorank[zoo]'")
 pytest.importorskip("sklearn", reason="heads need scikit-learn: pip install 'zoorank[scores]'")
 
-from tests.selection.tiny_zoo import tiny_zoo
+from tests.ranking.tiny_zoo import tiny_zoo
 
 from zoorank.cli import main
 

@@ -286,7 +286,7 @@ def copies_by_sorting() -> Iterator[float]:
 
 def evidence() -> Iterator[float]:
     """Of the digits' kind of target, as `rank` says it; benchmarks/ucr/study.py writes the file."""
-    path = BENCHMARKS.parent / "python" / "zoorank" / "selection" / "evidence.json"
+    path = BENCHMARKS.parent / "python" / "zoorank" / "ranking" / "evidence.json"
     kinds = json.loads(path.read_text(encoding="utf-8"))["regimes"]
     found = kinds["100 samples or more, over 4 classes"]
     consensus = found["scores"]["consensus"]

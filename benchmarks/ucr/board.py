@@ -12,9 +12,9 @@ import numpy as np
 from measure import CUTS
 from picks import CONSENSUS, IDS, LABELS, PARTS, PROBE, SINGLE, VERIFIED, VERIFY, only, selected
 
-from zoorank.selection.board import Candidates, read_board
-from zoorank.selection.evaluate import RANDOM, SIZE, STATIC, Evaluation, evaluate_board
-from zoorank.selection.guidance import regime
+from zoorank.evaluation.board import Candidates, read_board
+from zoorank.evaluation.evaluate import RANDOM, SIZE, STATIC, Evaluation, evaluate_board
+from zoorank.ranking.guidance import regime
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import numpy as np
 from picks import CONSENSUS, SINGLE, label, only, verified
 from scipy.stats import rankdata
 
-from zoorank.selection.board import Candidates
+from zoorank.evaluation.board import Candidates
 
 SPLITS = 200
 ZOOS = 25

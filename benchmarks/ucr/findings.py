@@ -9,7 +9,7 @@ from measure import CUTS
 from picks import CONSENSUS, IDS, PARTS, PROBE, SINGLE, VERIFIED, VERIFY, label, points
 from second import HEAD, Second
 
-from zoorank.selection.evaluate import RANDOM, STATIC, Difference, Evaluation, paired
+from zoorank.evaluation.evaluate import RANDOM, STATIC, Difference, Evaluation, paired
 
 HEADS = "than a head on every candidate "
 

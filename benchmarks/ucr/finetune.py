@@ -18,8 +18,10 @@ from pathlib import Path
 import numpy as np
 from measure import CUTS, networks, part
 
-from zoorank.zoo import ModelSpec, Target, load_target
-from zoorank.zoo.train import Split, fine_tune
+from zoorank.sources.specs import ModelSpec
+from zoorank.sources.torch.train import Split, fine_tune
+from zoorank.targets import load_target
+from zoorank.targets.base import Target
 
 SEED = 0
 BATCH = 16

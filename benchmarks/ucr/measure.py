@@ -9,15 +9,13 @@ from pathlib import Path
 import numpy as np
 from scipy.special import softmax
 
+from zoorank.encoding.encode import encode_source
 from zoorank.scores import TABLE, Score
-from zoorank.zoo import (
-    EncodingStore,
-    ModelSpec,
-    Target,
-    encode_source,
-    load_target,
-    load_zoo,
-)
+from zoorank.sources.manifest import load_zoo
+from zoorank.sources.specs import ModelSpec
+from zoorank.store.encodings import EncodingStore
+from zoorank.targets import load_target
+from zoorank.targets.base import Target
 
 CUTS = ("layers.0", "layers.1", "penultimate")
 HEAD = "final"

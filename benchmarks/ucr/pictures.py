@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from picks import COMBINED, label, points
 from second import HEAD, Second
 
-from zoorank.selection.evaluate import BASELINES, Evaluation
+from zoorank.evaluation.evaluate import BASELINES, Evaluation
 
 # The same bytes from the same figures.
 mpl.rcParams["svg.hashsalt"] = "zoorank"

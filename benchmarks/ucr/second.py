@@ -10,9 +10,9 @@ from board import Study
 from finetune import Job
 from picks import CONSENSUS, PROBE, VERIFY, first
 
-from zoorank.selection.agreement import agreement
-from zoorank.selection.board import Candidates
-from zoorank.selection.evaluate import (
+from zoorank.evaluation.agreement import agreement
+from zoorank.evaluation.board import Candidates
+from zoorank.evaluation.evaluate import (
     RANDOM,
     STATIC,
     Difference,

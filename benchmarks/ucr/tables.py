@@ -26,8 +26,8 @@ from picks import (
 from pictures import regret_picture
 from second import Second
 
-from zoorank.selection.evaluate import BASELINES, RANDOM, SIZE, STATIC, Difference, paired
-from zoorank.selection.guidance import EVIDENCE
+from zoorank.evaluation.evaluate import BASELINES, RANDOM, SIZE, STATIC, Difference, paired
+from zoorank.ranking.guidance import EVIDENCE
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "figures"))
 from measured import results

@@ -20,7 +20,8 @@ import zoorank
 from zoorank.errors import ZoorankError
 from zoorank.report.progress import progress
 from zoorank.report.table import RankingTable
-from zoorank.zoo import Zoo, load_zoo
+from zoorank.sources.manifest import load_zoo
+from zoorank.sources.specs import Zoo
 
 HERE = Path(__file__).resolve().parent
 

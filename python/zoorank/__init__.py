@@ -33,9 +33,11 @@ from zoorank.errors import (
 )
 
 if TYPE_CHECKING:
-    from zoorank.selection.rank import rank
-    from zoorank.selection.ranking import Ranking, RankRow
-    from zoorank.zoo import Zoo, load_target, load_zoo
+    from zoorank.ranking.rank import rank
+    from zoorank.ranking.ranking import Ranking, RankRow
+    from zoorank.sources.manifest import load_zoo
+    from zoorank.sources.specs import Zoo
+    from zoorank.targets import load_target
 
 __all__ = [
     "DataError",
@@ -63,12 +65,12 @@ __all__ = [
 
 # Loaded when first used: these rooms may need torch, pydantic or rich.
 _LAZY = {
-    "RankRow": "zoorank.selection",
-    "Ranking": "zoorank.selection",
-    "rank": "zoorank.selection",
-    "Zoo": "zoorank.zoo",
-    "load_target": "zoorank.zoo",
-    "load_zoo": "zoorank.zoo",
+    "RankRow": "zoorank.ranking",
+    "Ranking": "zoorank.ranking",
+    "rank": "zoorank.ranking",
+    "Zoo": "zoorank.sources.specs",
+    "load_target": "zoorank.targets",
+    "load_zoo": "zoorank.sources.manifest",
 }
 
 

@@ -199,8 +199,8 @@ def racing():
 
 
 def test_the_cost_of_a_race_is_that_of_the_deepest_cut_still_in_it():
-    from zoorank.selection import RankRow
-    from zoorank.selection.racing.facts import RaceRound
+    from zoorank.ranking import RankRow
+    from zoorank.ranking.racing.facts import RaceRound
 
     rounds = [RaceRound(10, 2, 3, 1), RaceRound(40, 2, 2, 1), RaceRound(100, 1, 1, 0)]
     rows = [
@@ -223,9 +223,9 @@ def test_models_that_are_alike_are_raced(monkeypatch):
 
 
 def test_a_race_is_held_against_the_full_run(tmp_path, monkeypatch):
-    from tests.selection.race_zoo import race_zoo
+    from tests.ranking.race_zoo import race_zoo
 
-    from zoorank.zoo import load_zoo
+    from zoorank.sources.manifest import load_zoo
 
     module = racing()
     models = {"good": 0.2, "fair": 0.8, "poor": 1.2, "bad": 1.4}

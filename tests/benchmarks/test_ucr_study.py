@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from zoorank.evaluation.board import Candidates
 from zoorank.scores import TABLE
-from zoorank.selection.board import Candidates
 
 pytest.importorskip("torch", reason="the study trains: pip install 'zoorank[zoo]'")
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from zoorank.evaluation.evaluate import SIZE, evaluate
+from zoorank.ranking.consensus import NAME, PARTS
 from zoorank.scores import TABLE
-from zoorank.selection.consensus import NAME, PARTS
-from zoorank.selection.evaluate import SIZE, evaluate
 
 PAGE = (Path(__file__).parents[2] / "docs" / "scores.md").read_text(encoding="utf-8")
 

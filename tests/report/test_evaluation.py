@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from zoorank.errors import StoreError, UsageError
+from zoorank.evaluation.evaluate import evaluate
 from zoorank.report.evaluation import evaluation_heading, evaluation_table, regret_figure
-from zoorank.selection.evaluate import evaluate
 
 TABLE = "target,source,good,accuracy\n" + "".join(
     f"t{t},s{s},{s},{0.5 + s / 10}\n" for t in range(4) for s in range(3)

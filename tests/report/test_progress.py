@@ -4,7 +4,7 @@ import io
 
 import pytest
 from rich.console import Console
-from tests.selection.rankings import RANKING
+from tests.ranking.rankings import RANKING
 
 from zoorank.report.progress import LiveProgress, PlainProgress, outcome, progress
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
-from tests.selection.rankings import RACED, RANKING
+from tests.ranking.rankings import RACED, RANKING
 
 from zoorank.report.table import RankingTable, count, seconds
 

@@ -10,8 +10,11 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from zoorank.errors import ZoorankError
+
+DEMO_MANIFEST = Path(__file__).with_name("demo.toml")
 
 FAILED = 1
 MISUSED = 2

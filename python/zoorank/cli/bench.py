@@ -21,7 +21,7 @@ from zoorank.engine.throughput import (
     measure_limits,
 )
 from zoorank.errors import UsageError
-from zoorank.hints import hint
+from zoorank.messages import hint
 
 QUICK_SIZES = "500", "64", "10"
 QUICK_EFFORT = 1e-3

@@ -43,7 +43,7 @@ from zoorank.cli.options import (
 from zoorank.errors import UsageError
 
 if TYPE_CHECKING:
-    from zoorank.selection import Ranking
+    from zoorank.ranking import Ranking
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -134,7 +134,7 @@ def demo(
 
     Example: `zoorank demo --out results`
     """
-    from zoorank.zoo import DEMO_MANIFEST
+    from zoorank.cli import DEMO_MANIFEST
 
     _check_installed("demo")
     return _rank(
@@ -169,7 +169,7 @@ def cuts(
 
     Example: `zoorank cuts zoo.toml:resnet18 --shape 3,224,224`
     """
-    from zoorank.selection.cuts import cut_points
+    from zoorank.encoding.cuts import cut_points
 
     sizes = None if shape is None else _sizes(shape)
     found = cut_points(models, data=data, shape=sizes, allow_code=allow_code or ())
@@ -198,8 +198,8 @@ def score(
 
     Example: `zoorank score X.npy labels.npy --metric euclidean`
     """
+    from zoorank.ranking.deciding import scores_of_one
     from zoorank.scores.files import score_file
-    from zoorank.selection.deciding import scores_of_one
 
     chosen = scores_of_one(score or "silhouette", metric)
     results = [score_file(x, labels, each) for each in chosen]
@@ -226,7 +226,7 @@ def info(as_json: Json = False) -> int:
 
     Example: `zoorank info --json`
     """
-    from zoorank.selection.provenance import environment
+    from zoorank.ranking.provenance import environment
 
     found = environment()
     if as_json:
@@ -264,13 +264,13 @@ def bench(
     """
     from zoorank.cli.bench import cases, run
     from zoorank.engine.throughput import DeviceLimits, this_machine
+    from zoorank.ranking.files import prepare
     from zoorank.report.throughput import (
         throughput_json,
         throughput_tables,
         watched,
         write_throughput,
     )
-    from zoorank.selection.files import prepare
 
     if out is not None:
         prepare(out)
@@ -301,8 +301,8 @@ def _check_installed(extra: str) -> None:
 
 
 def _rank(zoo: Path, data: str | None, *, as_json: bool, quiet: bool, **settings: Any) -> int:
+    from zoorank.ranking import rank, store_directory
     from zoorank.report.progress import progress
-    from zoorank.selection import rank, store_directory
 
     place = store_directory(settings["out"], settings["store"])
     try:

@@ -64,7 +64,7 @@ def verify(
     from zoorank.report.pictures import picture_path
     from zoorank.report.progress import progress
     from zoorank.report.verification import curves_figure, verification_table
-    from zoorank.selection.verify import verify
+    from zoorank.verification.verify import verify
 
     if figure is not None:
         picture_path(figure)
@@ -135,11 +135,11 @@ def evaluate(
 
     Example: `zoorank evaluate scores.csv accuracies.csv --figure regret.png`
     """
+    from zoorank.evaluation.evaluate import evaluate
+    from zoorank.ranking.deciding import names
+    from zoorank.ranking.files import write_text
     from zoorank.report.evaluation import evaluation_heading, evaluation_table, regret_figure
     from zoorank.report.pictures import picture_path
-    from zoorank.selection.deciding import names
-    from zoorank.selection.evaluate import evaluate
-    from zoorank.selection.files import write_text
 
     if figure is not None:
         picture_path(figure)

@@ -17,7 +17,7 @@ from zoorank.engine.exact import rows_of
 from zoorank.engine.labels import number_classes
 from zoorank.engine.options import check_integer
 from zoorank.engine.rows import MemoryRows
-from zoorank.hints import bad_row
+from zoorank.messages import bad_row
 
 RandomState = int | np.random.RandomState | np.random.Generator | None
 

@@ -9,8 +9,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from zoorank.encoding.cuts import SourceCuts
 from zoorank.report.table import FAILED, count
-from zoorank.selection.cuts import SourceCuts
 
 
 def cuts_tables(sources: tuple[SourceCuts, ...]) -> Iterator[RenderableType]:

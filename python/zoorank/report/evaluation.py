@@ -9,9 +9,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from zoorank.evaluation.evaluate import Estimate, Evaluation
 from zoorank.report.pictures import new_figure, picture_path, save_figure
 from zoorank.report.table import ASIDE
-from zoorank.selection.evaluate import Estimate, Evaluation
 
 HEADS = {
     "regret@1": "regret@1\nwith 95 % interval",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zoorank.engine.throughput import Machine
-from zoorank.selection.records import csv_text
+from zoorank.ranking.records import csv_text
 
 Row = Mapping[str, Any]
 

@@ -19,11 +19,11 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+from zoorank.ranking.progress import Silent
 from zoorank.report.table import FAILED, seconds
-from zoorank.selection.progress import Silent
 
 if TYPE_CHECKING:
-    from zoorank.selection import Progress, RankRow, TargetFacts
+    from zoorank.ranking import Progress, RankRow, TargetFacts
 
 PLAIN_INTERVAL = 10.0
 

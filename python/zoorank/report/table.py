@@ -13,7 +13,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from zoorank.selection import Ranking, RankRow
+from zoorank.ranking import Ranking, RankRow
 
 T = TypeVar("T")
 

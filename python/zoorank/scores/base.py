@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from zoorank.engine.arrays import as_matrix
 from zoorank.engine.labels import number_classes
-from zoorank.hints import bad_row
+from zoorank.messages import bad_row
 
 Array = npt.NDArray[Any]
 Need = Literal[

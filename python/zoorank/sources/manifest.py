@@ -1,0 +1,223 @@
+"""Read a zoo manifest (TOML) into frozen records, or say in one line why not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+
+from zoorank.errors import ManifestError
+from zoorank.frozen import Fault, Frozen, Key, custom, find_faults, join
+from zoorank.messages import hint
+from zoorank.sources.lines import find_line
+from zoorank.sources.specs import Cuts, FactoryName, FamilyEntry, ModelEntry, ModelSpec, Zoo
+from zoorank.sources.toml import SyntaxFault, parse
+from zoorank.targets.paths import expand, expand_data, path_list
+from zoorank.transforms.specs import Preprocessing
+
+T = TypeVar("T", bound=Frozen)
+P = TypeVar("P", str, Path)
+
+_INHERITED = ("factory", "preprocessing")
+
+
+class _Manifest(Frozen):
+    """The top level of the file, its entries still unread."""
+
+    data: Annotated[str, Field(min_length=1)] | None = None
+    cuts: Cuts | None = None
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    factory: FactoryName | None = None
+    preprocessing: Preprocessing | None = None
+    model: tuple[dict[str, Any], ...] = ()
+    family: tuple[dict[str, Any], ...] = ()
+
+    @field_validator("model", "family", mode="before")
+    @classmethod
+    def _array_of_tables(cls, value: Any, info: ValidationInfo) -> Any:
+        if not isinstance(value, list):
+            raise custom(f"must be an array of tables: write [[{info.field_name}]]")
+        return value
+
+
+def load_zoo(
+    path: str | os.PathLike[str],
+    *,
+    allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+) -> Zoo:
+    """Read a manifest and check all of it, without importing or loading any model.
+
+    Parameters
+    ----------
+    path : path-like
+        The manifest. Paths in it are relative to its folder and may use ``${NAME}``.
+    allow_code : path-like or sequence of path-like
+        Directories that factories may be imported from, besides installed packages.
+
+    Returns
+    -------
+    Zoo
+
+    Raises
+    ------
+    ManifestError
+        Naming the file, the line, the entry and the key.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> manifest = '''
+    ... cuts = ["all"]
+    ... preprocessing = { input = "image", size = 224, channels = 3 }
+    ... [[model]]
+    ... name = "resnet18"
+    ... factory = "torchvision.models:resnet18"
+    ... weights.file = "resnet18.safetensors"
+    ... [[model]]
+    ... name = "untrained"
+    ... factory = "torchvision.models:resnet18"
+    ... weights.random = { seed = 0 }
+    ... cuts = ["layer3", "penultimate"]
+    ... '''
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "zoo.toml").write_text(manifest)
+    ...     zoo = load_zoo(f"{folder}/zoo.toml")
+    >>> [(model.name, zoo.cuts_of(model)) for model in zoo.models]
+    [('resnet18', ('all',)), ('untrained', ('layer3', 'penultimate'))]
+    """
+    path = Path(path)
+    text = _read(path)
+    try:
+        content = parse(text)
+    except SyntaxFault as error:
+        raise ManifestError(f"{path}: not valid TOML: {error}") from None
+    reader = _Reader(path, text)
+    top = reader.check(_Manifest, content, entry=None)
+    code = _directories(path_list(allow_code))
+    models = [
+        ModelSpec.model_construct(
+            **{name: getattr(model, name) for name in ModelEntry.model_fields},
+            allow_code=code,
+        )
+        for model in reader.models(top)
+    ]
+    data = None if top.data is None else reader.absolute(expand_data, top.data, None, "data")
+    if not models:
+        raise ManifestError(f"{path}: names no model; add a [[model]] or a [[family]]")
+    return Zoo(
+        path=path.resolve(),
+        models=tuple(models),
+        data=data,
+        cuts=top.cuts,
+        batch_size=top.batch_size,
+    )
+
+
+def _read(path: Path) -> str:
+    if path.is_dir():
+        raise ManifestError(f"{path} is a directory; name a manifest (.toml) in it")
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        folder = path.parent
+        others = sorted(p.name for p in folder.glob("*.toml")) if folder.is_dir() else []
+        near = f"; {hint(path.name, others)}" if others else ""
+        raise ManifestError(f"manifest {path} does not exist{near}") from None
+    except OSError as error:
+        raise ManifestError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{path}: not UTF-8 text (byte {error.start})") from None
+
+
+def _directories(allow_code: Sequence[Path]) -> tuple[Path, ...]:
+    folders = tuple(folder.expanduser().resolve() for folder in allow_code)
+    for folder in folders:
+        if not folder.is_dir():
+            raise ManifestError(f"no directory {folder} to allow code from")
+    return folders
+
+
+class _Entry(NamedTuple):
+    """A place in the manifest that an error can name."""
+
+    table: str
+    number: int
+    name: object
+
+    def __str__(self) -> str:
+        name = f" {self.name!r}" if isinstance(self.name, str) else ""
+        return f"{self.table} {self.number}{name}"
+
+
+class _Reader:
+    """Checks the entries of one file, and knows where in it they are."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        self.text = text
+        self.folder = path.resolve().parent
+
+    def models(self, top: _Manifest) -> Iterator[ModelEntry]:
+        """Read the models, then the families, and refuse a name that is used twice."""
+        defaults = {key: value for key in _INHERITED if (value := getattr(top, key)) is not None}
+        owners: dict[str, _Entry] = {}
+        for table, entries in (("model", top.model), ("family", top.family)):
+            for number, values in enumerate(entries, start=1):
+                entry = _Entry(table, number, values.get("name"))
+                for model in self._expand(entry, {**defaults, **values}):
+                    if model.name in owners:
+                        taken = f"{model.name!r} is already the name of {owners[model.name]}"
+                        raise self.error(entry, ("name",), taken)
+                    owners[model.name] = entry
+                    yield model
+
+    def _expand(self, entry: _Entry, values: dict[str, Any]) -> Iterator[ModelEntry]:
+        if entry.table == "model":
+            yield self.check(ModelEntry, values, entry)
+            return
+        family = self.check(FamilyEntry, values, entry)
+        pattern = self.absolute(expand, family.files, entry, "files")
+        root = Path(pattern.anchor)
+        files = sorted(root.glob(str(pattern.relative_to(root))))
+        if not files:
+            raise self.error(entry, ("files",), f"no file matches {pattern}")
+        shared = {key: value for key, value in values.items() if key not in ("files", "name")}
+        for file in files:
+            name = family.name.replace("{stem}", file.stem)
+            model = {**shared, "name": name, "weights": {"file": str(file)}}
+            if family.trained_on is not None:
+                model["trained_on"] = shared["trained_on"].replace("{stem}", file.stem)
+            yield self.check(ModelEntry, model, entry)
+
+    def absolute(
+        self, expanded: Callable[[str, Path], P], text: str, entry: _Entry | None, key: str
+    ) -> P:
+        try:
+            return expanded(text, self.folder)
+        except ValueError as error:
+            raise self.error(entry, (key,), str(error)) from None
+
+    def check(self, record: type[T], values: Any, entry: _Entry | None) -> T:
+        try:
+            return record.model_validate(values, context={"folder": self.folder})
+        except ValidationError as error:
+            raise self._refuse(entry, find_faults(error)) from None
+
+    def error(self, entry: _Entry | None, key: Key, message: str) -> ManifestError:
+        return self._refuse(entry, [Fault(key, message, key)])
+
+    def _refuse(self, entry: _Entry | None, faults: Sequence[Fault]) -> ManifestError:
+        first, *others = faults
+        where = [str(self.path), *self._line(entry, first), *([str(entry)] if entry else [])]
+        clauses = [", ".join([*self._line(entry, each), str(each)]) for each in others]
+        between = ", " if first.key else ": "
+        return ManifestError(f"{', '.join(where)}{between}{join([str(first), *clauses])}")
+
+    def _line(self, entry: _Entry | None, fault: Fault) -> list[str]:
+        above = (entry.table, entry.number - 1) if entry else ()
+        line = find_line(self.text, (*above, *fault.place))
+        return [f"line {line}"] if line else []

@@ -1,0 +1,1 @@
+"""Networks of torch: built, cut, run, trained."""

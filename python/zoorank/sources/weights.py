@@ -1,0 +1,128 @@
+"""Where the weights of one model come from: a file, a package, or nowhere."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import ValidationInfo, field_validator, model_validator
+
+from zoorank.errors import SourceError
+from zoorank.frozen import Frozen
+from zoorank.sources.trust import find_package
+from zoorank.targets.paths import expand
+
+
+class WeightsSource(Frozen):
+    """Where the weights of one model come from."""
+
+    @abstractmethod
+    def locate(self) -> Path | None:
+        """Find the weights file without importing or running anything.
+
+        Returns
+        -------
+        Path or None
+            The file, or None when the factory's own initial values are the weights.
+
+        Raises
+        ------
+        SourceError
+            When there is no such file.
+        """
+
+    @property
+    def init_seed(self) -> int:
+        """Seed under which the factory runs, so that it builds the same network each time."""
+        return 0
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether statistics of batch normalization come from the target, not the file."""
+        return False
+
+
+class FileWeights(WeightsSource):
+    """``weights.file = "x.safetensors"``: a path, relative to the manifest."""
+
+    path: Path
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return {"path": value} if isinstance(value, str | Path) else value
+
+    @field_validator("path")
+    @classmethod
+    def _resolve(cls, path: Path, info: ValidationInfo) -> Path:
+        folder = (info.context or {}).get("folder", Path())
+        return expand(str(path), folder)
+
+    def locate(self) -> Path:
+        """Return the path once a file is there."""
+        if self.path.is_dir():
+            raise SourceError(f"weights file {self.path} is a directory")
+        if not self.path.is_file():
+            raise SourceError(f"weights file {self.path} does not exist")
+        return self.path
+
+
+class PackageWeights(WeightsSource):
+    """``weights.package = {package = "...", file = "..."}``, a path within that package."""
+
+    package: str
+    file: str
+
+    @field_validator("file")
+    @classmethod
+    def _stay_inside(cls, file: str) -> str:
+        path = PurePosixPath(file)
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError("must be a path inside the package")
+        return file
+
+    def locate(self) -> Path:
+        """Find the file through the package's location; its code is not run."""
+        folders = find_package(self.package).folders
+        for folder in folders:
+            path = folder.joinpath(*PurePosixPath(self.file).parts)
+            if path.is_file():
+                return path
+        raise SourceError(f"installed package {self.package!r} holds no file {self.file!r}")
+
+
+class RandomWeights(WeightsSource):
+    """``weights.random = {seed = 0}``: what the architecture alone is worth.
+
+    Attributes
+    ----------
+    seed : int
+    calibrate : bool
+        Measure the statistics of batch normalization on the target. As a network is
+        built they are 0 and 1, with which the signal of a deep one dies on its way: a
+        control that compares nothing.
+    """
+
+    seed: int = 0
+    calibrate: bool = False
+
+    def locate(self) -> None:
+        """Return None: there is no file."""
+        return
+
+    @property
+    def init_seed(self) -> int:
+        """The seed the manifest asks for."""
+        return self.seed
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether the manifest asks for it."""
+        return self.calibrate
+
+
+SOURCES: MappingProxyType[str, type[WeightsSource]] = MappingProxyType(
+    {"file": FileWeights, "package": PackageWeights, "random": RandomWeights}
+)

@@ -1,0 +1,31 @@
+"""Sets that come with scikit-learn, for demonstrations."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+
+from zoorank.errors import DataError
+from zoorank.messages import hint
+from zoorank.targets.labelled import Labelled
+
+_SETS = ("digits", "iris", "wine", "breast_cancer")
+
+
+def read_named(text: str) -> Labelled:
+    """Read ``"sklearn:digits"`` and its like."""
+    library, _, name = text.partition(":")
+    known = [f"sklearn:{each}" for each in _SETS]
+    if library != "sklearn" or name not in _SETS:
+        raise DataError(f"unknown data set {text!r}; {hint(text, known)}")
+    try:
+        datasets: Any = importlib.import_module("sklearn.datasets")
+    except ImportError:
+        raise DataError(f"{text} needs scikit-learn: pip install 'zoorank[demo]'") from None
+    bunch = getattr(datasets, f"load_{name}")()
+    if name == "digits":
+        return Labelled(np.asarray(bunch.images), np.asarray(bunch.target), name, "image")
+    labels = np.asarray(bunch.target_names)[bunch.target]
+    return Labelled(np.asarray(bunch.data), labels, name, "table")

