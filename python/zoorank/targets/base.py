@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union
 
 import numpy as np
 
@@ -15,7 +15,12 @@ from zoorank.targets.images import ImageFiles
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+Modality = Literal["image", "series", "table", "text", "audio"]
 Kind = Literal["image", "series", "table"]
+# One sample, not decoded: an array or a row of one; of an image also its path or its bytes; a
+# text, a pair of texts, or the words of a sentence; of a sound its path or (waveform, rate).
+Sample = Any
+Rows = Union[range, "NDArray[np.int64]"]
 
 _BLOCK_BYTES = 32 * 2**20
 _RAW_IMAGE_SIDE = 32
@@ -72,9 +77,31 @@ class Target:
     place: str = ""
 
     @property
+    def modality(self) -> Modality:
+        """What the samples are."""
+        return self.kind
+
+    @property
     def n_samples(self) -> int:
         """Number of samples."""
         return len(self.X)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of labels, and so of rows of an encoding: samples, or words of sentences."""
+        return len(self.labels)
+
+    def take(self, samples: Rows) -> Sequence[Sample]:
+        """Some samples, read lazily and not decoded."""
+        if isinstance(self.X, ImageFiles):
+            return [self.X[int(row)] for row in samples]
+        wanted = slice(samples.start, samples.stop) if isinstance(samples, range) else samples
+        taken: Sequence[Sample] = self.X[wanted]  # type: ignore[assignment]
+        return taken
+
+    def rows_of(self, samples: Rows) -> NDArray[np.int64]:
+        """Rows of the encoding that some samples give, in the order of the samples."""
+        return np.asarray(samples, dtype=np.int64)
 
     @cached_property
     def classes(self) -> NDArray[Any]:
