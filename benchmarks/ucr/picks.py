@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from zoorank.evaluation.board import Candidates
 from zoorank.evaluation.evaluate import Evaluation
+from zoorank.evaluation.tables import Candidates
 from zoorank.ranking.consensus import Consensus, share_beaten
 from zoorank.scores import TABLE
 from zoorank.verification.verification import MARGIN, first_within_noise
