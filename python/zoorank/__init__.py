@@ -34,7 +34,8 @@ from zoorank.errors import (
 
 if TYPE_CHECKING:
     from zoorank.ranking.rank import rank
-    from zoorank.ranking.ranking import Ranking, RankRow
+    from zoorank.ranking.ranking import Ranking
+    from zoorank.ranking.records import RankRow
     from zoorank.sources.manifest import load_zoo
     from zoorank.sources.specs import Zoo
     from zoorank.targets import load_target

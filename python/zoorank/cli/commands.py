@@ -200,7 +200,7 @@ def score(
 
     Example: `zoorank score X.npy labels.npy --metric euclidean`
     """
-    from zoorank.ranking.deciding import scores_of_one
+    from zoorank.ranking.consensus import scores_of_one
     from zoorank.scores.files import score_file
 
     chosen = scores_of_one(score or "silhouette", metric)

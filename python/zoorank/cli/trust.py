@@ -136,7 +136,7 @@ def evaluate(
     Example: `zoorank evaluate scores.csv accuracies.csv --figure regret.png`
     """
     from zoorank.evaluation.evaluate import evaluate
-    from zoorank.ranking.deciding import names
+    from zoorank.ranking.consensus import names
     from zoorank.ranking.files import write_text
     from zoorank.report.evaluation import evaluation_heading, evaluation_table, regret_figure
     from zoorank.report.pictures import picture_path

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoorank.encoding.passes import Feed
 from zoorank.errors import SourceError, UsageError
 from zoorank.messages import hint
+from zoorank.sources.base import ALL, Cut, OpenOptions, Source
 
 if TYPE_CHECKING:
     from zoorank.sources.specs import ModelSpec, Zoo
-    from zoorank.sources.torch.cuts import Cut
     from zoorank.targets.base import Target
 
 KINDS = {1: "table", 2: "series", 3: "image"}
@@ -102,7 +103,7 @@ def _split(text: str) -> tuple[Path | None, str]:
     raise UsageError(f"{text!r} is no manifest; allowed: ZOO.toml, ZOO.toml:MODEL, MODULE:FACTORY")
 
 
-def _named(zoo: Zoo, name: str) -> ModelSpec:
+def _named(zoo: Zoo, name: str) -> Source:
     names = [spec.name for spec in zoo.models]
     if name not in names:
         raise UsageError(f"{zoo.path} has no model {name!r}; {hint(name, names)}")
@@ -146,13 +147,12 @@ def _bare(factory: str, target: Target, allow_code: Sequence[Path]) -> ModelSpec
         raise UsageError(f"{factory}: {'.'.join(map(str, key))}: {message}") from None
 
 
-def _cuts(spec: ModelSpec, target: Target) -> SourceCuts:
-    from zoorank.sources.torch.cuts import list_cuts
-    from zoorank.sources.torch.load import load_model
-    from zoorank.transforms.preprocess import prepare
-
+def _cuts(source: Source, target: Target) -> SourceCuts:
     try:
-        example = prepare(spec.preprocessing, target, range(2))
-        return SourceCuts(spec.name, list_cuts(load_model(spec), example))
+        with source.open(OpenOptions(target.modality)) as encoder:
+            feed = Feed(encoder, encoder.transform.fitted(target), target)
+            pair = feed.prepared(range(2))[: encoder.facts.batch_size or 2]
+            found = encoder.cuts(feed.transform.collate(pair), (ALL,))
     except SourceError as error:
-        return SourceCuts(spec.name, (), str(error))
+        return SourceCuts(source.name, (), str(error))
+    return SourceCuts(source.name, tuple(cut for cut in found if isinstance(cut, Cut)))

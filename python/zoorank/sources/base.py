@@ -295,6 +295,15 @@ class Encoder(Protocol):
 
 
 @runtime_checkable
+class Guarded(Protocol):
+    """A source whose code may be refused before anything of it is imported."""
+
+    def refusal(self) -> str:
+        """Why it may not be loaded; empty where it may."""
+        ...
+
+
+@runtime_checkable
 class Calibratable(Protocol):
     """An encoder that may need statistics of the target before it is of any use."""
 
