@@ -149,24 +149,28 @@ class EncodingWriter:
     def __init__(self, store: EncodingStore, key: str, n_samples: int, dim: int) -> None:
         self.store, self.key, self.shape = store, key, (n_samples, dim)
         self.rows = 0
-        self._digest = hashlib.sha256()
         header = {"descr": "<f4", "fortran_order": False, "shape": self.shape}
         with self._reported():
             self._partial = Partial(store.path(key))
             try:
                 np.lib.format.write_array_header_1_0(self._partial.stream, header)
-                self._bytes = self._partial.stream.tell() + 4 * n_samples * dim
+                self._partial.stream.flush()
+                self._start = self._partial.stream.tell()
+                self._bytes = self._start + 4 * n_samples * dim
                 _reserve(self._partial.stream, self._bytes)
             except BaseException:
                 self._partial.discard()
                 raise
 
-    def write(self, block: NDArray[np.float32]) -> None:
-        """Append rows."""
-        data = np.ascontiguousarray(block, dtype="<f4").data
-        self._digest.update(data)
+    def write(self, places: NDArray[np.int64], block: NDArray[np.float32]) -> None:
+        """Put rows in their places, in any order."""
+        data = np.ascontiguousarray(block, dtype="<f4")
+        row, file = 4 * self.shape[1], self._partial.stream.fileno()
+        ends = np.flatnonzero(np.diff(places) != 1) + 1
         with self._reported():
-            self._partial.stream.write(data)
+            for part, where in zip(np.split(data, ends), np.split(places, ends), strict=True):
+                if len(where):
+                    _write_all(file, part, self._start + row * int(where[0]))
         self.rows += len(block)
 
     def commit(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,7 +182,7 @@ class EncodingWriter:
             "n_samples": self.shape[0],
             "dim": self.shape[1],
             "bytes": self._bytes,
-            "sha256": self._digest.hexdigest(),
+            "sha256": self._sha256(),
         }
         text = json.dumps(record, indent=1, sort_keys=True, default=str)
         with self._reported(), Partial(self.store.directory / f"{self.key}.json") as partial:
@@ -186,6 +190,14 @@ class EncodingWriter:
             self._partial.publish()
             partial.publish()
         return record
+
+    def _sha256(self) -> str:
+        digest = hashlib.sha256()
+        with self._partial.temporary.open("rb") as stream:
+            stream.seek(self._start)
+            while block := stream.read(2**20):
+                digest.update(block)
+        return digest.hexdigest()
 
     def _reported(self) -> contextlib.AbstractContextManager[None]:
         return self.store.reported(4 * self.shape[0] * self.shape[1])
@@ -247,6 +259,13 @@ class Partial:
 
     def __exit__(self, *_: object) -> None:
         self.discard()
+
+
+def _write_all(file: int, data: NDArray[np.float32], offset: int) -> None:
+    rest = memoryview(data).cast("B")
+    while len(rest):
+        written = os.pwrite(file, rest, offset)
+        rest, offset = rest[written:], offset + written
 
 
 def _reserve(stream: IO[bytes], size: int) -> None:

@@ -115,7 +115,7 @@ class Target:
             return "(height, width, 3)"
         return str(tuple(self.X.shape[1:])).replace(",)", ")")
 
-    def raw(self) -> NDArray[np.floating[Any]]:
+    def baseline(self) -> NDArray[np.floating[Any]]:
         """Return the input itself, one row a sample, as a baseline without any network.
 
         Returns
