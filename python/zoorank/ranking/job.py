@@ -6,36 +6,38 @@ arrays travel through the store.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-import zoorank
 from zoorank.encoding.encode import Keep, encode_source
 from zoorank.encoding.plan import EncodedSource, Encoding, Record
 from zoorank.engine import cuda
-from zoorank.engine.arrays import on_device
 from zoorank.errors import DataError, SourceError, UsageError
 from zoorank.executors.base import Emit, Event, Failure
 from zoorank.ranking.prototypes import Prototypes
-from zoorank.scores import TABLE, Score, ScoreValue
+from zoorank.ranking.scoring import (
+    Facts,
+    View,
+    check_finite,
+    computed,
+    is_flat,
+    result_names,
+    results_of,
+    unscored_reason,
+)
+from zoorank.scores import Score, ScoreValue
 from zoorank.scores.base import Array, Need, SampleScore
 from zoorank.sources.base import LOGITS, Known, Precision, Source
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets.base import Target
 from zoorank.targets.paths import same_place
 
-Facts = Mapping[Need, Array]
-
-# Differences below this part of the largest number are rounding, not an encoding.
-FLAT = 1e-6
-_BLOCK = 4096
+FLAT_ENCODING = "its encoding is the same for all samples, which is no encoding"
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,8 @@ class Candidate:
     score_seconds : float
     same_as : str or None
         The first cut of this source whose encoding is the same, bit for bit.
+    copied : tuple of str
+        Labels of the scores for which it was copied from a device to the host.
     reason : str
         Why it has no score.
     """
@@ -140,6 +144,7 @@ class Candidate:
     samples: Mapping[str, SampleScore] = field(default_factory=dict)
     score_seconds: float = 0.0
     same_as: str | None = None
+    copied: tuple[str, ...] = ()
     reason: str = ""
 
 
@@ -251,6 +256,7 @@ class _Work:
         start = time.perf_counter()
         values: dict[str, ScoreValue] = {}
         samples: dict[str, SampleScore] = {}
+        copied: tuple[str, ...] = ()
         reason = ""
         try:
             if encoding.results:
@@ -262,7 +268,9 @@ class _Work:
                     for key, each in samples.items()
                 }
             else:
-                values = self._values(encoding, facts)
+                view = View(encoding)
+                values = self._values(view, facts)
+                copied = tuple(view.copied)
                 self._keep(encoding, values)
         except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
             values, samples, reason = {}, {}, unscored_reason(error)
@@ -274,19 +282,19 @@ class _Work:
             samples=samples,
             score_seconds=time.perf_counter() - start,
             same_as=same_as,
+            copied=copied,
             reason=reason,
         )
 
-    def _values(self, encoding: Encoding, facts: Facts) -> dict[str, ScoreValue]:
-        view = _View(encoding)
+    def _values(self, view: View, facts: Facts) -> dict[str, ScoreValue]:
         if is_flat(view.values):
-            raise ValueError("its encoding is the same for all samples, which is no encoding")
-        return computed(self._run.scores, facts, view, self._known)
+            raise ValueError(FLAT_ENCODING)
+        return computed(self._run.scores, facts, view.of, self._known)
 
     def _estimated(self, encoding: Encoding, rows: Array) -> dict[str, SampleScore]:
         X, labels = encoding.load(), self._run.target.labels
         if is_flat(X):
-            raise ValueError("its encoding is the same for all samples, which is no encoding")
+            raise ValueError(FLAT_ENCODING)
         sizes = np.unique(labels, return_counts=True)[1]
         found = {}
         for score in self._run.scores:
@@ -350,52 +358,6 @@ class _Work:
         return same_place(place, self._run.target.place) or self._prototypes.is_target(place)
 
 
-class _View:
-    """One encoding as each score looks at it: where it is, or on the host.
-
-    One that is on a CUDA device is given to the scores that compute there; the others get one
-    copy in host memory, made when the first of them asks.
-    """
-
-    def __init__(self, encoding: Encoding) -> None:
-        self._encoding = encoding
-        self.values = encoding.values
-        self._is_there = on_device(self.values)
-        self._host: Array | None = None
-
-    def of(self, score: Score) -> Array:
-        """The encoding as the score is given it."""
-        if score.on_device and not (self._is_there and cuda.unavailable_reason()):
-            return self.values
-        if self._host is None:
-            self._host = self._encoding.load()  # no copy where it is on the host
-        return self._host
-
-
-def computed(
-    scores: Sequence[Score],
-    facts: Facts,
-    view: _View | None,
-    known: dict[str, ScoreValue],
-    raw: Array | None = None,
-) -> dict[str, ScoreValue]:
-    """All scores that the facts allow; what no cut changes is kept in ``known``."""
-    values = {}
-    for score in scores:
-        if not set(score.needs) <= {*facts, "encoding"}:
-            continue
-        value = known.get(score.key)
-        if value is None:
-            encoding = raw if view is None else view.of(score)
-            given = (encoding if need == "encoding" else facts[need] for need in score.needs)
-            value = score.compute(*given)
-            check_finite(score, value.value)
-            if not score.varies_with_cut:
-                known[score.key] = value
-        values[score.key] = value
-    return values
-
-
 def firsts_of(encodings: Sequence[Encoding]) -> dict[str, str]:
     """Of each cut that repeats an earlier one of the same source, which cut that is.
 
@@ -409,53 +371,3 @@ def firsts_of(encodings: Sequence[Encoding]) -> dict[str, str]:
         if earlier != encoding.cut:
             repeats[encoding.cut] = earlier
     return repeats
-
-
-def is_flat(X: Array) -> bool:
-    """Whether all rows are the same but for rounding; block by block, wherever they are.
-
-    Examples
-    --------
-    >>> is_flat(np.full((3, 2), 0.1)), is_flat(np.eye(3))
-    (True, False)
-    """
-    first, spread, largest = X[:1], 0.0, 0.0
-    for start in range(0, len(X), _BLOCK):
-        block = X[start : start + _BLOCK]
-        spread = max(spread, float(abs(block - first).max()))
-        largest = max(largest, float(abs(block).max()))
-        if spread > FLAT * largest:
-            return False
-    return True
-
-
-def result_names(scores: Sequence[Score]) -> list[str]:
-    """Under what the results of scores are kept, or nothing if one of them may not be reused.
-
-    A result belongs to the version of zoorank that computed it. Other packages' scores have
-    versions that are not known here, and an encoding's key knows nothing of the data of sources.
-    """
-    if any(score not in TABLE or score.needs_source_data for score in scores):
-        return []
-    return [f"{score.key}, zoorank {zoorank.__version__}" for score in scores]
-
-
-def results_of(scores: Sequence[Score], values: Mapping[str, ScoreValue]) -> dict[str, Any]:
-    """What to keep of the values of some of the scores."""
-    there = [score for score in scores if score.key in values]
-    names = result_names(there)
-    return {
-        name: (values[score.key].value, values[score.key].half_width, values[score.key].per_class)
-        for name, score in zip(names, there, strict=False)
-    }
-
-
-def unscored_reason(error: BaseException) -> str:
-    """Why there is no score, in one line."""
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def check_finite(score: Score, value: float) -> None:
-    """Refuse a value that no order can be made of."""
-    if not math.isfinite(value):
-        raise ValueError(f"{score.label} is {value}")

@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from zoorank.ranking.job import Candidate, Outcome, Run, computed, unscored_reason
+from zoorank.ranking.job import Candidate, Outcome, Run
 from zoorank.ranking.records import CutFacts, RankRow
+from zoorank.ranking.scoring import computed, unscored_reason
 from zoorank.scores import Score, ScoreValue
 from zoorank.sources.base import Known
 
@@ -38,7 +39,7 @@ def baseline_row(run: Run) -> RankRow:
     values: dict[str, ScoreValue] = {}
     note = ""
     try:
-        values = computed(run.scores, {"labels": run.target.labels}, None, {}, raw)
+        values = computed(run.scores, {"labels": run.target.labels}, lambda _: raw, {})
     except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
         note = unscored_reason(error)
     return replace(
@@ -103,6 +104,8 @@ def _notes(outcome: Outcome, candidate: Candidate) -> Iterator[str]:
         yield outcome.note
     if candidate.same_as is not None:
         yield f"the same encoding as at {candidate.same_as}, to the last bit"
+    if candidate.copied:
+        yield f"copied to the host for {', '.join(candidate.copied)}"
     if candidate.reason:
         yield candidate.reason
     elif outcome.saw_target:
