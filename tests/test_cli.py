@@ -237,7 +237,8 @@ def test_the_demo_without_its_extra_says_which_it_is(call, monkeypatch, absent):
 
 
 def test_the_demo_is_checked_for_all_that_its_manifest_names():
-    from zoorank.cli import DEMO_MANIFEST, EXTRAS
+    from zoorank.cli import DEMO_MANIFEST
+    from zoorank.messages import EXTRAS
     from zoorank.sources.manifest import load_zoo
     from zoorank.sources.weights import PackageWeights
 

@@ -96,7 +96,7 @@ def test_other_encodings_are_no_repeats(zoo):
     # Of one width; and of two sources with the same weights, which are two sources.
     loaded = load_zoo(zoo.manifest, allow_code=[zoo.code])
     twin = loaded.models[0].model_copy(update={"name": "twin"})
-    both = loaded.model_copy(update={"models": (*loaded.models, twin)})
+    both = replace(loaded, models=(*loaded.models, twin))
     ranking = rank(both, cuts="1,3", store=zoo.folder / "store")
     assert len([row for row in ranking if row.status == "ok"]) == 8
     (one,) = (row for row in ranking if (row.model, row.cut) == ("net0", "3"))

@@ -9,7 +9,7 @@ import pytest
 
 from zoorank.cli import DEMO_MANIFEST
 from zoorank.errors import ManifestError
-from zoorank.sources.lines import find_line
+from zoorank.sources.toml import find_line
 from zoorank.sources.manifest import load_zoo
 from zoorank.sources.weights import FileWeights, PackageWeights, RandomWeights
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoorank.cli import EXTRAS, FAILED, INTERRUPTED, trust
+from zoorank.cli import FAILED, INTERRUPTED, trust
 from zoorank.cli.options import (
     AllowCode,
     BatchSize,
@@ -43,6 +43,7 @@ from zoorank.cli.options import (
     stdout,
 )
 from zoorank.errors import UsageError
+from zoorank.messages import EXTRAS
 
 if TYPE_CHECKING:
     from zoorank.ranking import Ranking
