@@ -110,3 +110,12 @@ def test_a_figure_is_replaced_between_its_marks_alone():
     )
     with pytest.raises(ValueError, match=r"no figure is called a\.b; there are c"):
         as_measured(text, {}, {"c": "5"})
+
+
+def test_the_readme_shows_the_guidance_of_today():
+    from zoorank.ranking.guidance import guidance
+    from zoorank.ranking.ranking import RankRow, TargetFacts
+
+    digits = TargetFacts("digits", "", "image", 1797, "(8, 8)", tuple("0123456789"), "")
+    text = guidance("consensus", [RankRow(1, "lite2", "_blocks.14", dim=120)], digits)
+    assert text in " ".join(text_of("README.md").split())
