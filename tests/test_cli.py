@@ -409,7 +409,7 @@ def test_memory_that_does_not_suffice_is_no_internal_error(zoo, call, monkeypatc
     def fails(*_args, **_settings):
         raise MemoryError(message)
 
-    monkeypatch.setattr(cuts, "cut_points", fails)
+    monkeypatch.setattr(cuts, "cuts", fails)
     code, out, error = call("cuts zoo.toml")
     assert (code, out) == (1, "")
     assert one_line(error) == message
@@ -421,7 +421,7 @@ def test_an_internal_error_is_one_line_unless_debugging(zoo, call, monkeypatch):
     def fails(*_args, **_settings):
         raise KeyError("lost")
 
-    monkeypatch.setattr(cuts, "cut_points", fails)
+    monkeypatch.setattr(cuts, "cuts", fails)
     code, out, error = call("cuts zoo.toml")
     assert (code, out) == (1, "")
     assert "internal error, KeyError: 'lost'; run it again with --debug" in one_line(error)

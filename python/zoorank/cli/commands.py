@@ -172,10 +172,10 @@ def cuts(
 
     Example: `zoorank cuts zoo.toml:resnet18 --shape 3,224,224`
     """
-    from zoorank.encoding.cuts import cut_points
+    from zoorank.encoding.cuts import cuts as list_cuts
 
     sizes = None if shape is None else _sizes(shape)
-    found = cut_points(models, data=data, shape=sizes, allow_code=allow_code or ())
+    found = list_cuts(models, data=data, shape=sizes, allow_code=allow_code or ())
     if as_json:
         print_json([asdict(source) for source in found])
     else:

@@ -259,7 +259,8 @@ def _new_rows(rows: NDArray[np.int64], held: Held | None) -> NDArray[np.int64]:
 
 def _samples_of(target: Target, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """The samples that give some rows: these themselves, or the sentences of words."""
-    return rows if target.n_rows == target.n_samples else target.samples_of(rows)
+    starts = target.samples.starts
+    return rows if starts is None else np.unique(np.searchsorted(starts, rows, "right") - 1)
 
 
 def _with_contents(

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from zoorank.engine.environment import check_environment
 from zoorank.errors import UsageError
+from zoorank.executors.base import Executor, Limits
 from zoorank.executors.local import LocalExecutor
 from zoorank.ranking.consensus import Consensus, deciding_scores, names
 from zoorank.ranking.files import prepare
@@ -24,7 +25,7 @@ from zoorank.ranking.records import TargetFacts
 from zoorank.ranking.rows import baseline_row
 from zoorank.ranking.work import SourceRows, Work
 from zoorank.sources.base import Guarded, Precision, Source
-from zoorank.sources.manifest import load_zoo
+from zoorank.sources.manifest import zoo_of
 from zoorank.sources.specs import Zoo
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 @describe_call
 def rank(
-    zoo: str | os.PathLike[str] | Zoo,
+    zoo: Any,
     data: Any = None,
     *,
     cuts: str | Sequence[str] | None = None,
@@ -49,6 +50,9 @@ def rank(
     batch_size: int | None = None,
     device: str = "auto",
     precision: Precision = "float32",
+    workers: int | Literal["auto"] | None = None,
+    timeout: float | None = None,
+    memory_limit: int | None = None,
     save_encodings: bool | None = None,
     limit: int | None = None,
     allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
@@ -68,11 +72,12 @@ def rank(
 
     Parameters
     ----------
-    zoo : path or Zoo
-        The manifest, or what :func:`zoorank.zoo.load_zoo` made of one.
+    zoo : path, str, Source, torch.nn.Module, Zoo, or sequence of these
+        What to rank: a manifest, references such as ``"timm:resnet18.a1_in1k"``, networks
+        with their transforms, or several of these.
     data : path, str, (X, y) or dict, optional
         The target; None takes the manifest's ``data``. See
-        :func:`zoorank.zoo.load_target`.
+        :func:`zoorank.load_target`.
     cuts : str or sequence of str, optional
         Where to cut every source: ``"penultimate"``, ``"all"``, module names,
         or several, also comma separated. None takes the manifest's cuts.
@@ -94,6 +99,17 @@ def rank(
         Samples in a forward pass.
     device : {"auto", "cpu", "cuda"}
         Where the networks run.
+    precision : {"float32", "bf16"}
+        What the networks compute in. bf16 is faster where the hardware has it, and changes
+        encodings by about a hundredth.
+    workers : int or "auto", optional
+        Processes that sources run in, each of which can crash, hang or run out of memory
+        without harm to the others; ``"auto"`` is one for every two cores. None runs all in
+        this process.
+    timeout : float, optional
+        Seconds that a source may take; needs ``workers``.
+    memory_limit : int, optional
+        Bytes that a source may hold; needs ``workers``.
     save_encodings : bool, optional
         Whether encodings are written to the store. Without, they stay in the memory of the
         device that computes them, only results are kept there, and a run that is repeated
@@ -172,8 +188,7 @@ def rank(
         if value is not None and value < 1:
             raise UsageError(f"{name} must be at least 1, not {value}")
     wanted = _named(cuts)
-    if isinstance(zoo, str | os.PathLike):
-        zoo = load_zoo(zoo, allow_code=allow_code)
+    zoo = zoo_of(zoo, allow_code=allow_code)
     if data is None and zoo.data is None:
         raise UsageError(f"no target: give data, or a `data` entry in {zoo.path or 'the zoo'}")
     _check_source_data(scores, zoo)
@@ -182,6 +197,8 @@ def rank(
     if out is not None:
         prepare(out)
     place = store_directory(out, store)
+    if workers is not None:
+        target = target.spilled(place)
     run = Run(
         target=target,
         scores=scores,
@@ -191,7 +208,8 @@ def rank(
         save_encodings=save_encodings,
         precision=precision,
     )
-    work = Work(run, zoo.models, LocalExecutor(), progress or Silent())
+    executor = _executor(workers, timeout, memory_limit)
+    work = Work(run, zoo.models, executor, progress or Silent())
     facts = _facts(target)
     work.watcher.started(facts, [source.name for source in zoo.models])
     cuts_of = {source.name: wanted or zoo.cuts_of(source) for source in zoo.models}
@@ -222,6 +240,9 @@ def rank(
                 "batch_size": batch_size,
                 "device": device,
                 "precision": precision,
+                "workers": workers,
+                "timeout": timeout,
+                "memory_limit": memory_limit,
                 "save_encodings": save_encodings,
                 "limit": limit,
                 "allow_code": [os.fspath(path) for path in path_list(allow_code)],
@@ -276,6 +297,23 @@ def _check_code(sources: Sequence[Source]) -> None:
     reasons = {source.refusal() if isinstance(source, Guarded) else "" for source in sources}
     if len(reasons) == 1 and (reason := reasons.pop()):
         raise UsageError(f"no model of the zoo can be built: {reason}")
+
+
+def _executor(
+    workers: int | Literal["auto"] | None, timeout: float | None, memory_limit: int | None
+) -> Executor:
+    """What runs the jobs; processes of their own are loaded when asked for."""
+    if workers is None:
+        for name, value in (("timeout", timeout), ("memory_limit", memory_limit)):
+            if value is not None:
+                raise UsageError(f"{name} needs workers: this process cannot end itself")
+        return LocalExecutor()
+    from zoorank.executors.workers import WorkerExecutor, cores
+
+    count = max(1, cores() // 2) if workers == "auto" else workers
+    if count < 1:
+        raise UsageError(f"workers must be at least 1 or 'auto', not {workers}")
+    return WorkerExecutor(count, Limits(timeout=timeout, memory=memory_limit))
 
 
 def _race_options(

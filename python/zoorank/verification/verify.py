@@ -23,8 +23,7 @@ from zoorank.ranking.ranking import Ranking
 from zoorank.ranking.records import RankRow
 from zoorank.scores.probe import cross_validated
 from zoorank.sources.base import OpenOptions, Source, Split, Trainable, Training, TrainingOptions
-from zoorank.sources.manifest import load_zoo
-from zoorank.sources.specs import Zoo
+from zoorank.sources.manifest import zoo_of
 from zoorank.store.encodings import EncodingStore, key_of
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
@@ -38,7 +37,7 @@ from zoorank.verification.verdict import (
 
 
 def verify(
-    zoo: str | os.PathLike[str] | Zoo,
+    zoo: Any,
     data: Any = None,
     *,
     top: int = 5,
@@ -99,8 +98,7 @@ def verify(
     for name, least in (("top", 1), ("repeats", 1), ("epochs", 0), ("samples", 2)):
         if counts[name] < least:
             raise UsageError(f"{name} must be at least {least}, not {counts[name]}")
-    if isinstance(zoo, str | os.PathLike):
-        zoo = load_zoo(zoo, allow_code=allow_code)
+    zoo = zoo_of(zoo, allow_code=allow_code)
     place = store_directory(out, store)
     ranking = rank(
         zoo, data, out=out, store=place, device=device, limit=limit, progress=progress, **settings
