@@ -89,13 +89,13 @@ def cuts(
     """
     factory = _factory(models)
     if factory is not None:
-        target = _blank(shape or _SHAPES["image"])
-        return (_cuts(_bare(factory, target, path_list(allow_code)), target),)
+        blank = _blank(shape or _SHAPES["image"])
+        return (_cuts(_bare(factory, blank, path_list(allow_code)), blank),)
     path, name = _named_model(models)
     zoo = zoo_of(models if path is None else path, allow_code=allow_code)
     sources = zoo.models if path is None else (_of_name(zoo.models, path, name),)
     given = zoo.data if data is None else data
-    target = None
+    target: Target | None = None
     if shape is not None:
         target = _blank(shape)
     elif given is not None:

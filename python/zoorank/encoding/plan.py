@@ -84,7 +84,7 @@ class Record:
     @classmethod
     def of(cls, plain: Mapping[str, Any] | None) -> Self | None:
         """Read what :func:`dataclasses.asdict` made; anything else is no record."""
-        if plain is None:
+        if not isinstance(plain, Mapping):
             return None
         known = {each.name: plain[each.name] for each in fields(cls) if each.name in plain}
         try:
@@ -93,9 +93,9 @@ class Record:
             return None
         whole = (record.dim, record.order, record.parameters_kept, record.samples)
         is_right = all(type(value) is int for value in whole)
-        is_right &= isinstance(record.seconds, int | float) and isinstance(record.cut, str)
+        is_right &= type(record.seconds) in (int, float) and type(record.cut) is str
         digest = plain.get("sha256") or record.content
-        return replace(record, content=digest) if is_right and isinstance(digest, str) else None
+        return replace(record, content=digest) if is_right and type(digest) is str else None
 
     def plain(self) -> dict[str, Any]:
         """The record as JSON holds it."""

@@ -22,7 +22,7 @@ from zoorank.ranking.progress import Progress, Silent
 from zoorank.ranking.provenance import collect, describe_call
 from zoorank.ranking.ranking import Ranking
 from zoorank.ranking.records import TargetFacts
-from zoorank.ranking.rows import baseline_row
+from zoorank.ranking.rows import baseline_rows
 from zoorank.ranking.work import SourceRows, Work
 from zoorank.sources.base import Guarded, Precision, Source
 from zoorank.sources.manifest import zoo_of
@@ -214,7 +214,7 @@ def rank(
     work.watcher.started(facts, [source.name for source in zoo.models])
     cuts_of = {source.name: wanted or zoo.cuts_of(source) for source in zoo.models}
     sources, raced = _run(work, cuts_of, options, by_default=score is None and metric is None)
-    rows = [baseline_row(run), *(row for source in sources for row in source.rows)]
+    rows = [*baseline_rows(run), *(row for source in sources for row in source.rows)]
     if isinstance(deciding, Consensus):
         rows = deciding.decided(rows)
     rows = list(marked(ranked(rows, deciding), deciding))
@@ -366,7 +366,7 @@ def _facts(target: Target) -> TargetFacts:
     return TargetFacts(
         name=target.name,
         source=target.source,
-        kind=target.kind,
+        modality=target.modality,
         n_samples=target.n_samples,
         shape=target.shape,
         classes=tuple(str(label) for label in target.classes),

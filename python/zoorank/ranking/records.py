@@ -130,7 +130,7 @@ class TargetFacts:
 
     Attributes
     ----------
-    name, source, kind : str
+    name, source, modality : str
         Its name, where it came from, and "image", "series" or "table".
     n_samples : int
     shape : str
@@ -143,7 +143,7 @@ class TargetFacts:
 
     name: str
     source: str
-    kind: str
+    modality: str
     n_samples: int
     shape: str
     classes: tuple[str, ...]

@@ -10,6 +10,7 @@ from zoorank.ranking.job import Candidate, Outcome, Run
 from zoorank.ranking.records import CutFacts, RankRow
 from zoorank.ranking.scoring import computed, unscored_reason
 from zoorank.scores import Score, ScoreValue
+from zoorank.scores.base import Array
 from zoorank.sources.base import Known
 
 BASELINE = "raw input"
@@ -32,9 +33,11 @@ def rows_of(outcome: Outcome, scores: Sequence[Score]) -> list[RankRow]:
     return [*(_row(outcome, each, scores) for each in outcome.candidates), *refused]
 
 
-def baseline_row(run: Run) -> RankRow:
-    """The raw input scored like an encoding, without any network."""
-    raw = run.target.baseline()
+def baseline_rows(run: Run) -> list[RankRow]:
+    """The raw input scored like an encoding, without any network; none where there is none."""
+    raw: Array | None = run.target.baseline()
+    if raw is None:
+        return []
     start = time.perf_counter()
     values: dict[str, ScoreValue] = {}
     note = ""
@@ -42,7 +45,7 @@ def baseline_row(run: Run) -> RankRow:
         values = computed(run.scores, {"labels": run.target.labels}, lambda _: raw, {})
     except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
         note = unscored_reason(error)
-    return replace(
+    row = replace(
         _scored(values, run.scores),
         model=BASELINE,
         dim=raw.shape[1],
@@ -51,6 +54,7 @@ def baseline_row(run: Run) -> RankRow:
         status="baseline",
         note=note,
     )
+    return [row]
 
 
 def distinct(rows: Sequence[RankRow]) -> list[RankRow]:

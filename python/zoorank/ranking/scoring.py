@@ -42,7 +42,8 @@ class View:
             self._host = self._encoding.load()  # no copy where it is on the host
         if self._is_there and self._encoding.is_only_copy:
             self.copied.append(score.label)
-        return self._host
+        host: Array = self._host
+        return host
 
 
 def computed(

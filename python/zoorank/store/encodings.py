@@ -262,7 +262,7 @@ class Partial:
 
 
 def _write_all(file: int, data: NDArray[np.float32], offset: int) -> None:
-    rest = memoryview(data).cast("B")
+    rest = data.reshape(-1).view(np.uint8).data
     while len(rest):
         written = os.pwrite(file, rest, offset)
         rest, offset = rest[written:], offset + written

@@ -117,13 +117,12 @@ class Race:
         earlier = self._samples[number - 1].rows if number else None
         jobs = []
         for source in self._work.sources:
-            missing = [
-                each for each in cuts.get(source.name, ()) if (source.name, each) not in entries
-            ]
+            asked = cuts.get(source.name, ())
+            missing = tuple(cut for cut in asked if (source.name, cut) not in entries)
             if missing:
-                jobs.append(Job(source, tuple(missing), sample.rows, earlier))
-        for name, source in self._work.done(jobs).items():
-            self._note(name, source, sample, entries)
+                jobs.append(Job(source, missing, sample.rows, earlier))
+        for name, done in self._work.done(jobs).items():
+            self._note(name, done, sample, entries)
         return len(self._failed) == failed
 
     def _note(
