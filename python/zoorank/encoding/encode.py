@@ -13,6 +13,7 @@ import numpy as np
 from zoorank.encoding.passes import Encoded, Feed, OnBatch, Pass, same_numbers, to_host
 from zoorank.encoding.plan import EncodedSource, Held, Plan, Record
 from zoorank.encoding.trial import Trial, calibrate, tried
+from zoorank.errors import SourceError
 from zoorank.sources.base import ALL, PENULTIMATE, Array, OpenOptions, Precision, Source
 from zoorank.store.encodings import EncodingStore, EncodingWriter
 from zoorank.targets.base import Target
@@ -101,8 +102,11 @@ def encode_source(
     options = OpenOptions(target.modality, device, precision, threads)
     with source.open(options) as encoder:
         feed = Feed(encoder, encoder.transform.fitted(target), target)
-        calibrate(feed)
-        trial = tried(feed, wanted)
+        try:
+            calibrate(feed)
+            trial = tried(feed, wanted)
+        except MemoryError as error:
+            raise SourceError(f"out of memory on {encoder.device} with two samples") from error
         kept = keep(encoder.device) if callable(keep) else keep
         run = _Run(plan, trial, kept, results)
         return run.encoded(earlier, batch_size or BATCH_SIZE, on_batch, precision)

@@ -69,6 +69,12 @@ def calibrate(feed: Feed) -> None:
 def tried(feed: Feed, wanted: Sequence[str]) -> Trial:
     """Encode two samples together, again, and each alone.
 
+    Parameters
+    ----------
+    feed : Feed
+    wanted : sequence of str
+        Cuts.
+
     Raises
     ------
     SourceError

@@ -229,7 +229,9 @@ class _Work:
 
     def _encoded(self, source: Source) -> EncodedSource:
         run, job = self._run, self._job
-        in_memory = job.rows is None and run.save_encodings is not True
+        # Before a source is opened nobody knows where "auto" runs: a device if there is one.
+        expected = run.keep("cpu" if run.device == "cpu" else "cuda")
+        in_memory = job.rows is None and expected == "memory"
 
         def on_batch(done: int, total: int) -> None:
             self._emit(Event(job.name, "encoding", done, total))
