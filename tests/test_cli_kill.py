@@ -125,7 +125,8 @@ def test_a_race_that_was_killed_in_its_last_round_goes_on(tmp_path):
 
     def table(ranking):
         return [
-            replace(row, encode_seconds=None, score_seconds=None, reused=False) for row in ranking
+            replace(row, encode_seconds=None, score_seconds=None, reused=False, facts=CutFacts())
+            for row in ranking
         ]
 
     assert table(resumed) == table(whole)

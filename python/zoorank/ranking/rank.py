@@ -25,8 +25,6 @@ from zoorank.ranking.records import TargetFacts
 from zoorank.ranking.rows import baseline_rows
 from zoorank.ranking.work import SourceRows, Work
 from zoorank.sources.base import Guarded, Precision, Source
-from zoorank.sources.manifest import zoo_of
-from zoorank.sources.specs import Zoo
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
 from zoorank.targets.paths import path_list
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
     from zoorank.ranking.racing.facts import RaceFacts
     from zoorank.ranking.racing.options import RaceOptions
     from zoorank.scores import Score
+    from zoorank.sources.specs import Zoo
 
 
 @describe_call
@@ -188,6 +187,8 @@ def rank(
         if value is not None and value < 1:
             raise UsageError(f"{name} must be at least 1, not {value}")
     wanted = _named(cuts)
+    from zoorank.sources.manifest import zoo_of  # needs pydantic, which a Ranking does not
+
     zoo = zoo_of(zoo, allow_code=allow_code)
     if data is None and zoo.data is None:
         raise UsageError(f"no target: give data, or a `data` entry in {zoo.path or 'the zoo'}")
