@@ -13,7 +13,7 @@ from zoorank.messages import hint
 Key = tuple[str | int, ...]
 
 _SHOWN = 3
-_TAGS = ("image", "series", "table")
+_TAGS = ("image", "series", "table", "text")
 # In the words of TOML, not of Python.
 _PLAIN = {
     "tuple_type": "a list",
@@ -112,7 +112,8 @@ def _message(kind: str, detail: Mapping[str, Any]) -> str:
         case "zoorank":
             return str(detail["msg"])
         case "union_tag_not_found":
-            return "needs input = 'image', 'series' or 'table'"
+            *others, last = map(repr, _TAGS)
+            return f"needs input = {', '.join(others)} or {last}"
         case "union_tag_invalid":
             return f"input = {context['tag']!r} is not one of {context['expected_tags']}"
     if kind in _PLAIN:

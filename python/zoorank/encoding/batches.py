@@ -14,8 +14,9 @@ from zoorank.errors import SourceError
 from zoorank.messages import bad_row, one_line
 from zoorank.sources.torch.cuts import Cut
 from zoorank.sources.torch.truncate import Pool, run_to_cuts
-from zoorank.targets.base import Target
-from zoorank.transforms.preprocess import AnyPreprocessing, Rows, prepare
+from zoorank.targets.base import Rows, Target
+from zoorank.transforms.preprocess import prepare
+from zoorank.transforms.specs import Preprocessing
 
 Progress = Callable[[int, int], None]
 Encoded = dict[str, Tensor]
@@ -39,7 +40,7 @@ class Batches:
     def __init__(
         self,
         model: nn.Module,
-        preprocessing: AnyPreprocessing,
+        preprocessing: Preprocessing,
         target: Target,
         rows: NDArray[np.int64],
         cuts: Sequence[Cut],

@@ -120,7 +120,7 @@ def _blank(shape: Sequence[int]) -> Target:
         )
     ramp = np.linspace(0, 1, 4 * int(np.prod(shape)), dtype=np.float32)
     kind: Any = KINDS[len(shape)]
-    return load_target((ramp.reshape(4, *shape), [0, 0, 1, 1]), kind=kind)
+    return load_target((ramp.reshape(4, *shape), [0, 0, 1, 1]), modality=kind)
 
 
 def _bare(factory: str, target: Target, allow_code: Sequence[Path]) -> ModelSpec:
@@ -129,8 +129,8 @@ def _bare(factory: str, target: Target, allow_code: Sequence[Path]) -> ModelSpec
     from zoorank.frozen import explain
     from zoorank.sources.specs import ModelSpec
 
-    preprocessing: dict[str, Any] = {"input": target.kind}
-    if target.kind != "table":
+    preprocessing: dict[str, Any] = {"input": target.modality}
+    if target.modality != "table":
         preprocessing["channels"] = target.X[0].shape[0]
     entry = {
         "name": factory,

@@ -23,7 +23,7 @@ from zoorank.targets.base import Target
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_FORMAT = 1  # raise it when the same inputs give other encodings than before
+_FORMAT = 2  # raise it when the same inputs give other encodings than before
 
 Record = dict[str, Any]
 

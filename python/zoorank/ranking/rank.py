@@ -296,7 +296,7 @@ def _facts(target: Target) -> TargetFacts:
     return TargetFacts(
         name=target.name,
         source=target.source,
-        kind=target.kind,
+        kind=target.modality,
         n_samples=target.n_samples,
         shape=target.shape,
         classes=tuple(str(label) for label in target.classes),

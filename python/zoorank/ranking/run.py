@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -165,7 +165,7 @@ class Run:
 
     def baseline(self) -> RankRow:
         """Score the raw input like an encoding, without any network."""
-        raw = self.target.raw()
+        raw: Any = self.target.baseline()
         row = RankRow(None, BASELINE, None, dim=raw.shape[1], parameters_kept=0, status="baseline")
         return self._scored(row, self._facts(), {}, Views(raw))
 
