@@ -94,14 +94,14 @@ class Merger:
         others = np.delete(np.arange(len(merged)), places)
         if self._held is not None and len(others):
             merged[others] = self._held.take(self._rows[self._at + others])
-        self._writer.write(merged)
+        self._writer.append(merged)
         self._at = stop
 
     def finish(self) -> None:
         """Write the held rows that come after the last new one."""
         while self._held is not None and self._at < len(self._rows):
             stop = min(self._at + _BLOCK, len(self._rows))
-            self._writer.write(self._held.take(self._rows[self._at : stop]))
+            self._writer.append(self._held.take(self._rows[self._at : stop]))
             self._at = stop
 
 

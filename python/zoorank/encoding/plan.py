@@ -294,7 +294,7 @@ class Plan:
             return None
         whole = Held(every, record, self.store.path(key))
         with self.store.writer(self.key(cut), len(self.rows), record["dim"]) as writer:
-            writer.write(whole.take(self.rows))
+            writer.append(whole.take(self.rows))
             return writer.commit({**record, "seconds": whole.seconds(len(self.rows))})
 
 

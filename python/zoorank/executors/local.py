@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-
 from types import TracebackType
 from typing import TYPE_CHECKING
 
