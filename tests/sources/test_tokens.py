@@ -167,7 +167,7 @@ def test_padding_does_not_count(left: bool) -> None:
 
 @pytest.mark.parametrize("shape", [(2, 4, 6), (4, 2, 6), (2, 5), (2, 3, 5, 6)])
 def test_other_axes_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="one vector a sentence|does not begin with"):
+    with pytest.raises(ValueError, match=r"one vector a sentence|does not begin with"):
         pool_tokens(torch.zeros(shape), torch.ones(2, 5), "mean", [np.zeros((1, 2), int)] * 2)
 
 
