@@ -117,7 +117,7 @@ CORE_SOURCES := $(shell find csrc cmake) CMakeLists.txt pyproject.toml
 # Each group of extras is installed when it, not the code, has changed; a change
 # of the C++ code reinstalls the package alone, from objects kept in build/.
 $(STAMPS)/demo: EXTRAS := zoo,cli,demo
-$(STAMPS)/test: EXTRAS := zoo,cli,demo,scores,report,ids,onnx,vectors,timm,torchvision,huggingface,sentence-transformers,test,dev
+$(STAMPS)/test: EXTRAS := zoo,cli,demo,scores,report,ids,timm,torchvision,huggingface,sentence-transformers,keras,onnx,vectors,test,dev
 $(STAMPS)/test: $(wildcard tests/environment/*)
 $(STAMPS)/demo $(STAMPS)/test: pyproject.toml constraints.txt | $(STAMPS)/core
 	$(PIP) install --no-build-isolation -c constraints.txt -e '.[$(EXTRAS)]'

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from zoorank.cli import DEMO_MANIFEST
-from zoorank.errors import ManifestError
+from zoorank.errors import ManifestError, SourceError
 from zoorank.sources.manifest import load_zoo
 from zoorank.sources.toml import find_line
 from zoorank.sources.weights import FileWeights, PackageWeights, RandomWeights
@@ -368,14 +368,26 @@ def test_a_model_may_be_named_by_its_reference(tmp_path: Path, monkeypatch) -> N
         ("onnx:mine.onnx", "onnx:a::", "source: 'onnx:a::' lacks a cut after '::'"),
         ('onnx"\n', 'onnx::a"\ncuts = "b"\n', "line 4, model 1 'onnx:mine.onnx::a', cuts: the ref"),
         ('onnx"\n', 'onnx"\nsha256 = "1"\n', "line 4, model 1 'onnx:mine.onnx', sha256: string"),
-        ('onnx"\n', 'onnx"\nfactory = "a:b"\n', "line 4, model 1 'onnx:mine.onnx', factory: is none"),
+        (
+            'onnx"\n',
+            'onnx"\nfactory = "a:b"\n',
+            "line 4, model 1 'onnx:mine.onnx', factory: is none",
+        ),
         (
             'onnx"\n',
             'onnx"\npreprocesing = {}\n',
             "line 4, model 1 'onnx:mine.onnx': unknown key 'preprocesing'; did you mean 'prepr",
         ),
-        ('onnx"\n', 'onnx"\noutput = 3\n', "line 4, model 1 'onnx:mine.onnx', output: input should"),
-        ('onnx"\n', f'onnx"\n{SOURCE}', "line 5, model 2 'onnx:mine.onnx', name: 'onnx:mine.onnx' is"),
+        (
+            'onnx"\n',
+            'onnx"\noutput = 3\n',
+            "line 4, model 1 'onnx:mine.onnx', output: input should",
+        ),
+        (
+            'onnx"\n',
+            f'onnx"\n{SOURCE}',
+            "line 5, model 2 'onnx:mine.onnx', name: 'onnx:mine.onnx' is",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_reference_is_said_with_its_place(
@@ -389,7 +401,11 @@ def test_no_message_tells_what_the_manifest_could_not_know(tmp_path: Path, monke
     monkeypatch.setenv("ZOO_TEST_SECRET", "/swordfish")
     text = FAMILY.replace("w/*", "${ZOO_TEST_SECRET}/*")
     assert "swordfish" not in _error(tmp_path, text)
-    assert "swordfish" not in _load(tmp_path, SOURCE.replace("mine", "${ZOO_TEST_SECRET}/mine"))
+    (model,) = _load(tmp_path, SOURCE.replace("mine", "${ZOO_TEST_SECRET}/mine")).models
+    assert model.name == "onnx:${ZOO_TEST_SECRET}/mine.onnx"
+    with pytest.raises(SourceError) as caught:
+        model.resolve(print)
+    assert "swordfish" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -401,12 +417,15 @@ def test_no_message_tells_what_the_manifest_could_not_know(tmp_path: Path, monke
         "".join(f"[[model]]\nsource = 'nosuch:{number}'\n" for number in range(3500)),
         MODEL.replace("{ depth = 3 }", "[\n" + "1,\n" * 3500 + "]"),
         MODEL + f"{'x' * 10**6} = 1\n",
-        MODEL.replace('"penultimate"', f"[{'1, ' * 10**5}]"),
+        MODEL.replace('"penultimate"', f"[{'1, ' * 10**4}]"),
+        MODEL.replace("size = 32", f"size = [{'1, ' * 10**4}]"),
+        MODEL.replace("size = 32", f"mean = [{'[], ' * 10**4}]"),
+        f"model = [{'1, ' * 10**4}]",
         'preprocessing = { input = "' + "x" * 10**6 + '" }',
         "a" + ".a" * 30_000 + " = 1",
         "x" * (5 * 2**20),
     ],
-    ids=range(10),
+    ids=range(13),
 )
 def test_a_manifest_of_many_faults_is_refused_at_once(tmp_path: Path, text: str) -> None:
     before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()

@@ -42,6 +42,9 @@ _INHERITED = ("factory", "preprocessing")
 _LARGEST = 4 * 2**20  # bytes; ten thousand models take a third of it
 
 
+_Tables = Annotated[tuple[dict[str, Any], ...], Field(fail_fast=True)]
+
+
 class _Manifest(Frozen):
     """The top level of the file, its entries still unread."""
 
@@ -50,8 +53,8 @@ class _Manifest(Frozen):
     batch_size: Annotated[int, Field(ge=1)] = 32
     factory: FactoryName | None = None
     preprocessing: Preprocessing | None = None
-    model: tuple[dict[str, Any], ...] = ()
-    family: tuple[dict[str, Any], ...] = ()
+    model: _Tables = ()
+    family: _Tables = ()
 
     @field_validator("model", "family", mode="before")
     @classmethod

@@ -52,6 +52,7 @@ def _one_or_more(cuts: Any) -> Any:
 
 Cuts = Annotated[
     tuple[Annotated[str, Field(min_length=1)], ...],
+    Field(fail_fast=True),
     BeforeValidator(_one_or_more),
 ]
 
