@@ -64,7 +64,7 @@ def test_every_public_name_exists():
         (
             "pydantic",
             ["cuts", "a.toml"],
-            "zoorank: this needs pydantic: pip install 'zoorank[cli]'\n",
+            "zoorank: this needs pydantic: pip install 'zoorank[manifest]'\n",
         ),
     ],
 )

@@ -20,14 +20,14 @@ from zoorank.cli.options import (
     Out,
     Quiet,
     ScoreNames,
+    Sources,
     Store,
-    Zoo,
     stdout,
 )
 
 
 def verify(
-    zoo: Zoo,
+    sources: Sources,
     data: Data = None,
     cuts: Cuts = None,
     score: ScoreNames = None,
@@ -70,7 +70,7 @@ def verify(
         picture_path(figure)
     with progress(quiet=quiet) as watcher:
         found = verify(
-            zoo,
+            sources,
             data,
             cuts=cuts,
             score=score,
