@@ -25,6 +25,10 @@ OnBatch = Callable[[int, int], None]
 _SORTED_BATCHES = 64
 
 
+class RowsError(SourceError):
+    """A cut whose first axis is not that of the samples."""
+
+
 @dataclass(frozen=True)
 class Feed:
     """A loaded source and the target that it is given.
@@ -53,15 +57,17 @@ class Feed:
 
         Raises
         ------
-        SourceError
+        RowsError
             When a cut gives another number of rows than there are.
+        SourceError
+            When the source cannot be run.
         """
         size = self.encoder.facts.batch_size or max(self.least, len(prepared))
         batch = self.transform.collate([*prepared, *[prepared[-1]] * (size - len(prepared))])
         encoded = self.encoder.encode(batch, cuts)
         for name, array in encoded.items():
             if array.ndim != 2 or len(array) != batch.rows:
-                raise SourceError(
+                raise RowsError(
                     f"cut {name!r} gives {len(array)} rows for {batch.rows} samples: its first "
                     "axis is not that of the samples"
                 )
