@@ -49,6 +49,7 @@ def verify(
     store: str | os.PathLike[str] | None = None,
     device: str = "auto",
     allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    allow_packages: str | Sequence[str] = (),
     progress: Progress | None = None,
     on_step: Callable[[str], None] | None = None,
     **settings: Any,
@@ -64,7 +65,7 @@ def verify(
 
     Parameters
     ----------
-    zoo, data, limit, out, store, device, allow_code, progress
+    zoo, data, limit, out, store, device, allow_code, allow_packages, progress
         As for :func:`zoorank.rank`, as are further ``settings``: cuts, score, metric,
         batch_size. ``out`` also receives ``verification.json``.
     top : int
@@ -100,7 +101,7 @@ def verify(
     from zoorank.targets import load_target
 
     if isinstance(zoo, str | os.PathLike):
-        zoo = load_zoo(zoo, allow_code=allow_code)
+        zoo = load_zoo(zoo, allow_code=allow_code, allow_packages=allow_packages)
     place = store_directory(out, store)
     ranking = rank(
         zoo, data, out=out, store=place, device=device, limit=limit, progress=progress, **settings
