@@ -64,7 +64,12 @@ class Feed:
         """
         size = self.encoder.facts.batch_size or max(self.least, len(prepared))
         batch = self.transform.collate([*prepared, *[prepared[-1]] * (size - len(prepared))])
-        encoded = self.encoder.encode(batch, cuts)
+        try:
+            encoded = self.encoder.encode(batch, cuts)
+        except (ZoorankError, MemoryError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # a stranger's code may raise anything, even SystemExit
+            raise SourceError(f"{type(error).__name__}: {one_line(error)}") from error
         for name, array in encoded.items():
             if array.ndim != 2 or len(array) != batch.rows:
                 raise RowsError(
@@ -174,11 +179,7 @@ class Pass:
         except MemoryError:
             return None
         except SourceError as error:
-            raise _failed(samples, error) from error
-        except (ZoorankError, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            raise _failed(samples, error) from error
+            raise _failed(samples, error) from (error.__cause__ or error)
 
     def _halve(self, tried: int) -> None:
         fixed = self._feed.encoder.facts.batch_size
