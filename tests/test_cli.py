@@ -21,7 +21,7 @@ from tests.ranking.tiny_zoo import tiny_zoo  # noqa: E402
 from zoorank.cli import main  # noqa: E402
 from zoorank.ranking import Ranking  # noqa: E402
 
-COMMANDS = ("rank", "demo", "cuts", "score", "verify", "evaluate", "info", "bench")
+COMMANDS = ("rank", "demo", "cuts", "score", "verify", "evaluate", "info")
 
 
 @pytest.fixture
@@ -192,7 +192,7 @@ class TestEnvironment:
     @pytest.mark.parametrize("value", ["0", "abc"])
     @pytest.mark.parametrize(
         "line",
-        ["info", "score target.npz", "bench --quick", "rank zoo.toml --allow-code code"],
+        ["info", "score target.npz", "rank zoo.toml --allow-code code"],
     )
     def test_threads(self, refused, line, value):
         said = f"ZOORANK_NUM_THREADS must be a number of at least 1, got '{value}'"
