@@ -7,9 +7,13 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from zoorank.messages import csv_cell
+
 
 def csv_text(records: Sequence[Mapping[str, Any]]) -> str:
     """CSV with a header line, from records that have the same keys; None is left empty.
+
+    Texts are written as :func:`zoorank.messages.csv_cell` does, so that none is a formula.
 
     Examples
     --------
@@ -19,5 +23,9 @@ def csv_text(records: Sequence[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
+    for record in records:
+        cells = (
+            (key, csv_cell(each) if isinstance(each, str) else each) for key, each in record.items()
+        )
+        writer.writerow(dict(cells))
     return text.getvalue()
