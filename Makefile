@@ -11,7 +11,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-cpp test-cuda test-python cuda-on-host lint types format sanitize bench figures cuda clean distclean
+.PHONY: help demo test test-cpp test-cuda test-python test-long cuda-on-host lint types format sanitize bench figures cuda clean distclean
 export PATH := $(abspath $(BIN)):$(PATH)
 
 help:  ## list the targets
@@ -32,7 +32,7 @@ test-cpp: $(STAMPS)/tools  ## the C++ tests alone, with the consumer of an insta
 
 # `_cuda` over an emulated device, in an environment of its own that borrows all else; it takes small problems to it.
 EMULATED := build/cuda-on-host
-PYTEST_EMULATED := $(EMULATED)/bin/python -m pytest -q -p no:cacheprovider -o addopts=--import-mode=importlib
+PYTEST_EMULATED := $(EMULATED)/bin/python -m pytest -q -p no:cacheprovider -o addopts=--import-mode=importlib -m 'not long'
 CUDA_TESTS := $(wildcard tests/engine/test_cuda*.py)
 ON_CUDA := $(addprefix tests/engine/test_,batch.py distances.py input.py result.py silhouette.py)
 test-cuda: $(STAMPS)/test $(STAMPS)/core  ## the Python tests of the CUDA backend, over an emulated device
@@ -50,6 +50,9 @@ cuda-on-host: $(STAMPS)/test $(STAMPS)/core  ## those, and the engine's and the 
 
 test-python: $(STAMPS)/test $(STAMPS)/core  ## the Python tests and doctests alone
 	$(BIN)/pytest
+
+test-long: $(STAMPS)/test $(STAMPS)/core  ## the Python tests that take minutes, which `make test` leaves out
+	$(BIN)/pytest -m long
 
 lint: $(STAMPS)/test $(STAMPS)/core  ## style, formatting, and which room may import which
 	$(BIN)/ruff check

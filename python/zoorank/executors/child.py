@@ -279,11 +279,12 @@ def _working_directory() -> str | None:
 
 
 def _has_children() -> bool:
-    try:
-        # Answers at once where there are none, and nothing is taken from whoever waits for one.
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
+    if hasattr(os, "waitid"):
+        try:
+            # Answers at once where there are none, and takes nothing from who waits for one.
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return False
     import psutil
 
     known = getattr(resource_tracker, "_resource_tracker", None)

@@ -97,6 +97,8 @@ class WorkerProcess:
         """Negative for the signal that ended it; None while it lives."""
         if self._process.returncode is not None:
             return self._process.returncode
+        if not hasattr(os, "waitid"):  # on macOS
+            return self._process.poll()
         try:
             # Without taking it away: until that is done its number is nobody else's.
             ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
