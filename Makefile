@@ -117,9 +117,12 @@ CORE_SOURCES := $(shell find csrc cmake) CMakeLists.txt pyproject.toml
 # Each group of extras is installed when it, not the code, has changed; a change
 # of the C++ code reinstalls the package alone, from objects kept in build/.
 $(STAMPS)/demo: EXTRAS := zoo,cli,demo
-$(STAMPS)/test: EXTRAS := zoo,cli,demo,scores,plots,ids,test,dev
+$(STAMPS)/test: EXTRAS := zoo,cli,demo,scores,report,ids,timm,torchvision,huggingface,sentence-transformers,keras,onnx,vectors,test,dev
+$(STAMPS)/test: $(wildcard tests/environment/*)
 $(STAMPS)/demo $(STAMPS)/test: pyproject.toml constraints.txt | $(STAMPS)/core
 	$(PIP) install --no-build-isolation -c constraints.txt -e '.[$(EXTRAS)]'
+	$(if $(filter %/test,$@),$(PIP) install --no-deps -r tests/environment/without_dependencies.txt)
+	$(if $(filter %/test,$@),$(BIN)/python tests/environment/torchvision_operators.py)
 	touch $@
 
 # Where nvcc works the kernels are compiled too: for the devices of this machine or,

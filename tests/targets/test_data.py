@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 
 from zoorank.errors import DataError, UsageError, ZoorankError
 from zoorank.targets import load_target
-from zoorank.targets.images import ImageFiles
+from zoorank.targets.images import decode
+from zoorank.targets.texts import character_counts
 
 X = np.arange(12.0).reshape(6, 2)
 Y = np.array([0, 0, 1, 1, 2, 2])
@@ -37,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "n", "classes"),
+    ("name", "modality", "n", "classes"),
     [
         ("digits", "image", 1797, 10),
         ("iris", "table", 150, 3),
@@ -45,11 +47,11 @@ def folder(tmp_path: Path) -> Path:
         ("breast_cancer", "table", 569, 2),
     ],
 )
-def test_named_sets(name: str, kind: str, n: int, classes: int) -> None:
+def test_named_sets(name: str, modality: str, n: int, classes: int) -> None:
     pytest.importorskip("sklearn")
     target = load_target(f"sklearn:{name}")
-    assert (target.kind, target.n_samples, len(target.classes)) == (kind, n, classes)
-    assert target.raw().shape == (n, target.X[0].size)
+    assert (target.modality, len(target), len(target.classes)) == (modality, n, classes)
+    assert target.baseline().shape == (n, target.X[0].size)
 
 
 def test_arrays_of_every_label_type() -> None:
@@ -99,7 +101,7 @@ def test_series(tmp_path: Path) -> None:
     )
     (tmp_path / "toy.ts").write_text(ts)
     tsv = load_target(tmp_path / "Toy_TRAIN.tsv")
-    assert tsv.kind == "series"
+    assert tsv.modality == "series"
     assert np.array_equal(tsv.X, X)
     assert tsv.labels.dtype.kind == "i"
     assert load_target(tmp_path / "toy.ts").fingerprint == tsv.fingerprint
@@ -110,24 +112,122 @@ def test_multivariate_ts(tmp_path: Path) -> None:
     (tmp_path / "m.ts").write_text("@data\n1,2,3:4,5,6:a\n1,2,3:4,5,6:b\n7,8,9:4,5,6:b\n")
     target = load_target(tmp_path / "m.ts")
     assert target.X.shape == (3, 2, 3)
-    assert target.kind == "series"
+    assert target.modality == "series"
 
 
 def test_image_folder(folder: Path) -> None:
     target = load_target(folder)
-    assert target.kind == "image"
+    assert target.modality == "image"
     assert target.labels.tolist() == ["cat", "cat", "dog", "dog", "owl", "owl"]
-    assert [image.shape for image in target.X][:2] == [(8, 10, 3), (9, 10, 3)]
-    assert target.raw().shape == (6, 32 * 32 * 3)
+    paths = target.take(np.array([1, 0]))
+    assert [path.relative_to(folder).as_posix() for path in paths] == ["cat/1.jpg", "cat/0.png"]
+    assert [next(target.samples.blocks()).shape, target.shape] == [
+        (1, 8, 10, 3),
+        "(height, width, 3)",
+    ]
+    assert target.baseline().shape == (6, 32 * 32 * 3)
     assert target.statistics.maximum <= 255
 
 
-def test_images_are_decoded_again_when_they_are_too_many_to_keep(folder: Path) -> None:
-    kept = load_target(folder).X
-    lazy = ImageFiles(kept.paths, kept_bytes=300)
-    assert lazy._kept is None
-    assert all(np.array_equal(a, b) for a, b in zip(kept, lazy, strict=True))
-    assert len(lazy.take([3, 0])) == 2
+def test_files_are_no_array(folder: Path) -> None:
+    with pytest.raises(DataError, match="its samples are no array but image files"):
+        _ = load_target(folder).X
+
+
+def test_a_grey_and_a_colour_image_are_decoded_as_they_are(folder: Path) -> None:
+    images = [decode(path) for path in load_target(folder).samples.paths]
+    assert [image.mode for image in images] == ["RGB", "L"] * 3
+
+
+def test_a_large_photo_may_be_decoded_at_a_fraction_of_its_size(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    image.new("RGB", (640, 480)).save(tmp_path / "photo.jpg")
+    assert decode(tmp_path / "photo.jpg").size == (640, 480)
+    assert decode(tmp_path / "photo.jpg", least=200).size == (320, 240)
+    assert decode(tmp_path / "photo.jpg", least=300).size == (640, 480)
+
+
+def test_the_baseline_of_large_images_is_shrunk() -> None:
+    rng = np.random.default_rng(0)
+    grey = rng.integers(0, 256, (6, 64, 64), np.uint8)
+    baseline = load_target((grey, Y)).baseline()
+    assert baseline.shape == (6, 32 * 32)
+    means = grey.reshape(6, 32, 2, 32, 2).mean(axis=(2, 4)).reshape(6, -1)
+    assert np.abs(baseline - means).max() <= 1  # rounded after rows, and again after columns
+    deep = load_target((grey.astype(np.float64), Y)).baseline()
+    assert np.allclose(deep, means, atol=1e-3)
+    channels_first = np.stack([grey] * 3, axis=1)
+    assert load_target((channels_first, Y)).baseline().shape == (6, 32 * 32 * 3)
+    assert load_target((rng.normal(size=(6, 64, 64, 5)), Y)).baseline().shape == (6, 64 * 64 * 5)
+
+
+def test_targets_pickle_cheaply_once_they_are_spilled(
+    tmp_path_factory: pytest.TempPathFactory, folder: Path
+) -> None:
+    tmp_path = tmp_path_factory.mktemp("elsewhere")
+    X_large = np.arange(60_000.0).reshape(6, 100, 100)
+    target = load_target((X_large, Y), modality="series")
+    spilled = target.spilled(tmp_path / "spilled")
+    again = target.spilled(tmp_path / "spilled")
+    assert isinstance(again.X, np.memmap)
+    assert len(list((tmp_path / "spilled").iterdir())) == 1
+    for each in (spilled, load_target(folder).spilled(tmp_path)):
+        content = pickle.dumps(each)
+        assert len(content) < 3000
+        read = pickle.loads(content)
+        assert read.fingerprint == each.fingerprint
+        assert read.modality == each.modality
+        assert str(read.take(range(2))) == str(each.take(range(2)))
+    assert isinstance(pickle.loads(pickle.dumps(spilled)).X, np.memmap)
+    assert np.array_equal(pickle.loads(pickle.dumps(target)).X, X_large)
+
+
+def test_a_mapped_file_pickles_as_its_path(tmp_path: Path) -> None:
+    np.save(tmp_path / "X.npy", np.zeros((6, 10_000)))
+    np.save(tmp_path / "labels.npy", Y)
+    target = load_target(tmp_path)
+    content = pickle.dumps(target)
+    assert len(content) < 3000
+    assert isinstance(pickle.loads(content).X, np.memmap)
+    assert target.spilled(tmp_path / "elsewhere").samples is target.samples
+
+
+def test_statistics_of_blocks_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoorank.targets.arrays._BLOCK_BYTES", 64)
+    rng = np.random.default_rng(0)
+    X = rng.normal(3, 2, (100, 4))
+    target = load_target((X, np.arange(100) % 3))
+    assert len(list(target.samples.blocks())) == 50
+    assert target.statistics == pytest.approx((X.min(), X.max(), X.mean(), X.std()), rel=1e-12)
+    expected = (X.min(axis=0), X.max(axis=0), X.mean(axis=0), X.std(axis=0))
+    assert all(np.allclose(a, b, rtol=1e-12) for a, b in zip(target.columns, expected, strict=True))
+
+
+def test_texts_of_a_csv(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.csv"
+    path.write_text('text,label\n"good, really",1\nbad,0\nfine,1\n')
+    target = load_target(path)
+    assert (target.name, target.modality, target.shape) == ("reviews", "text", "(text)")
+    assert target.take(np.array([2, 0])) == ["fine", "good, really"]
+    assert target.labels.tolist() == ["1", "0", "1"]
+    assert target.baseline().shape[0] == 3
+    assert pickle.loads(pickle.dumps(target)).take(range(3)) == target.take(range(3))
+    path.write_text("label,text\n1,good\n0,bad\n1,good\n")
+    assert load_target(path).take(range(3)) == ["good", "bad", "good"]
+    path.write_text(" ,1\n,0\n,1\n")
+    assert _message(path) == "reviews: all its texts are empty"
+    path.write_text("good,1\nbad,0\nfine,1\n")
+    assert len(load_target(path)) == 3
+    with pytest.raises(DataError, match="texts have no mean and deviation"):
+        _ = target.statistics
+
+
+def test_the_baseline_of_texts_knows_like_from_unlike() -> None:
+    texts = ["The cat sat on the mat.", "the cat sat on a mat", "Quarterly revenue grew", ""]
+    counts = character_counts(texts)
+    assert np.allclose(np.linalg.norm(counts, axis=1), [1, 1, 1, 0], atol=1e-6)
+    near, far = counts[0] @ counts[1], counts[0] @ counts[2]
+    assert near > 0.5 > 0.1 > far
 
 
 def test_fingerprint_is_of_the_content(folder: Path) -> None:
@@ -156,9 +256,9 @@ def test_limit_keeps_the_proportions() -> None:
 
 
 def test_raw_keeps_the_precision_of_its_input() -> None:
-    assert load_target((X, Y)).raw().dtype == np.float64
-    assert load_target((X.astype(np.float32), Y)).raw().dtype == np.float32
-    assert load_target((X.astype(np.uint8), Y)).raw().dtype == np.float32
+    assert load_target((X, Y)).baseline().dtype == np.float64
+    assert load_target((X.astype(np.float32), Y)).baseline().dtype == np.float32
+    assert load_target((X.astype(np.uint8), Y)).baseline().dtype == np.float32
 
 
 def _with(value: float) -> np.ndarray:
@@ -208,7 +308,11 @@ def test_bad_arrays(data, expected: str) -> None:
     [
         ("d.npz", b"junk", "not a readable .npz file"),
         ("d.npy", b"junk", "no labels beside it; one of labels.npy, y.npy, d_labels.npy"),
-        ("d.csv", b"1,2", "unknown kind of file '.csv'; allowed: .npz, .npy, .tsv, .ts, a folder"),
+        ("d.doc", b"1,2", "unknown kind of file '.doc'; allowed: .npz, .npy, .tsv, .ts, .csv, a"),
+        ("d.csv", b"", "holds no lines"),
+        ("d.csv", b"a,b\nc\n", "row 1 has 1 columns; two are read: text and label"),
+        ("d.csv", b"\xff\xfe,1\n", "not a readable .csv file"),
+        ("d.csv", b'"a,1\n', "not a readable .csv file: unexpected end of data"),
         ("d.tsv", b"", "holds no series"),
         ("d.tsv", b"1\t2\t3\n2\t4\tNaN\n", "row 1 has a missing value"),
         ("d.tsv", b"1\t2\t3\n2\t4\n", "row 1 has length 1, row 0 has 2"),
@@ -273,6 +377,7 @@ def test_deep_images_are_refused(folder: Path) -> None:
 
 def test_bad_arguments() -> None:
     assert "did you mean 'train'?" in _message((X, Y), UsageError, split="trian")
-    assert "did you mean 'series'?" in _message((X, Y), UsageError, kind="seres")
+    assert "did you mean 'series'?" in _message((X, Y), UsageError, modality="seres")
+    assert "an array of numbers is no text" in _message((X, Y), modality="text")
     assert "at least 2 samples" in _message((X, Y), UsageError, limit=1)
     assert "data of type int; allowed: a path" in _message(3, UsageError)

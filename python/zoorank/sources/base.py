@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Union, runtime_checkable
 
+from zoorank.errors import UsageError
 from zoorank.targets.base import Modality, Target
 from zoorank.transforms.base import Batch, Transform
 
@@ -82,6 +83,25 @@ class Entry:
     settings: Mapping[str, Any] = field(default_factory=dict)
     folder: Path = Path()
     trust: Trust = Trust()
+
+
+class EntryError(UsageError):
+    """An entry that a kind of source cannot use.
+
+    Parameters
+    ----------
+    message : str
+        One line.
+    key : str
+        Of the manifest's entry, which the message then need not name.
+    """
+
+    def __init__(self, message: str, key: str = "source") -> None:
+        super().__init__(message)
+        self.key = key
+
+    def __reduce__(self) -> tuple[type[EntryError], tuple[str, str]]:
+        return type(self), (str(self), self.key)
 
 
 @dataclass(frozen=True)
@@ -292,6 +312,24 @@ class Encoder(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+@runtime_checkable
+class Guarded(Protocol):
+    """A source whose code may be refused before anything of it is imported."""
+
+    def refusal(self) -> str:
+        """Why it may not be loaded; empty where it may."""
+        ...
+
+
+@runtime_checkable
+class Noting(Protocol):
+    """An encoder with something to say of what it has encoded so far."""
+
+    @property
+    def note(self) -> str:
+        """What a reader of the table should know, such as words not known; often empty."""
 
 
 @runtime_checkable

@@ -12,16 +12,16 @@ import numpy as np
 
 from zoorank.errors import DataError, UsageError
 from zoorank.messages import guess, hint
-from zoorank.targets.arrays import SPLITS, from_mapping, from_pair, read_npy, read_npz
-from zoorank.targets.base import Kind, Target, fingerprint
+from zoorank.targets.base import Modality, Target, fingerprint
 from zoorank.targets.folder import read_folder
-from zoorank.targets.images import ImageFiles
-from zoorank.targets.labelled import Labelled, check, kind_of
+from zoorank.targets.labelled import Labelled, check
 from zoorank.targets.named import read_named
+from zoorank.targets.numpy_files import SPLITS, from_mapping, from_pair, read_npy, read_npz
 from zoorank.targets.paths import is_named
 from zoorank.targets.series import read_ts, read_tsv
+from zoorank.targets.texts import read_csv
 
-_EXTENSIONS = (".npz", ".npy", ".tsv", ".ts")
+_EXTENSIONS = (".npz", ".npy", ".tsv", ".ts", ".csv")
 
 
 def load_target(
@@ -29,7 +29,7 @@ def load_target(
     *,
     split: str = "train",
     limit: int | None = None,
-    kind: Kind | None = None,
+    modality: Modality | None = None,
     name: str | None = None,
 ) -> Target:
     """Read labelled data, check that it can be ranked for, and fingerprint it.
@@ -38,13 +38,14 @@ def load_target(
     ----------
     data : path-like, str, mapping or (X, labels)
         A ``.npz`` file (``X``, ``y`` or ``X_train``, ...), a ``.npy`` file with labels beside
-        it, a ``.tsv`` (UCR) or ``.ts`` (sktime) file, a folder of such files or of images
-        by class, ``"sklearn:digits"``, arrays, or a mapping with the keys of a ``.npz``.
+        it, a ``.tsv`` (UCR) or ``.ts`` (sktime) file, a ``.csv`` file of texts and labels, a
+        folder of such files or of images by class, ``"sklearn:digits"``, arrays, or a mapping
+        with the keys of a ``.npz``.
     split : {"train", "test", "all"}
         Which part, where the data come in two.
     limit : int or None
         Keep at most so many samples, drawn in proportion to the classes; the same each time.
-    kind : {"image", "series", "table"} or None
+    modality : {"image", "series", "table", "text", "audio"} or None
         What the samples are, where their shape does not tell.
     name : str or None
         What to call the data.
@@ -63,27 +64,33 @@ def load_target(
     Examples
     --------
     >>> target = load_target("sklearn:digits")
-    >>> target.n_samples, target.kind, len(target.classes)
+    >>> len(target), target.modality, len(target.classes)
     (1797, 'image', 10)
     """
     if split not in SPLITS:
         raise UsageError(f"unknown split {split!r}; {hint(split, SPLITS)}")
-    if kind is not None and kind not in get_args(Kind):
-        raise UsageError(f"unknown kind {kind!r}; {hint(str(kind), get_args(Kind))}")
+    if modality is not None and modality not in get_args(Modality):
+        raise UsageError(
+            f"unknown modality {modality!r}; {hint(str(modality), get_args(Modality))}"
+        )
     if limit is not None and limit < 2:
         raise UsageError(f"limit is {limit}; at least 2 samples are needed")
     found, place = _read(data, split)
+    if modality is not None:
+        found = replace(found, samples=found.samples.read_as(modality))
     found = check(replace(found, name=name or found.name))
-    if limit is not None and limit < len(found.X):
-        found = check(_subset(found, _stratified(found.labels, limit)))
+    if limit is not None and limit < len(found.samples):
+        rows = _stratified(found.labels, limit)
+        samples, labels = found.samples.subset(rows), found.labels[rows]
+        found = check(replace(found, samples=samples, labels=labels))
     return Target(
         name=found.name,
-        X=found.X,
+        samples=found.samples,
         labels=found.labels,
-        kind=kind or kind_of(found),
-        fingerprint=fingerprint(found.X, found.labels, found.names),
+        fingerprint=fingerprint(found.samples, found.labels),
         source=(place or "arrays") if limit is None else f"{place or 'arrays'} (limit {limit})",
         place=place,
+        notes=found.notes,
     )
 
 
@@ -117,6 +124,8 @@ def _read_path(path: Path, split: str) -> Labelled:
             return read_tsv(path)
         case ".ts":
             return read_ts(path)
+        case ".csv":
+            return read_csv(path)
     allowed = f"{', '.join(_EXTENSIONS)}, a folder or 'sklearn:NAME'"
     raise DataError(f"{path}: unknown kind of file {path.suffix!r}; allowed: {allowed}")
 
@@ -137,9 +146,3 @@ def _stratified(labels: np.ndarray, limit: int) -> np.ndarray:
         rows = order[labels[order] == label]
         fraction[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
     return np.sort(np.argsort(fraction, kind="stable")[:limit])
-
-
-def _subset(found: Labelled, rows: np.ndarray) -> Labelled:
-    X = found.X.take(rows.tolist()) if isinstance(found.X, ImageFiles) else found.X[rows]
-    names = tuple(found.names[row] for row in rows) if found.names else ()
-    return replace(found, X=X, labels=found.labels[rows], names=names)

@@ -9,9 +9,10 @@ import numpy as np
 
 from zoorank.errors import DataError
 from zoorank.messages import hint, listing
-from zoorank.targets.arrays import SPLITS, read_npy
+from zoorank.targets.arrays import Arrays
 from zoorank.targets.images import ImageFiles
 from zoorank.targets.labelled import Labelled
+from zoorank.targets.numpy_files import SPLITS, read_npy
 from zoorank.targets.series import read_ts, read_tsv
 
 _IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
@@ -38,11 +39,12 @@ def _read_split(folder: Path, suffix: str, split: str) -> Labelled:
             found = listing(file.name for file in files) or "none"
             raise DataError(f"{folder}: needs one file *_{part}{suffix}; found {found}")
         parts.append(_SERIES[suffix](files[0]))
-    X = [np.asarray(part.X) for part in parts]
+    X = [np.asarray(part.samples.take(range(len(part.samples)))) for part in parts]
     if X[0].shape[1:] != X[-1].shape[1:]:
         raise DataError(f"{folder}: train and test differ in length")
     labels = np.concatenate([part.labels for part in parts])
-    return Labelled(np.concatenate(X), labels, f"{folder.name} ({split})", "series")
+    series = Arrays(np.concatenate(X), "series")
+    return Labelled(series, labels, f"{folder.name} ({split})")
 
 
 def _read_images(folder: Path) -> Labelled:
@@ -58,4 +60,6 @@ def _read_images(folder: Path) -> Labelled:
         content = "no sub-folders" if any(folder.iterdir()) else "empty"
         raise DataError(f"{folder}: {content}; needs one sub-folder of images for each class")
     names = tuple(path.relative_to(folder).as_posix() for path in paths)
-    return Labelled(ImageFiles(paths), np.array(labels), folder.name, "image", names)
+    images = ImageFiles(folder, names)
+    images.decode_all()
+    return Labelled(images, np.array(labels), folder.name)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoorank.errors import DataError
-from zoorank.messages import bad_row
-from zoorank.targets.base import Kind, blocks
-from zoorank.targets.images import ImageFiles
+from zoorank.targets.base import Samples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,21 +20,18 @@ class Labelled:
 
     Attributes
     ----------
-    X : ndarray or ImageFiles
+    samples : Samples
     labels : ndarray
     name : str
         What to call the data.
-    kind : {"image", "series", "table"} or None
-        None where only the shape can tell.
-    names : tuple of str
-        Relative names of image files, in order.
+    notes : tuple of str
+        What was left out or changed, a line each.
     """
 
-    X: NDArray[Any] | ImageFiles
+    samples: Samples
     labels: NDArray[Any]
     name: str
-    kind: Kind | None = None
-    names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def check(data: Labelled) -> Labelled:
@@ -48,7 +43,7 @@ def check(data: Labelled) -> Labelled:
         In one line, naming the first bad row, counted from 0.
     """
     labels = _check_labels(data.name, np.asarray(data.labels))
-    n = len(data.X)
+    n = len(data.samples)
     if n != len(labels):
         raise DataError(f"{data.name}: {n} samples but {len(labels)} labels")
     if n < 2:
@@ -64,19 +59,8 @@ def check(data: Labelled) -> Labelled:
             f"{data.name}: each of the {n} samples is a class of its own; "
             "a ranking needs a class of at least 2"
         )
-    if not isinstance(data.X, ImageFiles):
-        _check_numbers(data.name, data.X)
-    return Labelled(data.X, labels, data.name, data.kind, data.names)
-
-
-def kind_of(data: Labelled) -> Kind:
-    """Tell what the samples are, by their reader or else by their shape."""
-    if data.kind is not None:
-        return data.kind
-    if isinstance(data.X, ImageFiles) or data.X.ndim >= 4:
-        return "image"
-    # (n, height, width) is far more common than (n, variables, length) in array files.
-    return "image" if data.X.ndim == 3 else "table"
+    data.samples.check(data.name)
+    return replace(data, labels=labels)
 
 
 def _check_labels(name: str, labels: NDArray[Any]) -> NDArray[Any]:
@@ -94,20 +78,3 @@ def _check_labels(name: str, labels: NDArray[Any]) -> NDArray[Any]:
     if labels.dtype.kind not in "iubU":
         raise DataError(f"{name}: labels of type {labels.dtype}; integers and strings are allowed")
     return labels
-
-
-def _check_numbers(name: str, X: NDArray[Any]) -> None:
-    if X.ndim < 2:
-        raise DataError(f"{name}: X has shape {X.shape}; (n_samples, ...) is allowed")
-    if 0 in X.shape:
-        raise DataError(f"{name}: X has shape {X.shape}, which holds no numbers")
-    if X.dtype.kind not in "iubf":
-        raise DataError(f"{name}: X of type {X.dtype}; integers and real numbers are allowed")
-    if X.dtype.kind != "f":
-        return
-    start = 0
-    for block in blocks(X):
-        if bad := bad_row(block):
-            row, what = bad
-            raise DataError(f"{name}: row {start + row} holds {what}")
-        start += len(block)

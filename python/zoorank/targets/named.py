@@ -9,6 +9,7 @@ import numpy as np
 
 from zoorank.errors import DataError
 from zoorank.messages import hint
+from zoorank.targets.arrays import Arrays
 from zoorank.targets.labelled import Labelled
 
 _SETS = ("digits", "iris", "wine", "breast_cancer")
@@ -26,6 +27,6 @@ def read_named(text: str) -> Labelled:
         raise DataError(f"{text} needs scikit-learn: pip install 'zoorank[demo]'") from None
     bunch = getattr(datasets, f"load_{name}")()
     if name == "digits":
-        return Labelled(np.asarray(bunch.images), np.asarray(bunch.target), name, "image")
+        return Labelled(Arrays(np.asarray(bunch.images), "image"), np.asarray(bunch.target), name)
     labels = np.asarray(bunch.target_names)[bunch.target]
-    return Labelled(np.asarray(bunch.data), labels, name, "table")
+    return Labelled(Arrays(np.asarray(bunch.data), "table"), labels, name)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from zoorank.errors import DataError
+from zoorank.targets.arrays import Arrays
 from zoorank.targets.labelled import Labelled
 
 
@@ -93,7 +94,8 @@ def _series(path: Path, rows: list[list[list[float]]], labels: list[str]) -> Lab
                 "only series of one length are read"
             )
     X = np.array(rows, dtype=np.float64)
-    return Labelled(X[:, 0] if X.shape[1] == 1 else X, _integers(labels), path.stem, "series")
+    samples = Arrays(X[:, 0] if X.shape[1] == 1 else X, "series")
+    return Labelled(samples, _integers(labels), path.stem)
 
 
 def _text(lengths: Iterable[int]) -> str:
