@@ -6,7 +6,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from zoorank.ranking.ranking import Provenance, Ranking, RankRow, TargetFacts
+from zoorank.ranking.ranking import Ranking
+from zoorank.ranking.records import CutFacts, Provenance, RankRow, TargetFacts
 from zoorank.report.closeups import closeups
 
 HOSTILE = (
@@ -83,9 +84,17 @@ def zoo(names, cuts=("layer1", "layer2", "layer3"), seed=0):
                     scores=scores(rng, score),
                     per_class=tuple(rng.uniform(-0.2, 0.5, 3).tolist()),
                     dim=int(64 * 2**place),
-                    parameters_kept=int(place**2 * 10 ** rng.uniform(4.5, 6.5)),
+                    parameters_kept=(kept := int(place**2 * 10 ** rng.uniform(4.5, 6.5))),
                     encode_seconds=1.25,
                     score_seconds=0.5,
+                    facts=CutFacts(
+                        parameters=kept,
+                        bytes=4 * kept,
+                        flops=(1 + place) * 10**8,
+                        milliseconds=float(place * rng.uniform(1, 3)),
+                        licence="Apache-2.0",
+                        accuracy=0.71,
+                    ),
                 )
             )
     return rows
@@ -96,7 +105,8 @@ def scores(rng, deciding):
 
 
 def failed(name, reason):
-    return RankRow(None, name, None, status="failed", note=reason)
+    lines = "Traceback (most recent call last):\n  ..."
+    return RankRow(None, name, None, status="failed", note=reason, traceback=lines)
 
 
 def hostile():

@@ -11,7 +11,7 @@ from tests.report.rankings import HOSTILE, hostile, large, of_images, of_texts, 
 
 pytest.importorskip("jinja2", reason="the page needs it: pip install 'zoorank[report]'")
 
-from zoorank.ranking.ranking import RankRow
+from zoorank.ranking.records import RankRow
 from zoorank.report.html import depths_of, page
 
 

@@ -190,11 +190,8 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
 
 def fact(row: RankRow, name: str) -> Any:
     """What is known of a row's cost, by the name of the fact; None where nothing is."""
-    facts = getattr(row, "facts", None)
-    found = getattr(facts, name, None)
-    if found is None and name == "parameters":
-        return row.parameters_kept
-    return found
+    found = getattr(row.facts, name)
+    return row.parameters_kept if found is None and name == "parameters" else found
 
 
 def depths_of(rows: list[RankRow]) -> tuple[list[float | None], str]:
@@ -401,7 +398,7 @@ def _reasons(ranking: Ranking) -> list[Reason]:
         Reason(
             reason or "no reason is recorded",
             tuple((row.model, row.cut or "") for row in rows),
-            next((text for row in rows if (text := getattr(row, "traceback", ""))), ""),
+            next((row.traceback for row in rows if row.traceback), ""),
         )
         for reason, rows in by_reason.items()
     ]
