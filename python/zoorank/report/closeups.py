@@ -157,7 +157,7 @@ def closeups(
         n_classes=len(classes),
         rows=tuple(rows.tolist()),
         labels=tuple(np.searchsorted(shown, codes[rows]).tolist()),
-        previews=() if samples_of is None else previews(samples_of(rows), ranking.target.kind),
+        previews=() if samples_of is None else previews(samples_of(rows), ranking.target.modality),
         picks=tuple(picks),
     )
 
