@@ -114,26 +114,29 @@ endef
 # Directories are listed too: their time changes when a file comes or goes.
 CORE_SOURCES := $(shell find csrc cmake) CMakeLists.txt pyproject.toml
 
+# Warnings stop a build on CI alone: a newer compiler's must not stop a user.
+INSTALL = $(PIP) install --no-build-isolation -c constraints.txt \
+  -C cmake.define.CMAKE_COMPILE_WARNING_AS_ERROR=$(if $(CI),ON,OFF)
+
+# Where nvcc works the kernels are compiled too: for the devices of this machine or,
+# without any, for one family, which shows that they compile. A wheel has them all.
+CUDA_ARCHITECTURES ?= $(if $(shell nvidia-smi -L 2>/dev/null),native,90a-real)
+# The same for every step, or each would configure anew and compile everything again.
+$(STAMPS)/core $(STAMPS)/demo $(STAMPS)/test: export ZOORANK_CUDA_ARCHITECTURES ?= $(CUDA_ARCHITECTURES)
+
 # Each group of extras is installed when it, not the code, has changed; a change
 # of the C++ code reinstalls the package alone, from objects kept in build/.
 $(STAMPS)/demo: EXTRAS := zoo,cli,demo
 $(STAMPS)/test: EXTRAS := zoo,cli,demo,scores,plots,ids,timm,torchvision,huggingface,sentence-transformers,test,dev
 $(STAMPS)/test: $(wildcard tests/environment/*)
 $(STAMPS)/demo $(STAMPS)/test: pyproject.toml constraints.txt | $(STAMPS)/core
-	$(PIP) install --no-build-isolation -c constraints.txt -e '.[$(EXTRAS)]'
+	$(INSTALL) -e '.[$(EXTRAS)]'
 	$(if $(filter %/test,$@),$(PIP) install --no-deps -r tests/environment/without_dependencies.txt)
 	$(if $(filter %/test,$@),$(BIN)/python tests/environment/torchvision_operators.py)
 	touch $@
 
-# Where nvcc works the kernels are compiled too: for the devices of this machine or,
-# without any, for one family, which shows that they compile. A wheel has them all.
-CUDA_ARCHITECTURES ?= $(if $(shell nvidia-smi -L 2>/dev/null),native,90a-real)
-$(STAMPS)/core: export ZOORANK_CUDA_ARCHITECTURES ?= $(CUDA_ARCHITECTURES)
-
-# Warnings stop a build on CI alone: a newer compiler's must not stop a user.
 $(STAMPS)/core: $(CORE_SOURCES) | $(STAMPS)/tools
-	$(PIP) install --no-build-isolation -c constraints.txt \
-	  -C cmake.define.CMAKE_COMPILE_WARNING_AS_ERROR=$(if $(CI),ON,OFF) -e .
+	$(INSTALL) -e .
 	touch $@
 
 $(STAMPS)/tools: pyproject.toml | $(BIN)/python

@@ -27,10 +27,10 @@ from unittest import mock
 
 import numpy as np
 from _gpu import median, run
+from _problems import definition, make_problem, sample_rows
 
 import zoorank
 from zoorank.engine import cuda
-from zoorank.engine.throughput import definition, make_problem, sample_rows
 
 
 def kernels():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from board import Study
+from candidates import Study
 from crossfit import FAMILY, MARGIN_CHOSEN, PLAIN, STEADY, Crossfit
 from measure import CUTS
 from picks import CONSENSUS, IDS, PARTS, PROBE, SINGLE, VERIFIED, VERIFY, label, points
@@ -224,7 +224,7 @@ def picks_tuned(second: Second) -> str:
 def cutting(study: Study) -> str:
     """Whether where to cut is part of the question."""
     means = [found[RANDOM].measures["pick"].mean for _, found in study.cuts.values()]
-    best = np.mean([each.truth.max() for each in study.board])
+    best = np.mean([each.truth.max() for each in study.targets])
     last = 100 * (best - study.cuts[CUTS[-1]][1][CONSENSUS].measures["pick"].mean)
     return (
         f"Where to cut matters: the candidates of the middle block have {means[1]:.3f} on average, "

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from board import Study
+from candidates import Study
 from matplotlib.figure import Figure
 from picks import COMBINED, label, points
 from second import HEAD, Second

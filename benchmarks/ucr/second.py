@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from board import Study
+from candidates import Study
 from finetune import Job
 from picks import CONSENSUS, PROBE, VERIFY, first
 
-from zoorank.evaluation.agreement import agreement
-from zoorank.evaluation.board import Candidates
 from zoorank.evaluation.evaluate import (
     RANDOM,
     STATIC,
     Difference,
     Evaluation,
-    evaluate_board,
+    agreement,
+    evaluate_targets,
     paired,
     static_scores,
 )
+from zoorank.evaluation.tables import Candidates
 
 HEAD = "the head's accuracy on TEST, seen"
 
@@ -63,10 +63,10 @@ class Second:
         by_head = [_with_head(each) for each in study.selected(study.sample)]
         by_tuning = study.by_tuning(by_head)
         frozen = study.by_tuning(by_head, "frozen")
-        tuned = evaluate_board(by_tuning)
+        tuned = evaluate_targets(by_tuning)
         return cls(
             tuned,
-            evaluate_board(by_head),
+            evaluate_targets(by_head),
             _agreement(by_head, by_tuning),
             _agreement(frozen, by_tuning),
             paired(tuned[HEAD].regrets, tuned[RANDOM].regrets),
@@ -105,8 +105,10 @@ class Second:
 
 def wanted_picks(study: Study) -> list[Job]:
     """The first pick of the selectors that matter most, for every target."""
-    board = _with_static(study)
-    picks = [(each, each.names[first(each, each.scores[key])]) for key in PICKED for each in board]
+    targets = _with_static(study)
+    picks = [
+        (each, each.names[first(each, each.scores[key])]) for key in PICKED for each in targets
+    ]
     return list(dict.fromkeys(Job(each.target, *name, drawn=0) for each, name in picks))
 
 
@@ -117,15 +119,15 @@ def _with_head(target: Candidates) -> Candidates:
 def _with_static(study: Study) -> list[Candidates]:
     return [
         replace(each, scores={**each.scores, STATIC: static})
-        for each, static in zip(study.board, static_scores(study.board), strict=True)
+        for each, static in zip(study.targets, static_scores(study.targets), strict=True)
     ]
 
 
-def _agreement(board: Sequence[Candidates], others: Sequence[Candidates]) -> float:
+def _agreement(targets: Sequence[Candidates], others: Sequence[Candidates]) -> float:
     """Mean over targets of Spearman's correlation of two truths."""
     found = [
         agreement(each.truth, other.truth)["spearman"]
-        for each, other in zip(board, others, strict=True)
+        for each, other in zip(targets, others, strict=True)
     ]
     return float(np.nanmean(found))
 

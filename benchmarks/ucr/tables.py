@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from board import Study
+from candidates import Study
 from crossfit import Crossfit, crossfit
 from findings import findings, introduction
 from measure import CUTS
@@ -47,7 +47,7 @@ def write_tables(folder: Path, page: Path) -> Path:
 
 def page_text(study: Study, second: Second) -> str:
     """The page in Markdown."""
-    chosen = crossfit(study.board, [study.sizes[each.target][0] for each in study.board])
+    chosen = crossfit(study.targets, [study.sizes[each.target][0] for each in study.targets])
     sections = [
         introduction(study, second),
         findings(study, second, chosen),
@@ -176,13 +176,13 @@ def in_sample(second: Second) -> str:
 
 def by_cut(study: Study) -> str:
     """Where selectors cut, and what they lose where they may not."""
-    best = np.array([each.truth.max() for each in study.board])
+    best = np.array([each.truth.max() for each in study.targets])
 
     def cells(name: str) -> list[str]:
         if name in (STATIC, RANDOM, SIZE, IDS):
             shares = ["-"] * len(CUTS)
         else:
-            at = [each.names[first(each, each.scores[name])][1] for each in study.board]
+            at = [each.names[first(each, each.scores[name])][1] for each in study.targets]
             shares = [f"{at.count(cut) / len(at):.0%}" for cut in CUTS]
         lost = [
             f"{100 * (best.mean() - found[name].measures['pick'].mean):.2f}"
@@ -191,8 +191,8 @@ def by_cut(study: Study) -> str:
         return [*shares, f"{points(study.whole, name):.2f}", *lost]
 
     lines = ["| cut | mean accuracy | holds a best candidate of |", "|---|--:|--:|"]
-    for cut, (board, found) in study.cuts.items():
-        held = sum(each.truth.max() == top for each, top in zip(board, best, strict=True))
+    for cut, (targets, found) in study.cuts.items():
+        held = sum(each.truth.max() == top for each, top in zip(targets, best, strict=True))
         mean = found[RANDOM].measures["pick"].mean
         lines.append(f"| {cut} | {mean:.3f} | {held} of {len(best)} targets |")
     lacks = [100 * (best.mean() - found.oracle) for _, found in study.cuts.values()]

@@ -1,5 +1,5 @@
 // Every kernel through the C++ API: checked against the definition, then timed, beside what this machine can do.
-// What `zoorank bench` measures through Python, for machines without one.
+// What benchmarks/kernels.py measures through Python, for machines without one.
 #include <algorithm>
 #include <chrono>
 #include <cmath>

@@ -56,7 +56,11 @@ def listing(names: Iterable[str], shown: int = _SHOWN) -> str:
 
 def one_line(error: BaseException, limit: int = 300) -> str:
     """Flatten an exception's message to one line of bounded length, without escapes."""
-    words = " ".join(_TERMINAL.sub("", str(error)).split())
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001 - an exception of a stranger's code may fail even at that
+        said = ""
+    words = " ".join(_TERMINAL.sub("", said).split())
     text = "".join(filter(str.isprintable, words)) or type(error).__name__
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 

@@ -4,7 +4,6 @@ import csv
 import os
 from dataclasses import replace
 from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,13 +12,6 @@ from tests.reference import silhouettes as reference
 import zoorank
 
 pytest.importorskip("sklearn", reason="the benchmarks need scikit-learn")
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-@pytest.fixture(autouse=True)
-def importable(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
 
 
 def test_exact_engine_writes_a_row_for_each_case(tmp_path, monkeypatch, capsys):
@@ -256,6 +248,7 @@ def torch_with_one_thread():
 @pytest.fixture
 def device(monkeypatch):
     """A device that is the host."""
+    import _gpu
     import gpu_speed
     import gpu_torch
 
@@ -263,7 +256,7 @@ def device(monkeypatch):
 
     rates = {"bfloat16": 1e12, "float32": 1e11, "float64": 5e10, "copy": 1e11}
     monkeypatch.setattr(cuda, "device_names", lambda: ["NVIDIA Abacus (9.0)"])
-    monkeypatch.setattr(cuda, "measure_limits", lambda effort: dict(rates))
+    monkeypatch.setattr(_gpu, "device_rates", lambda effort: dict(rates))
     monkeypatch.setattr(cuda, "to_device", lambda X: X)
     monkeypatch.setattr(gpu_speed, "kernels", lambda: ["wgmma", "mma", "simt"])
     monkeypatch.setattr(gpu_torch, "DEVICE", "cpu")
@@ -314,14 +307,13 @@ def test_gpu_speed_says_what_is_wrong(monkeypatch):
 
 @pytest.mark.usefixtures("device")
 def test_a_part_that_breaks_leaves_the_others_their_turn(monkeypatch, capsys, tmp_path):
+    import _gpu
     import gpu_speed
-
-    from zoorank.engine import cuda
 
     def fail(effort):
         raise MemoryError("none is left")
 
-    monkeypatch.setattr(cuda, "measure_limits", fail)
+    monkeypatch.setattr(_gpu, "device_rates", fail)
     status = gpu_speed.main(["limits", "exact", "--quick", "--out", str(tmp_path)])
     assert status == "limits broke; 0 wrong elsewhere"
     assert "none is left" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zoorank.evaluation.board import Candidates
+from zoorank.evaluation.tables import Candidates
 from zoorank.scores import TABLE
 
 pytest.importorskip("torch", reason="the study trains: pip install 'zoorank[zoo]'")
@@ -34,7 +34,7 @@ def tables():
 @pytest.mark.slow
 def test_the_page_and_the_evidence_are_those_of_the_measurements():
     pytest.importorskip("matplotlib", reason="the study draws: pip install 'zoorank[plots]'")
-    from board import Study
+    from candidates import Study
     from second import Second
     from tables import EVIDENCE, evidence_text, page_text
 
@@ -110,7 +110,7 @@ def test_held_out_rows_have_every_class_on_the_training_side():
     assert np.bincount(labels[train]).tolist() == [1, 3, 30]
 
 
-def board(rng, n_targets=12, n_networks=10):
+def targets_of_chance(rng, n_targets=12, n_networks=10):
     """Scores of chance, but for LogME, which is the truth with some noise."""
     from picks import CONSENSUS, PROBE, SINGLE
 
@@ -130,7 +130,7 @@ def test_crossfit_chooses_what_is_good_and_reports_it_where_it_was_not_chosen(mo
     monkeypatch.setattr(crossfit, "SPLITS", 5)
     monkeypatch.setattr(crossfit, "ZOOS", 3)
     monkeypatch.setattr(crossfit, "FAMILY", [(i,) for i in range(len(crossfit.SINGLE))])
-    found = crossfit.crossfit(board(np.random.default_rng(0)), [50] * 12)
+    found = crossfit.crossfit(targets_of_chance(np.random.default_rng(0)), [50] * 12)
     assert set(found.chosen) == {"LogME"}
     assert found.n_choices == 10
     assert found.regrets[crossfit.STEADY] == pytest.approx(np.zeros(12), abs=0.02)
@@ -140,7 +140,7 @@ def test_crossfit_of_scores_of_chance_promises_nothing(monkeypatch):
     import crossfit
 
     monkeypatch.setattr(crossfit, "SPLITS", 20)
-    targets = board(np.random.default_rng(1), n_targets=16)
+    targets = targets_of_chance(np.random.default_rng(1), n_targets=16)
     for target in targets:
         target.scores["logme"][:] = np.random.default_rng(2).random(10)
     found = crossfit.crossfit(targets, [50] * 16)
@@ -155,7 +155,7 @@ def test_crossfit_of_scores_of_chance_promises_nothing(monkeypatch):
 def test_a_margin_never_reached_leaves_the_order():
     import crossfit
 
-    (target, *_) = board(np.random.default_rng(3))
+    (target, *_) = targets_of_chance(np.random.default_rng(3))
     target.scores["probe"][:] = 1.0
     *_, never = crossfit.of_margins(target, 50)
     first = int(np.argmax(target.scores["consensus"]))

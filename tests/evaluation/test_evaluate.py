@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import rankdata
 
 from zoorank.errors import DataError, UsageError
-from zoorank.evaluation.board import Candidates, read_board
-from zoorank.evaluation.evaluate import RANDOM, SIZE, STATIC, evaluate, evaluate_board, paired
+from zoorank.evaluation.evaluate import RANDOM, SIZE, STATIC, evaluate, evaluate_targets, paired
+from zoorank.evaluation.tables import Candidates, read_tables
 
 DATA = Path(os.environ.get("ZOORANK_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
@@ -77,13 +77,16 @@ class TestTransferLearningLibrary:
         assert mean(evaluate(file, file), score, "weighted_tau") == pytest.approx(tau, abs=5e-4)
 
     def test_static_by_rank_and_by_accuracy(self, file):
-        board = read_board(file, file)
+        targets = read_tables(file, file).targets
         by_rank = [
-            dataclasses.replace(target, truth=rankdata(target.truth), scores={}) for target in board
+            dataclasses.replace(target, truth=rankdata(target.truth), scores={})
+            for target in targets
         ]
-        found = evaluate_board([dataclasses.replace(each, scores={}) for each in by_rank])
+        found = evaluate_targets([dataclasses.replace(each, scores={}) for each in by_rank])
         assert mean(found, STATIC, "weighted_tau") == pytest.approx(0.680, abs=5e-3)
-        assert mean(evaluate_board(board), STATIC, "weighted_tau") == pytest.approx(0.757, abs=5e-4)
+        assert mean(evaluate_targets(targets), STATIC, "weighted_tau") == pytest.approx(
+            0.757, abs=5e-4
+        )
 
 
 LONG = """target,model,cut,good,bad,parameters,accuracy
@@ -147,7 +150,7 @@ def test_names_may_be_numbers(tmp_path):
     assert [score.name for score in found.scores[:2]] == ["good", "bad"]
     assert {score.name for score in found.scores[2:]} == {STATIC, SIZE, RANDOM}
     (alone,) = write(tmp_path, alone="target,model,cut,z\n0,2,5,.9\n0,3,5,.8\n")
-    assert read_board(scores, alone)[0].truth.tolist() == [0.9, 0.8]
+    assert read_tables(scores, alone).targets[0].truth.tolist() == [0.9, 0.8]
 
 
 def test_the_same_seed_gives_the_same_intervals(tmp_path):
@@ -160,13 +163,13 @@ def test_the_same_seed_gives_the_same_intervals(tmp_path):
 
 def test_intervals_hold_the_mean():
     rng = np.random.default_rng(0)
-    board = []
+    targets = []
     for t in range(30):
         truth = rng.random(8)
         names = tuple((f"m{i}", "") for i in range(8))
         scores = {"signal": truth + rng.normal(0, 0.1, 8)}
-        board.append(Candidates(f"t{t}", names, truth, scores))
-    found = evaluate_board(board)
+        targets.append(Candidates(f"t{t}", names, truth, scores))
+    found = evaluate_targets(targets)
     for score in found.scores:
         for estimate in score.measures.values():
             assert estimate.low <= estimate.mean <= estimate.high
@@ -221,9 +224,9 @@ def test_columns_of_words_are_no_scores_and_those_not_named_are_not_read(tmp_pat
     scores, truth, partly = write(
         tmp_path, scores=text, truth=LONG, partly=LONG.replace(",3,1,", ",3,n/a,")
     )
-    assert set(read_board(scores, truth)[0].scores) == {"good", "bad", "parameters"}
-    assert set(read_board(partly, truth, columns=["good"])[0].scores) == {"good"}
-    assert len(read_board(truth, partly, truth_column="accuracy")) == 2
+    assert set(read_tables(scores, truth).targets[0].scores) == {"good", "bad", "parameters"}
+    assert set(read_tables(partly, truth, columns=["good"]).targets[0].scores) == {"good"}
+    assert len(read_tables(truth, partly, truth_column="accuracy").targets) == 2
 
 
 def test_what_only_one_table_has_is_said(tmp_path):

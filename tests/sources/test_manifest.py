@@ -9,6 +9,7 @@ import pytest
 
 from zoorank.cli import DEMO_MANIFEST
 from zoorank.errors import ManifestError
+from zoorank.sources.base import Trust
 from zoorank.sources.lines import find_line
 from zoorank.sources.manifest import load_zoo
 from zoorank.sources.weights import FileWeights, PackageWeights, RandomWeights
@@ -47,7 +48,7 @@ def test_everything_a_model_can_say(tmp_path: Path) -> None:
     assert spec.preprocessing.size == (32, 32)
     assert spec.preprocessing.scaling == 255
     assert spec.cuts == ("penultimate",)
-    assert spec.allow_code == ()
+    assert spec.trust == Trust()
 
 
 def test_the_demonstration() -> None:
@@ -125,6 +126,11 @@ def test_a_family_is_a_model_for_each_file(tmp_path: Path) -> None:
     ]
     zoo = _load(tmp_path, FAMILY + 'name = "fcn-{stem}"\n')
     assert [spec.name for spec in zoo.models] == ["fcn-a", "fcn-b"]
+
+
+@pytest.mark.parametrize("key", ["allow_packages", "trust"])
+def test_a_manifest_cannot_allow_a_package(tmp_path: Path, key: str) -> None:
+    assert f"unknown key '{key}'" in _error(tmp_path, MODEL + f'{key} = ["."]\n')
 
 
 def test_a_manifest_cannot_allow_code(tmp_path: Path) -> None:
@@ -342,4 +348,4 @@ def test_allowed_code_must_be_a_directory(tmp_path: Path) -> None:
 def test_code_is_allowed_from_one_directory_without_a_list(tmp_path: Path, kind: type) -> None:
     (tmp_path / "zoo.toml").write_text(MODEL)
     (spec,) = load_zoo(tmp_path / "zoo.toml", allow_code=kind(tmp_path)).models
-    assert spec.allow_code == (tmp_path.resolve(),)
+    assert spec.trust == Trust((tmp_path.resolve(),))

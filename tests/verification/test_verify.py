@@ -14,7 +14,7 @@ from zoorank.scores.probe import cross_validated
 from zoorank.sources.manifest import load_zoo
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
-from zoorank.verification.verification import Verified, first_within_noise, rank_agreement, verdict
+from zoorank.verification.verdict import Verified, first_within_noise, rank_agreement, verdict
 from zoorank.verification.verify import drawn, split, verify
 
 pytest.importorskip("sklearn", reason="heads need scikit-learn: pip install 'zoorank[scores]'")

@@ -6,6 +6,8 @@ What is heavy is imported inside a command, so that ``--help`` is instant.
 from __future__ import annotations
 
 import shlex
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -17,6 +19,7 @@ import typer
 from zoorank.cli import EXTRAS, FAILED, INTERRUPTED, trust
 from zoorank.cli.options import (
     AllowCode,
+    AllowPackage,
     BatchSize,
     Confidence,
     Cuts,
@@ -87,6 +90,7 @@ def rank(
     save_encodings: SaveEncodings = None,
     limit: Limit = None,
     allow_code: AllowCode = None,
+    allow_package: AllowPackage = None,
     race: Race = False,
     confidence: Confidence = None,
     first_rows: FirstRows = None,
@@ -112,6 +116,7 @@ def rank(
         save_encodings=save_encodings,
         limit=limit,
         allow_code=allow_code or (),
+        allow_packages=allow_package or (),
         race=race,
         confidence=confidence,
         first_rows=first_rows,
@@ -163,6 +168,7 @@ def cuts(
         ),
     ] = None,
     allow_code: AllowCode = None,
+    allow_package: AllowPackage = None,
     as_json: Json = False,
 ) -> int:
     """List where models can be cut: output shape, share of FLOPs and parameters.
@@ -172,7 +178,13 @@ def cuts(
     from zoorank.encoding.cuts import cut_points
 
     sizes = None if shape is None else _sizes(shape)
-    found = cut_points(models, data=data, shape=sizes, allow_code=allow_code or ())
+    found = cut_points(
+        models,
+        data=data,
+        shape=sizes,
+        allow_code=allow_code or (),
+        allow_packages=allow_package or (),
+    )
     if as_json:
         print_json([asdict(source) for source in found])
     else:
@@ -238,59 +250,22 @@ def info(as_json: Json = False) -> int:
     return 0
 
 
-@app.command()
-def bench(
-    metric: Annotated[
-        str, typer.Option(metavar="NAME,...", help="Distances.")
-    ] = "euclidean,cosine,sqeuclidean,manhattan",
-    dtype: Annotated[
-        str, typer.Option(metavar="NAME,...", help="float32, float64.")
-    ] = "float32,float64",
-    n: Annotated[str, typer.Option("--n", metavar="N,...", help="Samples.")] = "4000",
-    d: Annotated[str, typer.Option("--d", metavar="D,...", help="Features.")] = "64,512,2048",
-    classes: Annotated[str, typer.Option(metavar="K,...", help="Classes.")] = "10,1000",
-    threads: Annotated[int, typer.Option(min=1, help="Of the engine and of BLAS.")] = 1,
-    device: Annotated[str, typer.Option(help="cpu, or cuda: the first CUDA device.")] = "cpu",
-    quick: Annotated[bool, typer.Option("--quick", help="One small shape: does it work?")] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Write MACHINE/kernels.csv and .json there."),
-    ] = None,
-    as_json: Json = False,
-) -> int:
-    """Measure every kernel beside this machine's limits, each checked before it is timed.
+@app.command(
+    add_help_option=False,  # the program's own is asked for
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def bench(context: typer.Context) -> int:
+    """Measure every kernel beside this machine's limits: benchmarks/kernels.py of the source.
 
     Example: `zoorank bench --metric euclidean --n 20000 --d 128,512 --classes 10,100`
     """
-    from zoorank.cli.bench import cases, run
-    from zoorank.engine.throughput import DeviceLimits, this_machine
-    from zoorank.ranking.files import prepare
-    from zoorank.report.throughput import (
-        throughput_json,
-        throughput_tables,
-        watched,
-        write_throughput,
-    )
-
-    if out is not None:
-        prepare(out)
-    wanted = cases(
-        metrics=metric, dtypes=dtype, n=n, d=d, classes=classes, quick=quick, device=device
-    )
-    limits, measuring = run(wanted, threads=threads, quick=quick, device=device)
-    found = watched(measuring, len(wanted))
-    here = this_machine(limits.name if isinstance(limits, DeviceLimits) else "")
-    if as_json:
-        typer.echo(throughput_json(here, limits, found), nl=False)
-    else:
-        stdout().print(*throughput_tables(here, limits, found), sep="\n")
-    if out is not None:
-        written = ", ".join(map(str, write_throughput(out, here, limits, found)))
-        typer.echo(f"zoorank: written: {written}", err=True)
-    wrong = sum(not measured.correct for measured in found)
-    if wrong:
-        typer.echo(f"zoorank: {wrong} of {len(found)} kernels are wrong", err=True)
-    return FAILED if wrong else 0
+    program = Path(__file__).parents[3] / "benchmarks" / "kernels.py"
+    if not program.is_file():
+        raise UsageError(
+            "zoorank bench is a program of the source code, benchmarks/kernels.py, "
+            "and this installation has no source code beside it"
+        )
+    return subprocess.call([sys.executable, str(program), *context.args])  # noqa: S603  our own
 
 
 def _check_installed(extra: str) -> None:

@@ -15,6 +15,7 @@ from zoorank.errors import SourceError, UsageError
 from zoorank.messages import hint
 
 if TYPE_CHECKING:
+    from zoorank.sources.base import Trust
     from zoorank.sources.specs import ModelSpec, Zoo
     from zoorank.sources.torch.cuts import Cut
     from zoorank.targets.base import Target
@@ -46,6 +47,7 @@ def cut_points(
     data: Any = None,
     shape: Sequence[int] | None = None,
     allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    allow_packages: str | Sequence[str] = (),
 ) -> tuple[SourceCuts, ...]:
     """List where sources can be cut, with what each cut costs.
 
@@ -61,6 +63,8 @@ def cut_points(
         ``(variables, length)`` or ``(columns,)``.
     allow_code : path or sequence of path
         Directories whose modules may be named as factories. Their code is run.
+    allow_packages : str or sequence of str
+        Installed packages whose networks may be built, beside those that zoorank knows.
 
     Returns
     -------
@@ -74,14 +78,15 @@ def cut_points(
         If the target cannot be read.
     """
     from zoorank.sources.manifest import load_zoo
+    from zoorank.sources.trust import trusted
     from zoorank.targets import load_target
-    from zoorank.targets.paths import path_list
 
     path, name = _split(os.fspath(models))
     if path is None:
         target = _blank(shape or (3, 224, 224))
-        return (_cuts(_bare(name, target, path_list(allow_code)), target),)
-    zoo = load_zoo(path, allow_code=allow_code)
+        trust = trusted(allow_code, allow_packages)
+        return (_cuts(_bare(name, target, trust), target),)
+    zoo = load_zoo(path, allow_code=allow_code, allow_packages=allow_packages)
     if shape is None and data is None and zoo.data is None:
         raise UsageError(f"no sample to feed: give data, a shape, or a `data` entry in {path}")
     specs = [_named(zoo, name)] if name else zoo.models
@@ -123,7 +128,7 @@ def _blank(shape: Sequence[int]) -> Target:
     return load_target((ramp.reshape(4, *shape), [0, 0, 1, 1]), modality=kind)
 
 
-def _bare(factory: str, target: Target, allow_code: Sequence[Path]) -> ModelSpec:
+def _bare(factory: str, target: Target, trust: Trust) -> ModelSpec:
     from pydantic import ValidationError
 
     from zoorank.frozen import explain
@@ -137,7 +142,7 @@ def _bare(factory: str, target: Target, allow_code: Sequence[Path]) -> ModelSpec
         "factory": factory,
         "weights": {"random": {}},
         "preprocessing": preprocessing,
-        "allow_code": tuple(allow_code),
+        "trust": trust,
     }
     try:
         return ModelSpec.model_validate(entry)

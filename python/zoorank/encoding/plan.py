@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from zoorank.sources.specs import ModelSpec
 from zoorank.sources.torch.cuts import Cut
 from zoorank.sources.torch.factory import code_fingerprint
-from zoorank.sources.torch.load import check_digest
+from zoorank.sources.torch.load import pin_weights
+from zoorank.sources.weights import PinnedFile
 from zoorank.store.encodings import EncodingStore, key_of
 from zoorank.targets.base import Target
 
@@ -154,7 +155,7 @@ class Plan:
     target: Target
     rows: NDArray[np.int64]
     store: EncodingStore
-    weights_file: Path | None
+    weights_file: PinnedFile | None
     weights_sha256: str | None
     identity: Mapping[str, Any]
 
@@ -167,8 +168,8 @@ class Plan:
         rows: NDArray[np.int64] | None = None,
     ) -> Plan:
         """Look at the weights and the code; `rows` None stands for all."""
-        file = spec.weights.locate()
-        digest = check_digest(spec, file)
+        file = pin_weights(spec)
+        digest = None if file is None else file.sha256
         identity = {
             "format": _FORMAT,
             "factory": spec.factory,

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zoorank.engine.arrays import Matrix, as_matrix
-from zoorank.engine.devices import on_device
+from zoorank.engine.arrays import Matrix, as_matrix, on_device
 from zoorank.engine.index import BLOCK, brute_force, load_faiss, raised, row_cells, search
 from zoorank.engine.options import check_choice, check_integer, check_threads, device_wish
 

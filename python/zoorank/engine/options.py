@@ -13,7 +13,7 @@ import numpy as np
 
 from zoorank import _core
 from zoorank.engine import cuda
-from zoorank.engine.devices import on_device
+from zoorank.engine.arrays import on_device
 from zoorank.messages import hint
 
 PRECISIONS = ("auto", "float32", "bf16x3")

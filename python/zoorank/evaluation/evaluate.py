@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoorank.errors import UsageError
-from zoorank.evaluation.agreement import MEASURES, agreement
-from zoorank.evaluation.board import SIZE_COLUMNS, Candidates, read_board
+from zoorank.evaluation.tables import SIZE_COLUMNS, Candidates, read_tables
 from zoorank.ranking.records import csv_text
 from zoorank.scores.base import Array
 
@@ -26,6 +27,18 @@ BASELINES = (RANDOM, STATIC, SIZE)
 RESAMPLES = 2000
 SIGN_FLIPS = 9999
 LEVEL = 0.95
+TAKEN = (1, 3, 5)
+MEASURES = (
+    "weighted_tau",
+    "spearman",
+    "reciprocal_rank",
+    "hit",
+    "first_reciprocal_rank",
+    "first_hit",
+    "pick",
+    *(f"regret@{k}" for k in TAKEN),
+    *(f"held@{k}" for k in TAKEN),
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +77,7 @@ class ScoreEvaluation:
     name : str
     is_baseline : bool
     measures : mapping of str to Estimate
-        By the names in :func:`zoorank.evaluation.agreement.agreement`.
+        By the names in :func:`agreement`.
     regrets : tuple of float
         ``regret@1`` of each target.
     p_static, p_random : float
@@ -154,7 +167,7 @@ def evaluate(
     Parameters
     ----------
     scores, truth : path
-        CSV tables, in a form that :func:`zoorank.evaluation.board.read_board` reads.
+        CSV tables, in a form that :func:`zoorank.evaluation.tables.read_tables` reads.
     columns, lower_is_better, truth_column
         As there.
     random_state : int
@@ -171,19 +184,17 @@ def evaluate(
     DataError, UsageError
         As there.
     """
-    notes: list[str] = []
-    board = read_board(
+    tables = read_tables(
         scores,
         truth,
         columns=columns,
         lower_is_better=lower_is_better,
         truth_column=truth_column,
-        on_note=notes.append,
     )
-    return replace(evaluate_board(board, random_state=random_state), note="".join(notes))
+    return replace(evaluate_targets(tables.targets, random_state=random_state), note=tables.note)
 
 
-def evaluate_board(board: Sequence[Candidates], *, random_state: int = 0) -> Evaluation:
+def evaluate_targets(targets: Sequence[Candidates], *, random_state: int = 0) -> Evaluation:
     """As :func:`evaluate`, for tables that are read already.
 
     Raises
@@ -191,27 +202,27 @@ def evaluate_board(board: Sequence[Candidates], *, random_state: int = 0) -> Eva
     UsageError
         If a score has the name of a baseline, or two columns are parameter counts.
     """
-    taken = [name for name in board[0].scores if name in BASELINES]
+    taken = [name for name in targets[0].scores if name in BASELINES]
     if taken:
         raise UsageError(f"{taken[0]!r} is the name of a baseline; name that score differently")
-    sizes = [name for name in board[0].scores if name in SIZE_COLUMNS]
+    sizes = [name for name in targets[0].scores if name in SIZE_COLUMNS]
     if len(sizes) > 1:
         raise UsageError(f"{' and '.join(sizes)} are both a {SIZE}; take one of the columns")
     columns = {
-        (SIZE if name in SIZE_COLUMNS else name): [target.scores[name] for target in board]
-        for name in board[0].scores
+        (SIZE if name in SIZE_COLUMNS else name): [target.scores[name] for target in targets]
+        for name in targets[0].scores
     }
-    columns[STATIC] = static_scores(board)
-    columns[RANDOM] = [np.zeros(len(target.truth)) for target in board]
+    columns[STATIC] = static_scores(targets)
+    columns[RANDOM] = [np.zeros(len(target.truth)) for target in targets]
     found = {
-        name: [agreement(score, target.truth) for score, target in zip(each, board, strict=True)]
+        name: [agreement(score, target.truth) for score, target in zip(each, targets, strict=True)]
         for name, each in columns.items()
     }
     table = {
         name: np.array([[row[measure] for measure in MEASURES] for row in rows])
         for name, rows in found.items()
     }
-    draws, signs = _resamples(len(board), random_state)
+    draws, signs = _resamples(len(targets), random_state)
     at = MEASURES.index("regret@1")
     static, random = table[STATIC][:, at], table[RANDOM][:, at]
     evaluated = [
@@ -229,30 +240,30 @@ def evaluate_board(board: Sequence[Candidates], *, random_state: int = 0) -> Eva
         scores=tuple(
             sorted(evaluated, key=lambda each: (each.is_baseline, each.measures["regret@1"].mean))
         ),
-        targets=tuple(target.target for target in board),
-        n_candidates=tuple(len(target.truth) for target in board),
-        oracle=float(np.mean([target.truth.max() for target in board])),
+        targets=tuple(target.target for target in targets),
+        n_candidates=tuple(len(target.truth) for target in targets),
+        oracle=float(np.mean([target.truth.max() for target in targets])),
     )
 
 
-def static_scores(board: Sequence[Candidates]) -> list[Array]:
-    """How good each candidate was on all other targets, in the order of the board.
+def static_scores(targets: Sequence[Candidates]) -> list[Array]:
+    """How good each candidate was on all other targets, in the order of the targets.
 
     The mean, over the other targets that know the candidate, of what its accuracy is
     above that target's mean; a candidate of no other target is worth 0.
     """
     above = [
         dict(zip(target.names, (target.truth - target.truth.mean()).tolist(), strict=True))
-        for target in board
+        for target in targets
     ]
-    names = {name for target in board for name in target.names}
+    names = {name for target in targets for name in target.names}
     total = {name: sum(each.get(name, 0.0) for each in above) for name in names}
     count = {name: sum(name in each for each in above) for name in names}
     return [
         np.array(
             [(total[name] - own[name]) / max(count[name] - 1, 1) for name in target.names]
         ).round(12)
-        for target, own in zip(board, above, strict=True)
+        for target, own in zip(targets, above, strict=True)
     ]
 
 
@@ -323,3 +334,104 @@ def _paired(differences: Array, signs: Array) -> float:
         return 1.0
     flipped = np.abs(signs @ differences)
     return float((1 + np.sum(flipped >= observed - 1e-12)) / (1 + len(signs)))
+
+
+def agreement(score: Array, truth: Array) -> dict[str, float]:
+    """All measures of one score on one target.
+
+    Parameters
+    ----------
+    score : ndarray of shape (n_candidates,)
+        Higher is better.
+    truth : ndarray of shape (n_candidates,)
+        True accuracy of the candidates.
+
+    Returns
+    -------
+    dict
+        ``weighted_tau`` and ``spearman``: agreement of the two orders, 0 for a score
+        that is the same for all and NaN where the truth is. ``reciprocal_rank``, ``hit``:
+        of the first of all best candidates. ``first_reciprocal_rank``, ``first_hit``: of
+        the one that comes first among them, as in published figures. ``pick``: accuracy
+        of the first. ``regret@k``: what the best of the first k lacks to the best of
+        all. ``held@k``: how likely the first k hold a best one.
+
+    Examples
+    --------
+    >>> found = agreement(np.array([0.3, 0.2, 0.2]), np.array([0.8, 0.9, 0.7]))
+    >>> [round(found[name], 6) for name in ("hit", "reciprocal_rank", "pick", "regret@3")]
+    [0.0, 0.416667, 0.8, 0.0]
+    """
+    groups = list(_groups(score))
+    best = float(truth.max())
+    is_best = truth == best
+    first = np.zeros(len(truth), dtype=bool)
+    first[int(np.argmax(truth))] = True
+    found = {
+        **_correlations(score, truth),
+        "reciprocal_rank": _reciprocal_rank(groups, is_best),
+        "hit": float(is_best[groups[0]].mean()),
+        "first_reciprocal_rank": _reciprocal_rank(groups, first),
+        "first_hit": float(first[groups[0]].mean()),
+        "pick": float(truth[groups[0]].mean()),
+    }
+    for k in TAKEN:
+        found[f"regret@{k}"] = best - _best_of_first(groups, truth, k)
+        found[f"held@{k}"] = _best_of_first(groups, is_best.astype(float), k)
+    return found
+
+
+def _correlations(score: Array, truth: Array) -> dict[str, float]:
+    from scipy.stats import spearmanr, weightedtau
+
+    if np.ptp(truth) == 0:
+        return {"weighted_tau": math.nan, "spearman": math.nan}
+    if np.ptp(score) == 0:
+        return {"weighted_tau": 0.0, "spearman": 0.0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return {
+            "weighted_tau": float(weightedtau(truth, score).statistic),
+            "spearman": float(spearmanr(truth, score).statistic),
+        }
+
+
+def _groups(score: Array) -> Iterator[Array]:
+    """Indices of equal scores, the best ones first."""
+    _, level = np.unique(-score, return_inverse=True)
+    order = np.argsort(level, kind="stable")
+    yield from np.split(order, np.flatnonzero(np.diff(level[order])) + 1)
+
+
+def _reciprocal_rank(groups: list[Array], wanted: Array) -> float:
+    """Mean of 1 over the place of the first wanted candidate."""
+    before = 0
+    for group in groups:
+        m, b = len(group), int(wanted[group].sum())
+        if b:
+            orders = math.comb(m, b)
+            return math.fsum(
+                math.comb(m - place, b - 1) / orders / (before + place)
+                for place in range(1, m - b + 2)
+            )
+        before += m
+    raise AssertionError("some candidate is the best")
+
+
+def _best_of_first(groups: list[Array], values: Array, k: int) -> float:
+    """Mean of the largest value among the first k."""
+    reached, left = -math.inf, k
+    for group in groups:
+        if left >= len(group):
+            reached = max(reached, float(values[group].max()))
+            left -= len(group)
+            continue
+        if left == 0:
+            break
+        ascending = np.sort(values[group])
+        drawn = math.comb(len(group), left)
+        return math.fsum(
+            math.comb(place, left - 1) / drawn * max(reached, float(value))
+            for place, value in enumerate(ascending)
+        )
+    return reached

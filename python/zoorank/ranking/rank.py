@@ -45,6 +45,7 @@ def rank(
     save_encodings: bool | None = None,
     limit: int | None = None,
     allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    allow_packages: str | Sequence[str] = (),
     race: bool = False,
     confidence: float | None = None,
     first_rows: int | None = None,
@@ -98,6 +99,9 @@ def rank(
     allow_code : path or sequence of path
         Directories whose modules the manifest may name as factories. Their code
         is run.
+    allow_packages : str or sequence of str
+        Installed packages, as Python imports them, whose networks the manifest may build
+        with any arguments, beside those that zoorank knows.
     race : bool
         Run every source on a sample of the target first, drop the candidates that are
         surely worse than another there, go on with four times as many rows for the rest,
@@ -178,7 +182,7 @@ def rank(
     from zoorank.targets.paths import path_list
 
     if isinstance(zoo, str | os.PathLike):
-        zoo = load_zoo(zoo, allow_code=allow_code)
+        zoo = load_zoo(zoo, allow_code=allow_code, allow_packages=allow_packages)
     if data is None and zoo.data is None:
         raise UsageError(f"no target: give data, or a `data` entry in {zoo.path or 'the zoo'}")
     _check_source_data(scores, zoo)
@@ -227,6 +231,7 @@ def rank(
                 "save_encodings": save_encodings,
                 "limit": limit,
                 "allow_code": [os.fspath(path) for path in path_list(allow_code)],
+                "allow_packages": list(names(allow_packages)),
                 "race": None if options is None else asdict(options),
                 "store": place,
             },

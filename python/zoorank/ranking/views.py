@@ -10,7 +10,7 @@ import numpy as np
 
 import zoorank
 from zoorank.engine import cuda
-from zoorank.engine.devices import on_device
+from zoorank.engine.arrays import on_device
 from zoorank.scores import TABLE, Score, ScoreValue
 from zoorank.scores.base import Array
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from zoorank.report.pictures import new_figure, picture_path, save_figure
 from zoorank.report.table import BEST, Signs
-from zoorank.verification.verification import Verification, Verified
+from zoorank.verification.verdict import Verification, Verified
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

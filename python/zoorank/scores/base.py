@@ -9,8 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from zoorank.engine.arrays import as_matrix
-from zoorank.engine.labels import number_classes
+from zoorank.engine.arrays import as_matrix, number_classes
 from zoorank.messages import bad_row
 
 Array = npt.NDArray[Any]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from zoorank.transforms.specs import Preprocessing
 
-Json = Union[None, bool, int, float, str, Sequence["Json"], Mapping[str, "Json"]]
+Json = Union[bool, int, float, str, Sequence["Json"], Mapping[str, "Json"], None]  # noqa: UP007
 Array = Any  # a NumPy array, or one that lies on a device and speaks its array interface
 Precision = Literal["float32", "bf16"]
 Events = Callable[[str], None]  # told in a line what takes long, such as a download
@@ -191,28 +191,27 @@ class Refusal:
 
 
 class Source(Protocol):
-    """One entry of a zoo, not loaded: frozen, picklable and cheap.
-
-    Attributes
-    ----------
-    name : str
-        What the table calls it.
-    modalities : frozenset of Modality
-        What it can take in.
-    cuts : tuple of str or None
-        Where its manifest cuts it.
-    trained_on : str or None
-        Labelled data that it was trained on, if the manifest says so.
-    """
+    """One entry of a zoo, not loaded: frozen, picklable and cheap."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What the table calls it."""
+        ...
+
     @property
-    def modalities(self) -> frozenset[Modality]: ...
+    def modalities(self) -> frozenset[Modality]:
+        """What it can take in."""
+        ...
+
     @property
-    def cuts(self) -> tuple[str, ...] | None: ...
+    def cuts(self) -> tuple[str, ...] | None:
+        """Where its manifest cuts it."""
+        ...
+
     @property
-    def trained_on(self) -> str | None: ...
+    def trained_on(self) -> str | None:
+        """Labelled data that it was trained on, if the manifest says so."""
+        ...
 
     def resolve(self, events: Events) -> Source:
         """Pin what it names and, where that is allowed, fetch it; afterwards all is local."""
@@ -237,23 +236,22 @@ class Source(Protocol):
 
 
 class Encoder(Protocol):
-    """A loaded model in one process, and a context manager that gives its memory back.
-
-    Attributes
-    ----------
-    transform : Transform
-        Samples to batches as the model wants them, not yet fitted to a target.
-    facts : ModelFacts
-    device : str
-        Where it runs.
-    """
+    """A loaded model in one process, and a context manager that gives its memory back."""
 
     @property
-    def transform(self) -> Transform: ...
+    def transform(self) -> Transform:
+        """Samples to batches as the model wants them, not yet fitted to a target."""
+        ...
+
     @property
-    def facts(self) -> ModelFacts: ...
+    def facts(self) -> ModelFacts:
+        """What it is and costs."""
+        ...
+
     @property
-    def device(self) -> str: ...
+    def device(self) -> str:
+        """Where it runs."""
+        ...
 
     def cuts(self, batch: Batch, wanted: Sequence[str]) -> tuple[Cut | Refusal, ...]:
         """Find the cuts that were asked for, deepest last; the batch may be run.

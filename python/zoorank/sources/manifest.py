@@ -15,7 +15,8 @@ from zoorank.messages import hint
 from zoorank.sources.lines import find_line
 from zoorank.sources.specs import Cuts, FactoryName, FamilyEntry, ModelEntry, ModelSpec, Zoo
 from zoorank.sources.toml import SyntaxFault, parse
-from zoorank.targets.paths import expand, expand_data, path_list
+from zoorank.sources.trust import trusted
+from zoorank.targets.paths import expand, expand_data
 from zoorank.transforms.specs import Preprocessing
 
 T = TypeVar("T", bound=Frozen)
@@ -47,6 +48,7 @@ def load_zoo(
     path: str | os.PathLike[str],
     *,
     allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    allow_packages: str | Sequence[str] = (),
 ) -> Zoo:
     """Read a manifest and check all of it, without importing or loading any model.
 
@@ -55,7 +57,10 @@ def load_zoo(
     path : path-like
         The manifest. Paths in it are relative to its folder and may use ``${NAME}``.
     allow_code : path-like or sequence of path-like
-        Directories that factories may be imported from, besides installed packages.
+        Directories that factories may be imported from. Their code is run.
+    allow_packages : str or sequence of str
+        Installed packages, as Python imports them, whose networks may be built with any
+        arguments, beside those that zoorank knows.
 
     Returns
     -------
@@ -97,11 +102,11 @@ def load_zoo(
         raise ManifestError(f"{path}: not valid TOML: {error}") from None
     reader = _Reader(path, text)
     top = reader.check(_Manifest, content, entry=None)
-    code = _directories(path_list(allow_code))
+    trust = trusted(allow_code, allow_packages)
     models = [
         ModelSpec.model_construct(
             **{name: getattr(model, name) for name in ModelEntry.model_fields},
-            allow_code=code,
+            trust=trust,
         )
         for model in reader.models(top)
     ]
@@ -131,14 +136,6 @@ def _read(path: Path) -> str:
         raise ManifestError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ManifestError(f"{path}: not UTF-8 text (byte {error.start})") from None
-
-
-def _directories(allow_code: Sequence[Path]) -> tuple[Path, ...]:
-    folders = tuple(folder.expanduser().resolve() for folder in allow_code)
-    for folder in folders:
-        if not folder.is_dir():
-            raise ManifestError(f"no directory {folder} to allow code from")
-    return folders
 
 
 class _Entry(NamedTuple):

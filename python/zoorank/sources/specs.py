@@ -19,6 +19,7 @@ from pydantic import (
 
 from zoorank.frozen import Frozen, custom, explain
 from zoorank.messages import hint
+from zoorank.sources.base import Trust
 from zoorank.sources.weights import SOURCES, WeightsSource
 from zoorank.targets.paths import expand_data
 from zoorank.transforms.specs import Preprocessing
@@ -151,12 +152,12 @@ class ModelSpec(ModelEntry):
 
     Attributes
     ----------
-    allow_code : tuple of Path
-        Directories, besides installed packages, that the factory may come from. A
-        manifest cannot say this, only the person who loads it.
+    trust : Trust
+        Directories and packages, beside those that zoorank knows, that the factory may come
+        from. A manifest cannot say this, only the person who loads it.
     """
 
-    allow_code: tuple[Path, ...] = ()
+    trust: Trust = Trust()
 
 
 class Zoo(Frozen):

@@ -20,7 +20,7 @@ from zoorank.ranking.progress import Progress
 from zoorank.ranking.rank import rank, store_directory
 from zoorank.ranking.ranking import Ranking, RankRow
 from zoorank.scores.probe import cross_validated
-from zoorank.verification.verification import (
+from zoorank.verification.verdict import (
     FORMAT,
     Verification,
     Verified,
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from zoorank.sources.specs import ModelSpec, Zoo
     from zoorank.sources.torch.train import Training
     from zoorank.targets.base import Target
-
-Told = Callable[[str], None]
 
 
 def verify(
@@ -51,8 +49,9 @@ def verify(
     store: str | os.PathLike[str] | None = None,
     device: str = "auto",
     allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    allow_packages: str | Sequence[str] = (),
     progress: Progress | None = None,
-    on_step: Told | None = None,
+    on_step: Callable[[str], None] | None = None,
     **settings: Any,
 ) -> Verification:
     """Rank a zoo, then train its first picks and say whether the picks held.
@@ -66,7 +65,7 @@ def verify(
 
     Parameters
     ----------
-    zoo, data, limit, out, store, device, allow_code, progress
+    zoo, data, limit, out, store, device, allow_code, allow_packages, progress
         As for :func:`zoorank.rank`, as are further ``settings``: cuts, score, metric,
         batch_size. ``out`` also receives ``verification.json``.
     top : int
@@ -102,37 +101,32 @@ def verify(
     from zoorank.targets import load_target
 
     if isinstance(zoo, str | os.PathLike):
-        zoo = load_zoo(zoo, allow_code=allow_code)
+        zoo = load_zoo(zoo, allow_code=allow_code, allow_packages=allow_packages)
     place = store_directory(out, store)
     ranking = rank(
         zoo, data, out=out, store=place, device=device, limit=limit, progress=progress, **settings
     )
     target = load_target(zoo.data if data is None else data, limit=limit)
-    tell = on_step or _silent
     start = time.monotonic()
     specs = {spec.name: spec for spec in zoo.models}
-    work = _Work(specs, target, place, device, repeats, epochs, samples, tell)
-    rows = [work.head(row) for row in _candidates(ranking, top, models)]
+    trainer = _Trainer(specs, target, place, device, repeats, epochs, samples, on_step)
+    rows = [trainer.head(row) for row in _candidates(ranking, top, models)]
     if epochs:
-        rows = work.halved(rows, time.monotonic() + budget)
+        rows = trainer.by_halving(rows, time.monotonic() + budget)
     n_trained_on = min(samples, target.n_samples)
-    chosen, said = verdict(rows, n_trained_on)
+    chosen, sentence = verdict(rows, n_trained_on)
     found = Verification(
         rows=tuple(rows),
         ranking=ranking,
         n_trained_on=n_trained_on,
         chosen=chosen,
-        verdict=said,
+        verdict=sentence,
         tau=rank_agreement(rows),
         seconds=time.monotonic() - start,
     )
     if out is not None:
         write_text(prepare(out) / "verification.json", found.to_json())
     return found
-
-
-def _silent(_text: str) -> None:
-    """Tell nobody."""
 
 
 def _candidates(ranking: Ranking, top: int, models: Sequence[str]) -> list[RankRow]:
@@ -150,8 +144,8 @@ def _candidates(ranking: Ranking, top: int, models: Sequence[str]) -> list[RankR
 
 
 @dataclass(frozen=True)
-class _Work:
-    """What all candidates share."""
+class _Trainer:
+    """Trains candidates, all on the same samples with the same settings."""
 
     specs: dict[str, ModelSpec]
     target: Target
@@ -160,7 +154,12 @@ class _Work:
     repeats: int
     epochs: int
     samples: int
-    tell: Told
+    on_step: Callable[[str], None] | None
+
+    def announce(self, text: str) -> None:
+        """Say what is being trained to whoever wants to know."""
+        if self.on_step is not None:
+            self.on_step(text)
 
     def head(self, row: RankRow) -> Verified:
         """Cross-validate a head on encodings that ranking has made."""
@@ -168,7 +167,7 @@ class _Work:
         from zoorank.store.encodings import EncodingStore
 
         verified = Verified(row.rank, row.model, row.cut or "")
-        self.tell(f"head on {row.model}, {row.cut}")
+        self.announce(f"head on {row.model}, {row.cut}")
         try:
             (encoding,) = encode_source(
                 self.specs[row.model],
@@ -187,7 +186,7 @@ class _Work:
             return replace(verified, note=str(error))
         return replace(verified, head=tuple(found))
 
-    def halved(self, rows: Sequence[Verified], deadline: float) -> list[Verified]:
+    def by_halving(self, rows: Sequence[Verified], deadline: float) -> list[Verified]:
         """Fine-tune all once, the better half again, until the repeats or the time are up."""
         by_place = dict(enumerate(rows))
         alive = [place for place, row in by_place.items() if row.head]
@@ -206,7 +205,7 @@ class _Work:
 
     def tuned(self, row: Verified, seed: int, deadline: float) -> Verified:
         """One more repeat of fine-tuning, from the store where it is there."""
-        self.tell(f"fine-tune {row.model}, {row.cut}, repeat {seed + 1}")
+        self.announce(f"fine-tune {row.model}, {row.cut}, repeat {seed + 1}")
         path = self.store / f"training-{self.key(row, seed)}.json"
         try:
             training = _read(path) or self.train(row, seed, deadline)

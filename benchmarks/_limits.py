@@ -1,16 +1,17 @@
-"""What this machine can do at best, measured: the bounds that a kernel is held against."""
+"""What this machine, or a CUDA device, can do at best: the bounds a kernel is held against."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from _timing import fastest_seconds
 
-from zoorank import _core
-from zoorank.engine.info import build_info
-from zoorank.engine.throughput.timing import fastest_seconds
+from zoorank import _core, build_info
+from zoorank.engine import cuda
 
 GEMM_ROWS = 4096  # enough for a rate that a larger product would not better
 READ_BYTES = 1 << 28  # several times the last cache of most processors
@@ -144,3 +145,79 @@ def gemm_flops(d: int, dtype: npt.DTypeLike = np.float32, *, rows: int = GEMM_RO
     True
     """
     return 2.0 * rows * rows * d / fastest_seconds(gemm(d, dtype, rows=rows))
+
+
+@dataclass(frozen=True)
+class DeviceLimits:
+    """Bounds of one CUDA device.
+
+    Attributes
+    ----------
+    name : str
+        The device's own name for itself, with its compute capability.
+    rates : dict of str to float
+        flop/s: ``"bfloat16"`` of its tensor cores, with float32 sums; ``"float32"`` and
+        ``"float64"`` of multiply-adds on its ordinary cores.
+    read : float
+        Bytes a second of a copy within its memory, those read and those written.
+    threads : None
+        Those of the host take no part.
+    device : str
+        ``"cuda"``, where the cases are to run.
+    """
+
+    name: str
+    rates: dict[str, float]
+    read: float
+    threads: int | None = None
+    device: str = "cuda"
+
+    def flops(self, dtype: npt.DTypeLike | str) -> float | None:
+        """Peak in flop/s; None where that is not known."""
+        return self.rates.get(str(dtype))
+
+    def gemm_flops(self, d: int, dtype: npt.DTypeLike | str) -> float | None:
+        """None: NumPy's product runs elsewhere."""
+        del d, dtype
+        return None
+
+
+def measure_device_limits(effort: float = 1.0) -> DeviceLimits:
+    """Measure what the first CUDA device can do at best; takes some seconds.
+
+    Parameters
+    ----------
+    effort : float
+        Less is quicker, and shows less than the best.
+
+    Returns
+    -------
+    DeviceLimits
+
+    Raises
+    ------
+    RuntimeError
+        Where no device can be used, with the reason.
+    """
+    rates = device_rates(effort)
+    read = rates.pop("copy")
+    return DeviceLimits(cuda.device_names()[0], rates, read)
+
+
+def device_rates(effort: float = 1.0) -> dict[str, float]:
+    """Rates of the first CUDA device, by loops of the backend's own.
+
+    Parameters
+    ----------
+    effort : float
+        So many times as much is done to find out as a large card needs to show its best.
+
+    Returns
+    -------
+    dict of str to float
+        ``bfloat16`` of tensor cores, ``float32`` and ``float64`` of ordinary ones, in flop/s;
+        ``copy`` in bytes a second, those read and those written.
+    """
+    cuda.require()
+    backend = importlib.import_module("zoorank._cuda")
+    return dict(backend.measure_limits(cuda.first_device(), effort))

@@ -12,8 +12,8 @@ import numpy as np
 from measure import CUTS
 from picks import CONSENSUS, IDS, LABELS, PARTS, PROBE, SINGLE, VERIFIED, VERIFY, only, selected
 
-from zoorank.evaluation.board import Candidates, read_board
-from zoorank.evaluation.evaluate import RANDOM, SIZE, STATIC, Evaluation, evaluate_board
+from zoorank.evaluation.evaluate import RANDOM, SIZE, STATIC, Evaluation, evaluate_targets
+from zoorank.evaluation.tables import Candidates, read_tables
 from zoorank.ranking.guidance import regime
 
 
@@ -45,14 +45,16 @@ class Study:
         rows = _read(measurements)
         keys = [key for key in LABELS if key in rows[0]]
         ids = _read(folder / "ids.csv")
-        board = [
+        targets = [
             with_ids(each, ids)
-            for each in read_board(measurements, measurements, columns=[*keys, "parameters"])
+            for each in read_tables(
+                measurements, measurements, columns=[*keys, "parameters"]
+            ).targets
         ]
         by_key = {
             (row["target"], row["network"], row["cut"]): row for row in _read(folder / "tuned.csv")
         }
-        return cls(rows, board, by_key, _read(folder / "costs.csv"))
+        return cls(rows, targets, by_key, _read(folder / "costs.csv"))
 
     @cached_property
     def sizes(self) -> dict[str, tuple[int, int]]:
@@ -60,7 +62,7 @@ class Study:
         return {row["target"]: (int(row["n"]), int(row["K"])) for row in self.rows}
 
     @cached_property
-    def board(self) -> list[Candidates]:
+    def targets(self) -> list[Candidates]:
         """The targets with all selectors."""
         return self.selected(self.plain)
 
@@ -71,20 +73,20 @@ class Study:
     @cached_property
     def whole(self) -> Evaluation:
         """Over all targets, by the head."""
-        return evaluate_board(self.board)
+        return evaluate_targets(self.targets)
 
     @cached_property
     def reporting(self) -> Evaluation:
         """Over every other target in the order of the alphabet, by the head."""
-        return evaluate_board(self.board[1::2])
+        return evaluate_targets(self.targets[1::2])
 
     @cached_property
     def kinds(self) -> dict[str, Evaluation]:
         """Over the targets of each kind, by the head."""
-        names = [regime(*self.sizes[target.target]) for target in self.board]
+        names = [regime(*self.sizes[target.target]) for target in self.targets]
         return {
-            kind: evaluate_board(
-                [each for each, name in zip(self.board, names, strict=True) if name == kind]
+            kind: evaluate_targets(
+                [each for each, name in zip(self.targets, names, strict=True) if name == kind]
             )
             for kind in sorted(set(names))
         }
@@ -95,8 +97,8 @@ class Study:
         found = {}
         for cut in CUTS:
             here = [only(each, (name == cut for _, name in each.names)) for each in self.plain]
-            board = self.selected(here)
-            found[cut] = (board, evaluate_board(board))
+            targets = self.selected(here)
+            found[cut] = (targets, evaluate_targets(targets))
         return found
 
     @cached_property
@@ -128,7 +130,7 @@ class Study:
         the same on average.
         """
         total = dict.fromkeys([*SINGLE, PROBE, VERIFY], 0.0)
-        for target in self.board:
+        for target in self.targets:
             rows = [row for row in self.costs if row["target"] == target.target]
             each = {key: np.mean([float(row[key]) for row in rows]) for key in (*SINGLE, PROBE)}
             for key, mean in each.items():

@@ -1,19 +1,35 @@
-"""Kernel throughput as a table for people, and as files."""
+"""How fast is every kernel on this machine, beside what the machine could do?
 
-from __future__ import annotations
+Each case is checked against the float64 definition before it is timed. The bound is the
+arithmetic at its peak or the memory at its peak, whichever is longer, by the quickest way.
+``zoorank bench`` runs this program.
 
+    python benchmarks/kernels.py --out benchmarks/results
+    python benchmarks/kernels.py --metric euclidean --n 20000 --d 128,512 --classes 10,100
+    python benchmarks/kernels.py --device cuda --json
+"""
+
+import argparse
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from _cases import OPERATIONS, Case, Measurement, grid, measure
+from _limits import GEMM_ROWS, DeviceLimits, Limits, measure_device_limits, measure_limits
+from _machine import Machine, measurements_json, this_machine, write_measurements
+from _problems import METRICS
+from _timing import blas_threads
 from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from zoorank.engine.throughput import DeviceLimits, Limits, Machine, Measurement
-from zoorank.report.measurements import measurements_json, write_measurements
-from zoorank.report.table import FAILED
+from zoorank import build_info
+from zoorank.engine.options import check_choice
 
+QUICK_SIZES = "500", "64", "10"
+QUICK_EFFORT = 1e-3
+DTYPES = ("float32", "float64")
 HEADS = (
     "n",
     "d",
@@ -26,6 +42,98 @@ HEADS = (
     "Gpairs/s",
     "error",
 )
+
+
+def main(argv=None):
+    parser = _parser()
+    chosen = parser.parse_args(argv)
+    if chosen.quick:
+        chosen.n, chosen.d, chosen.classes = QUICK_SIZES
+    try:
+        wanted = cases(chosen)
+        unavailable = build_info()["cuda_unavailable_reason"]
+        if chosen.device == "cuda" and unavailable:
+            raise ValueError(f"--device cuda: {unavailable}")
+    except ValueError as mistake:
+        parser.error(str(mistake))
+    if chosen.out is not None:
+        try:
+            chosen.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            return f"cannot write results to {chosen.out}: {error.strerror}"
+    limits = _limits(chosen)
+    found = watched(measure(wanted, limits), len(wanted))
+    here = this_machine(limits.name if isinstance(limits, DeviceLimits) else "")
+    if chosen.json:
+        print(throughput_json(here, limits, found), end="")
+    else:
+        Console().print(*throughput_tables(here, limits, found), sep="\n")
+    if chosen.out is not None:
+        written = ", ".join(map(str, write_throughput(chosen.out, here, limits, found)))
+        print(f"written: {written}", file=sys.stderr)
+    wrong = sum(not measured.correct for measured in found)
+    return f"{wrong} of {len(found)} kernels are wrong" if wrong else 0
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition("\n")[0],
+        epilog="Example: zoorank bench --metric euclidean --n 20000 --d 128,512 --classes 10,100",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--metric", metavar="NAME,...", default=",".join(METRICS), help="default: %(default)s")
+    add("--dtype", metavar="NAME,...", default=",".join(DTYPES), help="default: %(default)s")
+    add("--n", metavar="N,...", default="4000", help="samples; default: %(default)s")
+    add("--d", metavar="D,...", default="64,512,2048", help="features; default: %(default)s")
+    add("--classes", metavar="K,...", default="10,1000", help="default: %(default)s")
+    add("--threads", metavar="N", type=int, default=1, help="of the engine and of BLAS")
+    add("--device", default="cpu", help="cpu, or cuda: the first CUDA device")
+    add("--quick", action="store_true", help="one small shape: does it work?")
+    add("--json", action="store_true", help="one JSON object in place of tables")
+    add("--out", type=Path, metavar="DIR", help="write MACHINE/kernels.csv and .json there")
+    return parser
+
+
+def cases(chosen) -> list[Case]:
+    """The grid that the options ask for.
+
+    On a device without distances: what would be measured is their way to the host.
+    """
+    check_choice(chosen.device, ("cpu", "cuda"), "device")
+    if chosen.threads < 1:
+        raise ValueError(f"threads must be at least 1, got {chosen.threads}")
+    samples, counts = _numbers(chosen.n, "n"), _numbers(chosen.classes, "classes")
+    for count in counts:
+        if not 2 <= count < min(samples):
+            raise ValueError(f"classes {count} is not from 2 to n - 1 = {min(samples) - 1}")
+    return grid(
+        n=samples,
+        d=_numbers(chosen.d, "d"),
+        classes=counts,
+        metrics=[check_choice(name, METRICS, "metric") for name in chosen.metric.split(",")],
+        dtypes=[check_choice(name, DTYPES, "dtype") for name in chosen.dtype.split(",")],
+        operations=OPERATIONS if chosen.device == "cpu" else ("silhouette",),
+    )
+
+
+def _numbers(text: str, what: str) -> list[int]:
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        numbers = [0]
+    if min(numbers) < 1:
+        raise ValueError(f"{what} {text!r} is not whole numbers from 1, such as 64,512")
+    return numbers
+
+
+def _limits(chosen) -> Limits | DeviceLimits:
+    if chosen.device == "cuda":
+        return measure_device_limits(QUICK_EFFORT if chosen.quick else 1.0)
+    features = sorted(set(_numbers(chosen.d, "d")))
+    with blas_threads(chosen.threads):
+        rows = 256 if chosen.quick else GEMM_ROWS
+        return measure_limits(features, threads=chosen.threads, gemm_rows=rows)
 
 
 def watched(
@@ -159,7 +267,7 @@ def _kernel_table(operation: str, measurements: Sequence[Measurement]) -> Table:
             _figure(row["gemm_gflops"]),
             _figure(row["gpairs_per_second"]),
             f"{measured.error:.1e}",
-            style="" if measured.correct else FAILED,
+            style="" if measured.correct else "red",
         )
     return table
 
@@ -185,3 +293,7 @@ def _figure(value: object) -> str:
 
 def _by_dtype(rates: tuple[float, float]) -> dict[str, float]:
     return {"float32": rates[0] / 1e9, "float64": rates[1] / 1e9}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -5,15 +5,15 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from zoorank.errors import DataError, UsageError
-from zoorank.evaluation.unmatched import Pair, unmatched
-from zoorank.messages import hint
+from zoorank.messages import guess, hint, listing
 from zoorank.scores.base import Array
 
 SOURCE_COLUMNS = ("source", "model", "network")
@@ -21,6 +21,10 @@ TRUTH_COLUMNS = ("truth", "accuracy", "acc", "finetuned_acc")
 SIZE_COLUMNS = ("parameters", "parameters_kept")
 NAME_COLUMNS = ("target", "cut", *SOURCE_COLUMNS)
 
+NAMES_SHOWN = 5
+
+PathName = str | os.PathLike[str]
+Pair = tuple[str, tuple[str, str]]
 Values = dict[Pair, float]
 
 
@@ -45,15 +49,31 @@ class Candidates:
     scores: Mapping[str, Array]
 
 
-def read_board(
+@dataclass(frozen=True)
+class Tables:
+    """Two tables, joined.
+
+    Attributes
+    ----------
+    targets : tuple of Candidates
+        In the order of the truth, each with the candidates that have the truth and every
+        score.
+    note : str
+        Which targets, sources and pairs only one of the tables has; empty where none.
+    """
+
+    targets: tuple[Candidates, ...]
+    note: str
+
+
+def read_tables(
     scores: str | os.PathLike[str],
     truth: str | os.PathLike[str],
     *,
     columns: Sequence[str] | None = None,
     lower_is_better: Sequence[str] = (),
     truth_column: str | None = None,
-    on_note: Callable[[str], None] | None = None,
-) -> tuple[Candidates, ...]:
+) -> Tables:
     """Read two tables and join them.
 
     Each is CSV in one of three forms. *Long*: columns ``target`` and ``source`` (or
@@ -74,14 +94,10 @@ def read_board(
     truth_column : str, optional
         By default ``truth``, ``accuracy``, ``acc`` or ``finetuned_acc``, else the only
         column of numbers.
-    on_note : callable, optional
-        Told in a line which targets, sources and pairs are not in both tables.
 
     Returns
     -------
-    tuple of Candidates
-        Targets in the order of the truth, each with the candidates that have the truth
-        and every score.
+    Tables
 
     Raises
     ------
@@ -102,13 +118,13 @@ def read_board(
     scored = next(iter(values.values()))  # the pairs are the same for all columns of a table
     note = unmatched(scores, scored, truth, accuracies)
     complete = [pair for pair in accuracies if pair in scored]
-    board = []
+    targets = []
     for target in dict.fromkeys(target for target, _ in complete):
         names = sorted(name for of, name in complete if of == target)
         pairs = [(target, name) for name in names]
         if len(pairs) < 2:
             continue
-        board.append(
+        targets.append(
             Candidates(
                 target,
                 tuple(names),
@@ -116,14 +132,12 @@ def read_board(
                 {key: np.array([each[pair] for pair in pairs]) for key, each in values.items()},
             )
         )
-    if not board:
+    if not targets:
         raise DataError(
             f"{scores} and {truth} have no target with two sources in common; "
             f"names must be the same in both{f'; {note}' if note else ''}"
         )
-    if note and on_note:
-        on_note(note)
-    return tuple(board)
+    return Tables(tuple(targets), note)
 
 
 def _truth(path: Path, column: str | None) -> Values:
@@ -263,3 +277,78 @@ def _refuse_repeats(path: Path, row: int, names: Iterable[str], *, down: bool = 
         if name in seen:
             raise DataError(f"{path}: row {row + place if down else row} repeats {name!r}")
         seen.add(name)
+
+
+def unmatched(
+    scores: PathName, scored: Collection[Pair], truth: PathName, true: Collection[Pair]
+) -> str:
+    """Say which targets, sources and single pairs only one of two tables has.
+
+    Parameters
+    ----------
+    scores, truth : path
+        Of the tables, as they are to be named.
+    scored, true : collection of (target, (source, cut))
+        The pairs that each has.
+
+    Returns
+    -------
+    str
+        Empty where every pair is in both, and every target has two.
+
+    Examples
+    --------
+    >>> pairs = [("Cars", ("a", "")), ("Cars", ("b", ""))]
+    >>> others = [*pairs, ("Car", ("a", ""))]
+    >>> unmatched("scores.csv", others, "true.csv", pairs)
+    "not compared: target 'Car' of scores.csv alone"
+    >>> unmatched("scores.csv", others[2:], "true.csv", pairs).partition("; ")[0]
+    "not compared: target 'Car' (did you mean 'Cars'?) of scores.csv alone"
+    """
+    parts = [*_alone(scores, scored, true), *_alone(truth, true, scored)]
+    common = Counter(target for target, _ in {*scored} & {*true})
+    single = [repr(target) for target in sorted(common) if common[target] == 1]
+    if single:
+        parts.append(f"{_counted('target', single)} with one candidate in common")
+    return f"not compared: {'; '.join(parts)}" if parts else ""
+
+
+def _alone(path: PathName, mine: Collection[Pair], other: Collection[Pair]) -> Iterator[str]:
+    """What only one table has: whole targets, else whole sources, else pairs."""
+    there = {*other}
+    left = [pair for pair in mine if pair not in there]
+    targets, sources = _targets(other), _sources(other)
+    yield from _named("target", path, _targets(left), _targets(mine), targets)
+    left = [pair for pair in left if pair[0] in targets]
+    yield from _named("source", path, _sources(left), _sources(mine), sources)
+    pairs = [
+        f"{source}{f' cut at {cut}' if cut else ''} for {target}"
+        for target, (source, cut) in left
+        if source in sources
+    ]
+    if pairs:
+        yield f"{_counted('pair', pairs)} of {path} alone"
+
+
+def _named(
+    kind: str, path: PathName, left: Iterable[str], mine: Collection[str], others: Collection[str]
+) -> Iterator[str]:
+    """Names that the other table lacks, and of its own alone the one probably meant."""
+    names = [name for name in left if name not in others]
+    if names:
+        free = [name for name in others if name not in mine]
+        meant = {name: guess(name, free).rstrip() for name in names}
+        said = [f"{name!r} ({meant[name]})" if meant[name] else repr(name) for name in names]
+        yield f"{_counted(kind, said)} of {path} alone"
+
+
+def _targets(pairs: Iterable[Pair]) -> Collection[str]:
+    return dict.fromkeys(target for target, _ in pairs).keys()
+
+
+def _sources(pairs: Iterable[Pair]) -> Collection[str]:
+    return dict.fromkeys(source for _, (source, _) in pairs).keys()
+
+
+def _counted(kind: str, names: Sequence[str]) -> str:
+    return f"{kind}{'s' if len(names) > 1 else ''} {listing(names, NAMES_SHOWN)}"

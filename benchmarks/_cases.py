@@ -7,13 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-
-from zoorank.engine import cuda
-from zoorank.engine.distances import pairwise_distances
-from zoorank.engine.drop_in import silhouette_samples
-from zoorank.engine.throughput.device import DeviceLimits
-from zoorank.engine.throughput.limits import Limits
-from zoorank.engine.throughput.problems import (
+from _limits import DeviceLimits, Limits
+from _problems import (
     METRICS,
     TOLERANCE,
     Problem,
@@ -24,7 +19,10 @@ from zoorank.engine.throughput.problems import (
     make_problem,
     sample_rows,
 )
-from zoorank.engine.throughput.timing import steady_seconds
+from _timing import steady_seconds
+
+from zoorank import pairwise_distances, silhouette_samples
+from zoorank.engine import cuda
 
 OPERATIONS = ("silhouette", "distances")
 CHECKED_ROWS = 16

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zoorank.engine.arrays import Matrix
-
 # Largest error in s that a computation in this type may make.
 TOLERANCE = {np.dtype(np.float32): 5e-6, np.dtype(np.float64): 1e-12}
 
@@ -113,7 +111,7 @@ def largest_error(samples: Any, rows: npt.NDArray[np.int64], expected: Any) -> f
     return float(np.abs(np.asarray(samples)[rows] - expected).max())
 
 
-def in_float64(X: Matrix, metric: str) -> npt.NDArray[np.float64]:
+def in_float64(X: npt.NDArray[Any], metric: str) -> npt.NDArray[np.float64]:
     """A copy in float64, its rows brought to length 1 for cosine."""
     copy: npt.NDArray[np.float64] = X.astype(np.float64)
     if metric == "cosine":

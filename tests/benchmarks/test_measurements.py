@@ -6,9 +6,12 @@ import json
 
 import pytest
 
-from zoorank.engine.throughput import Case, Limits, Machine, Measurement
-from zoorank.report.measurements import measurements_csv, write_measurements
-from zoorank.report.throughput import throughput_json, throughput_tables, write_throughput
+pytest.importorskip("threadpoolctl", reason="the benchmarks need threadpoolctl")
+
+from _cases import Case, Measurement
+from _limits import Limits
+from _machine import Machine, measurements_csv, write_measurements
+from kernels import throughput_json, throughput_tables, write_throughput
 
 MACHINE = Machine(
     cpu="Foo 9, fast",
