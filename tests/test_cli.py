@@ -409,7 +409,7 @@ def test_memory_that_does_not_suffice_is_no_internal_error(zoo, call, monkeypatc
     def fails(*_args, **_settings):
         raise MemoryError(message)
 
-    monkeypatch.setattr(cuts, "cut_points", fails)
+    monkeypatch.setattr(cuts, "cuts", fails)
     code, out, error = call("cuts zoo.toml")
     assert (code, out) == (1, "")
     assert one_line(error) == message
@@ -421,7 +421,7 @@ def test_an_internal_error_is_one_line_unless_debugging(zoo, call, monkeypatch):
     def fails(*_args, **_settings):
         raise KeyError("lost")
 
-    monkeypatch.setattr(cuts, "cut_points", fails)
+    monkeypatch.setattr(cuts, "cuts", fails)
     code, out, error = call("cuts zoo.toml")
     assert (code, out) == (1, "")
     assert "internal error, KeyError: 'lost'; run it again with --debug" in one_line(error)
@@ -433,12 +433,12 @@ def test_an_internal_error_is_one_line_unless_debugging(zoo, call, monkeypatch):
 
 
 def test_ctrl_c_says_how_to_go_on(zoo, call, monkeypatch):
-    from zoorank.ranking.run import Run
+    from zoorank.ranking.work import Work
 
     def interrupted(*_args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Run, "source", interrupted)
+    monkeypatch.setattr(Work, "every", interrupted)
     code, out, error = call("rank zoo.toml --allow-code code --store kept --quiet")
     assert (code, out) == (130, "")
     assert one_line(error).startswith("interrupted; encodings made so far are in kept, ")

@@ -10,7 +10,7 @@ from tests.ranking.tiny_zoo import tiny_zoo
 
 import zoorank
 from zoorank.errors import DataError, ManifestError, StoreError, UsageError
-from zoorank.ranking import Ranking, rank, run, store_directory
+from zoorank.ranking import Ranking, rank, scoring, store_directory
 
 
 class Recorder:
@@ -116,14 +116,14 @@ def test_a_source_that_fails_is_a_row_with_its_reason(broken_zoo):
 
 
 def test_a_score_that_is_undefined_on_one_encoding_is_a_note(zoo, monkeypatch):
-    compute = run.Run._value
+    compute = scoring.value_of
 
-    def fails_once(self, score, X, y):
+    def fails_once(score, X, y):
         if X.shape[1] == 9 and score.metric == "euclidean":
             raise ValueError("X is\nodd")
-        return compute(self, score, X, y)
+        return compute(score, X, y)
 
-    monkeypatch.setattr(run.Run, "_value", fails_once)
+    monkeypatch.setattr(scoring, "value_of", fails_once)
     ranking = ranked(zoo)
     assert [(row.model, row.note) for row in ranking.failures] == [("net1", "X is odd")] * 2
     assert ranking.best.model == "net0"
@@ -131,12 +131,12 @@ def test_a_score_that_is_undefined_on_one_encoding_is_a_note(zoo, monkeypatch):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_score_that_is_not_finite_is_no_score(zoo, monkeypatch, value):
-    compute = run.Run._value
+    compute = scoring.value_of
     monkeypatch.setattr(
-        run.Run,
-        "_value",
-        lambda self, score, X, y: compute(
-            self, replace(score, compute=lambda X, y: replace(score.compute(X, y), value=value))
+        scoring,
+        "value_of",
+        lambda score, X, y: compute(
+            replace(score, compute=lambda X, y: replace(score.compute(X, y), value=value))
             if X.shape[1] == 9 else score, X, y,
         ),
     )  # fmt: skip
@@ -148,13 +148,13 @@ def test_a_score_that_is_not_finite_is_no_score(zoo, monkeypatch, value):
 
 def test_what_no_cut_changes_is_computed_once_for_each_source(zoo, monkeypatch):
     computed = []
-    compute = run.Run._value
+    compute = scoring.value_of
 
-    def counts(self, score, *arrays):
+    def counts(score, *arrays):
         computed.append(score.name)
-        return compute(self, score, *arrays)
+        return compute(score, *arrays)
 
-    monkeypatch.setattr(run.Run, "_value", counts)
+    monkeypatch.setattr(scoring, "value_of", counts)
     ranking = ranked(zoo, score="leep,knn")
     assert (computed.count("leep"), computed.count("knn")) == (2, 5)
     for model in ("net0", "net1"):

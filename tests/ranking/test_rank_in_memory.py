@@ -8,7 +8,8 @@ import pytest
 
 import zoorank
 from zoorank import scores
-from zoorank.ranking import rank, run, views
+from zoorank.engine import cuda
+from zoorank.ranking import job, rank, scoring
 from zoorank.scores import silhouette
 
 torch = pytest.importorskip("torch", reason="the zoo needs torch: pip install 'zoorank[zoo]'")
@@ -59,29 +60,22 @@ def test_the_networks_output_is_what_is_scored(zoo, tmp_path, monkeypatch):
         for score in scores.find_scores("silhouette:cosine,silhouette:euclidean")
     )
     one = load_zoo(zoo.manifest, allow_code=[zoo.code])
-    target = load_target(zoo.data)
-    runner = run.Run(target, table, EncodingStore(tmp_path), 20, "cpu", save_encodings=False)
-    original = views.Views.of
+    shared = job.Run(load_target(zoo.data), table, tmp_path, 20, "cpu", save_encodings=False)
+    original = scoring.View.of
 
     def of(self, score):
         given = original(self, score)
-        tensors.append(self._encoding.tensor)
+        tensors.append(self._encoding.array)
         return given
 
-    monkeypatch.setattr(views.Views, "of", of)
-    rows = runner.source(one.models[0], ("1", "penultimate"), run_silently()).rows
-    assert len(rows) == 2
+    monkeypatch.setattr(scoring.View, "of", of)
+    wanted = job.Job(one.models[0], ("1", "penultimate"))
+    assert len(job.encode_and_score(shared, wanted, lambda _: None).candidates) == 2
     assert len(seen) == 4
     for given, tensor in zip(seen, tensors, strict=True):
         assert given is tensor
         # What the engine makes of it is a view of the same memory.
         assert np.asarray(given).ctypes.data == tensor.data_ptr()
-
-
-def run_silently():
-    from zoorank.ranking.progress import Silent
-
-    return Silent()
 
 
 def test_a_second_run_computes_nothing(zoo, tmp_path):
@@ -153,12 +147,12 @@ def test_scores_of_the_host_work_on_the_same_memory(zoo, tmp_path):
 
 
 def test_what_does_not_fit_goes_to_the_store_and_says_so(zoo, tmp_path, monkeypatch):
-    from zoorank.encoding import memory
+    from zoorank.sources.torch.encoder import TorchEncoder
 
     def full(*_):
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise MemoryError
 
-    monkeypatch.setattr(memory.Rows, "__init__", full)
+    monkeypatch.setattr(TorchEncoder, "empty", full)
     one = load_zoo(zoo.manifest, allow_code=[zoo.code])
     found = encode_source(
         one.models[0],
@@ -169,7 +163,7 @@ def test_what_does_not_fit_goes_to_the_store_and_says_so(zoo, tmp_path, monkeypa
         keep="memory",
     )
     assert "1,920 bytes of encodings do not fit on cpu: they are in the store" in found.note
-    assert found.encodings[0].tensor is None
+    assert found.encodings[0].array is None
     assert found.encodings[0].load().shape == (60, 8)
 
 
@@ -185,7 +179,7 @@ def test_both_are_the_same(zoo, tmp_path):
     ).encodings
     assert not found.is_only_copy
     np.testing.assert_array_equal(found.load(), found.values.numpy())
-    assert found.values is found.tensor
+    assert found.values is found.array
 
 
 def test_the_ranking_says_what_was_asked_for(zoo, tmp_path):
@@ -208,13 +202,11 @@ def test_the_ranking_says_what_was_asked_for(zoo, tmp_path):
     ],
 )
 def test_where_encodings_are_kept(monkeypatch, save, names, device, keep):
-    monkeypatch.setattr("zoorank.sources.torch.load.torch_device", torch.device)
-    monkeypatch.setattr(run.cuda, "unavailable_reason", lambda: "")
-    runner = run.Run(None, scores.find_scores(names), None, 1, device, save)
-    assert runner.keep == keep
-    monkeypatch.setattr(run.cuda, "unavailable_reason", lambda: "no driver")
-    again = run.Run(None, scores.find_scores(names), None, 1, device, save)
-    assert again.keep == ("memory" if save is False else "store")
+    monkeypatch.setattr(cuda, "unavailable_reason", lambda: "")
+    shared = job.Run(None, scores.find_scores(names), None, 1, device, save)
+    assert shared.keep(device) == keep
+    monkeypatch.setattr(cuda, "unavailable_reason", lambda: "no driver")
+    assert shared.keep(device) == ("memory" if save is False else "store")
 
 
 @pytest.mark.cuda

@@ -20,14 +20,14 @@ from zoorank.cli.options import (
     Out,
     Quiet,
     ScoreNames,
+    Sources,
     Store,
-    Zoo,
     stdout,
 )
 
 
 def verify(
-    zoo: Zoo,
+    sources: Sources,
     data: Data = None,
     cuts: Cuts = None,
     score: ScoreNames = None,
@@ -70,7 +70,7 @@ def verify(
         picture_path(figure)
     with progress(quiet=quiet) as watcher:
         found = verify(
-            zoo,
+            sources,
             data,
             cuts=cuts,
             score=score,
@@ -136,7 +136,7 @@ def evaluate(
     Example: `zoorank evaluate scores.csv accuracies.csv --figure regret.png`
     """
     from zoorank.evaluation.evaluate import evaluate
-    from zoorank.ranking.deciding import names
+    from zoorank.ranking.consensus import names
     from zoorank.ranking.files import write_text
     from zoorank.report.evaluation import evaluation_heading, evaluation_table, regret_figure
     from zoorank.report.pictures import picture_path

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from zoorank.ranking.ranking import RankRow, TargetFacts
+from zoorank.ranking.records import RankRow, TargetFacts
 
 EVIDENCE = Path(__file__).with_name("evidence.json")
 FEW_SAMPLES = 100

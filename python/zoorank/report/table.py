@@ -100,7 +100,7 @@ class RankingTable:
         return Text.assemble(
             (target.name, "bold"),
             f": {target.n_samples} samples, {len(target.classes)} classes, "
-            f"{target.kind} {target.shape}",
+            f"{target.modality} {target.shape}",
         )
 
     def _table(self, layout: _Layout, signs: Signs) -> Table:

@@ -315,6 +315,15 @@ class Encoder(Protocol):
 
 
 @runtime_checkable
+class Guarded(Protocol):
+    """A source whose code may be refused before anything of it is imported."""
+
+    def refusal(self) -> str:
+        """Why it may not be loaded; empty where it may."""
+        ...
+
+
+@runtime_checkable
 class Noting(Protocol):
     """An encoder with something to say of what it has encoded so far."""
 
