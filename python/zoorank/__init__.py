@@ -53,6 +53,9 @@ __all__ = [
     "ZoorankError",
     "__version__",
     "build_info",
+    "cuts",
+    "encode",
+    "evaluate",
     "load_target",
     "load_zoo",
     "nearest_neighbors",
@@ -62,13 +65,18 @@ __all__ = [
     "silhouette_batch",
     "silhouette_samples",
     "silhouette_score",
+    "verify",
 ]
 
 # Loaded when first used: these rooms may need torch, pydantic or rich.
 _LAZY = {
-    "RankRow": "zoorank.ranking",
-    "Ranking": "zoorank.ranking",
-    "rank": "zoorank.ranking",
+    "RankRow": "zoorank.ranking.records",
+    "Ranking": "zoorank.ranking.ranking",
+    "rank": "zoorank.ranking.rank",
+    "verify": "zoorank.verification.verify",
+    "evaluate": "zoorank.evaluation.evaluate",
+    "cuts": "zoorank.encoding.cuts",
+    "encode": "zoorank.encoding.own",
     "Zoo": "zoorank.sources.specs",
     "load_target": "zoorank.targets",
     "load_zoo": "zoorank.sources.manifest",

@@ -33,7 +33,7 @@ def tables():
 
 @pytest.mark.slow
 def test_the_page_and_the_evidence_are_those_of_the_measurements():
-    pytest.importorskip("matplotlib", reason="the study draws: pip install 'zoorank[plots]'")
+    pytest.importorskip("matplotlib", reason="the study draws: pip install 'zoorank[report]'")
     from candidates import Study
     from regret_picture import is_stale, shown
     from second import Second

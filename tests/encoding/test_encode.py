@@ -15,11 +15,14 @@ import pytest
 import torch
 from tests.sources import tiny_nets
 
+from zoorank.encoding import encode
 from zoorank.encoding.encode import encode_source
+from zoorank.encoding.plan import Plan
 from zoorank.errors import SourceError, StoreError, UsageError
+from zoorank.sources.base import Trust
 from zoorank.sources.manifest import load_zoo
 from zoorank.sources.torch.calibrate import calibrate
-from zoorank.sources.torch.load import check_digest, load_model
+from zoorank.sources.torch.load import load_model
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
@@ -102,7 +105,7 @@ def test_edited_code_is_another_source(make_spec, table: Target, store, tmp_path
         )
         sys.modules.pop("edited_net", None)
         spec = make_spec("TinyMLP").model_copy(
-            update={"factory": "edited_net:Net", "allow_code": (tmp_path,)}
+            update={"factory": "edited_net:Net", "trust": Trust((tmp_path,))}
         )
         (encoding,) = encode_source(spec, table, store=store).encodings
         paths.add(encoding.path)
@@ -125,7 +128,7 @@ def test_edited_code_beside_the_factory_is_another_source(
         "        super().__init__(inner(), torch.nn.Linear(4, 2))\n"
     )
     spec = make_spec("TinyMLP").model_copy(
-        update={"factory": "layered:Net", "allow_code": (tmp_path / "code",)}
+        update={"factory": "layered:Net", "trust": Trust((tmp_path / "code",))}
     )
     keys = []
     for body in ("torch.nn.Identity()", "torch.nn.Tanh()"):
@@ -147,20 +150,22 @@ def test_another_torch_is_another_encoding(make_spec, table: Target, store, monk
     assert _key(spec, table, store) != before
 
 
-def test_a_weights_file_is_hashed_once(
+def test_what_is_loaded_is_what_was_hashed(
     make_spec, table: Target, store, tmp_path: Path, monkeypatch
 ) -> None:
-    torch.save(tiny_nets.TinyMLP().state_dict(), tmp_path / "w.pt")
-    calls = []
+    file = tmp_path / "w.pt"
+    torch.save(tiny_nets.TinyMLP().state_dict(), file)
+    of = Plan.of
 
-    def check(spec, file):
-        calls.append(file)
-        return check_digest(spec, file)
+    def swapped(*arguments):
+        plan = of(*arguments)
+        torch.save(tiny_nets.TinyMLP().state_dict(), file)
+        return plan
 
-    monkeypatch.setattr("zoorank.encoding.plan.check_digest", check)
-    monkeypatch.setattr("zoorank.sources.torch.load.check_digest", check)
-    encode_source(make_spec("TinyMLP", 'file = "w.pt"'), table, store=store)
-    assert calls == [tmp_path / "w.pt"]
+    monkeypatch.setattr(Plan, "of", swapped)
+    with pytest.raises(SourceError, match=r"w\.pt changed after it was hashed; run it again"):
+        encode_source(make_spec("TinyMLP", 'file = "w.pt"'), table, store=store)
+    assert not _contents(store)
 
 
 def test_memory_that_runs_out_halves_the_batch(make_spec, table: Target, store) -> None:
@@ -172,11 +177,23 @@ def test_memory_that_runs_out_halves_the_batch(make_spec, table: Target, store) 
     assert np.allclose(encoded.encodings[0].load(), expected, atol=1e-6)
 
 
+def after_trial(monkeypatch, fault) -> None:
+    """Let a source pass its trial and then do something else."""
+    original = encode.tried
+
+    def tried(feed, wanted):
+        trial = original(feed, wanted)
+        monkeypatch.setattr(type(feed.encoder), "encode", fault)
+        return trial
+
+    monkeypatch.setattr(encode, "tried", tried)
+
+
 def test_too_little_memory_for_one_sample(make_spec, table: Target, store, monkeypatch) -> None:
     def full(*_args: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        raise MemoryError
 
-    monkeypatch.setattr("zoorank.encoding.batches.run_to_cuts", full)
+    after_trial(monkeypatch, full)
     with pytest.raises(SourceError, match="out of memory on cpu even with one sample at a time"):
         encode_source(make_spec("TinyMLP"), table, store=store)
     assert list(store.directory.iterdir()) == []
@@ -216,9 +233,11 @@ def test_a_batch_that_fails_later_names_its_rows(make_spec, table: Target, store
     def broken(*_args: object) -> None:
         raise RuntimeError("kernel\nfailed")
 
-    monkeypatch.setattr("zoorank.encoding.batches.run_to_cuts", broken)
+    after_trial(monkeypatch, broken)
     with pytest.raises(SourceError, match="failed on rows 0 to 31: kernel failed"):
         encode_source(make_spec("TinyMLP"), table, store=store)
+    monkeypatch.undo()
+    after_trial(monkeypatch, broken)
     with pytest.raises(SourceError, match="failed on row 0: kernel failed"):
         encode_source(make_spec("TinyMLP"), table, store=store, batch_size=1)
 
@@ -273,6 +292,8 @@ KILLED = """
 import os, signal, sys
 import torch
 from zoorank.encoding.encode import encode_source
+from zoorank.encoding.plan import Plan
+from zoorank.sources.base import Trust
 from zoorank.sources.manifest import load_zoo
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target

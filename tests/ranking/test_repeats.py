@@ -15,6 +15,7 @@ from zoorank.ranking import Ranking, RankRow, rank
 from zoorank.ranking.consensus import Consensus
 from zoorank.ranking.job import firsts_of
 from zoorank.ranking.order import ranked, verdict
+from zoorank.ranking.records import CutFacts
 from zoorank.ranking.rows import distinct
 from zoorank.scores import find_score
 from zoorank.sources.manifest import load_zoo
@@ -41,7 +42,8 @@ def repeats(ranking):
 
 
 def without_time(ranking):
-    rows = (replace(row, score_seconds=0, encode_seconds=0, reused=False) for row in ranking)
+    timeless = {"score_seconds": 0, "encode_seconds": 0, "facts": CutFacts()}
+    rows = (replace(row, reused=False, **timeless) for row in ranking)
     return [row for row in rows if row.status == "ok"]
 
 

@@ -27,8 +27,8 @@ def store(tmp_path: Path) -> EncodingStore:
 
 def _put(store: EncodingStore, key: str = "k", X: np.ndarray = X) -> None:
     with store.writer(key, *X.shape) as writer:
-        writer.write(X[:4])
-        writer.write(X[4:])
+        writer.append(X[:4])
+        writer.append(X[4:])
         writer.commit({"cut": "c"})
 
 
@@ -55,7 +55,7 @@ def _umask() -> int:
 
 def test_nothing_shows_before_the_commit(store: EncodingStore) -> None:
     with store.writer("k", 6, 4) as writer:
-        writer.write(X)
+        writer.append(X)
         assert store.metadata("k") is None
         assert not store.path("k").exists()
     assert _files(store) == []
@@ -63,7 +63,7 @@ def test_nothing_shows_before_the_commit(store: EncodingStore) -> None:
 
 def _put_two_rows(store: EncodingStore, then: Exception | None = None) -> None:
     with store.writer("k", 6, 4) as writer:
-        writer.write(X[:2])
+        writer.append(X[:2])
         if then is not None:
             raise then
         writer.commit({})
@@ -101,11 +101,11 @@ def test_half_an_encoding_does_not_count_and_is_replaced(store: EncodingStore, d
 
 
 def test_leftovers_of_the_dead_go_and_those_of_the_living_stay(store: EncodingStore) -> None:
-    (store.directory / ".k.npy.0123.partial").write_bytes(b"of a killed run")
+    (store.directory / f".k.npy.zoorank-{0:016x}.partial").write_bytes(b"of a killed run")
     with store.writer("k", 6, 4) as writer:
         EncodingStore(store.directory)
         assert len(_files(store)) == 1
-        writer.write(X)
+        writer.append(X)
         writer.commit({})
     assert _files(store) == ["k.json", "k.npy"]
 
@@ -113,11 +113,11 @@ def test_leftovers_of_the_dead_go_and_those_of_the_living_stay(store: EncodingSt
 def test_two_runs_at_once_do_no_harm(store: EncodingStore) -> None:
     other = EncodingStore(store.directory)
     with store.writer("k", 6, 4) as first, other.writer("k", 6, 4) as second:
-        first.write(X[:3])
-        second.write(X)
+        first.append(X[:3])
+        second.append(X)
         second.commit({"by": "second"})
         mapped = np.load(store.path("k"), mmap_mode="r")
-        first.write(X[3:])
+        first.append(X[3:])
         first.commit({"by": "first"})
     assert np.array_equal(mapped, X)
     assert np.array_equal(np.load(store.path("k")), X)

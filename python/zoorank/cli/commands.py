@@ -19,6 +19,7 @@ import typer
 from zoorank.cli import FAILED, INTERRUPTED, trust
 from zoorank.cli.options import (
     AllowCode,
+    AllowPackage,
     BatchSize,
     Confidence,
     Cuts,
@@ -27,20 +28,27 @@ from zoorank.cli.options import (
     FirstRows,
     Json,
     Limit,
+    MemoryLimit,
     Metric,
     MetricOfFile,
     Out,
+    Precision,
     Quiet,
     Race,
     RandomState,
     SaveEncodings,
     ScoreNames,
     ScoresOfFile,
+    Sources,
     Store,
-    Zoo,
+    Timeout,
+    Workers,
     app,
+    in_bytes,
     print_json,
+    seconds,
     stdout,
+    worker_count,
 )
 from zoorank.errors import UsageError
 from zoorank.messages import EXTRAS
@@ -78,7 +86,7 @@ def options(
 @app.command()
 def rank(
     context: typer.Context,
-    zoo: Zoo,
+    sources: Sources,
     data: Data = None,
     cuts: Cuts = None,
     metric: Metric = None,
@@ -87,9 +95,14 @@ def rank(
     store: Store = None,
     batch_size: BatchSize = None,
     device: Device = "auto",
+    precision: Precision = "float32",
+    workers: Workers = "1",
+    timeout: Timeout = None,
+    memory_limit: MemoryLimit = None,
     save_encodings: SaveEncodings = None,
     limit: Limit = None,
     allow_code: AllowCode = None,
+    allow_package: AllowPackage = None,
     race: Race = False,
     confidence: Confidence = None,
     first_rows: FirstRows = None,
@@ -102,7 +115,7 @@ def rank(
     Example: `zoorank rank zoo.toml --data digits.npz --cuts all --out results`
     """
     return _rank(
-        zoo,
+        sources,
         data,
         command=context.obj,
         cuts=cuts,
@@ -112,9 +125,14 @@ def rank(
         store=store,
         batch_size=batch_size,
         device=device,
+        precision=precision,
+        workers=worker_count(workers),
+        timeout=seconds(timeout, "--timeout"),
+        memory_limit=in_bytes(memory_limit, "--memory-limit"),
         save_encodings=save_encodings,
         limit=limit,
         allow_code=allow_code or (),
+        allow_packages=allow_package or (),
         race=race,
         confidence=confidence,
         first_rows=first_rows,
@@ -141,7 +159,7 @@ def demo(
 
     _check_installed("demo")
     return _rank(
-        DEMO_MANIFEST,
+        [str(DEMO_MANIFEST)],
         None,
         command=context.obj,
         out=out,
@@ -166,6 +184,7 @@ def cuts(
         ),
     ] = None,
     allow_code: AllowCode = None,
+    allow_package: AllowPackage = None,
     as_json: Json = False,
 ) -> int:
     """List where models can be cut: output shape, share of FLOPs and parameters.
@@ -175,7 +194,13 @@ def cuts(
     from zoorank.encoding.cuts import cuts as list_cuts
 
     sizes = None if shape is None else _sizes(shape)
-    found = list_cuts(models, data=data, shape=sizes, allow_code=allow_code or ())
+    found = list_cuts(
+        models,
+        data=data,
+        shape=sizes,
+        allow_code=allow_code or (),
+        allow_packages=allow_package or (),
+    )
     if as_json:
         print_json([asdict(source) for source in found])
     else:
@@ -183,6 +208,44 @@ def cuts(
 
         stdout().print(*cuts_tables(found), sep="\n")
     return 0 if any(source.cuts for source in found) else FAILED
+
+
+@app.command()
+def encode(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A reference, or a manifest of one model.")
+    ],
+    data: Annotated[str, typer.Option(metavar="PATH|NAME", help="What to encode.")],
+    out: Annotated[Path, typer.Option(metavar="X.npy", help="Write the encodings there.")],
+    cut: Annotated[
+        str | None, typer.Option(metavar="CUT", help="Where to cut. Default: penultimate.")
+    ] = None,
+    batch_size: BatchSize = None,
+    device: Device = "auto",
+    precision: Precision = "float32",
+    limit: Limit = None,
+    allow_code: AllowCode = None,
+) -> int:
+    """Write the encodings of data by one source, and the labels beside them.
+
+    Example: `zoorank encode timm:resnet18.a1_in1k --data birds/ --cut layer3 --out X.npy`
+    """
+    from zoorank.encoding.own import encode
+
+    X = encode(
+        source,
+        data,
+        cut=cut,
+        out=out,
+        batch_size=batch_size,
+        device=device,
+        precision=precision,  # type: ignore[arg-type]  # checked where it is used
+        limit=limit,
+        allow_code=allow_code or (),
+    )
+    labels = out.with_name(f"{out.stem}_labels.npy")
+    typer.echo(f"zoorank: {X.shape[0]} x {X.shape[1]} encodings in {out}, labels in {labels}")
+    return 0
 
 
 @app.command()
@@ -266,14 +329,16 @@ def _check_installed(extra: str) -> None:
             raise ModuleNotFoundError(f"No module named {module!r}", name=module)
 
 
-def _rank(zoo: Path, data: str | None, *, as_json: bool, quiet: bool, **settings: Any) -> int:
+def _rank(
+    sources: list[str], data: str | None, *, as_json: bool, quiet: bool, **settings: Any
+) -> int:
     from zoorank.ranking import rank, store_directory
     from zoorank.report.progress import progress
 
     place = store_directory(settings["out"], settings["store"])
     try:
         with progress(quiet=quiet) as watcher:
-            ranking = rank(zoo, data, **settings, progress=watcher)
+            ranking = rank(sources, data, **settings, progress=watcher)
     except KeyboardInterrupt:
         typer.echo(
             f"zoorank: interrupted; encodings made so far are in {place}, "

@@ -10,6 +10,7 @@ import typer
 from zoorank.cli import FAILED
 from zoorank.cli.options import (
     AllowCode,
+    AllowPackage,
     BatchSize,
     Cuts,
     Data,
@@ -20,14 +21,14 @@ from zoorank.cli.options import (
     Out,
     Quiet,
     ScoreNames,
+    Sources,
     Store,
-    Zoo,
     stdout,
 )
 
 
 def verify(
-    zoo: Zoo,
+    sources: Sources,
     data: Data = None,
     cuts: Cuts = None,
     score: ScoreNames = None,
@@ -52,6 +53,7 @@ def verify(
     device: Device = "auto",
     limit: Limit = None,
     allow_code: AllowCode = None,
+    allow_package: AllowPackage = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -70,7 +72,7 @@ def verify(
         picture_path(figure)
     with progress(quiet=quiet) as watcher:
         found = verify(
-            zoo,
+            sources,
             data,
             cuts=cuts,
             score=score,
@@ -87,6 +89,7 @@ def verify(
             device=device,
             limit=limit,
             allow_code=allow_code or (),
+            allow_packages=allow_package or (),
             progress=watcher,
             on_step=None if quiet else lambda text: typer.echo(text, err=True),
         )

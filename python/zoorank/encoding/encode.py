@@ -13,7 +13,8 @@ import numpy as np
 from zoorank.encoding.passes import Encoded, Feed, OnBatch, Pass, same_numbers, to_host
 from zoorank.encoding.plan import EncodedSource, Held, Plan, Record
 from zoorank.encoding.trial import Trial, calibrate, tried
-from zoorank.sources.base import ALL, PENULTIMATE, Array, OpenOptions, Precision, Source
+from zoorank.errors import SourceError
+from zoorank.sources.base import ALL, PENULTIMATE, Array, Events, OpenOptions, Precision, Source
 from zoorank.store.encodings import EncodingStore, EncodingWriter
 from zoorank.targets.base import Target
 
@@ -39,6 +40,7 @@ def encode_source(
     precision: Precision = "float32",
     threads: int | None = None,
     on_batch: OnBatch | None = None,
+    events: Events = lambda _: None,
     rows: NDArray[np.int64] | None = None,
     earlier: NDArray[np.int64] | None = None,
     keep: Keep | Callable[[str], Keep] = "store",
@@ -63,6 +65,8 @@ def encode_source(
         Of the source's framework; None leaves its pool as it is.
     on_batch : callable or None
         Told ``(done, total)`` samples after every batch, of those that are run.
+    events : callable
+        Told in a line what takes long before the source is there, such as a download.
     rows : ndarray of int64 or None
         Which rows to encode, ascending; None for all. A subset has a key of its own, and
         scaling and calibration are those of the whole target.
@@ -93,6 +97,7 @@ def encode_source(
         When a file of the target vanishes or breaks meanwhile.
     """
     wanted = tuple(cuts or source.cuts or (PENULTIMATE,))
+    source = source.resolve(events)
     plan = Plan.of(source, target, store, rows, precision)
     if ALL not in wanted:
         known, scored = plan.known(wanted), plan.scored(wanted, results)
@@ -101,8 +106,11 @@ def encode_source(
     options = OpenOptions(target.modality, device, precision, threads)
     with source.open(options) as encoder:
         feed = Feed(encoder, encoder.transform.fitted(target), target)
-        calibrate(feed)
-        trial = tried(feed, wanted)
+        try:
+            calibrate(feed)
+            trial = tried(feed, wanted)
+        except MemoryError as error:
+            raise SourceError(f"out of memory on {encoder.device} with two samples") from error
         kept = keep(encoder.device) if callable(keep) else keep
         run = _Run(plan, trial, kept, results)
         return run.encoded(earlier, batch_size or BATCH_SIZE, on_batch, precision)

@@ -109,10 +109,9 @@ class Encoding:
     Attributes
     ----------
     record : Record
+    store : EncodingStore
     key : str
         Its name in the store.
-    path : Path
-        A ``.npy`` file, float32 of shape ``(n_rows, dim)``; of a subset, its rows alone.
     reused : bool
         All of it, or its results, was in the store already.
     array : array or None
@@ -125,8 +124,8 @@ class Encoding:
     """
 
     record: Record
+    store: EncodingStore = field(repr=False, compare=False)
     key: str
-    path: Path
     reused: bool
     array: Array | None = field(default=None, repr=False, compare=False)
     results: Mapping[str, Any] = field(default_factory=dict)
@@ -148,6 +147,11 @@ class Encoding:
         return self.record.seconds
 
     @property
+    def path(self) -> Path:
+        """A ``.npy`` file, float32 of shape ``(n_rows, dim)``; of a subset, its rows alone."""
+        return self.store.path(self.key)
+
+    @property
     def content(self) -> str:
         """Equal for encodings of equal numbers; empty where that is not known."""
         return self.record.content
@@ -161,8 +165,7 @@ class Encoding:
         """Map the encodings from their file, read-only, or copy them to the host."""
         if self.is_only_copy and self.array is not None:
             return to_host(self.array)
-        loaded: NDArray[np.float32] = np.load(self.path, mmap_mode="r", allow_pickle=False)
-        return loaded
+        return self.store.load(self.key)
 
 
 @dataclass(frozen=True)
@@ -200,13 +203,11 @@ class Held:
 
     rows: NDArray[np.int64]
     record: Record
-    path: Path
+    numbers: NDArray[np.float32]
 
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Encodings of some of the rows."""
-        whole = np.load(self.path, mmap_mode="r", allow_pickle=False)
-        taken: NDArray[np.float32] = whole[np.searchsorted(self.rows, rows)]
-        return taken
+        return self.numbers[np.searchsorted(self.rows, rows)]
 
     def seconds(self, rows: int) -> float:
         """What encoding so many of the rows cost."""
@@ -289,7 +290,7 @@ class Plan:
             record = self._record(key)
             if record is None:
                 return {}
-            found[cut] = Held(rows, record, self.store.path(key))
+            found[cut] = Held(rows, record, self.store.load(key))
         return found
 
     def record(self, facts: ModelFacts, cut: Cut, dim: int) -> Record:
@@ -333,8 +334,8 @@ class Plan:
         encodings = tuple(
             Encoding(
                 record=record,
+                store=self.store,
                 key=self.key(record.cut),
-                path=self.store.path(self.key(record.cut)),
                 reused=record.cut not in fresh,
                 array=arrays.get(record.cut),
                 results=results.get(record.cut, {}),
@@ -363,10 +364,10 @@ class Plan:
         record = self._record(key)
         if record is None:
             return None
-        whole = Held(every, record, self.store.path(key))
+        whole = Held(every, record, self.store.load(key))
         part = replace(record, seconds=whole.seconds(len(self.rows)))
         with self.store.writer(self.key(cut), len(self.rows), record.dim) as writer:
-            writer.write(np.arange(len(self.rows)), whole.take(self.rows))
+            writer.append(whole.take(self.rows))
             return Record.of(writer.commit(part.plain()))
 
 

@@ -15,10 +15,14 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from zoorank.errors import ZoorankError
 from zoorank.messages import one_line
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Stage = Literal["opening", "encoding", "scoring"]
 Kind = Literal["error", "crash", "timeout", "memory"]
@@ -128,7 +132,7 @@ class Limits:
     timeout: float | None = None
     memory: int | None = None
     stall: float | None = 15.0
-    opening: float = 300.0
+    opening: float = 120.0
     factor: float = 20.0
 
     def silence(self, stage: Stage, longest: float) -> float:
@@ -169,7 +173,18 @@ O = TypeVar("O")  # noqa: E741 - as in the protocol's description: shared, job, 
 
 
 class Executor(Protocol):
-    """Runs a function over jobs. One job can only fail itself."""
+    """Runs a function over jobs. One job can only fail itself.
+
+    A context manager, whose end is that of the processes that it started.
+    """
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
 
     def run(
         self,

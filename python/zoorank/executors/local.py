@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING
 
 from zoorank.errors import StoreError
 from zoorank.executors.base import Emit, Event, Failure, J, O, S
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class LocalExecutor:
@@ -35,20 +40,22 @@ class LocalExecutor:
     ) -> Iterator[tuple[J, O | Failure]]:
         """See :meth:`zoorank.executors.base.Executor.run`."""
         for job in jobs:
-            yield job, attempt(function, shared, job, on_event)
+            outcome: O | Failure
+            try:
+                outcome = function(shared, job, on_event)
+            except (KeyboardInterrupt, StoreError):
+                raise
+            except BaseException as error:  # noqa: BLE001 - a SystemExit is the source's, too
+                outcome = Failure.of(error)
+            yield job, outcome
 
+    def __enter__(self) -> Self:
+        return self
 
-def attempt(function: Callable[[S, J, Emit], O], shared: S, job: J, emit: Emit) -> O | Failure:
-    """Call a function for one job; what it raises is its failure.
-
-    Raises
-    ------
-    KeyboardInterrupt, StoreError
-        As :meth:`zoorank.executors.base.Executor.run` says.
-    """
-    try:
-        return function(shared, job, emit)
-    except (KeyboardInterrupt, StoreError):
-        raise
-    except BaseException as error:  # noqa: BLE001 - SystemExit is the source's failure, too
-        return Failure.of(error)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing has to be ended."""

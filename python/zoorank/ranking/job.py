@@ -210,8 +210,7 @@ class _Work:
     def outcome(self) -> Outcome:
         run, job = self._run, self._job
         compared, lacking = self._compared()
-        source = job.source.resolve(lambda _: None)
-        encoded = self._encoded(source)
+        encoded = self._encoded()
         by_cut = {encoding.cut: encoding for encoding in encoded.encodings}
         head = by_cut.get(LOGITS) if run.needs_head else None
         facts = {**self._facts(None if head is None else head.load()), **compared}
@@ -223,19 +222,21 @@ class _Work:
             refused=encoded.refused,
             note="; ".join(filter(None, (encoded.note, lacking))),
             weights_sha256=encoded.weights_sha256,
-            known=source.known(),
+            known=job.source.known(),
             saw_target=self._saw_target(),
         )
 
-    def _encoded(self, source: Source) -> EncodedSource:
+    def _encoded(self) -> EncodedSource:
         run, job = self._run, self._job
-        in_memory = job.rows is None and run.save_encodings is not True
+        # Before a source is opened nobody knows where "auto" runs: a device if there is one.
+        expected = run.keep("cpu" if run.device == "cpu" else "cuda")
+        in_memory = job.rows is None and expected == "memory"
 
         def on_batch(done: int, total: int) -> None:
             self._emit(Event(job.name, "encoding", done, total))
 
         return encode_source(
-            source,
+            job.source,
             run.target,
             cuts=(*job.cuts, LOGITS) if run.needs_head else job.cuts,
             store=self._store,

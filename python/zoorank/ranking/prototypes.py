@@ -90,9 +90,9 @@ class Prototypes:
                 raise DataError(f"{data.name}: {error}") from None
             rows = found.reshape(len(found), -1).astype(np.float32)
             with self._store.writer(key, *rows.shape) as writer:
-                writer.write(np.arange(len(rows)), rows)
+                writer.append(rows)
                 record = writer.commit({"identity": identity, "shape": found.shape})
         # From the file even when just written, so that a second run has the same bits.
-        kept = np.load(self._store.path(key), allow_pickle=False)
+        kept = self._store.load(key)
         prototypes: Array = kept.astype(np.float64).reshape(record["shape"])
         return prototypes

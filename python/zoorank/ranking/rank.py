@@ -25,8 +25,6 @@ from zoorank.ranking.records import TargetFacts
 from zoorank.ranking.rows import baseline_rows
 from zoorank.ranking.work import SourceRows, Work
 from zoorank.sources.base import Guarded, Precision, Source
-from zoorank.sources.manifest import zoo_of
-from zoorank.sources.specs import Zoo
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
 from zoorank.targets.paths import path_list
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
     from zoorank.ranking.racing.facts import RaceFacts
     from zoorank.ranking.racing.options import RaceOptions
     from zoorank.scores import Score
+    from zoorank.sources.specs import Zoo
 
 
 @describe_call
@@ -56,6 +55,7 @@ def rank(
     save_encodings: bool | None = None,
     limit: int | None = None,
     allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    allow_packages: str | Sequence[str] = (),
     race: bool = False,
     confidence: float | None = None,
     first_rows: int | None = None,
@@ -121,6 +121,9 @@ def rank(
     allow_code : path or sequence of path
         Directories whose modules the manifest may name as factories. Their code
         is run.
+    allow_packages : str or sequence of str
+        Installed packages, as Python imports them, whose networks the manifest may build
+        with any arguments, beside those that zoorank knows.
     race : bool
         Run every source on a sample of the target first, drop the candidates that are
         surely worse than another there, go on with four times as many rows for the rest,
@@ -188,7 +191,9 @@ def rank(
         if value is not None and value < 1:
             raise UsageError(f"{name} must be at least 1, not {value}")
     wanted = _named(cuts)
-    zoo = zoo_of(zoo, allow_code=allow_code)
+    from zoorank.sources.manifest import zoo_of  # needs pydantic, which a Ranking does not
+
+    zoo = zoo_of(zoo, allow_code=allow_code, allow_packages=allow_packages)
     if data is None and zoo.data is None:
         raise UsageError(f"no target: give data, or a `data` entry in {zoo.path or 'the zoo'}")
     _check_source_data(scores, zoo)
@@ -246,6 +251,7 @@ def rank(
                 "save_encodings": save_encodings,
                 "limit": limit,
                 "allow_code": [os.fspath(path) for path in path_list(allow_code)],
+                "allow_packages": list(names(allow_packages)),
                 "race": None if options is None else asdict(options),
                 "store": place.absolute(),
             },

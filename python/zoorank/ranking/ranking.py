@@ -97,15 +97,13 @@ class Ranking:
         DataError
             Where the row has none, or the store no longer has it.
         """
-        store = Path(str(self.provenance.settings.get("store", "")))
-        path = EncodingStore(store).path(row.encoding)
-        if not row.encoding or not path.is_file():
+        store = EncodingStore(str(self.provenance.settings.get("store", "")))
+        if not row.encoding or store.metadata(row.encoding) is None:
             raise DataError(
-                f"no encoding of {row.model} at {row.cut} is in {store}; rank with "
+                f"no encoding of {row.model} at {row.cut} is in {store.directory}; rank with "
                 "save_encodings=True to keep it"
             )
-        loaded: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
-        return loaded
+        return store.load(row.encoding)
 
     def __iter__(self) -> Iterator[RankRow]:
         return iter(self.rows)

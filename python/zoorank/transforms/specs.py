@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from zoorank.frozen import Frozen
-from zoorank.messages import hint
+from zoorank.messages import brief, hint
 from zoorank.targets.images import Interpolation
 
 Pooling = Literal["mean", "max", "token_mean", "first_token", "flatten"]
@@ -65,8 +65,8 @@ class ImagePreprocessing(Frozen):
     channels: Literal[1, 3] = 3
     scaling: float | Literal["auto", "minmax", "standardize", "none"] = "auto"
     value_range: tuple[Finite, Finite] = (0.0, 1.0)
-    mean: tuple[Finite, ...] = (0.0,)
-    std: tuple[Positive, ...] = (1.0,)
+    mean: Annotated[tuple[Finite, ...], Field(fail_fast=True)] = (0.0,)
+    std: Annotated[tuple[Positive, ...], Field(fail_fast=True)] = (1.0,)
     channel_order: Literal["rgb", "bgr"] = "rgb"
     layout: Literal["nchw", "nhwc"] = "nchw"
     pooling: Pooling = "mean"
@@ -79,7 +79,7 @@ class ImagePreprocessing(Frozen):
             raise ValueError(f"must be a positive number or one of {', '.join(names)}")
         if isinstance(scaling, str) and scaling not in names:
             raise ValueError(
-                f"unknown scaling {scaling!r}; a positive number or {hint(scaling, names)}"
+                f"unknown scaling {brief(scaling)}; a positive number or {hint(scaling, names)}"
             )
         if not isinstance(scaling, str) and not 0 < scaling < float("inf"):
             raise ValueError(f"must be a positive number, not {scaling}")
@@ -91,7 +91,7 @@ class ImagePreprocessing(Frozen):
         if isinstance(size, int):
             return (size, size)
         if size is not None and not (isinstance(size, list | tuple) and len(size) == 2):
-            raise ValueError(f"must be a number or [height, width], not {size!r}")
+            raise ValueError(f"must be a number or [height, width], not {brief(size)}")
         return size
 
     @field_validator("resize", mode="before")
@@ -99,7 +99,7 @@ class ImagePreprocessing(Frozen):
     def _side_or_sides(cls, resize: Any) -> Any:
         is_pair = isinstance(resize, list | tuple) and len(resize) == 2
         if resize is not None and not (is_pair or type(resize) is int):
-            raise ValueError(f"must be a number or [height, width], not {resize!r}")
+            raise ValueError(f"must be a number or [height, width], not {brief(resize)}")
         return resize
 
     @field_validator("size", "resize")
@@ -127,7 +127,7 @@ class ImagePreprocessing(Frozen):
         if isinstance(value, int | float):
             return (value,)
         if not isinstance(value, list | tuple):
-            raise ValueError(f"must be a number or a list of numbers, not {value!r}")
+            raise ValueError(f"must be a number or a list of numbers, not {brief(value)}")
         return value
 
     @model_validator(mode="after")

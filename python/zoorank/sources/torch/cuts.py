@@ -19,37 +19,13 @@ ALL = "all"
 LOGITS = "logits"
 
 
+from zoorank.sources import base
+
+
 @dataclass(frozen=True)
-class Cut:
-    """One place to cut a network at.
-
-    Attributes
-    ----------
-    name : str
-        As the user names it: "penultimate", "logits" or a module.
-    module : str
-        The module whose input or output becomes the encoding.
-    side : {"input", "output"}
-    shape : tuple of int
-        Shape of one sample there, before pooling.
-    flops_share : float
-        Operations up to here over those of the whole network, 0 to 1.
-    parameters_kept : int
-        Parameters of what runs up to here.
-    parameters_share : float
-        The same over those of the whole network, 0 to 1.
-    tick : int
-        When it runs: cuts of one network compare by it.
-    """
-
-    name: str
-    module: str
-    side: Literal["input", "output"]
-    shape: tuple[int, ...]
-    flops_share: float
-    parameters_kept: int
-    parameters_share: float
-    tick: int
+class Cut(base.Cut):
+    module: str = ""
+    side: Literal["input", "output"] = "output"
 
 
 def list_cuts(model: nn.Module, example: Any) -> tuple[Cut, ...]:
@@ -107,7 +83,7 @@ def resolve_cuts(model: nn.Module, example: Any, wanted: Sequence[str]) -> tuple
     for name in wanted:
         for each in _names(model, record) if name == ALL else (name,):
             found[each] = _cut(model, record, each)
-    return tuple(sorted(found.values(), key=lambda cut: cut.tick))
+    return tuple(sorted(found.values(), key=lambda cut: cut.order))
 
 
 def _names(model: nn.Module, record: Trace) -> list[str]:
@@ -153,7 +129,7 @@ def _cut(model: nn.Module, record: Trace, name: str) -> Cut:
         flops_share=flops / record.flops if record.flops else 1.0,
         parameters_kept=kept,
         parameters_share=kept / total if total else 1.0,
-        tick=tick,
+        order=tick,
     )
 
 
