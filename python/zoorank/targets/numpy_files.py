@@ -208,7 +208,8 @@ def _idx(path: Path) -> NDArray[Any]:
         packed = path.suffix == ".gz"
         stream: Any = gzip.GzipFile(fileobj=plain) if packed else plain
         magic = stream.read(4)
-        if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _IDX_TYPES:
+        known = len(magic) == 4 and magic[:2] == b"\0\0" and magic[2] in _IDX_TYPES
+        if not known or not magic[3]:
             raise ValueError("it does not begin as one")
         dtype = np.dtype(_IDX_TYPES[magic[2]])
         shape = np.frombuffer(stream.read(4 * magic[3]), dtype=">i4").astype(int)
