@@ -64,6 +64,7 @@ def _number(character: str) -> str:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
+
 _brief = reprlib.Repr()
 _brief.maxstring = _brief.maxother = 80
 _brief.maxlong = 40

@@ -69,7 +69,7 @@ class Feed:
         except (ZoorankError, MemoryError, KeyboardInterrupt):
             raise
         except BaseException as error:  # a stranger's code may raise anything, even SystemExit
-            raise SourceError(f"{type(error).__name__}: {one_line(error)}") from error
+            raise SourceError(_reason(error)) from error
         for name, array in encoded.items():
             if array.ndim != 2 or len(array) != batch.rows:
                 raise RowsError(
@@ -216,10 +216,13 @@ def same_numbers(one: Array, other: Array) -> bool:
 
 
 def _failed(samples: NDArray[np.int64], error: BaseException) -> SourceError:
-    reason = one_line(error)
-    if not isinstance(error, SourceError | RuntimeError | ValueError):
-        reason = f"{type(error).__name__}: {reason}"
-    return SourceError(f"failed on {_named(samples)}: {reason}")
+    return SourceError(f"failed on {_named(samples)}: {_reason(error)}")
+
+
+def _reason(error: BaseException) -> str:
+    """One line; the type of an exception is left out where its message says enough."""
+    plain = isinstance(error, SourceError | RuntimeError | ValueError)
+    return one_line(error) if plain else f"{type(error).__name__}: {one_line(error)}"
 
 
 def _together(rows: NDArray[np.int64]) -> Rows:

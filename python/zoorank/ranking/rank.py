@@ -16,8 +16,8 @@ from zoorank.executors.local import LocalExecutor
 from zoorank.ranking.consensus import Consensus, deciding_scores, names
 from zoorank.ranking.files import prepare
 from zoorank.ranking.guidance import guidance
-from zoorank.ranking.job import Run
 from zoorank.ranking.order import marked, ranked, verdict
+from zoorank.ranking.outcomes import Run
 from zoorank.ranking.progress import Progress, Silent
 from zoorank.ranking.provenance import collect, describe_call
 from zoorank.ranking.ranking import Ranking
@@ -52,6 +52,7 @@ def rank(
     workers: int | Literal["auto"] | None = None,
     timeout: float | None = None,
     memory_limit: int | None = None,
+    retry: bool = False,
     save_encodings: bool | None = None,
     limit: int | None = None,
     allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
@@ -110,6 +111,8 @@ def rank(
         Seconds that a source may take; needs ``workers``.
     memory_limit : int, optional
         Bytes that a source may hold; needs ``workers``.
+    retry : bool
+        Try sources again that crashed, hung or ran out of memory in an earlier run.
     save_encodings : bool, optional
         Whether encodings are written to the store. Without, they stay in the memory of the
         device that computes them, only results are kept there, and a run that is repeated
@@ -212,6 +215,7 @@ def rank(
         device=device,
         save_encodings=save_encodings,
         precision=precision,
+        retry=retry,
     )
     executor = _executor(workers, timeout, memory_limit)
     work = Work(run, zoo.models, executor, progress or Silent())

@@ -198,7 +198,7 @@ class ModelSpec(ModelEntry):
     def resolve(self, events):
         from zoorank.sources.torch.load import pin_weights
 
-        return self.model_copy(update={"pinned": pin_weights(self)})
+        return self if self.pinned else self.model_copy(update={"pinned": pin_weights(self)})
 
     def known(self):
         from zoorank.sources.base import Known
