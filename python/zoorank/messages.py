@@ -184,6 +184,18 @@ def missing_package(error: ModuleNotFoundError, extra: str | None = None) -> str
     return f"this needs {package}: pip install 'zoorank[{brings}]'" if brings else ""
 
 
+def inert(text: object, limit: int = 300) -> str:
+    r"""Write what a stranger named so that a terminal shows it and does nothing else.
+
+    Examples
+    --------
+    >>> print(inert("cat\x1b[2J\n.png"))
+    cat\x1b[2J\n.png
+    """
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+    return shown if len(shown) <= limit else f"{shown[: limit - 3]}..."
+
+
 def not_loaded(error: BaseException) -> str:
     """Say why ``np.load`` refused, without its advice to run what a stranger has pickled.
 

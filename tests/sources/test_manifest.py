@@ -190,7 +190,7 @@ def test_a_manifest_cannot_allow_code(tmp_path: Path) -> None:
         ("scaling = 255", "mean = [0.1, 0.2]", "mean has 2 numbers for 3 channels"),
         ("scaling = 255", "interpolation = 'cubic'", "'cubic' is not one of 'bilinear', 'bicubic'"),
         ('"image"', '"picture"', "'picture' is not one of 'image', 'series', 'table'"),
-        ('input = "image", ', "", "needs input = 'image', 'series', 'table' or 'text'"),
+        ('input = "image", ', "", "needs input = 'image', 'series', 'table', 'text' or 'audio'"),
         ('"penultimate"', "[]", "line 8, model 1 'one', cuts:"),
         (
             "arguments =",
