@@ -20,7 +20,7 @@ _TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 
 
-def inert(text: str, *, lines: bool = False) -> str:
+def inert(text: object, limit: int | None = None, *, lines: bool = False) -> str:
     r"""Write a text so that a terminal does nothing but show it.
 
     Control characters, escapes, marks that turn the direction of writing, spaces that nobody
@@ -29,8 +29,10 @@ def inert(text: str, *, lines: bool = False) -> str:
 
     Parameters
     ----------
-    text : str
-        Of a stranger: a name, a label, a reason.
+    text : object
+        Of a stranger: a name, a label, a path, a reason.
+    limit : int or None
+        Characters at most.
     lines : bool
         Whether it may go on in other lines.
 
@@ -39,11 +41,13 @@ def inert(text: str, *, lines: bool = False) -> str:
     >>> print(inert("a\x1b[31m\u202eb\n"))
     a\x1b[31m\u202eb\x0a
     """
-    if text.isprintable():
-        return text
-    return "".join(
-        each if each.isprintable() or (lines and each == "\n") else _number(each) for each in text
-    )
+    shown = str(text)
+    if not shown.isprintable():
+        shown = "".join(
+            each if each.isprintable() or (lines and each == "\n") else _number(each)
+            for each in shown
+        )
+    return shown if limit is None or len(shown) <= limit else f"{shown[: limit - 3]}..."
 
 
 def csv_cell(text: str) -> str:
@@ -182,18 +186,6 @@ def missing_package(error: ModuleNotFoundError, extra: str | None = None) -> str
     package = (error.name or "").partition(".")[0]
     brings = extra if package in EXTRAS and extra else EXTRAS.get(package)
     return f"this needs {package}: pip install 'zoorank[{brings}]'" if brings else ""
-
-
-def inert(text: object, limit: int = 300) -> str:
-    r"""Write what a stranger named so that a terminal shows it and does nothing else.
-
-    Examples
-    --------
-    >>> print(inert("cat\x1b[2J\n.png"))
-    cat\x1b[2J\n.png
-    """
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
-    return shown if len(shown) <= limit else f"{shown[: limit - 3]}..."
 
 
 def not_loaded(error: BaseException) -> str:

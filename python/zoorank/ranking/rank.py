@@ -25,6 +25,7 @@ from zoorank.ranking.records import TargetFacts
 from zoorank.ranking.rows import baseline_rows
 from zoorank.ranking.work import SourceRows, Work
 from zoorank.sources.base import Guarded, Precision, Source
+from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
 from zoorank.targets.paths import path_list
@@ -206,7 +207,8 @@ def rank(
         prepare(out)
     place = store_directory(out, store)
     if workers is not None:
-        target = target.spilled(place)
+        with EncodingStore(place).reported(target.labels.nbytes):
+            target = target.spilled(place)
     run = Run(
         target=target,
         scores=scores,
