@@ -83,6 +83,7 @@ EXTRAS = MappingProxyType(
         "typer": "cli",
         "rich": "cli",
         "threadpoolctl": "cli",
+        "jinja2": "cli",
         "pydantic": "manifest",
         "PIL": "manifest",
         "tomli": "manifest",

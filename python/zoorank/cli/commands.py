@@ -50,8 +50,8 @@ from zoorank.cli.options import (
     stdout,
     worker_count,
 )
-from zoorank.errors import UsageError
-from zoorank.messages import EXTRAS
+from zoorank.errors import DataError, UsageError
+from zoorank.messages import EXTRAS, missing_package, one_line
 
 if TYPE_CHECKING:
     from zoorank.ranking import Ranking
@@ -287,6 +287,27 @@ app.command()(trust.evaluate)
 
 
 @app.command()
+def report(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="What `rank --out` wrote: ranking.json.")
+    ],
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="PATH|NAME", help="The target, where it is no longer where it was."),
+    ] = None,
+) -> int:
+    """Write report.html beside a ranking: one page with charts, to look at and to pass on.
+
+    Example: `zoorank report results`
+    """
+    from zoorank.ranking import Ranking
+
+    written = _write_page(Ranking.from_json(directory / "ranking.json"), directory, data)
+    typer.echo("".join(f"{path}\n" for path in written), nl=False)
+    return 0 if written else FAILED
+
+
+@app.command()
 def info(as_json: Json = False) -> int:
     """Show versions, the engine's instruction set, and what is not installed.
 
@@ -346,20 +367,44 @@ def _rank(
             err=True,
         )
         return INTERRUPTED
+    out = settings["out"]
+    written = [] if out is None else [out / "ranking.json", out / "ranking.csv"]
+    if out is not None:
+        written += _write_page(ranking, out, data)
     if as_json:
         typer.echo(ranking.to_json(), nl=False)
     else:
-        _print_ranking(ranking, settings["out"])
+        _print_ranking(ranking, written)
     return 0 if ranking.best else FAILED
 
 
-def _print_ranking(ranking: Ranking, out: Path | None) -> None:
+def _print_ranking(ranking: Ranking, written: Sequence[Path]) -> None:
     from zoorank.report.table import RankingTable
 
     console = stdout()
     console.print(RankingTable(ranking))
-    if out is not None:
-        console.print(f"Written: {out / 'ranking.json'}, {out / 'ranking.csv'}", style="dim")
+    if written:
+        console.print(f"Written: {', '.join(map(str, written))}", style="dim")
+
+
+def _write_page(ranking: Ranking, directory: Path, data: str | None) -> list[Path]:
+    """Write report.html, as far as it can be; what is missing is said, and costs no ranking."""
+    try:
+        from zoorank.report.closeups import look_closer
+        from zoorank.report.html import write_page
+
+        closeups = None
+        try:
+            if ranking.best is not None:
+                closeups = look_closer(ranking, data)
+        except (DataError, MemoryError, ValueError) as error:
+            typer.echo(f"zoorank: report.html has no closer look: {one_line(error)}", err=True)
+        return [write_page(ranking, directory, closeups)]
+    except ModuleNotFoundError as error:
+        if not missing_package(error):
+            raise
+        typer.echo(f"zoorank: no report.html: {missing_package(error)}", err=True)
+        return []
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -82,7 +82,8 @@ ScoreNames = Annotated[
     ),
 ]
 Out = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Write ranking.json and ranking.csv there.")
+    Path | None,
+    typer.Option(metavar="DIR", help="Write ranking.json, ranking.csv and report.html there."),
 ]
 Store = Annotated[
     Path | None,

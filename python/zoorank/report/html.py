@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from zoorank.ranking import Ranking, RankRow
+from zoorank.ranking.files import prepare, write_text
 from zoorank.report.closeups import Closeups, first_picks
 from zoorank.report.figures import count, harmless, milliseconds, significant, size
 from zoorank.scores import TABLE
@@ -26,8 +28,8 @@ N_CARDS = 3
 COSTS: Mapping[str, tuple[str, str, Callable[[Any], str]]] = {
     "parameters": ("parameters", "parameters of what is kept", count),
     "flops": ("FLOPs", "operations for a sample, up to the cut", count),
-    "milliseconds": ("ms", "milliseconds for a sample on this machine", milliseconds),
-    "bytes": ("bytes", "of what is kept, in memory", size),
+    "milliseconds": ("ms", "milliseconds for a sample, as measured in this run", milliseconds),
+    "bytes": ("size", "bytes of what is kept", size),
 }
 
 Value = str | float | None
@@ -172,6 +174,7 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
                     "labels": dict(ranking.labels),
                     "higher": {key: _is_better_higher(ranking, key) for key in ranking.labels},
                     "costs": costs,
+                    "costTitles": {name: COSTS[name][1] for name in costs},
                     "depthTitle": depth_title,
                     "columns": {
                         **{column.id: column.values for column in columns},
@@ -186,6 +189,23 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
             )
         ),
     )
+
+
+def write_page(
+    ranking: Ranking, directory: str | os.PathLike[str], closeups: Closeups | None = None
+) -> Path:
+    """Write ``report.html``, replacing an earlier one.
+
+    Raises
+    ------
+    StoreError
+        If the disk is full or not writable; an earlier file is then untouched.
+    ModuleNotFoundError
+        Without Jinja2.
+    """
+    path = prepare(directory) / NAME
+    write_text(path, page(ranking, closeups))
+    return path
 
 
 def fact(row: RankRow, name: str) -> Any:
