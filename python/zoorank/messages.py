@@ -29,6 +29,7 @@ EXTRAS = MappingProxyType(
         "rich": "cli",
         "threadpoolctl": "cli",
         "pydantic": "manifest",
+        "psutil": "manifest",
         "PIL": "manifest",
         "tomli": "manifest",
         "torch": "zoo",

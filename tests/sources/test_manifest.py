@@ -14,7 +14,6 @@ import pytest
 from zoorank.cli import DEMO_MANIFEST
 from zoorank.errors import ManifestError, SourceError
 from zoorank.sources.manifest import load_zoo
-from zoorank.sources.toml import find_line
 from zoorank.sources.weights import FileWeights, PackageWeights, RandomWeights
 
 MODEL = """
