@@ -85,6 +85,7 @@ EXTRAS = MappingProxyType(
         "threadpoolctl": "cli",
         "jinja2": "cli",
         "pydantic": "manifest",
+        "psutil": "manifest",
         "PIL": "manifest",
         "tomli": "manifest",
         "torch": "zoo",
