@@ -154,6 +154,9 @@ class _Run:
                 for name, array in (arrays or {}).items():
                     array[places] = encoded[name]
             notes += [whole.note] if whole.note else []
+            if whole.truncated:
+                cut_off = f"{whole.truncated:,} of {len(new):,} samples"
+                notes.append(f"{cut_off} are longer than the source takes and were cut off")
             encoder = trial.feed.encoder
             notes += [encoder.note] if isinstance(encoder, Noting) and encoder.note else []
             fresh = self._records(whole, held, new, tuple(notes), precision)
