@@ -69,11 +69,12 @@ def test_rank_with_every_option(zoo, call):
     line = (
         "rank zoo.toml --data target.npz --cuts 1 --cuts 3,penultimate --metric euclidean "
         "--score silhouette --out o --store s --batch-size 7 --device cpu --limit 30 "
-        "--allow-code code --json --quiet"
+        "--allow-code code --allow-package timm --json --quiet"
     )
     code, out, error = call(line)
     assert (code, error) == (0, "")
     ranking = Ranking.from_json(out)
+    assert ranking.provenance.settings["allow_packages"] == ["timm"]
     assert {row.cut for row in ranking} == {"1", "3", "penultimate", None}
     assert (ranking.key, ranking.target.n_samples) == ("euclidean", 30)
     assert list(zoo.folder.joinpath("s").glob("*.npy"))
@@ -115,6 +116,18 @@ def test_code_is_not_run_unless_allowed(zoo, call):
     assert (code, out) == (2, "")
     assert error.count("--allow-code DIR") == len(error.splitlines()) == 1
     assert zoo.passes() == []
+
+
+def test_a_package_is_not_imported_unless_allowed(zoo, call):
+    factory = "efficientnet_lite_pytorch.utils:Identity"
+    code, out, _ = call(f"cuts {factory}")
+    assert code == 1
+    assert "--allow-package efficientnet_lite_pytorch" in " ".join(out.split())
+    code, out, _ = call(f"cuts {factory} --allow-package efficientnet_lite_pytorch")
+    assert "--allow-package" not in out
+    code, _, error = call("rank zoo.toml --allow-package a-b")
+    assert code == 2
+    assert "'a-b' is no package to allow" in error
 
 
 def test_cuts_lists_shapes_and_shares(zoo, call):

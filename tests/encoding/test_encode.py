@@ -17,10 +17,12 @@ from tests.sources import tiny_nets
 
 from zoorank.encoding import encode
 from zoorank.encoding.encode import encode_source
+from zoorank.encoding.plan import Plan
 from zoorank.errors import SourceError, StoreError, UsageError
+from zoorank.sources.base import Trust
 from zoorank.sources.manifest import load_zoo
 from zoorank.sources.torch.calibrate import calibrate
-from zoorank.sources.torch.load import check_digest, load_model
+from zoorank.sources.torch.load import load_model
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
@@ -103,7 +105,7 @@ def test_edited_code_is_another_source(make_spec, table: Target, store, tmp_path
         )
         sys.modules.pop("edited_net", None)
         spec = make_spec("TinyMLP").model_copy(
-            update={"factory": "edited_net:Net", "allow_code": (tmp_path,)}
+            update={"factory": "edited_net:Net", "trust": Trust((tmp_path,))}
         )
         (encoding,) = encode_source(spec, table, store=store).encodings
         paths.add(encoding.path)
@@ -126,7 +128,7 @@ def test_edited_code_beside_the_factory_is_another_source(
         "        super().__init__(inner(), torch.nn.Linear(4, 2))\n"
     )
     spec = make_spec("TinyMLP").model_copy(
-        update={"factory": "layered:Net", "allow_code": (tmp_path / "code",)}
+        update={"factory": "layered:Net", "trust": Trust((tmp_path / "code",))}
     )
     keys = []
     for body in ("torch.nn.Identity()", "torch.nn.Tanh()"):
@@ -148,19 +150,22 @@ def test_another_torch_is_another_encoding(make_spec, table: Target, store, monk
     assert _key(spec, table, store) != before
 
 
-def test_a_weights_file_is_hashed_once(
+def test_what_is_loaded_is_what_was_hashed(
     make_spec, table: Target, store, tmp_path: Path, monkeypatch
 ) -> None:
-    torch.save(tiny_nets.TinyMLP().state_dict(), tmp_path / "w.pt")
-    calls = []
+    file = tmp_path / "w.pt"
+    torch.save(tiny_nets.TinyMLP().state_dict(), file)
+    of = Plan.of
 
-    def check(spec, file):
-        calls.append(file)
-        return check_digest(spec, file)
+    def swapped(*arguments):
+        plan = of(*arguments)
+        torch.save(tiny_nets.TinyMLP().state_dict(), file)
+        return plan
 
-    monkeypatch.setattr("zoorank.sources.torch.load.check_digest", check)
-    encode_source(make_spec("TinyMLP", 'file = "w.pt"'), table, store=store)
-    assert calls == [tmp_path / "w.pt"]
+    monkeypatch.setattr(Plan, "of", swapped)
+    with pytest.raises(SourceError, match=r"w\.pt changed after it was hashed; run it again"):
+        encode_source(make_spec("TinyMLP", 'file = "w.pt"'), table, store=store)
+    assert not _contents(store)
 
 
 def test_memory_that_runs_out_halves_the_batch(make_spec, table: Target, store) -> None:
@@ -287,6 +292,8 @@ KILLED = """
 import os, signal, sys
 import torch
 from zoorank.encoding.encode import encode_source
+from zoorank.encoding.plan import Plan
+from zoorank.sources.base import Trust
 from zoorank.sources.manifest import load_zoo
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target

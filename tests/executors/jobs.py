@@ -123,7 +123,7 @@ def _close_all(_: Any) -> None:
 
 
 def _write_rubbish(_: Any) -> None:
-    for descriptor in range(3, 16):
+    for descriptor in range(3, 64):
         with contextlib.suppress(OSError):
             os.write(descriptor, b"\0\0\0\4rubbish")
     time.sleep(600)
@@ -173,6 +173,7 @@ DEEDS = {
     "write rubbish": _write_rubbish,
     "stop": lambda given: os.kill(os.getpid(), signal.SIGSTOP),
     "fill": _fill,
+    "fill and sleep": lambda amount: ([bytearray(amount)], time.sleep(30)),
     "fill in children": _fill_in_children,
     "fork a daemon": _fork_daemon,
     "fork and return": _fork_and_return,

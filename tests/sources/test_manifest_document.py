@@ -13,6 +13,7 @@ from zoorank.sources.specs import FamilyEntry, ModelEntry, StateDict
 from zoorank.sources.weights import SOURCES
 from zoorank.targets.named import _SETS
 from zoorank.transforms.specs import (
+    AudioPreprocessing,
     ImagePreprocessing,
     SeriesPreprocessing,
     TablePreprocessing,
@@ -28,6 +29,7 @@ SECTIONS = {
     '### `input = "series"`': SeriesPreprocessing,
     '### `input = "table"`': TablePreprocessing,
     '### `input = "text"`': TextPreprocessing,
+    '### `input = "audio"`': AudioPreprocessing,
 }
 
 

@@ -602,6 +602,33 @@ def test_the_identity_is_of_all_that_counts(tmp_path: Path) -> None:
     assert _source(tmp_path / "c.onnx").identity() == one.identity()
 
 
+@pytest.mark.parametrize("beside", [False, True])
+def test_shuffled_weights_are_a_control(tmp_path: Path, beside: bool) -> None:
+    path = tmp_path / "a.onnx"
+    onnx.save(residual_net(), path, save_as_external_data=beside, size_threshold=0)
+    found = {}
+    for seed in (None, 0, 0, 1):
+        with _open(path, shuffled=seed) as encoder:
+            batch = _only(_images())
+            cuts = encoder.cuts(batch, ("all",))
+            found.setdefault(seed, []).append(encoder.encode(batch, cuts)["penultimate"])
+            kept = encoder._graph.cut_off(["classes"])
+            weights = encoder._graph.large_weights(kept)
+            assert len(weights) == (0 if seed is None and not beside else 6 if beside else 5)
+            if seed is not None:
+                head = np.sort(weights["head.w"][0].ravel())
+                assert head.tobytes() == np.sort(_weight("head.w").ravel()).tobytes()
+    assert found[0][0].tobytes() == found[0][1].tobytes()
+    assert len({each[0].tobytes() for each in found.values()}) == 3
+    keys = {str(_source(path, shuffled=seed).identity()) for seed in (None, 0, 1)}
+    assert len(keys) == 3
+
+
+def _weight(name: str) -> np.ndarray:
+    (tensor,) = (each for each in residual_net().graph.initializer if each.name == name)
+    return onnx.numpy_helper.to_array(tensor)
+
+
 def test_a_file_that_changes_after_it_was_hashed_is_refused(tmp_path: Path) -> None:
     path = save(residual_net(), tmp_path / "a.onnx")
     source = _source(path)

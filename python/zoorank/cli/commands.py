@@ -19,6 +19,7 @@ import typer
 from zoorank.cli import FAILED, INTERRUPTED, trust
 from zoorank.cli.options import (
     AllowCode,
+    AllowPackage,
     BatchSize,
     Confidence,
     Cuts,
@@ -101,6 +102,7 @@ def rank(
     save_encodings: SaveEncodings = None,
     limit: Limit = None,
     allow_code: AllowCode = None,
+    allow_package: AllowPackage = None,
     race: Race = False,
     confidence: Confidence = None,
     first_rows: FirstRows = None,
@@ -130,6 +132,7 @@ def rank(
         save_encodings=save_encodings,
         limit=limit,
         allow_code=allow_code or (),
+        allow_packages=allow_package or (),
         race=race,
         confidence=confidence,
         first_rows=first_rows,
@@ -181,6 +184,7 @@ def cuts(
         ),
     ] = None,
     allow_code: AllowCode = None,
+    allow_package: AllowPackage = None,
     as_json: Json = False,
 ) -> int:
     """List where models can be cut: output shape, share of FLOPs and parameters.
@@ -190,7 +194,13 @@ def cuts(
     from zoorank.encoding.cuts import cuts as list_cuts
 
     sizes = None if shape is None else _sizes(shape)
-    found = list_cuts(models, data=data, shape=sizes, allow_code=allow_code or ())
+    found = list_cuts(
+        models,
+        data=data,
+        shape=sizes,
+        allow_code=allow_code or (),
+        allow_packages=allow_package or (),
+    )
     if as_json:
         print_json([asdict(source) for source in found])
     else:

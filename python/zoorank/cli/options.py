@@ -130,6 +130,14 @@ AllowCode = Annotated[
         "Their code is run. May be repeated.",
     ),
 ]
+AllowPackage = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Let the manifest build networks of this installed package, with any arguments, "
+        "beside those that zoorank knows. May be repeated.",
+    ),
+]
 Race = Annotated[
     bool,
     typer.Option(

@@ -10,6 +10,7 @@ import typer
 from zoorank.cli import FAILED
 from zoorank.cli.options import (
     AllowCode,
+    AllowPackage,
     BatchSize,
     Cuts,
     Data,
@@ -52,6 +53,7 @@ def verify(
     device: Device = "auto",
     limit: Limit = None,
     allow_code: AllowCode = None,
+    allow_package: AllowPackage = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -87,6 +89,7 @@ def verify(
             device=device,
             limit=limit,
             allow_code=allow_code or (),
+            allow_packages=allow_package or (),
             progress=watcher,
             on_step=None if quiet else lambda text: typer.echo(text, err=True),
         )

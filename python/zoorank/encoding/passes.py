@@ -25,6 +25,10 @@ OnBatch = Callable[[int, int], None]
 _SORTED_BATCHES = 64
 
 
+class RowsError(SourceError):
+    """A cut whose first axis is not that of the samples."""
+
+
 @dataclass(frozen=True)
 class Feed:
     """A loaded source and the target that it is given.
@@ -53,15 +57,22 @@ class Feed:
 
         Raises
         ------
-        SourceError
+        RowsError
             When a cut gives another number of rows than there are.
+        SourceError
+            When the source cannot be run.
         """
         size = self.encoder.facts.batch_size or max(self.least, len(prepared))
         batch = self.transform.collate([*prepared, *[prepared[-1]] * (size - len(prepared))])
-        encoded = self.encoder.encode(batch, cuts)
+        try:
+            encoded = self.encoder.encode(batch, cuts)
+        except (ZoorankError, MemoryError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # a stranger's code may raise anything, even SystemExit
+            raise SourceError(_reason(error)) from error
         for name, array in encoded.items():
             if array.ndim != 2 or len(array) != batch.rows:
-                raise SourceError(
+                raise RowsError(
                     f"cut {name!r} gives {len(array)} rows for {batch.rows} samples: its first "
                     "axis is not that of the samples"
                 )
@@ -168,11 +179,7 @@ class Pass:
         except MemoryError:
             return None
         except SourceError as error:
-            raise _failed(samples, error) from error
-        except (ZoorankError, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            raise _failed(samples, error) from error
+            raise _failed(samples, error) from (error.__cause__ or error)
 
     def _halve(self, tried: int) -> None:
         fixed = self._feed.encoder.facts.batch_size
@@ -209,10 +216,13 @@ def same_numbers(one: Array, other: Array) -> bool:
 
 
 def _failed(samples: NDArray[np.int64], error: BaseException) -> SourceError:
-    reason = one_line(error)
-    if not isinstance(error, SourceError | RuntimeError | ValueError):
-        reason = f"{type(error).__name__}: {reason}"
-    return SourceError(f"failed on {_named(samples)}: {reason}")
+    return SourceError(f"failed on {_named(samples)}: {_reason(error)}")
+
+
+def _reason(error: BaseException) -> str:
+    """One line; the type of an exception is left out where its message says enough."""
+    plain = isinstance(error, SourceError | RuntimeError | ValueError)
+    return one_line(error) if plain else f"{type(error).__name__}: {one_line(error)}"
 
 
 def _together(rows: NDArray[np.int64]) -> Rows:

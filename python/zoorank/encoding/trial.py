@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoorank.encoding.passes import Encoded, Feed, to_host
+from zoorank.encoding.passes import Encoded, Feed, RowsError, to_host
 from zoorank.errors import SourceError
 from zoorank.sources.base import Calibratable, Cut, Refusal
 
@@ -57,8 +57,7 @@ class Trial:
 def calibrate(feed: Feed) -> None:
     """Calibrate a source that asks for it on samples of all classes.
 
-    They are drawn by class with a fixed seed, so that neither the order of the samples nor
-    the names of the classes matter.
+    They are drawn by class, so that neither the names of the classes nor their order matter.
     """
     encoder = feed.encoder
     if isinstance(encoder, Calibratable) and encoder.calibrates:
@@ -126,6 +125,8 @@ def _alone(
     else:
         try:
             filled = [_copied(feed.encode([each], cuts)) for each in pair]
+        except RowsError:
+            raise
         except SourceError:
             return None, 2
     return {name: np.concatenate([each[name] for each in filled]) for name in filled[0]}, 1
@@ -160,11 +161,14 @@ def _two(n_samples: int) -> NDArray[np.int64]:
 
 
 def _drawn(labels: NDArray[Any], size: int) -> NDArray[np.int64]:
-    """Rows of every class in its share, whatever the classes are called."""
-    _, firsts, codes = np.unique(labels, return_index=True, return_inverse=True)
-    order = np.random.default_rng(0).permutation(len(labels))
-    share = np.empty(len(labels))
-    for code in range(len(firsts)):
-        members = order[codes[order] == code]
-        share[members] = (np.arange(len(members)) + 0.5) / len(members)
-    return np.sort(np.argsort(share, kind="stable")[:size]).astype(np.int64)
+    """Rows of every class in its share, whatever the classes are called and in which order.
+
+    Those of a class are evenly spaced, so that they are the same wherever it stands.
+    """
+    _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    shares = np.maximum(1, np.minimum(counts, counts * size // len(labels)))
+    drawn = []
+    for code, count in enumerate(shares):
+        members = np.flatnonzero(codes == code)
+        drawn.append(members[np.arange(count) * len(members) // count])
+    return np.sort(np.concatenate(drawn)).astype(np.int64)

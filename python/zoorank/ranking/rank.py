@@ -16,8 +16,8 @@ from zoorank.executors.local import LocalExecutor
 from zoorank.ranking.consensus import Consensus, deciding_scores, names
 from zoorank.ranking.files import prepare
 from zoorank.ranking.guidance import guidance
-from zoorank.ranking.job import Run
 from zoorank.ranking.order import marked, ranked, verdict
+from zoorank.ranking.outcomes import Run
 from zoorank.ranking.progress import Progress, Silent
 from zoorank.ranking.provenance import collect, describe_call
 from zoorank.ranking.ranking import Ranking
@@ -25,6 +25,7 @@ from zoorank.ranking.records import TargetFacts
 from zoorank.ranking.rows import baseline_rows
 from zoorank.ranking.work import SourceRows, Work
 from zoorank.sources.base import Guarded, Precision, Source
+from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
 from zoorank.targets.paths import path_list
@@ -52,9 +53,11 @@ def rank(
     workers: int | Literal["auto"] | None = None,
     timeout: float | None = None,
     memory_limit: int | None = None,
+    retry: bool = False,
     save_encodings: bool | None = None,
     limit: int | None = None,
     allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    allow_packages: str | Sequence[str] = (),
     race: bool = False,
     confidence: float | None = None,
     first_rows: int | None = None,
@@ -109,6 +112,8 @@ def rank(
         Seconds that a source may take; needs ``workers``.
     memory_limit : int, optional
         Bytes that a source may hold; needs ``workers``.
+    retry : bool
+        Try sources again that crashed, hung or ran out of memory in an earlier run.
     save_encodings : bool, optional
         Whether encodings are written to the store. Without, they stay in the memory of the
         device that computes them, only results are kept there, and a run that is repeated
@@ -120,6 +125,9 @@ def rank(
     allow_code : path or sequence of path
         Directories whose modules the manifest may name as factories. Their code
         is run.
+    allow_packages : str or sequence of str
+        Installed packages, as Python imports them, whose networks the manifest may build
+        with any arguments, beside those that zoorank knows.
     race : bool
         Run every source on a sample of the target first, drop the candidates that are
         surely worse than another there, go on with four times as many rows for the rest,
@@ -189,7 +197,7 @@ def rank(
     wanted = _named(cuts)
     from zoorank.sources.manifest import zoo_of  # needs pydantic, which a Ranking does not
 
-    zoo = zoo_of(zoo, allow_code=allow_code)
+    zoo = zoo_of(zoo, allow_code=allow_code, allow_packages=allow_packages)
     if data is None and zoo.data is None:
         raise UsageError(f"no target: give data, or a `data` entry in {zoo.path or 'the zoo'}")
     _check_source_data(scores, zoo)
@@ -199,7 +207,8 @@ def rank(
         prepare(out)
     place = store_directory(out, store)
     if workers is not None:
-        target = target.spilled(place)
+        with EncodingStore(place).reported(target.labels.nbytes):
+            target = target.spilled(place)
     run = Run(
         target=target,
         scores=scores,
@@ -208,6 +217,7 @@ def rank(
         device=device,
         save_encodings=save_encodings,
         precision=precision,
+        retry=retry,
     )
     executor = _executor(workers, timeout, memory_limit)
     work = Work(run, zoo.models, executor, progress or Silent())
@@ -247,6 +257,7 @@ def rank(
                 "save_encodings": save_encodings,
                 "limit": limit,
                 "allow_code": [os.fspath(path) for path in path_list(allow_code)],
+                "allow_packages": list(names(allow_packages)),
                 "race": None if options is None else asdict(options),
                 "store": place.absolute(),
             },

@@ -86,28 +86,21 @@ def pool_tokens(
     >>> pool_tokens(output, np.array([[1, 1, 0]]), "mean")
     array([[2., 3.]], dtype=float32)
     """
-    if output.ndim == 2 and words is None:
+    shape, tokens = output.shape, mask.shape
+    if output.ndim == 2 and len(output) == len(mask):
+        if words is not None:
+            raise ValueError(f"its output {shape} is one vector a sentence, not one a word")
         return np.asarray(output, dtype=np.float32)
-    if output.ndim != 3 or output.shape[:2] != mask.shape:
-        raise ValueError(
-            f"its output has shape {output.shape} for {mask.shape[1]} tokens, not "
-            f"({len(mask)}, {mask.shape[1]}, features); choose another"
-        )
+    if output.ndim != 3 or shape[:2] != tokens:
+        raise ValueError(f"its output {shape} does not begin with texts and tokens, {tokens}")
     output = np.asarray(output, dtype=np.float32)
-    real = mask.astype(bool)
     if words is not None:
-        spans = [
-            (row, first, behind)
-            for row, places in enumerate(words)
-            for first, behind in places.tolist()
-        ]
-        return np.stack(
-            [_token(output[row, first:behind], pooling) for row, first, behind in spans]
-        )
-    return np.stack([_token(text[kept], pooling) for text, kept in zip(output, real, strict=True)])
+        return _pool_words(output, pooling, words)
+    real = mask.astype(bool)
+    return np.stack([_pooled(text[kept], pooling) for text, kept in zip(output, real, strict=True)])
 
 
-def _token(tokens: Encodings, pooling: str) -> Encodings:
+def _pooled(tokens: Encodings, pooling: str) -> Encodings:
     if not len(tokens):
         return np.zeros(tokens.shape[1], dtype=np.float32)
     if pooling == "mean":
@@ -117,6 +110,25 @@ def _token(tokens: Encodings, pooling: str) -> Encodings:
         return most
     one: Encodings = tokens[0 if pooling == "first_token" else -1]
     return one
+
+
+def _pool_words(output: Encodings, pooling: str, words: Sequence[NDArray[np.int64]]) -> Encodings:
+    """Pool each word; a word without a token is a row of zeros."""
+    width = output.shape[1]
+    spans = np.concatenate([places + width * row for row, places in enumerate(words)])
+    rows = np.zeros((len(spans), output.shape[2]), dtype=np.float32)
+    full = spans[:, 1] > spans[:, 0]
+    first, behind = spans[full].T
+    # The row behind the last is there to be named as an end.
+    flat = np.concatenate([output.reshape(-1, output.shape[2]), np.zeros_like(output[0, :1])])
+    if pooling in ("first_token", "last_token"):
+        rows[full] = flat[first if pooling == "first_token" else behind - 1]
+    elif len(first):
+        reduce = np.maximum if pooling == "max" else np.add
+        rows[full] = reduce.reduceat(flat, spans[full].ravel())[::2]
+        if pooling == "mean":
+            rows[full] /= (behind - first)[:, None]
+    return rows
 
 
 def _mean(values: Encodings, axis: int | tuple[int, ...]) -> Encodings:

@@ -21,7 +21,7 @@ from pydantic import (
 from zoorank.errors import UsageError
 from zoorank.frozen import Frozen, custom, explain
 from zoorank.messages import brief, hint
-from zoorank.sources.base import PENULTIMATE, Source
+from zoorank.sources.base import PENULTIMATE, Source, Trust
 from zoorank.sources.weights import SOURCES, WeightsSource
 from zoorank.targets.paths import expand_data
 from zoorank.transforms.specs import Preprocessing
@@ -183,19 +183,22 @@ class ModelSpec(ModelEntry):
 
     Attributes
     ----------
-    allow_code : tuple of Path
-        Directories, besides installed packages, that the factory may come from. A
-        manifest cannot say this, only the person who loads it.
+    trust : Trust
+        Directories and packages, beside those that zoorank knows, that the factory may come
+        from. A manifest cannot say this, only the person who loads it.
     """
 
-    allow_code: tuple[Path, ...] = ()
+    trust: Trust = Trust()
+    pinned: Any = None
 
     @property
     def modalities(self):
         return frozenset({self.preprocessing.input})
 
     def resolve(self, events):
-        return self
+        from zoorank.sources.torch.load import pin_weights
+
+        return self if self.pinned else self.model_copy(update={"pinned": pin_weights(self)})
 
     def known(self):
         from zoorank.sources.base import Known
@@ -206,9 +209,10 @@ class ModelSpec(ModelEntry):
         import torch
 
         from zoorank.sources.torch.factory import code_fingerprint
-        from zoorank.sources.torch.load import check_digest
+        from zoorank.sources.torch.load import pin_weights
 
-        digest = check_digest(self, self.weights.locate())
+        pinned = self.pinned or pin_weights(self)
+        digest = pinned.sha256 if pinned else None
         return {
             "factory": self.factory,
             "arguments": {**self.arguments, "from weights": self.arguments_from_weights},

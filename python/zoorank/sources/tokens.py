@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoorank.errors import SourceError
+from zoorank.messages import one_line
+from zoorank.sources.files import SourceFile
 from zoorank.targets.base import Sample, Target
 from zoorank.transforms.base import Batch, Prepared
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
     from zoorank.transforms.specs import TextPreprocessing
 
+_PADDING = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>", "</s>")
 IDS, MASK, TYPES, POSITIONS = "input_ids", "attention_mask", "token_type_ids", "position_ids"
 
 
@@ -193,6 +197,68 @@ class TokenTransform:
         if POSITIONS in self.names and self.padding_side == "left":
             inputs[POSITIONS] = np.maximum(mask.cumsum(axis=1) - 1, 0)
         return Batch(inputs, len(every), tuple(words) if words else None)
+
+
+@dataclass(frozen=True)
+class FileTokenizer:
+    """A ``tokenizer.json`` alone, with what `TokenTransform` asks a tokenizer for.
+
+    Attributes
+    ----------
+    backend_tokenizer : tokenizers.Tokenizer
+    model_max_length : int
+        Tokens that the file itself cuts texts off at; very many where it does not.
+    pad_token_id : int or None
+    unk_token_id : int or None
+        Of what stands for unknown words.
+    eos_token_id : None
+    """
+
+    backend_tokenizer: Any
+    model_max_length: int
+    pad_token_id: int | None
+    unk_token_id: int | None
+    eos_token_id: None = None
+
+    @classmethod
+    def of(cls, file: SourceFile, content: bytes, *, marked: bool = True) -> FileTokenizer:
+        """Read the content of a file.
+
+        Parameters
+        ----------
+        file : SourceFile
+            For messages.
+        content : bytes
+        marked : bool
+            Whether beginnings and ends of texts are marked, where the file says so.
+
+        Raises
+        ------
+        SourceError
+            When it is none.
+        """
+        from tokenizers import Tokenizer
+        from tokenizers.processors import TemplateProcessing
+
+        try:
+            tokenizer = Tokenizer.from_buffer(content)
+            model = json.loads(content)["model"]
+        except Exception as error:  # the package raises plain Exceptions
+            raise file.refuse(f"is no tokenizer.json: {one_line(error, 120)}") from error
+        if not marked:
+            tokenizer.post_processor = TemplateProcessing("$A", "$A $B:1")
+        padding, truncation = tokenizer.padding or {}, tokenizer.truncation or {}
+        found = (tokenizer.token_to_id(each) for each in _PADDING)
+        named = next((each for each in found if each is not None), None)
+        unknown = model.get("unk_token")
+        if unknown is None and isinstance(model.get("unk_id"), int):
+            unknown = tokenizer.id_to_token(model["unk_id"])
+        return cls(
+            tokenizer,
+            int(truncation.get("max_length", 2**31)),
+            padding.get("pad_id", named),
+            None if unknown is None else tokenizer.token_to_id(unknown),
+        )
 
 
 def _clean(text: str) -> str:

@@ -11,8 +11,9 @@ import numpy as np
 
 from zoorank.errors import DataError
 from zoorank.messages import bad_row
-from zoorank.targets.base import Digest, Modality, Rows, Sample
+from zoorank.targets.base import Digest, Modality, Rows, Sample, Survey
 from zoorank.targets.images import THUMBNAIL, channels_last, is_image, resize
+from zoorank.targets.packed import spill
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -107,13 +108,7 @@ class Arrays:
         """The same, mapped from ``path.npy``, which is written once."""
         if self.file is not None:
             return self
-        file = path.with_name(f"{path.name}.npy")
-        if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            partial = file.with_name(f".{file.name}.partial")
-            with partial.open("wb") as stream:
-                np.save(stream, self.X, allow_pickle=False)
-            partial.replace(file)
+        file = spill(self.X, path)
         return Arrays(np.load(file, mmap_mode="r", allow_pickle=False), self.given, file)
 
     def read_as(self, modality: Modality) -> Arrays:
@@ -122,7 +117,7 @@ class Arrays:
             raise DataError(f"an array of numbers is no {modality}; allowed: image, series, table")
         return replace(self, given=modality)
 
-    def check(self, name: str) -> None:
+    def survey(self, name: str) -> Survey:
         """Refuse arrays of other than finite real numbers."""
         X = self.X
         if X.ndim < 2:
@@ -131,11 +126,10 @@ class Arrays:
             raise DataError(f"{name}: X has shape {X.shape}, which holds no numbers")
         if X.dtype.kind not in "iubf":
             raise DataError(f"{name}: X of type {X.dtype}; integers and real numbers are allowed")
-        if X.dtype.kind != "f":
-            return
         start = 0
-        for block in self.blocks():
+        for block in self.blocks() if X.dtype.kind == "f" else ():
             if bad := bad_row(block):
                 row, what = bad
                 raise DataError(f"{name}: row {start + row} holds {what}")
             start += len(block)
+        return Survey(self)

@@ -73,8 +73,36 @@ class Samples(Protocol):
     def read_as(self, modality: Modality) -> Samples:
         """The same taken for another modality; DataError where that makes no sense."""
 
-    def check(self, name: str) -> None:
-        """Refuse, with a DataError, samples that no source can be fed."""
+    def survey(self, name: str) -> Survey:
+        """Look at every sample once, before hours of work are spent on the others.
+
+        Raises
+        ------
+        DataError
+            Beginning with ``name``, for samples that no source can be fed.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What became of the samples when all of them were looked at.
+
+    Attributes
+    ----------
+    samples : Samples
+        Those that can be used.
+    rows : ndarray of int64, or None
+        Where they stood among all; None where all can be used.
+    skipped : tuple of (str, str)
+        Name and reason of each of the others.
+    notes : tuple of str
+        What is done to some of them when they are decoded, counted, the first one named.
+    """
+
+    samples: Samples
+    rows: NDArray[np.int64] | None = None
+    skipped: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Statistics(NamedTuple):
@@ -173,14 +201,7 @@ class Target:
     def rows_of(self, samples: Rows) -> NDArray[np.int64]:
         """Rows of the encoding that some samples give, in the order of the samples."""
         wanted = np.asarray(samples, dtype=np.int64)
-        starts = self.samples.starts
-        if starts is None:
-            return wanted
-        counts = starts[wanted + 1] - starts[wanted]
-        # Of every row, its number within its sample, and where that sample begins.
-        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        rows: NDArray[np.int64] = np.repeat(starts[wanted], counts) + within
-        return rows
+        return wanted if self.samples.starts is None else rows_of(self.samples.starts, wanted)
 
     @cached_property
     def classes(self) -> NDArray[Any]:
@@ -265,6 +286,21 @@ _PLURAL: dict[Modality, str] = {
     "text": "texts",
     "audio": "sounds",
 }
+
+
+def rows_of(starts: NDArray[np.int64], samples: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows of some samples that give several each.
+
+    Examples
+    --------
+    >>> rows_of(np.array([0, 2, 5]), np.array([1, 0]))
+    array([2, 3, 4, 0, 1])
+    """
+    counts = starts[samples + 1] - starts[samples]
+    # Of every row, its number within its sample, and where that sample begins.
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    rows: NDArray[np.int64] = np.repeat(starts[samples], counts) + within
+    return rows
 
 
 def fingerprint(samples: Samples, labels: NDArray[Any]) -> str:

@@ -215,7 +215,58 @@ class TextPreprocessing(Frozen):
     tokenizer: str | None = None
 
 
+class AudioPreprocessing(Frozen):
+    """How a network wants its sounds.
+
+    Attributes
+    ----------
+    rate : int
+        Samples a second; several channels are averaged.
+    seconds : float or None
+        Longer sounds are cut behind it, shorter ones filled up with silence; None keeps the
+        length, which then has to be the same for all.
+    scaling : {"standardize_each", "none"}
+        Of a waveform, by its own mean and deviation.
+    features : {"waveform", "mel", "log_mel"}
+        What the network takes in: the waveform, the power in mel bands, or its logarithm.
+    bands : int
+        Mel bands, with Slaney's scale and filters of area 1 as librosa has them.
+    window, hop : float
+        Seconds of a frame, and from one to the next.
+    mean, std : float
+        Subtracted and divided after that.
+    layout : {"nl", "ncl", "nlc", "nchw"}
+        Order of axes: a waveform without or with a channel, before or behind time; bands
+        before or behind time; or both as an image of one channel.
+    pooling
+        As for images, over time.
+    """
+
+    input: Literal["audio"] = "audio"
+    rate: Annotated[int, Field(ge=1)] = 16_000
+    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    scaling: Literal["standardize_each", "none"] = "none"
+    features: Literal["waveform", "mel", "log_mel"] = "waveform"
+    bands: Annotated[int, Field(ge=1)] = 40
+    window: Positive = 0.025
+    hop: Positive = 0.01
+    mean: Finite = 0.0
+    std: Positive = 1.0
+    layout: Literal["nl", "ncl", "nlc", "nchw"] = "nl"
+    pooling: Pooling = "mean"
+
+    @model_validator(mode="after")
+    def _axes(self) -> AudioPreprocessing:
+        if self.layout == "nl" and self.features != "waveform":
+            raise ValueError("layout 'nl' has no bands; say 'ncl', 'nlc' or 'nchw'")
+        return self
+
+
 Preprocessing = Annotated[
-    ImagePreprocessing | SeriesPreprocessing | TablePreprocessing | TextPreprocessing,
+    ImagePreprocessing
+    | SeriesPreprocessing
+    | TablePreprocessing
+    | TextPreprocessing
+    | AudioPreprocessing,
     Field(discriminator="input"),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 from pydantic import Field
 
@@ -42,11 +42,15 @@ class _Settings(Frozen):
         ``mask``, their ``types`` and their ``positions``, where it has names of its own.
     package : str or None
         Installed package that the file is inside of.
+    shuffled : int or None
+        A control, what the architecture alone is worth: the numbers of each weight matrix
+        and kernel change places, by this seed.
     """
 
     output: str | None = None
     inputs: Mapping[str, str] = Field(default_factory=dict)
     package: str | None = None
+    shuffled: Annotated[int, Field(ge=0)] | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ class OnnxSource:
     sha256: str | None = None
     output: str | None = None
     inputs: tuple[tuple[str, str], ...] = ()
+    shuffled: int | None = None
     pins: tuple[Pin, ...] = ()
 
     def resolve(self, events: Events) -> OnnxSource:  # noqa: ARG002  nothing is fetched
@@ -100,6 +105,7 @@ class OnnxSource:
             "preprocessing": said,
             "output": self.output,
             "inputs": dict(self.inputs),
+            "shuffled": self.shuffled,
             "runtime": str(onnxruntime.__version__),
         }
 
@@ -116,7 +122,7 @@ class OnnxSource:
         if options.modality not in self.modalities:
             takes = " or ".join(sorted(self.modalities))
             raise SourceError(f"takes {takes} samples; the target holds {options.modality} samples")
-        graph = read_graph(source.pins[0].read(), self.file)
+        graph = read_graph(source.pins[0].read(), self.file, self.shuffled)
         for pin in source.pins[1:]:
             pin.check()
         return open_graph(source, graph, options)
@@ -151,6 +157,7 @@ def sources(identifier: str, revision: str | None, entry: Entry) -> tuple[Source
             sha256=entry.sha256,
             output=settings.output,
             inputs=tuple(sorted(settings.inputs.items())),
+            shuffled=settings.shuffled,
         )
         for file in find_files(identifier, entry, settings.package)
     )

@@ -132,6 +132,13 @@ class OnnxEncoder:
             self._cut(name, value, shapes[value], costs, whole) for name, value in values.items()
         ]
         tried = self._tried(made, part)
+        stretched = self._stretched(made, part)
+        tried = [
+            Refusal(cut.name, "its last axis is as long as the text, and no feature's")
+            if isinstance(cut, OnnxCut) and cut.value in stretched
+            else cut
+            for cut in tried
+        ]
         refused = (each for each in (*found, *tried) if isinstance(each, Refusal))
         usable = (each for each in tried if isinstance(each, OnnxCut))
         return (*refused, *sorted(usable, key=lambda cut: cut.order))
@@ -230,6 +237,18 @@ class OnnxEncoder:
             return Refusal(cut.name, str(error))
         return cut
 
+    def _stretched(self, cuts: Sequence[OnnxCut], part: Batch) -> set[str]:
+        """Values whose last axis grows with the text, such as how tokens look at each other."""
+        if self._feed.mask is None or self._feed.tokens is not None:
+            return set()
+        length = part.inputs[self._feed.mask].shape[1]
+        doubtful = [cut.value for cut in cuts if cut.shape[1:] == (length,)]
+        if not doubtful:
+            return set()
+        longer = _lengthened(part, length + 1)
+        shapes = self._shapes(longer, doubtful)
+        return {value for value in doubtful if shapes[value][-1] != length}
+
     def _pooled(self, cut: OnnxCut, output: NDArray[Any], part: Batch) -> NDArray[np.float32]:
         if output.dtype.kind != "f" and output.dtype.name != "bfloat16":
             raise ValueError(f"it holds {output.dtype}, not real numbers")
@@ -268,13 +287,7 @@ class OnnxEncoder:
     def _filled(self, batch: Batch) -> Batch:
         """Fill a batch of texts up to the number of tokens that the graph takes."""
         tokens = self._feed.tokens
-        if tokens is None:
-            return batch
-        inputs = {
-            name: np.pad(array, ((0, 0), (0, tokens - array.shape[1])))
-            for name, array in batch.inputs.items()
-        }
-        return replace(batch, inputs=inputs)
+        return batch if tokens is None else _lengthened(batch, tokens)
 
     def _fed(self, part: Batch) -> dict[str, NDArray[Any]]:
         given = dict(part.inputs)
@@ -353,6 +366,14 @@ def _providers(device: str) -> tuple[str, list[Any]]:
         raise SourceError("the installed onnxruntime runs on the CPU alone; say device 'cpu'")
     number = int(device.partition(":")[2] or 0) if device.startswith("cuda") else 0
     return f"cuda:{number}", [("CUDAExecutionProvider", {"device_id": number}), cpu]
+
+
+def _lengthened(batch: Batch, tokens: int) -> Batch:
+    inputs = {
+        name: np.pad(array, ((0, 0), (0, tokens - array.shape[1])))
+        for name, array in batch.inputs.items()
+    }
+    return replace(batch, inputs=inputs)
 
 
 def _as_type(array: NDArray[Any], dtype: np.dtype[Any], name: str) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import helper, inliner
+from onnx import helper, inliner, numpy_helper
 
 from zoorank.errors import SourceError
 from zoorank.messages import brief, one_line
@@ -76,10 +77,15 @@ class Graph:
         Without functions; weights of other files are not yet read.
     file : SourceFile
         Where it lies, for messages and for weights beside it.
+    shuffled : int or None
+        Seed by which the numbers of each weight matrix and kernel change places; None leaves
+        them as they were trained.
     """
 
-    def __init__(self, model: onnx.ModelProto, file: SourceFile) -> None:
-        self.model, self.file = model, file
+    def __init__(
+        self, model: onnx.ModelProto, file: SourceFile, shuffled: int | None = None
+    ) -> None:
+        self.model, self.file, self.shuffled = model, file, shuffled
         self.nodes: Sequence[onnx.NodeProto] = model.graph.node
         self.weights = {each.name: each for each in model.graph.initializer}
         sparse = {each.values.name for each in model.graph.sparse_initializer}
@@ -176,10 +182,14 @@ class Graph:
 
     @cached_property
     def _placeholders(self) -> dict[str, onnx.TensorProto]:
-        """Large weights without their numbers, which are never copied into another graph."""
+        """Weights without their numbers, which are never copied into another graph.
+
+        Those are the large ones, those in other files and those that are shuffled.
+        """
         found = {}
         for name, tensor in self.weights.items():
-            if name in self.external or len(tensor.raw_data) >= _LARGE:
+            large = len(tensor.raw_data) >= _LARGE and _bits(tensor.data_type) >= 8
+            if name in self.external or large or self._is_shuffled(tensor):
                 bare = onnx.TensorProto(
                     name=name,
                     dims=tensor.dims,
@@ -190,15 +200,30 @@ class Graph:
                 found[name] = bare
         return found
 
+    def _is_shuffled(self, tensor: onnx.TensorProto) -> bool:
+        trained = tensor.data_type not in _WHOLE_NUMBERS and len(tensor.dims) > 1
+        return self.shuffled is not None and trained
+
     def _array(self, name: str) -> NDArray[Any]:
         tensor = self.weights[name]
+        array = self._stored(name, tensor)
+        if self.shuffled is None or not self._is_shuffled(tensor):
+            return array
+        rng = np.random.default_rng([self.shuffled, zlib.crc32(name.encode())])
+        return rng.permutation(array.ravel()).reshape(array.shape)
+
+    def _stored(self, name: str, tensor: onnx.TensorProto) -> NDArray[Any]:
         bits = _bits(tensor.data_type)
+        if bits < 8:
+            raise self._refuse_weight(name, "numbers of 4 bits are read from the file itself alone")
         dtype = np.dtype({8: np.uint8, 16: np.uint16, 32: np.uint32, 64: np.uint64}[bits])
         if dtype.itemsize > 2:  # of two bytes and less there are types that NumPy has not
             dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type))
         shape = tuple(tensor.dims)
         if name not in self.external:
-            return np.frombuffer(tensor.raw_data, dtype).reshape(shape)
+            if tensor.raw_data:
+                return np.frombuffer(tensor.raw_data, dtype).reshape(shape)
+            return numpy_helper.to_array(tensor).view(dtype)
         said = {entry.key: entry.value for entry in tensor.external_data}
         try:
             offset = int(said.get("offset", 0))
@@ -268,7 +293,7 @@ class Graph:
         return self.file.refuse(f"weight {brief(name)}: {reason}")
 
 
-def read_graph(content: bytes, file: SourceFile) -> Graph:
+def read_graph(content: bytes, file: SourceFile, shuffled: int | None = None) -> Graph:
     """Read an ONNX file that runs nothing but the runtime's own operators.
 
     Raises
@@ -297,7 +322,7 @@ def read_graph(content: bytes, file: SourceFile) -> Graph:
             model = inliner.inline_local_functions(model)
         except Exception as error:
             raise file.refuse(f"its functions cannot be read: {one_line(error, 200)}") from error
-    return Graph(model, file)
+    return Graph(model, file, shuffled)
 
 
 def shape_outputs(values: Sequence[str]) -> list[str]:

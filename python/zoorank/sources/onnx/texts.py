@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from zoorank.messages import listing, one_line
+from zoorank.messages import listing
 from zoorank.sources.base import Encoder, OpenOptions
-from zoorank.sources.files import SourceFile
 from zoorank.sources.onnx.cuts import Places
 from zoorank.sources.onnx.encoder import Feed, OnnxEncoder
 from zoorank.sources.onnx.graph import Graph
-from zoorank.sources.tokens import IDS, MASK, POSITIONS, TYPES, TokenTransform
+from zoorank.sources.tokens import IDS, MASK, POSITIONS, TYPES, FileTokenizer, TokenTransform
 from zoorank.transforms.specs import TextPreprocessing
 
 if TYPE_CHECKING:
@@ -25,53 +23,6 @@ _USUAL = {
     POSITIONS: ("position_ids", "positions"),
 }
 _ROLES = {"ids": IDS, "mask": MASK, "types": TYPES, "positions": POSITIONS}
-_PADDING = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>", "</s>")
-
-
-@dataclass(frozen=True)
-class FileTokenizer:
-    """A ``tokenizer.json``, with the few facts that a directory of transformers has beside it.
-
-    Attributes
-    ----------
-    backend_tokenizer : tokenizers.Tokenizer
-    model_max_length : int
-        Tokens that the file itself cuts texts off at; very many where it does not.
-    pad_token_id, eos_token_id : int or None
-    padding_side : str
-    """
-
-    backend_tokenizer: Any
-    model_max_length: int
-    pad_token_id: int | None
-    eos_token_id: int | None = None
-    padding_side: str = "right"
-
-    @classmethod
-    def read(cls, file: SourceFile, sha256: str | None = None) -> FileTokenizer:
-        """Read the file.
-
-        Raises
-        ------
-        SourceError
-            When it is none.
-        """
-        from tokenizers import Tokenizer
-
-        content = file.read(sha256)
-        try:
-            tokenizer = Tokenizer.from_buffer(content)
-        except Exception as error:  # the package raises plain Exceptions
-            raise file.refuse(f"is no tokenizer.json: {one_line(error, 120)}") from error
-        padding, truncation = tokenizer.padding or {}, tokenizer.truncation or {}
-        found = (tokenizer.token_to_id(each) for each in _PADDING)
-        named = next((each for each in found if each is not None), None)
-        return cls(
-            tokenizer,
-            int(truncation.get("max_length", 2**31)),
-            padding.get("pad_id", named),
-            padding_side=padding.get("direction", "right"),
-        )
 
 
 def open_texts(source: OnnxSource, graph: Graph, output: str, options: OpenOptions) -> Encoder:
@@ -98,7 +49,7 @@ def open_texts(source: OnnxSource, graph: Graph, output: str, options: OpenOptio
         raise source.file.refuse(f"its input is {ids}, which is no batch of token ids")
     samples, tokens = ids.dims
     transform = TokenTransform.of(
-        FileTokenizer.read(file, tokenizer_pin.sha256),
+        FileTokenizer.of(tokenizer_pin.file, tokenizer_pin.read()),
         spec,
         longest=tokens,
         names=frozenset(by_role),

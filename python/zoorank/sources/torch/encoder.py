@@ -18,7 +18,7 @@ from zoorank.sources.base import (
 )
 from zoorank.sources.torch.calibrate import calibrate
 from zoorank.sources.torch.cuts import resolve_cuts
-from zoorank.sources.torch.load import load_checked, torch_device
+from zoorank.sources.torch.load import load_checked, pin_weights, torch_device
 from zoorank.sources.torch.truncate import pooler, run_to_cuts
 from zoorank.transforms import transform_of
 from zoorank.transforms.base import Batch
@@ -28,7 +28,7 @@ class TorchEncoder:
     def __init__(self, spec: Any, options: OpenOptions) -> None:
         self.spec = spec
         where = torch_device(options.device)
-        self.model: nn.Module = load_checked(spec, spec.weights.locate()).to(where)
+        self.model: nn.Module = load_checked(spec, spec.pinned or pin_weights(spec)).to(where)
         self.where = where
         self.device = str(where)
         self.transform = transform_of(spec.preprocessing)

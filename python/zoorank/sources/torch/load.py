@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import io
 import pickle
 import re
 import warnings
@@ -18,6 +18,7 @@ from zoorank.errors import SourceError, UsageError
 from zoorank.messages import hint, listing, one_line
 from zoorank.sources.specs import ModelSpec, StateDict
 from zoorank.sources.torch.factory import build
+from zoorank.sources.weights import PinnedFile
 
 _SHOWN = 3
 _SAFE_TORCH = (2, 10)  # before, weights_only let some crafted files run code
@@ -43,64 +44,54 @@ def load_model(spec: ModelSpec) -> nn.Module:
     SourceError
         When the factory, the file, its digest or a tensor is wrong.
     """
-    file = spec.weights.locate()
-    check_digest(spec, file)
-    return load_checked(spec, file)
+    return load_checked(spec, pin_weights(spec))
 
 
-def load_checked(spec: ModelSpec, file: Path | None) -> nn.Module:
-    """Do what `load_model` does, with a file that `check_digest` has already passed."""
-    weights = read_weights(file, spec.state_dict) if file is not None else None
+def load_checked(spec: ModelSpec, file: PinnedFile | None) -> nn.Module:
+    """Do what `load_model` does, with a file that `pin_weights` has hashed before."""
+    weights = None if file is None else read_weights(file, spec.state_dict)
     model = build(spec, {**spec.arguments, **_lengths(spec, weights or {})})
     if file is not None and weights is not None:
-        _fill(model, weights, file)
+        _fill(model, weights, file.path)
     return model.eval().requires_grad_(False)
 
 
-def check_digest(spec: ModelSpec, file: Path | None) -> str | None:
+def pin_weights(spec: ModelSpec) -> PinnedFile | None:
     """Hash the weights file and compare with the manifest, before anything reads it.
 
     Returns
     -------
-    str or None
-        The digest; None where there is no file.
+    PinnedFile or None
+        None where there is no file.
     """
-    if file is None:
+    path = spec.weights.locate()
+    if path is None:
         if spec.sha256 is not None:
             raise SourceError("sha256 is given, but random weights have no file")
         return None
-    try:
-        with file.open("rb") as stream:
-            digest = hashlib.sha256()
-            while block := stream.read(2**20):
-                digest.update(block)
-    except OSError as error:
-        raise SourceError(f"{file}: {error.strerror}") from None
-    if spec.sha256 not in (None, digest.hexdigest()):
-        raise SourceError(
-            f"{file}: sha256 is {digest.hexdigest()}, but the manifest expects {spec.sha256}"
-        )
-    return digest.hexdigest()
+    return PinnedFile.of(path, spec.sha256)
 
 
-def read_weights(file: Path, state_dict: StateDict | None = None) -> dict[str, Tensor]:
+def read_weights(file: PinnedFile, state_dict: StateDict | None = None) -> dict[str, Tensor]:
     """Read named tensors from ``.safetensors``, ``.pt``, ``.pth`` or ``.bin``.
+
+    The file is read once: its tensors come from the bytes that its digest is compared with.
 
     Raises
     ------
     SourceError
         When the file cannot be read without running code in it, or holds no tensors.
     """
-    state_dict = state_dict or StateDict()
-    match file.suffix.lower():
+    state_dict, path = state_dict or StateDict(), file.path
+    match path.suffix.lower():
         case ".safetensors":
-            content = _read_safetensors(file)
+            content = _read_safetensors(path, file.read())
         case ".pt" | ".pth" | ".bin":
-            content = _read_torch(file)
+            content = _read_torch(path, file.read())
         case suffix:
             allowed = ".safetensors, .pt, .pth and .bin"
-            raise SourceError(f"{file}: weights of kind {suffix!r}; {allowed} are read")
-    weights = _unwrap(file, content, state_dict.key)
+            raise SourceError(f"{path}: weights of kind {suffix!r}; {allowed} are read")
+    weights = _unwrap(path, content, state_dict.key)
     if not state_dict.prefix:
         return weights
     prefix = state_dict.prefix
@@ -109,22 +100,22 @@ def read_weights(file: Path, state_dict: StateDict | None = None) -> dict[str, T
     }
     if not taken:
         raise SourceError(
-            f"{file}: no tensor begins with {prefix!r}; it holds {listing(weights, _SHOWN)}"
+            f"{path}: no tensor begins with {prefix!r}; it holds {listing(weights, _SHOWN)}"
         )
     return taken
 
 
-def _read_safetensors(file: Path) -> Any:
+def _read_safetensors(file: Path, data: bytes) -> Any:
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     try:
-        return load_file(file)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise SourceError(f"{file}: not a readable safetensors file: {one_line(error)}") from None
+        return load(data)
+    except (SafetensorError, ValueError) as error:
+        raise SourceError(f"{file}: not a readable safetensors file: {one_line(error)}") from error
 
 
-def _read_torch(file: Path) -> Any:
+def _read_torch(file: Path, data: bytes) -> Any:
     version = tuple(int(part) for part in torch.__version__.split(".")[:2])
     if version < _SAFE_TORCH:
         raise SourceError(
@@ -134,24 +125,22 @@ def _read_torch(file: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about old formats; whether it loads is what counts
-            return torch.load(file, map_location="cpu", weights_only=True)
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise _refused(file, str(error)) from None
+        raise _refused(file, data[:2], str(error)) from error
     except (RuntimeError, OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         cause = one_line(error).partition(". ")[0]
-        raise SourceError(f"{file}: not a readable PyTorch file: {cause}") from None
-    except Exception:  # noqa: BLE001  what bytes that are no pickle raise depends on the bytes
-        raise _foreign(file) from None
+        raise SourceError(f"{file}: not a readable PyTorch file: {cause}") from error
+    except Exception as error:  # what bytes that are no pickle raise depends on the bytes
+        raise _foreign(file) from error
 
 
 def _foreign(file: Path) -> SourceError:
     return SourceError(f"{file}: not a readable PyTorch file: torch.save did not write it")
 
 
-def _refused(file: Path, text: str) -> SourceError:
+def _refused(file: Path, start: bytes, text: str) -> SourceError:
     """Say what a pickle wanted; what torch says advises to load it unsafely."""
-    with file.open("rb") as stream:
-        start = stream.read(2)
     if name := re.search(r"GLOBAL ([\w.]+)", text):
         what = f"it holds more than tensors and would run code when loaded: {name[1]}"
     elif start[:1] == pickle.PROTO:
