@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from zoorank.encoding.cuts import SourceCuts
-from zoorank.report.table import FAILED, count
+from zoorank.report.figures import count
+from zoorank.report.table import FAILED
 
 
 def cuts_tables(sources: tuple[SourceCuts, ...]) -> Iterator[RenderableType]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+
 def count(number: float) -> str:
     """A count in three digits.
 

@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from zoorank.ranking import Ranking, RankRow
 from zoorank.messages import inert
+from zoorank.ranking import Ranking, RankRow
 from zoorank.ranking.files import prepare, write_text
 from zoorank.report.closeups import Closeups, first_picks
 from zoorank.report.figures import count, milliseconds, significant, size

@@ -20,7 +20,8 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from zoorank.ranking.progress import Silent
-from zoorank.report.table import FAILED, seconds
+from zoorank.report.figures import seconds
+from zoorank.report.table import FAILED
 
 if TYPE_CHECKING:
     from zoorank.ranking import Progress, RankRow, TargetFacts

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from zoorank.report.table import seconds
+from zoorank.report.figures import seconds
 from zoorank.scores import Score
 from zoorank.scores.files import FileScore
 
