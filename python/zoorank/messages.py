@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _SHOWN = 24
 _TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
 _JOINED = re.compile(r"(?<=[^\x00-\x9f])[\u200c\u200d](?=[^\x00-\x9f\s])")
+_NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 # What a spreadsheet takes for the beginning of a formula, in its wide forms too.
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 
@@ -41,7 +42,7 @@ def inert(text: object, limit: int | None = None, *, lines: bool = False) -> str
     Examples
     --------
     >>> print(inert("a\x1b[31m\u202eb\n"))
-    a\x1b[31m\u202eb\x0a
+    a\x1b[31m\u202eb\n
     >>> inert("👩\u200d🔬 a\u200db") == "👩\u200d🔬 a\\u200db"
     True
     """
@@ -70,6 +71,8 @@ def csv_cell(text: str) -> str:
 
 
 def _number(character: str) -> str:
+    if character in _NAMED:
+        return _NAMED[character]
     code = ord(character)
     if code < 0x100:
         return f"\\x{code:02x}"
@@ -89,6 +92,7 @@ EXTRAS = MappingProxyType(
         "threadpoolctl": "cli",
         "jinja2": "cli",
         "pydantic": "manifest",
+        "psutil": "manifest",
         "PIL": "manifest",
         "tomli": "manifest",
         "torch": "zoo",

@@ -95,7 +95,7 @@ def test_nothing_in_a_name_moves_the_cursor():
     row = replace(RANKING.rows[0], model="a\x1b[2Jb\u202ec\nd", cut="\x07", note="\x9b31m\rgone")
     text = drawn(replace(RANKING, rows=(row,)), 160)
     assert {char for char in text if not char.isprintable()} == {"\n"}
-    assert "a\\x1b[2Jb\\u202ec\\x0ad" in text
+    assert "a\\x1b[2Jb\\u202ec\\nd" in text
 
 
 def test_a_name_that_does_not_fit_folds():

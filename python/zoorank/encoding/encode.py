@@ -14,7 +14,16 @@ from zoorank.encoding.passes import Encoded, Feed, OnBatch, Pass, same_numbers, 
 from zoorank.encoding.plan import EncodedSource, Held, Plan, Record
 from zoorank.encoding.trial import Trial, calibrate, tried
 from zoorank.errors import SourceError
-from zoorank.sources.base import ALL, PENULTIMATE, Array, Events, OpenOptions, Precision, Source
+from zoorank.sources.base import (
+    ALL,
+    PENULTIMATE,
+    Array,
+    Events,
+    Noting,
+    OpenOptions,
+    Precision,
+    Source,
+)
 from zoorank.store.encodings import EncodingStore, EncodingWriter
 from zoorank.targets.base import Target
 
@@ -145,6 +154,11 @@ class _Run:
                 for name, array in (arrays or {}).items():
                     array[places] = encoded[name]
             notes += [whole.note] if whole.note else []
+            if whole.truncated:
+                cut_off = f"{whole.truncated:,} of {len(new):,} samples"
+                notes.append(f"{cut_off} are longer than the source takes and were cut off")
+            encoder = trial.feed.encoder
+            notes += [encoder.note] if isinstance(encoder, Noting) and encoder.note else []
             fresh = self._records(whole, held, new, tuple(notes), precision)
             if saved:
                 fresh = files.commit(fresh)

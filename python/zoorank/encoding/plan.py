@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,17 +128,17 @@ class Encoding:
     array: Array | None = field(default=None, repr=False, compare=False)
     is_only_copy: bool = field(default=False, compare=False)
 
-    @property
+    @cached_property
     def cut(self) -> str:
         """Where the source was cut."""
         return self.record.cut
 
-    @property
+    @cached_property
     def dim(self) -> int:
         """Numbers a row."""
         return self.record.dim
 
-    @property
+    @cached_property
     def seconds(self) -> float:
         """What encoding at this cut alone would have cost."""
         return self.record.seconds
@@ -147,12 +148,12 @@ class Encoding:
         """A ``.npy`` file, float32 of shape ``(n_rows, dim)``; of a subset, its rows alone."""
         return self.store.path(self.key)
 
-    @property
+    @cached_property
     def content(self) -> str:
         """Equal for encodings of equal numbers; empty where that is not known."""
         return self.record.content
 
-    @property
+    @cached_property
     def values(self) -> Array:
         """The encodings where they are: on a device, or the map of a file."""
         return self.load() if self.array is None else self.array
@@ -246,7 +247,7 @@ class Plan:
         weights = self.identity.get("weights")
         return weights if isinstance(weights, str) else None
 
-    @property
+    @cached_property
     def is_whole(self) -> bool:
         """Whether every row of the target is wanted."""
         return len(self.rows) == self.target.n_rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from zoorank.encoding.encode import Keep
@@ -48,7 +49,7 @@ class Run:
     threads: int | None = None
     retry: bool = False
 
-    @property
+    @cached_property
     def needs_head(self) -> bool:
         """Whether a score looks at what the source's own classifier says."""
         return any(score.needs_head for score in self.scores)
@@ -87,7 +88,7 @@ class Job:
     rows: Array | None = None
     earlier: Array | None = None
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Name of the source."""
         return self.source.name

@@ -56,6 +56,10 @@ def rank(
     retry: bool = False,
     save_encodings: bool | None = None,
     limit: int | None = None,
+    input_column: str | Sequence[str] = (),
+    label_column: str | None = None,
+    group_column: str | None = None,
+    strict: bool = False,
     allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     allow_packages: str | Sequence[str] = (),
     race: bool = False,
@@ -122,6 +126,12 @@ def rank(
         silhouettes do; other scores need a copy in host memory.
     limit : int, optional
         Use at most this many samples of the target.
+    input_column, label_column, group_column : str, optional
+        Columns of a target that has columns: of the samples (two for pairs of texts), the
+        labels, and what belongs together, such as a patient. The first two are recognised by
+        their usual names.
+    strict : bool
+        Refuse a target of which a file or a row would have to be left out.
     allow_code : path or sequence of path
         Directories whose modules the manifest may name as factories. Their code
         is run.
@@ -202,7 +212,14 @@ def rank(
         raise UsageError(f"no target: give data, or a `data` entry in {zoo.path or 'the zoo'}")
     _check_source_data(scores, zoo)
     _check_code(zoo.models)
-    target = load_target(zoo.data if data is None else data, limit=limit)
+    target = load_target(
+        zoo.data if data is None else data,
+        limit=limit,
+        input_column=input_column,
+        label_column=label_column,
+        group_column=group_column,
+        strict=strict,
+    )
     if out is not None:
         prepare(out)
     place = store_directory(out, store)
@@ -256,6 +273,10 @@ def rank(
                 "memory_limit": memory_limit,
                 "save_encodings": save_encodings,
                 "limit": limit,
+                "input_column": input_column,
+                "label_column": label_column,
+                "group_column": group_column,
+                "strict": strict,
                 "allow_code": [os.fspath(path) for path in path_list(allow_code)],
                 "allow_packages": list(names(allow_packages)),
                 "race": None if options is None else asdict(options),
@@ -383,4 +404,7 @@ def _facts(target: Target) -> TargetFacts:
         shape=target.shape,
         classes=tuple(str(label) for label in target.classes),
         fingerprint=target.fingerprint,
+        task=target.task,
+        n_rows=target.n_rows,
+        notes=target.notes,
     )

@@ -52,7 +52,7 @@ def baseline_rows(run: Run) -> list[RankRow]:
         parameters_kept=0,
         score_seconds=None if note else time.perf_counter() - start,
         status="baseline",
-        note=note,
+        note="; ".join(filter(None, [*run.target.notes, note])),
     )
     return [row]
 
