@@ -111,6 +111,7 @@ class LiveProgress:
             BarColumn(bar_width=24),
             TextColumn("{task.fields[state]}", markup=False),
             TimeRemainingColumn(compact=True),
+            TextColumn("left", markup=False),
             console=console,
             auto_refresh=False,
             speed_estimate_period=600.0,
