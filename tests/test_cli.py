@@ -54,6 +54,15 @@ def one_line(error):
     return error.removeprefix("zoorank: ").strip()
 
 
+def test_the_command_alone_says_what_to_type(call):
+    code, out, error = call("")
+    assert (code, error) == (0, "")
+    assert max(map(len, out.splitlines())) < 80
+    typed = [line.split()[1] for line in out.splitlines() if line.startswith("  zoorank ")]
+    assert typed == ["demo", "rank", "rank", "score"]
+    assert set(typed) <= set(COMMANDS)
+
+
 def test_rank_prints_the_table_and_writes_the_results(zoo, call):
     code, out, error = call("rank zoo.toml --allow-code code --out results")
     assert code == 0

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 _SHOWN = 24
 _TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
-# What a spreadsheet takes for the beginning of a formula, in its wide forms too.
+_JOINED = re.compile(r"(?<=[^\x00-\x9f])[\u200c\u200d](?=[^\x00-\x9f\s])")
 _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+# What a spreadsheet takes for the beginning of a formula, in its wide forms too.
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 
 
@@ -26,7 +27,8 @@ def inert(text: object, limit: int | None = None, *, lines: bool = False) -> str
 
     Control characters, escapes, marks that turn the direction of writing, spaces that nobody
     sees, and halves of characters are shown by their numbers. So is a name of a file that is
-    no UTF-8.
+    no UTF-8. Joiners stay where emoji and the scripts that need them have them: between two
+    characters that are no ASCII.
 
     Parameters
     ----------
@@ -41,12 +43,17 @@ def inert(text: object, limit: int | None = None, *, lines: bool = False) -> str
     --------
     >>> print(inert("a\x1b[31m\u202eb\n"))
     a\x1b[31m\u202eb\n
+    >>> inert("👩\u200d🔬 a\u200db") == "👩\u200d🔬 a\\u200db"
+    True
     """
     shown = str(text)
     if not shown.isprintable():
+        joined = {match.start() for match in _JOINED.finditer(shown)}
         shown = "".join(
-            each if each.isprintable() or (lines and each == "\n") else _number(each)
-            for each in shown
+            each
+            if each.isprintable() or place in joined or (lines and each == "\n")
+            else _number(each)
+            for place, each in enumerate(shown)
         )
     return shown if limit is None or len(shown) <= limit else f"{shown[: limit - 3]}..."
 

@@ -77,15 +77,38 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+FIRST_STEPS = """\
+zoorank says which pre-trained model, cut at which layer, to transfer from.
+
+An example with nothing to prepare:
+  zoorank demo
+
+Two models by name, and your own images, in a folder for each class:
+  zoorank rank timm:resnet18.a1_in1k timm:mobilenetv3_small_100 --data birds/
+
+A zoo in a file, labelled texts, and a page with charts, results/report.html:
+  zoorank rank zoo.toml --data reviews.csv --out results
+
+Encodings that you have made yourself, and their labels:
+  zoorank score X.npy labels.npy
+
+All commands: zoorank --help. What a command takes: zoorank rank --help."""
+
+
 @app.callback()
 def options(
-    version: Annotated[
+    context: typer.Context,
+    _version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    _debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
+    ] = False,
 ) -> None:
     """Say which pre-trained model, cut at which layer, to transfer from."""
+    if context.invoked_subcommand is None:
+        typer.echo(FIRST_STEPS)
 
 
 @app.command()

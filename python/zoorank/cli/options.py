@@ -20,7 +20,7 @@ FILE_WIDTH = 160
 
 app = typer.Typer(
     name="zoorank",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,

@@ -12,10 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from zoorank.messages import inert
 from zoorank.ranking import Ranking, RankRow
 from zoorank.ranking.files import prepare, write_text
 from zoorank.report.closeups import Closeups, first_picks
-from zoorank.report.figures import count, harmless, milliseconds, significant, size
+from zoorank.report.figures import count, milliseconds, significant, size
 from zoorank.scores import TABLE
 
 ASSETS = Path(__file__).with_name("assets")
@@ -138,7 +139,7 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
     environment = Environment(
         loader=FileSystemLoader(ASSETS),
         autoescape=True,
-        finalize=_harmless,
+        finalize=_inert,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -252,20 +253,20 @@ def script_json(value: object) -> str:
     >>> print(script_json(["</script><!--", "<a\n&"]))
     ["\u003c/script\u003e\u003c!--","\u003ca\n\u0026"]
     """
-    text = json.dumps(_harmless(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(_inert(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return text
 
 
-def _harmless(value: Any) -> Any:
+def _inert(value: Any) -> Any:
     """The value, all strings in it without control characters."""
     if isinstance(value, str):  # of Markup, which is safe already, nothing changes
-        return value if hasattr(value, "__html__") else harmless(value)
+        return value if hasattr(value, "__html__") else inert(value, lines=True)
     if isinstance(value, Mapping):
-        return {harmless(str(key)): _harmless(each) for key, each in value.items()}
+        return {inert(key): _inert(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_harmless(each) for each in value]
+        return [_inert(each) for each in value]
     return value
 
 
