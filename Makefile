@@ -11,7 +11,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-cpp test-cuda test-python test-long cuda-on-host lint types format sanitize bench figures cuda clean distclean
+.PHONY: help demo test test-cpp test-cuda test-python test-long cuda-on-host lint types format sanitize bench figures charts cuda clean distclean
 export PATH := $(abspath $(BIN)):$(PATH)
 
 help:  ## list the targets
@@ -85,6 +85,9 @@ bench: $(STAMPS)/test $(STAMPS)/core  ## every program in benchmarks/ that this 
 figures: $(STAMPS)/test $(STAMPS)/core  ## bring the figures in README.md and docs/ in line with what was measured
 	$(BIN)/python benchmarks/ucr/study.py --tables-only
 	$(BIN)/python benchmarks/figures/write.py
+
+charts:  ## bundle the plotting library of report.html anew; needs Node.js
+	cd tools/charts && npm ci --no-fund --no-audit && npm run build
 
 cuda: $(STAMPS)/tools  ## the CUDA backend for every device family, wherever nvcc works
 	$(BIN)/cmake -G Ninja -S . -B build/cuda -DCMAKE_BUILD_TYPE=Release -DCMAKE_COMPILE_WARNING_AS_ERROR=ON \

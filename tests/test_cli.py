@@ -21,7 +21,7 @@ from tests.ranking.tiny_zoo import tiny_zoo  # noqa: E402
 from zoorank.cli import main  # noqa: E402
 from zoorank.ranking import Ranking  # noqa: E402
 
-COMMANDS = ("rank", "demo", "cuts", "score", "verify", "evaluate", "info")
+COMMANDS = ("rank", "demo", "cuts", "score", "verify", "evaluate", "report", "info")
 
 
 @pytest.fixture
@@ -52,6 +52,15 @@ def one_line(error):
     assert error.count("\n") == 1, error
     assert error.startswith("zoorank: ")
     return error.removeprefix("zoorank: ").strip()
+
+
+def test_the_command_alone_says_what_to_type(call):
+    code, out, error = call("")
+    assert (code, error) == (0, "")
+    assert max(map(len, out.splitlines())) < 80
+    typed = [line.split()[1] for line in out.splitlines() if line.startswith("  zoorank ")]
+    assert typed == ["demo", "rank", "rank", "score"]
+    assert set(typed) <= set(COMMANDS)
 
 
 def test_rank_prints_the_table_and_writes_the_results(zoo, call):
@@ -327,7 +336,7 @@ class TestMistakes:
             ("rank zoo.toml --data absent.npz", 1, "absent.npz"),
             ("rank zoo.toml --data sklearn:digit", 1, "did you mean"),
             ("rank zoo.toml --data empty", 1, "empty"),
-            ("rank zoo.toml --data broken-images", 1, "broken-images/a/1.png: not a readable im"),
+            ("rank zoo.toml --data broken-images", 1, "1 sample; a ranking needs at least 3"),
             ("rank zoo.toml --data one-class.npz", 1, "class"),
             ("rank zoo.toml --data one-sample.npz", 1, "sample"),
             ("rank zoo.toml --data nan.npz", 1, "NaN"),

@@ -16,34 +16,46 @@ if TYPE_CHECKING:
 
 _SHOWN = 24
 _TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
+_JOINED = re.compile(r"(?<=[^\x00-\x9f])[\u200c\u200d](?=[^\x00-\x9f\s])")
+_NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 # What a spreadsheet takes for the beginning of a formula, in its wide forms too.
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 
 
-def inert(text: str, *, lines: bool = False) -> str:
+def inert(text: object, limit: int | None = None, *, lines: bool = False) -> str:
     r"""Write a text so that a terminal does nothing but show it.
 
     Control characters, escapes, marks that turn the direction of writing, spaces that nobody
     sees, and halves of characters are shown by their numbers. So is a name of a file that is
-    no UTF-8.
+    no UTF-8. Joiners stay where emoji and the scripts that need them have them: between two
+    characters that are no ASCII.
 
     Parameters
     ----------
-    text : str
-        Of a stranger: a name, a label, a reason.
+    text : object
+        Of a stranger: a name, a label, a path, a reason.
+    limit : int or None
+        Characters at most.
     lines : bool
         Whether it may go on in other lines.
 
     Examples
     --------
     >>> print(inert("a\x1b[31m\u202eb\n"))
-    a\x1b[31m\u202eb\x0a
+    a\x1b[31m\u202eb\n
+    >>> inert("👩\u200d🔬 a\u200db") == "👩\u200d🔬 a\\u200db"
+    True
     """
-    if text.isprintable():
-        return text
-    return "".join(
-        each if each.isprintable() or (lines and each == "\n") else _number(each) for each in text
-    )
+    shown = str(text)
+    if not shown.isprintable():
+        joined = {match.start() for match in _JOINED.finditer(shown)}
+        shown = "".join(
+            each
+            if each.isprintable() or place in joined or (lines and each == "\n")
+            else _number(each)
+            for place, each in enumerate(shown)
+        )
+    return shown if limit is None or len(shown) <= limit else f"{shown[: limit - 3]}..."
 
 
 def csv_cell(text: str) -> str:
@@ -59,10 +71,13 @@ def csv_cell(text: str) -> str:
 
 
 def _number(character: str) -> str:
+    if character in _NAMED:
+        return _NAMED[character]
     code = ord(character)
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
 
 _brief = reprlib.Repr()
 _brief.maxstring = _brief.maxother = 80
@@ -75,7 +90,9 @@ EXTRAS = MappingProxyType(
         "typer": "cli",
         "rich": "cli",
         "threadpoolctl": "cli",
+        "jinja2": "cli",
         "pydantic": "manifest",
+        "psutil": "manifest",
         "PIL": "manifest",
         "tomli": "manifest",
         "torch": "zoo",
@@ -181,18 +198,6 @@ def missing_package(error: ModuleNotFoundError, extra: str | None = None) -> str
     package = (error.name or "").partition(".")[0]
     brings = extra if package in EXTRAS and extra else EXTRAS.get(package)
     return f"this needs {package}: pip install 'zoorank[{brings}]'" if brings else ""
-
-
-def inert(text: object, limit: int = 300) -> str:
-    r"""Write what a stranger named so that a terminal shows it and does nothing else.
-
-    Examples
-    --------
-    >>> print(inert("cat\x1b[2J\n.png"))
-    cat\x1b[2J\n.png
-    """
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
-    return shown if len(shown) <= limit else f"{shown[: limit - 3]}..."
 
 
 def not_loaded(error: BaseException) -> str:

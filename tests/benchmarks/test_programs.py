@@ -340,3 +340,14 @@ def test_gpu_programs_without_a_device_skip(capsys):
 
     assert gpu_speed.main([]) == 77
     assert "nothing to measure: " in capsys.readouterr().out
+
+
+def test_report_page_checks_what_it_opens(monkeypatch, tmp_path, capsys):
+    import report_page
+
+    if report_page.lacks():
+        pytest.skip(report_page.lacks())
+    monkeypatch.setattr(report_page, "MOST_MB", 0.1)
+    verdict = report_page.main(["--quick", "--rounds", "1", "--out", str(tmp_path)])
+    assert verdict == "the largest report is too large, or opens too late"
+    assert "charts s" in capsys.readouterr().out

@@ -364,8 +364,11 @@ from zoorank.executors.workers import WorkerExecutor
 class Mine(jobs.Job):
     "Of the program itself, which the process that works has to import."
 
+def prepare(threads):
+    "Of the program, too."
+
 def main():
-    with WorkerExecutor(1) as executor:
+    with WorkerExecutor(1, prepare=prepare) as executor:
         todo = [Mine("a", sys.argv[1], sys.argv[2]), Mine("b", sys.argv[3], sys.argv[4])]
         for job, outcome in executor.run(jobs.work, "", todo, print):
             print(job.name, outcome, flush=True)

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from tests.report.rankings import HOSTILE, hostile, large, of_images, of_texts, 
 pytest.importorskip("jinja2", reason="the page needs it: pip install 'zoorank[report]'")
 
 from zoorank.ranking.records import RankRow
-from zoorank.report.html import depths_of, page
+from zoorank.report.html import ASSETS, depths_of, page
+
+ROOT = Path(__file__).parents[2]
 
 
 def data_of(text):
@@ -121,3 +124,13 @@ def test_every_hostile_name_is_shown():
     assert len(set(shown)) == 1 + 6 + 3
     assert "نموذج العربية v2" in shown
     assert np.all([each in text for each in ("🦓 zebra 👩🏽‍🔬", "__proto__", HOSTILE[9])])
+
+
+def test_the_library_comes_with_the_licences_of_all_that_is_in_it():
+    script = (ASSETS / "charts.min.js").read_text(encoding="utf-8")
+    assert "</script" not in script
+    assert "<!--" not in script
+    licences = (ASSETS / "charts.min.js.LICENSES").read_text(encoding="utf-8")
+    locked = json.loads((ROOT / "tools" / "charts" / "package-lock.json").read_text())["packages"]
+    for name in ("vega", "vega-lite", "vega-interpreter"):
+        assert f"{name} {locked[f'node_modules/{name}']['version']} (" in licences

@@ -114,7 +114,9 @@ class Worker:
 
     def run(self) -> None:
         """Do what comes over the line until it ends."""
-        setup: Setup = self._line.recv()
+        program, pickled = self._line.recv()
+        self._import(program)
+        setup: Setup = pickle.loads(pickled)  # noqa: S301 - from the parent, as all that comes
         if setup.prepare is not None:
             setup.prepare(setup.threads)
         self._send(Ready())
@@ -138,9 +140,7 @@ class Worker:
         self._last = (0.0, None)
         self._surprised = False
         try:
-            if order.program and not self._has_program:
-                self._has_program = True
-                spawn.prepare(order.program)
+            self._import(order.program)
             if order.function is not None:
                 self._function, self._shared = pickle.loads(order.function)  # noqa: S301
             return self._function(self._shared, pickle.loads(order.job), self._emit)  # noqa: S301
@@ -149,6 +149,11 @@ class Worker:
         except BaseException as error:  # noqa: BLE001 - even a KeyboardInterrupt is the job's here
             self._surprised = not isinstance(error, ZoorankError)
             return Failure.of(error)
+
+    def _import(self, program: dict[str, str]) -> None:
+        if program and not self._has_program:
+            self._has_program = True
+            spawn.prepare(program)
 
     def _emit(self, event: Event) -> None:
         at, last = self._last

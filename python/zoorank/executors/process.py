@@ -82,7 +82,8 @@ class WorkerProcess:
         self.pid = self._process.pid
         self._listener = self._thread(self._listen)
         self._drain = self._thread(self._keep_tail)
-        self._send(setup)
+        pickled = dumped(setup)
+        self._send((_program(pickled), pickled))
 
     def work(self, function: bytes, job: bytes) -> None:
         """Send a job, with its function where that is another than the last one."""

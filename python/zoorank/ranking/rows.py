@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from zoorank.ranking.job import Candidate, Outcome, Run
+from zoorank.ranking.outcomes import Candidate, Outcome, Run
 from zoorank.ranking.records import CutFacts, RankRow
 from zoorank.ranking.scoring import computed, unscored_reason
 from zoorank.scores import Score, ScoreValue
@@ -52,7 +52,7 @@ def baseline_rows(run: Run) -> list[RankRow]:
         parameters_kept=0,
         score_seconds=None if note else time.perf_counter() - start,
         status="baseline",
-        note=note,
+        note="; ".join(filter(None, [*run.target.notes, note])),
     )
     return [row]
 

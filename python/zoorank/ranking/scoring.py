@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
-import zoorank
 from zoorank.encoding.plan import Encoding
 from zoorank.engine import cuda
 from zoorank.engine.arrays import on_device
-from zoorank.scores import TABLE, Score, ScoreValue
+from zoorank.scores import Score, ScoreValue
 from zoorank.scores.base import Array, Need
 
 Facts = Mapping[Need, Array]
@@ -29,6 +27,7 @@ class View:
 
     def __init__(self, encoding: Encoding) -> None:
         self._encoding = encoding
+        self.cut = encoding.cut
         self.values = encoding.values
         self._is_there = on_device(self.values)
         self._host: Array | None = None
@@ -37,7 +36,8 @@ class View:
     def of(self, score: Score) -> Array:
         """The encoding as the score is given it."""
         if score.on_device and not (self._is_there and cuda.unavailable_reason()):
-            return self.values
+            there: Array = self.values
+            return there
         if self._host is None:
             self._host = self._encoding.load()  # no copy where it is on the host
         if self._is_there and self._encoding.is_only_copy:
@@ -108,27 +108,6 @@ def is_flat(X: Array) -> bool:
         if spread > FLAT * largest:
             return False
     return True
-
-
-def result_names(scores: Sequence[Score]) -> list[str]:
-    """Under what the results of scores are kept, or nothing if one of them may not be reused.
-
-    A result belongs to the version of zoorank that computed it. Other packages' scores have
-    versions that are not known here, and an encoding's key knows nothing of the data of sources.
-    """
-    if any(score not in TABLE or score.needs_source_data for score in scores):
-        return []
-    return [f"{score.key}, zoorank {zoorank.__version__}" for score in scores]
-
-
-def results_of(scores: Sequence[Score], values: Mapping[str, ScoreValue]) -> dict[str, Any]:
-    """What to keep of the values of some of the scores."""
-    there = [score for score in scores if score.key in values]
-    names = result_names(there)
-    return {
-        name: (values[score.key].value, values[score.key].half_width, values[score.key].per_class)
-        for name, score in zip(names, there, strict=False)
-    }
 
 
 def unscored_reason(error: BaseException) -> str:

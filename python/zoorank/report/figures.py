@@ -1,36 +1,8 @@
-"""Figures and names as people read them: to the digits that matter, and without surprises."""
+"""Figures as people read them: to the digits that matter, in units that fit."""
 
 from __future__ import annotations
 
 import math
-import unicodedata
-
-# They turn the text that follows around, and so can make one name look like another.
-_BIDIRECTIONAL = frozenset(
-    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-)
-_LINES = "\n\t"
-
-
-def harmless(text: str) -> str:
-    r"""Text whose control characters are written out; lines and tabs stay.
-
-    Examples
-    --------
-    >>> print(harmless("evil\u202egpj.exe \x1b[31m"))
-    evil\u202egpj.exe \x1b[31m
-    """
-    if text.isprintable() and not _BIDIRECTIONAL.intersection(text):
-        return text
-    return "".join(
-        sign.encode("unicode_escape").decode() if _is_control(sign) else sign for sign in text
-    )
-
-
-def _is_control(sign: str) -> bool:
-    if sign in _LINES:
-        return False
-    return sign in _BIDIRECTIONAL or unicodedata.category(sign) in {"Cc", "Cs", "Zl", "Zp"}
 
 
 def count(number: float) -> str:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from zoorank.messages import inert
 from zoorank.ranking import Ranking, RankRow
+from zoorank.ranking.files import prepare, write_text
 from zoorank.report.closeups import Closeups, first_picks
-from zoorank.report.figures import count, harmless, milliseconds, significant, size
+from zoorank.report.figures import count, milliseconds, significant, size
 from zoorank.scores import TABLE
 
 ASSETS = Path(__file__).with_name("assets")
@@ -26,8 +29,8 @@ N_CARDS = 3
 COSTS: Mapping[str, tuple[str, str, Callable[[Any], str]]] = {
     "parameters": ("parameters", "parameters of what is kept", count),
     "flops": ("FLOPs", "operations for a sample, up to the cut", count),
-    "milliseconds": ("ms", "milliseconds for a sample on this machine", milliseconds),
-    "bytes": ("bytes", "of what is kept, in memory", size),
+    "milliseconds": ("ms", "milliseconds for a sample, as measured in this run", milliseconds),
+    "bytes": ("size", "bytes of what is kept", size),
 }
 
 Value = str | float | None
@@ -136,7 +139,7 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
     environment = Environment(
         loader=FileSystemLoader(ASSETS),
         autoescape=True,
-        finalize=_harmless,
+        finalize=_inert,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -172,6 +175,7 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
                     "labels": dict(ranking.labels),
                     "higher": {key: _is_better_higher(ranking, key) for key in ranking.labels},
                     "costs": costs,
+                    "costTitles": {name: COSTS[name][1] for name in costs},
                     "depthTitle": depth_title,
                     "columns": {
                         **{column.id: column.values for column in columns},
@@ -186,6 +190,23 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
             )
         ),
     )
+
+
+def write_page(
+    ranking: Ranking, directory: str | os.PathLike[str], closeups: Closeups | None = None
+) -> Path:
+    """Write ``report.html``, replacing an earlier one.
+
+    Raises
+    ------
+    StoreError
+        If the disk is full or not writable; an earlier file is then untouched.
+    ModuleNotFoundError
+        Without Jinja2.
+    """
+    path = prepare(directory) / NAME
+    write_text(path, page(ranking, closeups))
+    return path
 
 
 def fact(row: RankRow, name: str) -> Any:
@@ -232,20 +253,20 @@ def script_json(value: object) -> str:
     >>> print(script_json(["</script><!--", "<a\n&"]))
     ["\u003c/script\u003e\u003c!--","\u003ca\n\u0026"]
     """
-    text = json.dumps(_harmless(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(_inert(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return text
 
 
-def _harmless(value: Any) -> Any:
+def _inert(value: Any) -> Any:
     """The value, all strings in it without control characters."""
     if isinstance(value, str):  # of Markup, which is safe already, nothing changes
-        return value if hasattr(value, "__html__") else harmless(value)
+        return value if hasattr(value, "__html__") else inert(value, lines=True)
     if isinstance(value, Mapping):
-        return {harmless(str(key)): _harmless(each) for key, each in value.items()}
+        return {inert(key): _inert(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_harmless(each) for each in value]
+        return [_inert(each) for each in value]
     return value
 
 

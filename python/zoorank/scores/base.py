@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -128,22 +129,22 @@ class Score:
     of_sample: Callable[[Array, Array, Array], SampleScore] | None = None
     on_device: bool = False
 
-    @property
+    @cached_property
     def key(self) -> str:
         """What its values are called in a row: unique among all scores."""
         return self.identity or "_".join(filter(None, (self.name, self.metric)))
 
-    @property
+    @cached_property
     def needs_head(self) -> bool:
         """Whether it looks at what the source's own classifier says."""
         return not {"source_probabilities", "source_labels"}.isdisjoint(self.needs)
 
-    @property
+    @cached_property
     def needs_source_data(self) -> bool:
         """Whether it looks at the data that the source was trained on."""
         return "source_prototypes" in self.needs
 
-    @property
+    @cached_property
     def varies_with_cut(self) -> bool:
         """Whether the cuts of one source can differ in it."""
         return "encoding" in self.needs

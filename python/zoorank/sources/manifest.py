@@ -266,7 +266,7 @@ class _Reader:
             models = iter((self.check(ModelEntry, values, entry),))
         for model in models:
             fields = {name: getattr(model, name) for name in ModelEntry.model_fields}
-            yield ModelSpec.model_construct(**fields, allow_code=trust.code)
+            yield ModelSpec.model_construct(**fields, trust=trust)
 
     def _family(self, entry: _Entry, values: dict[str, Any]) -> Iterator[ModelEntry]:
         family = self.check(FamilyEntry, values, entry)

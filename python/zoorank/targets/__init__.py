@@ -152,7 +152,10 @@ def _surveyed(data: Checked, how: Reading) -> Checked:
     notes = (*data.notes, *left_out(data.name, "file", survey.skipped, how), *survey.notes)
     if survey.rows is None:
         return replace(data, samples=survey.samples, notes=notes)
-    kept = subset(replace(data, notes=notes), survey.rows, survey.samples)
+    try:
+        kept = subset(replace(data, notes=notes), survey.rows, survey.samples)
+    except DataError as error:
+        raise DataError("; ".join([str(error), *notes])) from None
     gone = np.setdiff1d(data.labels, kept.labels) if data.task == "classes" else ()
     if len(gone):
         names = listing([inert(label) for label in gone], 8)

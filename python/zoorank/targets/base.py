@@ -165,17 +165,17 @@ class Target:
     def __len__(self) -> int:
         return len(self.samples)
 
-    @property
+    @cached_property
     def modality(self) -> Modality:
         """What the samples are."""
         return self.samples.modality
 
-    @property
+    @cached_property
     def n_samples(self) -> int:
         """Number of samples."""
         return len(self.samples)
 
-    @property
+    @cached_property
     def n_rows(self) -> int:
         """Number of labels, and so of rows of an encoding: samples, or words of sentences."""
         return len(self.labels)
@@ -208,7 +208,7 @@ class Target:
         """The distinct labels, sorted."""
         return np.unique(self.labels)
 
-    @property
+    @cached_property
     def shape(self) -> str:
         """Shape of one sample, for messages."""
         return self.samples.shape

@@ -147,7 +147,8 @@ def check(data: Labelled, task: Task | None = None) -> Checked:
         noun = "samples" if starts is None else "words"
         raise DataError(f"{name}: {rows} {noun} but {len(labels)} labels")
     if n < 2:
-        raise DataError(f"{name}: {n} sample{'s' * (n != 1)}; a ranking needs at least 3")
+        left_out = "".join(f"; {note}" for note in data.notes)
+        raise DataError(f"{name}: {n} sample{'s' * (n != 1)}; a ranking needs at least 3{left_out}")
     _check_spread(name, labels, found)
     if data.groups is not None and len(data.groups) != rows:
         raise DataError(f"{name}: {rows} rows but {len(data.groups)} groups")

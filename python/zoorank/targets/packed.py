@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -117,7 +118,11 @@ def spill(array: NDArray[Any], path: Path) -> Path:
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
-        with partial.open("wb") as stream:
-            np.save(stream, array, allow_pickle=False)
-        partial.replace(file)
+        try:
+            with partial.open("wb") as stream:
+                # NumPy writes to a real file by C, and does not notice where the disk is full.
+                np.save(SimpleNamespace(write=stream.write), array, allow_pickle=False)
+            partial.replace(file)
+        finally:
+            partial.unlink(missing_ok=True)
     return file

@@ -27,6 +27,13 @@
     return size >= 10 ? value.toFixed(1) : value.toFixed(3);
   }
 
+  const cost = (name, value) => (value === null || value < 0 ? "–" : value >= 1000 ? prefixed(value) : number(value)) + (name === "bytes" && value ? "B" : "");
+
+  function prefixed(value) {
+    const power = Math.min(Math.floor(Math.log10(Number(value.toPrecision(3))) / 3), 4);
+    return (value / 1000 ** power).toPrecision(3) + ["", "k", "M", "G", "T"][power];
+  }
+
   // The table -----------------------------------------------------------------------------
 
   const rows = all("#table tbody tr");
@@ -118,7 +125,7 @@
     const list = element("dl");
     const facts = [
       [labels[datum.key], number(datum.score)],
-      ...Object.entries(costs).map(([cost, label]) => [label, number(columns[cost][datum.i])]),
+      ...Object.entries(costs).map(([name, label]) => [label, cost(name, columns[name][datum.i])]),
       ["rank", columns.rank[datum.i] ?? "–"],
     ];
     for (const [name, value] of facts) list.append(element("dt", name), element("dd", value));
@@ -212,9 +219,9 @@
 
   function costData() {
     const scoreKey = chosen("cost-score", key);
-    const cost = chosen("cost-choice", Object.keys(costs)[0]);
-    const values = points(scoreKey).filter(({ i }) => columns[cost][i] > 0);
-    for (const value of values) value.cost = columns[cost][value.i];
+    const name = chosen("cost-choice", Object.keys(costs)[0]);
+    const values = points(scoreKey).filter(({ i }) => columns[name][i] > 0);
+    for (const value of values) value.cost = columns[name][value.i];
     const order = better(scoreKey);
     values.sort((a, b) => a.cost - b.cost || order(a, b));
     let best = null;
@@ -222,22 +229,22 @@
       value.front = best === null || order(value, best) < 0;
       if (value.front) best = value;
     }
-    listFront(values.filter(({ front }) => front), cost);
+    listFront(values.filter(({ front }) => front), name);
     return {
       ...common(scoreKey),
       values: [...values].sort((a, b) => a.front - b.front),
-      costTitle: costs[cost],
-      description: `${labels[scoreKey]} of ${values.length} encodings against ${costs[cost]}`,
+      costTitle: data.costTitles[name],
+      description: `${labels[scoreKey]} of ${values.length} encodings against ${data.costTitles[name]}`,
     };
   }
 
-  function listFront(front, cost) {
+  function listFront(front, name) {
     byId("front").replaceChildren(
       ...front.map((value) => {
         const item = element("li");
         item.append(element("bdi", value.model));
         if (value.cut) item.append(", ", element("bdi", value.cut));
-        item.append(`: ${number(value.score)}, ${costs[cost]} ${number(value.cost)}`);
+        item.append(`: ${number(value.score)}, ${costs[name]} ${cost(name, value.cost)}`);
         return item;
       }));
   }
