@@ -21,7 +21,7 @@ def _run(kind: str, seed: int, seconds: float, folder: Path) -> None:
     assert done.returncode == 0, (done.stderr[-2000:], (folder / "last").read_bytes().hex()[:4000])
     found = json.loads(done.stdout)
     assert not found["wrong"], found
-    assert found["tried"] > 20
+    assert found["tried"] > 3
     assert found["refused"] > 0 or "-" in kind
 
 

@@ -43,8 +43,8 @@ def read_folder(folder: Path, how: Reading) -> Labelled:
         return read_npy(folder / "X.npy", how)
     if archived := [suffix for suffix in _SERIES if any(folder.glob(f"*_TRAIN{suffix}"))]:
         # The same data may lie there in several forms, and not every part in each of them.
-        parts = _PARTS[how.split]
-        whole = (s for s in archived if all(any(folder.glob(f"*_{p}{s}")) for p in parts))
+        wanted = _PARTS[how.split]
+        whole = (s for s in archived if all(any(folder.glob(f"*_{p}{s}")) for p in wanted))
         return _read_series(folder, next(whole, archived[0]), how)
     if is_saved(folder):
         return read_saved(folder, how)
