@@ -61,5 +61,5 @@ def test_examples_of_every_form() -> None:
     pairs = summarise(load_target(([("a", "b"), ("c", "d"), ("e", "f")], [0, 1, 0])))
     assert pairs.examples[0].sample == "a | b"
     long = summarise(load_target((["x" * 500, "\x1b[2J\n", "c"], [0, 1, 0])))
-    assert [len(example.sample) for example in long.examples][0] == 120
+    assert len(long.examples[0].sample) == 120
     assert long.examples[1].sample == "\\x1b[2J"
