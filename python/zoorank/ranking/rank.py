@@ -37,6 +37,12 @@ if TYPE_CHECKING:
     from zoorank.sources.specs import Zoo
 
 
+# Networks free and ask for the same memory batch after batch. Where the C library returns it
+# to the system in between, most of a pass on a CPU may go into page faults. It takes no larger
+# threshold than the first.
+_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
+
+
 @describe_call
 def rank(
     zoo: Any,
@@ -346,7 +352,8 @@ def _executor(
     count = max(1, cores() // 2) if workers == "auto" else workers
     if count < 1:
         raise UsageError(f"workers must be at least 1 or 'auto', not {workers}")
-    return WorkerExecutor(count, Limits(timeout=timeout, memory=memory_limit))
+    limits = Limits(timeout=timeout, memory=memory_limit)
+    return WorkerExecutor(count, limits, environment=_ALLOCATOR)
 
 
 def _race_options(

@@ -11,13 +11,15 @@ A source is opened in the process that runs it, and what it opens is an encoder:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Union, runtime_checkable
 
-from zoorank.errors import UsageError
+from zoorank.errors import SourceError, UsageError
+from zoorank.messages import missing_package
 from zoorank.targets.base import Modality, Target
 from zoorank.transforms.base import Batch, Transform
 
@@ -102,6 +104,28 @@ class EntryError(UsageError):
 
     def __reduce__(self) -> tuple[type[EntryError], tuple[str, str]]:
         return type(self), (str(self), self.key)
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Say which extra brings a package whose import fails.
+
+    Raises
+    ------
+    SourceError
+
+    Examples
+    --------
+    >>> with needs("onnx"):
+    ...     raise ModuleNotFoundError(name="onnxruntime")
+    Traceback (most recent call last):
+    zoorank.errors.SourceError: this needs onnxruntime: pip install 'zoorank[onnx]'
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        said = missing_package(error, extra) or "a package that it needs is not installed"
+        raise SourceError(said) from error
 
 
 @dataclass(frozen=True)

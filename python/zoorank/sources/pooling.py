@@ -39,22 +39,37 @@ def pool(output: Array, pooling: str, axis: int | None) -> Encodings:
     >>> pool(np.arange(12.0).reshape(1, 2, 3, 2), "mean", axis=-1)
     array([[5., 6.]], dtype=float32)
     """
-    if output.ndim < 2:
-        raise ValueError(f"its output has shape {output.shape}: one number a sample at most")
+    axes = pooled_axes(output.shape, pooling, axis)
     # Half precision would lose digits in the sum.
     output = np.asarray(output, dtype=np.float32)
-    if output.ndim == 2 or pooling == "flatten":
+    if axes is None:
         return output.reshape(len(output), -1)
+    if pooling == "first_token":
+        return np.ascontiguousarray(output.reshape(len(output), -1, output.shape[-1])[:, 0])
+    return output.max(axis=axes) if pooling == "max" else _mean(output, axes)
+
+
+def pooled_axes(shape: Sequence[int], pooling: str, axis: int | None) -> tuple[int, ...] | None:
+    """Find the axes to pool over; None where the output is taken as it is, or flat.
+
+    Raises
+    ------
+    ValueError
+        When the shape does not tell them, with what would.
+    """
+    shape = tuple(shape)
+    if len(shape) < 2:
+        raise ValueError(f"its output has shape {shape}: one number a sample at most")
+    if len(shape) == 2 or pooling == "flatten":
+        return None
     if pooling in ("first_token", "token_mean"):
-        tokens = output.reshape(len(output), -1, output.shape[-1])
-        return np.ascontiguousarray(tokens[:, 0]) if pooling == "first_token" else _mean(tokens, 1)
+        return tuple(range(1, len(shape) - 1))
     if axis is None:
         raise ValueError(
-            f"in its output, of shape {output.shape}, the channels could be the second axis or the "
+            f"in its output, of shape {shape}, the channels could be the second axis or the "
             "last: say preprocessing.pooling = 'mean' for the second, 'token_mean' for the last"
         )
-    others = tuple(set(range(1, output.ndim)) - {axis % output.ndim})
-    return _mean(output, others) if pooling == "mean" else output.max(axis=others)
+    return tuple(each for each in range(1, len(shape)) if each != axis % len(shape))
 
 
 def pool_tokens(

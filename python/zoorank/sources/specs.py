@@ -15,7 +15,6 @@ from pydantic import (
     SerializeAsAny,
     ValidationError,
     ValidationInfo,
-    field_validator,
 )
 
 from zoorank.errors import UsageError
@@ -75,6 +74,25 @@ def _absolute(data: str, info: ValidationInfo) -> str:
 DataName = Annotated[Name, AfterValidator(_absolute)]
 
 
+def _exactly_one(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(value, WeightsSource):
+        return value
+    kinds = list(value) if isinstance(value, dict) else []
+    for kind in kinds:
+        if kind not in SOURCES:
+            raise custom(f"unknown source of weights {brief(kind)}; {hint(str(kind), SOURCES)}")
+    if len(kinds) != 1:
+        raise custom(f"needs exactly one of {', '.join(SOURCES)}")
+    try:
+        return SOURCES[kinds[0]].model_validate(value[kinds[0]], context=info.context)
+    except ValidationError as error:
+        inner, message = explain(error)
+        raise custom(f"{'.'.join(map(str, (kinds[0], *inner)))}: {message}") from None
+
+
+Weights = Annotated[SerializeAsAny[WeightsSource], BeforeValidator(_exactly_one)]
+
+
 class _Network(Frozen):
     """Keys that a network of torch and a family of them have in common."""
 
@@ -117,25 +135,8 @@ class ModelEntry(_Network):
     """
 
     name: Name
-    weights: SerializeAsAny[WeightsSource]
+    weights: Weights
     sha256: Sha256 | None = None
-
-    @field_validator("weights", mode="before")
-    @classmethod
-    def _exactly_one_source(cls, value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, WeightsSource):
-            return value
-        kinds = list(value) if isinstance(value, dict) else []
-        for kind in kinds:
-            if kind not in SOURCES:
-                raise custom(f"unknown source of weights {kind!r}; {hint(str(kind), SOURCES)}")
-        if len(kinds) != 1:
-            raise custom(f"needs exactly one of {', '.join(SOURCES)}")
-        try:
-            return SOURCES[kinds[0]].model_validate(value[kinds[0]], context=info.context)
-        except ValidationError as error:
-            inner, message = explain(error)
-            raise custom(f"{'.'.join(map(str, (kinds[0], *inner)))}: {message}") from None
 
 
 class SourceEntry(Frozen):

@@ -20,6 +20,7 @@ from zoorank.sources.base import (
     Known,
     OpenOptions,
     Source,
+    needs,
 )
 from zoorank.sources.files import Pin, SourceFile, find_files, named_file
 from zoorank.targets.base import Modality
@@ -74,7 +75,8 @@ class OnnxSource:
         """Hash the file, the files with weights beside it, and the tokenizer."""
         if self.pins:
             return self
-        from zoorank.sources.onnx.graph import read_graph
+        with needs("onnx"):
+            from zoorank.sources.onnx.graph import read_graph
 
         file = self.file.pin(self.sha256)
         graph = read_graph(file.read(), self.file)
@@ -92,7 +94,8 @@ class OnnxSource:
 
     def identity(self) -> Mapping[str, Json]:
         """Digests of all its files, what it is fed, and the runtime's version."""
-        import onnxruntime
+        with needs("onnx"):
+            import onnxruntime
 
         pins = self.resolve(lambda _: None).pins
         said = None if self.preprocessing is None else self.preprocessing.model_dump(mode="json")
@@ -115,8 +118,9 @@ class OnnxSource:
 
     def open(self, options: OpenOptions) -> Encoder:
         """Load the graph and find out how to feed it."""
-        from zoorank.sources.onnx.graph import read_graph
-        from zoorank.sources.onnx.opened import open_graph
+        with needs("onnx"):
+            from zoorank.sources.onnx.graph import read_graph
+            from zoorank.sources.onnx.opened import open_graph
 
         source = self.resolve(lambda _: None)
         if options.modality not in self.modalities:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from zoorank.messages import listing
+from zoorank.sources.bottlenecks import Step, block_ends
 from zoorank.sources.onnx.graph import Graph, attributes
 from zoorank.sources.onnx.operators import (
     CHANNELS_FIRST,
@@ -54,14 +55,17 @@ class Places:
         Such a value is alone: in the order in which nodes run, no other that depends on the
         input is still to be read.
         """
-        found: list[str] = []
-        last: str | None = None
-        any_before = False
-        for value, weighted in self._alone():
-            if weighted and any_before and last is not None:
-                found.append(self._named(last))
-            last, any_before = value, any_before or weighted
+        nodes = [
+            (node, set(reads) & self._reached)
+            for node, reads in zip(self.graph.nodes, self.graph.reads, strict=True)
+        ]
+        steps = [
+            Step(tuple(reads), tuple(filter(None, node.output)), self._has_weights(node))
+            for node, reads in nodes
+            if reads and node.op_type not in ("Shape", "Size")
+        ]
         end = self._end()
+        found = map(self._named, block_ends(steps, self.main, self.output))
         return tuple(value for value in dict.fromkeys(found) if self._position(value) < end)
 
     def logits(self) -> str:
@@ -119,33 +123,9 @@ class Places:
         """Whether a value is the same for all samples of one shape."""
         return value not in self._reached
 
-    def _alone(self) -> Iterator[tuple[str, bool]]:
-        """Yield values that all paths go through, and whether weights lay before each."""
-        graph, reached = self.graph, self._reached
-        live = [
-            number
-            for number in graph.needed([self.output])
-            if graph.nodes[number].op_type not in ("Shape", "Size")
-            and not reached.isdisjoint(graph.reads[number])
-        ]
-        unread: dict[str, int] = {self.output: 1}
-        for number in live:
-            for name in set(graph.reads[number]) & reached:
-                unread[name] = unread.get(name, 0) + 1
-        ahead = {self.main} if self.main in unread else set()
-        weighted = False
-        for number in live:
-            node = graph.nodes[number]
-            looks_up = node.op_type == "Gather" and node.input[0] not in reached
-            weighted |= looks_up or node.op_type in WITH_WEIGHTS
-            for name in set(graph.reads[number]) & reached:
-                unread[name] -= 1
-                if not unread[name]:
-                    ahead.discard(name)
-            ahead.update(name for name in node.output if unread.get(name))
-            if len(ahead) == 1:
-                yield next(iter(ahead)), weighted
-                weighted = False
+    def _has_weights(self, node: onnx.NodeProto) -> bool:
+        looks_up = node.op_type == "Gather" and node.input[0] not in self._reached
+        return looks_up or node.op_type in WITH_WEIGHTS
 
     def _end(self) -> int:
         """Place of what comes last: at and behind it is no block."""

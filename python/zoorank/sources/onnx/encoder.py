@@ -14,6 +14,7 @@ import onnxruntime
 from zoorank.errors import SourceError, UsageError
 from zoorank.messages import guess, listing, one_line
 from zoorank.sources.base import ALL, LOGITS, PENULTIMATE, Cut, ModelFacts, OpenOptions, Refusal
+from zoorank.sources.batches import in_parts
 from zoorank.sources.onnx.costs import counted, operations
 from zoorank.sources.onnx.cuts import NoCutError, Places
 from zoorank.sources.onnx.graph import Graph, shape_outputs
@@ -270,19 +271,8 @@ class OnnxEncoder:
         return dict(zip(values, self._runtime.run(values, (), self._fed(part)), strict=True))
 
     def _parts(self, batch: Batch) -> Iterator[tuple[Batch, int]]:
-        """Cut a batch into those that the graph takes, with the rows of each that count."""
-        size = self._feed.batch_size
-        if size is None:
-            yield self._filled(batch), batch.rows
-            return
-        for start in range(0, batch.samples, size):
-            rows = np.minimum(np.arange(start, start + size), batch.samples - 1)
-            words = None if batch.words is None else tuple(batch.words[row] for row in rows)
-            inputs = {name: array[rows] for name, array in batch.inputs.items()}
-            real = min(size, batch.samples - start)
-            part = Batch(inputs, size, words)
-            count = real if words is None else sum(map(len, words[:real]))
-            yield self._filled(part), count
+        for part, rows in in_parts(batch, self._feed.batch_size):
+            yield self._filled(part), rows
 
     def _filled(self, batch: Batch) -> Batch:
         """Fill a batch of texts up to the number of tokens that the graph takes."""

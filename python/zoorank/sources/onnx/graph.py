@@ -18,6 +18,7 @@ from onnx import helper, inliner, numpy_helper
 from zoorank.errors import SourceError
 from zoorank.messages import brief, one_line
 from zoorank.sources.files import SourceFile
+from zoorank.sources.inputs import Input
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,27 +30,6 @@ _LARGE = 2**16  # bytes
 _SHAPE_OF = "zoorank shape of "
 _Types = onnx.TensorProto
 _WHOLE_NUMBERS = (_Types.INT64, _Types.INT32, _Types.UINT64, _Types.UINT32, _Types.BOOL)
-
-
-@dataclass(frozen=True)
-class Input:
-    """What a graph is fed.
-
-    Attributes
-    ----------
-    name : str
-    dims : tuple of int or None
-        None where any length will do.
-    dtype : dtype
-    """
-
-    name: str
-    dims: tuple[int | None, ...]
-    dtype: np.dtype[Any]
-
-    def __str__(self) -> str:
-        dims = ", ".join("any" if each is None else str(each) for each in self.dims)
-        return f"{self.name!r}, {self.dtype} of shape ({dims})"
 
 
 @dataclass(frozen=True)

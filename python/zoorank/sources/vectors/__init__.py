@@ -19,6 +19,7 @@ from zoorank.sources.base import (
     Known,
     OpenOptions,
     Source,
+    needs,
 )
 from zoorank.sources.files import Pin, SourceFile, find_files, named_file
 from zoorank.sources.vectors.static import StaticFiles, find_static
@@ -107,7 +108,8 @@ class VectorsSource:
         source = self.resolve(lambda _: None)
         for pin in source.pins:
             pin.check()
-        return open_vectors(source)
+        with needs("vectors"):
+            return open_vectors(source)
 
 
 def sources(identifier: str, revision: str | None, entry: Entry) -> tuple[Source, ...]:  # noqa: ARG001
