@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
-
+import typer.cli
 import typer.main
 
 import zoorank
@@ -19,11 +17,11 @@ extensions = [
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
-    "sphinx_click",
     "sphinx_copybutton",
 ]
 source_suffix = {".md": "markdown"}
 add_module_names = False
+autosummary_generate = False
 autodoc_typehints = "none"  # the docstrings say more
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
@@ -38,20 +36,26 @@ pygments_dark_style = "github-dark"
 copybutton_prompt_text = "$ "
 copybutton_only_copy_prompt_lines = True
 
-# What sphinx_click imports: the commands as click knows them.
-commands = ModuleType("zoorank_commands")
-commands.group = typer.main.get_command(app)  # type: ignore[attr-defined]
-sys.modules[commands.__name__] = commands
-
 # Pages of the repository that the site has too, and where.
 PAGES = {"../SECURITY.md": "security.md", "../CONTRIBUTING.md": "contributing.md"}
 
 
-def setup(app: object) -> None:
+def commands_text() -> str:
+    """Every command with its options, in Markdown."""
+    group = typer.main.get_command(app)
+    text = typer.cli.get_docs_for_click(
+        obj=group, ctx=typer.Context(group, info_name="zoorank"), name="zoorank"
+    )
+    return text[text.index("## ") :]
+
+
+def setup(sphinx: object) -> None:
     """Point links to files of the repository at the site's own pages."""
 
-    def source_read(_app: object, _name: str, source: list[str]) -> None:
+    def source_read(_app: object, name: str, source: list[str]) -> None:
         for file, page in PAGES.items():
             source[0] = source[0].replace(f"]({file}", f"]({page}")
+        if name == "commands":
+            source[0] += commands_text()
 
-    app.connect("source-read", source_read)  # type: ignore[attr-defined]
+    sphinx.connect("source-read", source_read)  # type: ignore[attr-defined]
