@@ -11,7 +11,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-cpp test-cuda test-python test-long cuda-on-host lint types format sanitize bench figures charts cuda clean distclean
+.PHONY: help demo test test-cpp test-cuda test-python test-long cuda-on-host lint types format sanitize bench figures docs charts cuda clean distclean
 export PATH := $(abspath $(BIN)):$(PATH)
 
 help:  ## list the targets
@@ -86,6 +86,9 @@ figures: $(STAMPS)/test $(STAMPS)/core  ## bring the figures in README.md and do
 	$(BIN)/python benchmarks/ucr/study.py --tables-only
 	$(BIN)/python benchmarks/figures/write.py
 
+docs: $(STAMPS)/docs $(STAMPS)/core  ## the documentation site, build/docs; a warning is an error
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --doctree-dir build/docs/.doctrees docs build/docs
+
 charts:  ## bundle the plotting library of report.html anew; needs Node.js
 	cd tools/charts && npm ci --no-fund --no-audit && npm run build
 
@@ -128,14 +131,15 @@ INSTALL = $(PIP) install --no-build-isolation -c constraints.txt \
 # without any, for one family, which shows that they compile. A wheel has them all.
 CUDA_ARCHITECTURES ?= $(if $(shell nvidia-smi -L 2>/dev/null),native,90a-real)
 # The same for every step, or each would configure anew and compile everything again.
-$(STAMPS)/core $(STAMPS)/demo $(STAMPS)/test: export ZOORANK_CUDA_ARCHITECTURES ?= $(CUDA_ARCHITECTURES)
+$(STAMPS)/core $(STAMPS)/demo $(STAMPS)/docs $(STAMPS)/test: export ZOORANK_CUDA_ARCHITECTURES ?= $(CUDA_ARCHITECTURES)
 
 # Each group of extras is installed when it, not the code, has changed; a change
 # of the C++ code reinstalls the package alone, from objects kept in build/.
 $(STAMPS)/demo: EXTRAS := zoo,cli,demo
+$(STAMPS)/docs: EXTRAS := docs
 $(STAMPS)/test: EXTRAS := zoo,cli,demo,scores,report,ids,timm,torchvision,huggingface,sentence-transformers,keras,onnx,vectors,audio,parquet,test,dev
 $(STAMPS)/test: $(wildcard tests/environment/*)
-$(STAMPS)/demo $(STAMPS)/test: pyproject.toml constraints.txt | $(STAMPS)/core
+$(STAMPS)/demo $(STAMPS)/docs $(STAMPS)/test: pyproject.toml constraints.txt | $(STAMPS)/core
 	$(INSTALL) -e '.[$(EXTRAS)]'
 	$(if $(filter %/test,$@),$(PIP) install --no-deps -r tests/environment/without_dependencies.txt)
 	$(if $(filter %/test,$@),$(BIN)/python tests/environment/torchvision_operators.py)

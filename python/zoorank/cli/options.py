@@ -22,7 +22,7 @@ app = typer.Typer(
     name="zoorank",
     invoke_without_command=True,
     add_completion=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,  # boxes leave no room for words in 80 columns
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

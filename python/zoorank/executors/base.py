@@ -12,6 +12,7 @@ A function is given what all jobs share, one job, and a way to tell how far it i
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -63,6 +64,30 @@ class Emit(Protocol):
     def __call__(self, event: Event, /) -> None:
         """Say how far the job is."""
         ...
+
+
+class Thinned:
+    """Passes events on, and leaves out what the next one will say as well.
+
+    Parameters
+    ----------
+    emit : Emit
+    seconds : float
+        Between two events of which the second says no more than how many steps are done.
+    """
+
+    def __init__(self, emit: Emit, seconds: float) -> None:
+        self._emit, self._seconds = emit, seconds
+        self._at, self._last = 0.0, Event("", "opening")
+
+    def __call__(self, event: Event, /) -> None:
+        """Pass an event on, or not."""
+        now, last = time.monotonic(), self._last
+        same = (last.job, last.stage, last.cut) == (event.job, event.stage, event.cut)
+        if same and event.done != event.total and now - self._at < self._seconds:
+            return
+        self._at, self._last = now, event
+        self._emit(event)
 
 
 @dataclass(frozen=True)
