@@ -44,8 +44,8 @@ class OnnxCut(Cut):
         Of its channels, where the graph tells.
     """
 
-    value: str = ""
-    axis: int | None = None
+    value: str
+    axis: int | None
 
 
 @dataclass(frozen=True)
