@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from zoorank.sources.bottlenecks import Step, block_ends
+from zoorank.sources.heads import NoCutError
 
 _ENDS = ("softmax", "sigmoid", "log_softmax")
 _PASSED = ("Dropout", "Flatten", "Reshape", "Identity", "SpatialDropout1D", "SpatialDropout2D")
@@ -20,10 +21,6 @@ _POOLS = (
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
 )
-
-
-class NoCutError(ValueError):
-    """A model has no such place; the message says why."""
 
 
 class _Stop(BaseException):

@@ -16,10 +16,10 @@ from zoorank.errors import SourceError, UsageError
 from zoorank.messages import guess, listing, one_line
 from zoorank.sources.base import ALL, LOGITS, PENULTIMATE, Cut, ModelFacts, Refusal
 from zoorank.sources.batches import in_parts
+from zoorank.sources.heads import NoCutError
 from zoorank.sources.inputs import Fed
 from zoorank.sources.keras.calls import (
     Call,
-    NoCutError,
     Place,
     blocks,
     head,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -15,8 +14,9 @@ from zoorank.errors import SourceError, UsageError
 from zoorank.messages import guess, listing, one_line
 from zoorank.sources.base import ALL, LOGITS, PENULTIMATE, Cut, ModelFacts, OpenOptions, Refusal
 from zoorank.sources.batches import in_parts
+from zoorank.sources.heads import NoCutError
 from zoorank.sources.onnx.costs import counted, operations
-from zoorank.sources.onnx.cuts import NoCutError, Places
+from zoorank.sources.onnx.cuts import Places
 from zoorank.sources.onnx.graph import Graph, shape_outputs
 from zoorank.sources.pooling import pool, pool_tokens
 from zoorank.sources.tokens import POSITIONS
@@ -178,19 +178,15 @@ class OnnxEncoder:
         if name != ALL:
             return (name,)
         blocks = self._places.blocks()
-        with contextlib.suppress(NoCutError):
-            self._places.penultimate()
-            return (*blocks, PENULTIMATE)
-        return blocks or (PENULTIMATE,)
+        if blocks and isinstance(self._places.penultimate, NoCutError):
+            return blocks
+        return (*blocks, PENULTIMATE)
 
     def _value(self, name: str) -> str | Refusal:
-        try:
-            if name == PENULTIMATE:
-                return self._places.penultimate()
-            if name == LOGITS:
-                return self._places.logits()
-        except NoCutError as error:
-            return Refusal(name, str(error))
+        if name in (PENULTIMATE, LOGITS):
+            places = self._places
+            value = places.penultimate if name == PENULTIMATE else places.logits
+            return Refusal(name, str(value)) if isinstance(value, NoCutError) else value
         if name in self._graph.producer:
             return name
         usual = [PENULTIMATE, LOGITS, ALL, *self._places.blocks()]
