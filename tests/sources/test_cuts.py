@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from tests.sources import tiny_nets
-from tests.sources.opened import batch_of, find, opened
+from tests.sources.opened import batch_of, find, opened, run
 from torch import nn
 
 from zoorank.errors import SourceError, UsageError
@@ -178,3 +178,12 @@ def test_a_batch_that_does_not_fit_gives_the_reason() -> None:
     with pytest.raises(SourceError, match=r"cannot be fed a batch of shape \(2, 4\)") as caught:
         find(tiny_nets.TinyResNet(), ROW, ["all"])
     assert "\n" not in str(caught.value)
+
+
+def test_plain_dropout_says_nothing_of_axes() -> None:
+    """Of the layers that drop, those that drop whole channels alone know where these are."""
+    net = nn.Sequential(nn.Linear(4, 6), nn.Dropout(0.5), nn.Sequential(nn.Linear(6, 6)))
+    tokens = torch.randn(2, 5, 4)
+    encoded = run(net, tokens, find(net, tokens, ("1",), pooling=None), pooling=None)["1"]
+    with torch.no_grad():
+        torch.testing.assert_close(encoded, net[0](tokens).mean(dim=1))
