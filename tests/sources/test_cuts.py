@@ -36,6 +36,27 @@ def test_blocks_of_a_transformer_within_a_wrapper() -> None:
     assert _names(tiny_nets.TinyTransformer(), IMAGE) == expected
 
 
+def test_blocks_beside_a_vocabulary_that_outweighs_them() -> None:
+    class Texts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.words = nn.Embedding(9000, 8)
+            self.encoder = nn.Module()
+            self.encoder.layers = nn.ModuleList(
+                nn.Sequential(nn.Linear(8, 8), nn.ReLU()) for _ in range(2)
+            )
+
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            tokens = self.words(ids)
+            for layer in self.encoder.layers:
+                tokens = layer(tokens)
+            return tokens
+
+    ids = torch.zeros(2, 5, dtype=torch.long)
+    names = [cut.name for cut in find(Texts(), ids, ["all"], pooling="token_mean")]
+    assert names == ["encoder.layers.0", "encoder.layers.1", "penultimate"]
+
+
 def test_a_plain_stack_is_cut_before_each_layer_with_weights() -> None:
     assert _names(tiny_nets.TinyMLP(), ROW) == ["1", "3", "penultimate"]
 
