@@ -26,9 +26,21 @@ from zoorank.scores import (
     transrate,
 )
 from zoorank.scores.base import Score, ScoreValue
+from zoorank.scores.facts import Computed, Facts, Refused, compute
 from zoorank.scores.plugins import load_plugin, plugin_names
 
-__all__ = ["TABLE", "Score", "ScoreValue", "find_score", "find_scores", "score_names"]
+__all__ = [
+    "TABLE",
+    "Computed",
+    "Facts",
+    "Refused",
+    "Score",
+    "ScoreValue",
+    "compute",
+    "find_score",
+    "find_scores",
+    "score_names",
+]
 
 TABLE: tuple[Score, ...] = (
     *silhouette.SCORES,

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from zoorank import engine
-from zoorank.scores.base import Array, Score, ScoreValue, as_floats, checked, standardised
-
-BLOCK_BYTES = 64 * 2**20
+from zoorank.scores.base import Array, Score, ScoreValue, as_floats
+from zoorank.scores.neighbours import nearest
+from zoorank.scores.shared import Shared, alone
 
 
 def nearest_neighbour(X: Array, labels: Array) -> ScoreValue:
@@ -41,18 +40,24 @@ def nearest_neighbour(X: Array, labels: Array) -> ScoreValue:
     >>> nearest_neighbour(X, np.array(["a", "a", "b", "b"])).value
     1.0
     """
-    F, codes, n_classes = checked(X, labels)
-    Z = standardised(F, axis=0)
-    right = np.empty(len(Z), dtype=bool)
-    rows = max(1, BLOCK_BYTES // (8 * len(Z)))
-    for start in range(0, len(Z), rows):
-        block = slice(start, min(start + rows, len(Z)))
-        distances = engine.pairwise_distances(Z[block], Z, metric="sqeuclidean")
-        here = np.arange(block.start, block.stop)
-        distances[here - start, here] = np.inf
-        right[block] = codes[distances.argmin(axis=1)] == codes[block]
-    per_class = np.bincount(codes, weights=right, minlength=n_classes) / np.bincount(codes)
+    return alone(_nearest_neighbour, X, labels)
+
+
+def _nearest_neighbour(shared: Shared) -> ScoreValue:
+    codes = shared.codes
+    neighbours = nearest(shared.rows, 1, shared.group_codes, shared.team)
+    right = codes[neighbours[:, 0]] == codes
+    per_class = np.bincount(codes, weights=right) / np.bincount(codes)
     return ScoreValue(float(right.mean()), per_class=as_floats(per_class))
 
 
-SCORES = (Score("knn", None, "1-NN accuracy", nearest_neighbour, cost="O(n²d)"),)
+SCORES = (
+    Score(
+        "knn",
+        None,
+        "1-NN accuracy",
+        nearest_neighbour,
+        of_shared=_nearest_neighbour,
+        cost="O(n²d)",
+    ),
+)

@@ -6,11 +6,11 @@ intermediate layers using linear classifier probes", 2016), and the costliest he
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
-from zoorank.scores.base import Array, Score, ScoreValue, checked
+from zoorank.scores.base import Array, Score, ScoreValue
+from zoorank.scores.shared import Shared, alone
+from zoorank.scores.threads import quiet
 
 FOLDS = 5
 STEPS = 200
@@ -44,8 +44,11 @@ def linear_probe(X: Array, labels: Array) -> ScoreValue:
     >>> linear_probe(X, np.repeat(["a", "b"], 5)).value
     1.0
     """
-    F, codes, _ = checked(X, labels)
-    return ScoreValue(cross_validated(F, codes, seed=0))
+    return alone(_linear_probe, X, labels)
+
+
+def _linear_probe(shared: Shared) -> ScoreValue:
+    return ScoreValue(cross_validated(shared.doubles, shared.codes, seed=0))
 
 
 def cross_validated(F: Array, codes: Array, *, seed: int) -> float:
@@ -82,12 +85,10 @@ def cross_validated(F: Array, codes: Array, *, seed: int) -> float:
     head = make_pipeline(StandardScaler(), LogisticRegression(max_iter=STEPS))
     right = np.zeros(len(F), dtype=bool)
     # The products are small: on a busy machine, threads that wait for one another made
-    # this 50 times slower.
-    with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
-        # A class of one sample cannot be in every fold, and separable classes have no
-        # largest likelihood; the accuracy is what counts.
-        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    # this 50 times slower. A class of one sample cannot be in every fold, and separable
+    # classes have no largest likelihood; the accuracy is what counts.
+    ignored = ("The least populated class", UserWarning), ("", ConvergenceWarning)
+    with threadpool_limits(1), quiet(*ignored):
         for train, test in folds.split(F, codes):
             if len(np.unique(codes[train])) < 2:
                 right[test] = codes[test] == codes[train[0]]
@@ -96,4 +97,13 @@ def cross_validated(F: Array, codes: Array, *, seed: int) -> float:
     return float(right.mean())
 
 
-SCORES = (Score("probe", None, "linear probe", linear_probe, cost="O(200 ndK) for each fold"),)
+SCORES = (
+    Score(
+        "probe",
+        None,
+        "linear probe",
+        linear_probe,
+        of_shared=_linear_probe,
+        cost="O(200 ndK) for each fold",
+    ),
+)
