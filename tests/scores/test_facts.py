@@ -128,7 +128,18 @@ def test_scores_of_classes_and_of_numbers_are_told_apart():
     assert set(computed.values) == {score.key for score in OF_NUMBERS}
     reason = "MSC euclidean needs classes, and the target has numbers to predict"
     assert computed.refused["euclidean"].reason == reason
+    reason = "ridge R² needs numbers to predict, and the target has classes"
+    assert compute(OF_NUMBERS, FACTS).refused["ridge_r2"].reason == reason
     assert computed.values["logme"].per_class == ()
+
+
+def test_groups_reach_the_scores_that_respect_them():
+    groups = np.arange(60) // 3
+    scores = find_scores("knn,probe,logme")
+    together = compute(scores, Facts(LABELS, X, groups=groups)).values
+    for name in ("knn", "probe"):
+        assert together[name] == find_score(name).compute(X, LABELS, groups=groups)
+    assert together["logme"] == find_score("logme").compute(X, LABELS)
 
 
 class OnDevice:

@@ -11,6 +11,7 @@ from tests.reference import scores as reference
 from tests.reference import silhouettes
 
 from zoorank.scores import TABLE, Facts, compute, find_score
+from zoorank.scores.ridge import folds
 from zoorank.scores.shared import Shared
 
 ON_ENCODINGS = {
@@ -26,6 +27,8 @@ ON_ENCODINGS = {
 }
 ON_NUMBERS = {
     "logme": (reference.logme_of_numbers, 1e-6),
+    "knn_r2": (reference.knn_r2, 1e-12),
+    "ridge_r2": (lambda X, y: reference.ridge_r2(X, y, folds(len(y), None)), 1e-6),
 }
 ENCODING_SCORES = [score for score in TABLE if score.varies_with_cut]
 CLASS_SCORES = [score for score in ENCODING_SCORES if "classification" in score.tasks]
@@ -107,6 +110,68 @@ def test_what_are_no_numbers_to_predict_is_said(numbers, message):
         computed = compute([score], Facts(numbers, make_numbers(20, 3)[0], task="regression"))
         (refused,) = computed.refused.values()
         assert re.fullmatch(message, refused.reason)
+
+
+class TestGroups:
+    """Samples that belong together are trained on together and are no neighbours."""
+
+    def make(self):
+        rng = np.random.default_rng(0)
+        patients = np.repeat(np.arange(30), 4)
+        y = rng.integers(0, 3, 30)[patients]
+        own = rng.standard_normal((30, 8))[patients]
+        X = own + np.eye(8)[y] + 0.3 * rng.standard_normal((120, 8))
+        order = rng.permutation(120)
+        return X[order], y[order], patients[order]
+
+    @pytest.mark.parametrize("name", ["knn", "probe"])
+    def test_classes_agree_with_the_definition(self, name):
+        X, y, patients = self.make()
+        names = np.array([f"patient {each:02}" for each in patients])
+        value = find_score(name).compute(X, y, groups=names).value
+        assert value == pytest.approx(
+            getattr(reference, ON_ENCODINGS[name][0].__name__)(X, y, patients)
+        )
+        assert value < find_score(name).compute(X, y).value - 0.2  # patients give themselves away
+
+    def test_numbers_agree_with_the_definition(self):
+        X, _, patients = self.make()
+        y = X[:, 0] + patients
+        for name, expected in {
+            "knn_r2": reference.knn_r2(X, y, patients),
+            "ridge_r2": reference.ridge_r2(X, y, folds(len(y), patients)),
+        }.items():
+            assert value_of_numbers(name, X, y, patients) == pytest.approx(expected, abs=1e-6)
+            assert value_of_numbers(name, X, y, patients) < value_of_numbers(name, X, y)
+
+    def test_folds_keep_groups_together_and_are_of_one_size(self):
+        _, _, patients = self.make()
+        fold_of = folds(len(patients), patients)
+        assert all(len(set(fold_of[patients == each])) == 1 for each in range(30))
+        assert np.bincount(fold_of).tolist() == [24] * 5
+        assert np.bincount(folds(13, None)).tolist() == [3, 3, 3, 2, 2]
+        assert folds(3, None).max() == 2
+        assert set(folds(9, np.array([0] * 6 + [1] * 3))) == {0, 1}
+
+    def test_neighbours_are_as_many_as_other_groups_have(self):
+        X, y = np.arange(6.0)[:, None], np.array([0.0, 1, 2, 3, 4, 11])
+        groups = np.array([0, 0, 0, 0, 1, 1])
+        found = value_of_numbers("knn_r2", X, y, groups)
+        assert found == pytest.approx(reference.r2(y, [7.5] * 4 + [1.5] * 2))
+
+    @pytest.mark.parametrize("name", ["knn", "probe"])
+    @pytest.mark.parametrize(
+        ("groups", "message"),
+        [
+            (np.zeros(20), "all samples are of one group; at least 2 are needed"),
+            (np.arange(19), "X has 20 rows and there are 19 groups"),
+            ([None] + ["a"] * 19, "groups are missing, the first one in row 0"),
+        ],
+    )
+    def test_what_are_no_groups_is_said(self, name, groups, message):
+        X, y = make(20, 3, 2)
+        with pytest.raises(ValueError, match=message):
+            find_score(name).compute(X, y, groups=groups)
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])

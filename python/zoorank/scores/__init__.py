@@ -22,6 +22,7 @@ from zoorank.scores import (
     nleep,
     parc,
     probe,
+    ridge,
     silhouette,
     transrate,
 )
@@ -48,6 +49,7 @@ TABLE: tuple[Score, ...] = (
     *hscore.SCORES,
     *knn.SCORES,
     *probe.SCORES,
+    *ridge.SCORES,
     *gbc.SCORES,
     *transrate.SCORES,
     *nleep.SCORES,

@@ -58,8 +58,9 @@ class Facts:
     task : {"classification", "regression"}
         What the labels are.
     groups : array_like of shape (n_samples,), optional
-        Samples that belong together, such as the pictures of one patient: no neighbour is of the
-        sample's own group. The other scores do not look at them.
+        Samples that belong together, such as the pictures of one patient. Heads are tested on
+        groups that they were not trained on, and no neighbour is of the sample's own group. The
+        other scores do not look at them.
     source_probabilities, source_labels, prototypes, source_prototypes : ndarray, optional
         As under ``needs`` of a :class:`zoorank.scores.Score`.
     """
