@@ -112,6 +112,50 @@ def test_what_are_no_numbers_to_predict_is_said(numbers, message):
         assert re.fullmatch(message, refused.reason)
 
 
+class TestManySamples:
+    """Of so many that all distances take too long, some are judged, with an interval."""
+
+    def test_classes(self, monkeypatch):
+        X, y = make(900, 5, 3, apart=0.8)
+        y[:5] = 3
+        exact = find_score("knn").compute(X, y)
+        monkeypatch.setattr("zoorank.scores.knn.MOST_JUDGED", 300)
+        found = find_score("knn").compute(X, y)
+        assert exact.half_width == 0
+        assert 0.04 < found.half_width < 0.09
+        assert 0 < abs(found.value - exact.value) < found.half_width
+        assert len(found.per_class) == 4
+        assert found == find_score("knn").compute(X, y)
+
+    def test_numbers(self, monkeypatch):
+        X, y = make_numbers(900, 5)
+        scores, facts = [find_score("knn_r2")], Facts(y, X, task="regression")
+        exact = compute(scores, facts).values["knn_r2"]
+        monkeypatch.setattr("zoorank.scores.knn.MOST_JUDGED", 300)
+        found = compute(scores, facts).values["knn_r2"]
+        assert exact.half_width == 0
+        assert 0.01 < found.half_width < 0.2
+        assert 0 < abs(found.value - exact.value) < found.half_width
+
+    def test_intervals_hold_what_they_say(self, monkeypatch):
+        monkeypatch.setattr("zoorank.scores.knn.MOST_JUDGED", 200)
+        held = 0
+        for seed in range(60):
+            X, y = make(600, 4, 3, seed=seed, apart=0.7)
+            found = find_score("knn").compute(X, y)
+            held += abs(found.value - reference.knn(X, y)) <= found.half_width
+        assert held >= 57
+
+    def test_every_class_is_judged_by_its_share_and_two_at_least(self, monkeypatch):
+        from zoorank.scores.knn import _judged
+
+        monkeypatch.setattr("zoorank.scores.knn.MOST_JUDGED", 100)
+        codes = np.random.default_rng(0).permutation(np.repeat([0, 1, 2, 3], [600, 396, 3, 1]))
+        judged = _judged(codes)
+        assert np.bincount(codes[judged]).tolist() == [60, 40, 2, 1]
+        assert (np.diff(judged) > 0).all()
+
+
 class TestGroups:
     """Samples that belong together are trained on together and are no neighbours."""
 
