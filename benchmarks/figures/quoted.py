@@ -14,6 +14,8 @@ from measured import BENCHMARKS, Row, read, results, table
 from pages import Sentence
 from scaling_picture import scaling_picture
 
+from zoorank.scores import TABLE
+
 RACED = ("ECG5000", "FacesUCR", "InsectWingbeatSound")
 # Nothing about intervals was decided by these two.
 HELD_OUT = ("SwedishLeaf", "MoteStrain")
@@ -77,6 +79,21 @@ def estimator_scaling() -> str:
         "{n:,} | {d} | {K} | {seconds:.2f} | {half width:.1e} | {MB over input:.0f}",
         results("estimator_scaling"),
     )
+
+
+def score_cost() -> str:
+    """Each score's milliseconds, in a column for each size of encoding."""
+    measured = results("score_cost")
+    sizes = list(dict.fromkeys((row["n"], row["d"], row["classes"]) for row in measured))
+    spent = {(row["score"], row["task"], row["n"]): row["milliseconds"] for row in measured}
+    columns = {score.key: score.label for score in TABLE}
+    rows = []
+    for score, task in dict.fromkeys((row["score"], row["task"]) for row in measured):
+        cells = [f"{float(f'{spent[score, task, n]:.2g}'):.0f} ms" for n, _, _ in sizes]
+        labels = {"classification": "classes", "regression": "numbers"}[task]
+        rows.append({"score": columns[score], "labels": labels, "cells": " | ".join(cells)})
+    heads = [f"n = {n}, d = {d}, K = {classes}" for n, d, classes in sizes]
+    return table(" | ".join(["score", "labels", *heads]), "{score} | {labels} | {cells}", rows)
 
 
 def ids_published() -> str:
@@ -206,6 +223,7 @@ TABLES = {
         estimator_samples,
         estimator_classes,
         estimator_scaling,
+        score_cost,
         ids_published,
         racing,
         racing_spread,
@@ -279,6 +297,17 @@ def times_faster() -> Iterator[float]:
     yield max(ratios)
 
 
+def scores_together() -> Iterator[float]:
+    """Processor time with two threads, and the wall's beside a program that is busy."""
+    first = results("scores_together")[0]
+    rows = [row for row in results("scores_together") if row["n"] == first["n"]]
+    of_two = {row["busy cores"] > 0: row for row in rows if row["threads"] > 1}
+    yield of_two[False]["milliseconds"] / 1000
+    yield first["n"]
+    yield first["d"]
+    yield of_two[True]["wall milliseconds"] / 1000
+
+
 def copies_by_sorting() -> Iterator[float]:
     held = {row["metric"]: row["peak_extra_mb"] / row["input_mb"] for row in results("memory")}
     yield held["manhattan"]
@@ -309,6 +338,13 @@ SENTENCES = [
         "cross-validated on every candidate {:.1f}, the best static source {:.1f}, a random pick "
         "{:.1f}.",
         evidence,
+    ),
+    Sentence(
+        "docs/scores.md",
+        "takes {:.2f} s together for {} samples of {} numbers. Each of two threads computes some "
+        "of the scores, and no library starts any of its own; beside a program that keeps both "
+        "cores busy they were there after {:.2f} s",
+        scores_together,
     ),
     Sentence(
         "docs/embedding.md",

@@ -16,7 +16,6 @@ from picks import (
     COMBINED,
     CONSENSUS,
     IDS,
-    PARTS,
     PROBE,
     SINGLE,
     first,
@@ -256,18 +255,20 @@ def costs(study: Study) -> str:
 
 def wide_costs() -> str:
     """How the shares change where encodings are wide, by benchmarks/score_cost.py."""
-    rows = results("score_cost")
+    heads = {
+        row["n"]: row["milliseconds"] for row in results("score_cost") if row["score"] == PROBE
+    }
     parts = []
-    for n, d in dict.fromkeys((row["n"], row["d"]) for row in rows):
-        spent = {row["score"]: row["milliseconds"] for row in rows if row["n"] == n}
-        votes, head = sum(spent[key] for key in PARTS), spent[PROBE]
-        parts.append(
-            f"for {n} samples of {d} numbers the four votes take {votes:.0f} ms and a "
-            f"cross-validated head {head:.0f} ms"
-        )
+    for row in results("scores_together"):
+        if row["threads"] == 1 and not row["busy cores"]:
+            votes, head = row["milliseconds"], heads[row["n"]]
+            parts.append(
+                f"for {row['n']} samples of {row['d']} numbers the four votes with MSC cosine "
+                f"take {votes:.0f} ms and a cross-validated head {head:.0f} ms"
+            )
     return (
         "These shares are of short encodings. On wide ones with classes that are easy to tell "
-        f"apart a head is no dearer than the votes: {'; '.join(parts)} "
+        f"apart the gap is smaller: {'; '.join(parts)} "
         "(`benchmarks/score_cost.py`, one core). `rank` prints what encoding and scoring took."
     )
 
