@@ -20,8 +20,11 @@ from zoorank.targets.base import Target
 CUTS = ("layers.0", "layers.1", "penultimate")
 HEAD = "final"
 MOST = {"train": 250, "test": 500}
-# What looks at the data that a source was trained on is the same for all its cuts: ids.py.
-NO_SOURCE_DATA = [score for score in TABLE if not score.needs_source_data]
+# Of classes. What looks at the data that a source was trained on is the same for all its cuts:
+# ids.py.
+NO_SOURCE_DATA = [
+    score for score in TABLE if "classes" in score.tasks and not score.needs_source_data
+]
 
 Row = dict[str, str | int | float]
 

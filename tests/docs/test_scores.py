@@ -9,14 +9,15 @@ from zoorank.evaluation.evaluate import SIZE, evaluate
 from zoorank.ranking.consensus import NAME, PARTS
 from zoorank.scores import TABLE
 
+LABELS = {"classes": "classes", "numbers": "numbers"}
 PAGE = (Path(__file__).parents[2] / "docs" / "scores.md").read_text(encoding="utf-8")
 
 
 def test_the_table_is_that_of_the_scores():
     shown = {}
     for line in re.findall(r"^\| (`.*) \|$", PAGE, re.MULTILINE):
-        name, distances, column, looks_at, better = (cell.strip() for cell in line.split("|"))
-        shown[name.strip("`")] = (re.findall(r"`(\w+)`", distances), column, looks_at, better)
+        name, distances, labels, *others = (cell.strip() for cell in line.split("|"))
+        shown[name.strip("`")] = (re.findall(r"`(\w+)`", distances), labels, *others)
 
     there = {}
     for score in TABLE:
@@ -24,6 +25,7 @@ def test_the_table_is_that_of_the_scores():
             score.name,
             (
                 [],
+                ", ".join(LABELS[task] for task in sorted(score.tasks)),
                 score.label.removesuffix(f" {score.metric}"),
                 _looks_at(score.needs),
                 "high" if score.higher_is_better else "low",

@@ -22,13 +22,26 @@ from zoorank.scores import (
     nleep,
     parc,
     probe,
+    ridge,
     silhouette,
     transrate,
 )
 from zoorank.scores.base import Score, ScoreValue
+from zoorank.scores.facts import Computed, Facts, Refused, compute
 from zoorank.scores.plugins import load_plugin, plugin_names
 
-__all__ = ["TABLE", "Score", "ScoreValue", "find_score", "find_scores", "score_names"]
+__all__ = [
+    "TABLE",
+    "Computed",
+    "Facts",
+    "Refused",
+    "Score",
+    "ScoreValue",
+    "compute",
+    "find_score",
+    "find_scores",
+    "score_names",
+]
 
 TABLE: tuple[Score, ...] = (
     *silhouette.SCORES,
@@ -36,6 +49,7 @@ TABLE: tuple[Score, ...] = (
     *hscore.SCORES,
     *knn.SCORES,
     *probe.SCORES,
+    *ridge.SCORES,
     *gbc.SCORES,
     *transrate.SCORES,
     *nleep.SCORES,
