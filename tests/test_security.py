@@ -7,6 +7,7 @@ import os
 import pickle
 import re
 import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -260,6 +261,23 @@ def test_weights_that_would_run(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(torch, "__version__", "2.9.1")
     text = _refusal(tmp_path, "torch.nn:Identity", 'weights.file = "saved.pt"\n')
     assert "torch 2.9.1 does not load pickles safely" in text
+
+
+@claim("have a class imported that it names")
+def test_classes_that_a_file_of_weights_names(tmp_path: Path, monkeypatch) -> None:
+    module = types.ModuleType("omegaconf")
+    module.DictConfig = type("DictConfig", (), {"__module__": "omegaconf"})
+    monkeypatch.setitem(sys.modules, "omegaconf", module)
+    state = {"weight": torch.ones(2, 4), "bias": torch.ones(2)}
+    torch.save({"model": state, "cfg": module.DictConfig()}, tmp_path / "w.pt")
+    torch.save({"model": state, "net": tiny_nets.TinyMLP()}, tmp_path / "whole.pt")
+    monkeypatch.delitem(sys.modules, "omegaconf")
+    arguments = 'arguments = { in_features = 4, out_features = 2 }\nweights.file = "w.pt"\n'
+    loaded = load(_spec(tmp_path, "torch.nn:Linear", arguments))
+    assert loaded.module.weight.tolist() == [[1] * 4] * 2
+    assert "omegaconf" not in sys.modules
+    text = _refusal(tmp_path, "torch.nn:Linear", arguments.replace("w.pt", "whole.pt"))
+    assert "would run code when loaded: tests.sources.tiny_nets.TinyMLP" in text
 
 
 @claim("be exchanged between the check", "hold any numbers, and so make the network")

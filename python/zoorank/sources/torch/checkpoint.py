@@ -40,7 +40,7 @@ _BESIDE = re.compile(
     r"argparse\.Namespace|types\.SimpleNamespace|pathlib(\.\w+)*|numpy(\.\w+)*|_codecs\.encode"
     r"|(omegaconf|ml_collections|mmengine|mmcv|fairseq|pytorch_lightning|lightning"
     r"|lightning_fabric)(\.\w+)+|typing\.Any"
-    r"|(builtins\.)?(list|dict|set|frozenset|tuple|int|float|str|bool|bytearray|complex)"
+    r"|builtins\.(list|dict|set|frozenset|tuple|int|float|str|bool|bytearray|complex)"
 )
 _DICTIONARIES = re.compile(r"(\w+\.)*(AttributeDict|CfgNode|EasyDict|ConfigDict|addict\.Dict)")
 _MOST_CLASSES = 64
@@ -181,7 +181,8 @@ def _unpickle(file: Path, data: bytes, stand_ins: StandIns) -> Any:
         return _loaded(file, data, stand_ins)
     except pickle.UnpicklingError as error:
         # Old formats name their classes only as they are read.
-        found = _GLOBAL.search(str(error))
+        # torch writes builtins without their module here, and asks for them with it.
+        found = _GLOBAL.search(re.sub(r"GLOBAL (?=\w+ )", "GLOBAL builtins.", str(error)))
         more = [each for each in _stand_ins([found[1]] if found else []) if each not in stand_ins]
         if not more or len(stand_ins) > _MOST_CLASSES:
             raise _refused(file, data[:2], str(error)) from error

@@ -10,8 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from zoorank.sources.torch.hooks import VIEWS, Operation, Place, Trace
+from zoorank.sources.torch.hooks import Operation, Place, Trace
 
+# Operations that only look at their input in another way.
+_VIEWS = frozenset(
+    {
+        "_reshape_alias", "_unsafe_view", "alias", "as_strided", "contiguous", "detach", "expand",
+        "flatten", "permute", "reshape", "select", "slice", "squeeze", "t", "transpose",
+        "unsqueeze", "view",
+    }
+)  # fmt: skip
 # Probabilities made of logits.
 _SOFTMAX = frozenset(
     {"_log_softmax", "_safe_softmax", "_softmax", "log_softmax", "sigmoid", "softmax"}
@@ -21,7 +29,7 @@ _LINEAR = frozenset(
     {"addbmm", "addmm", "addmv", "baddbmm", "bmm", "convolution", "linear", "matmul", "mm", "mv"}
 )
 # What may stand between the last linear map and the output: nothing learns features there.
-_AFTER = VIEWS | frozenset(
+_AFTER = _VIEWS | frozenset(
     {
         "_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "_to_copy", "adaptive_avg_pool1d",
         "adaptive_avg_pool2d", "add", "add_", "amax", "avg_pool1d", "avg_pool2d", "avg_pool3d",
@@ -124,7 +132,7 @@ def _before_softmax(record: Trace, last: int | None) -> Place | None:
     """Where the output is before it becomes probabilities: as a rule the output itself."""
     output = Place("", 1, "output")
     number, operations = last, record.operations
-    while number is not None and operations[number].name in VIEWS | {"clone"}:
+    while number is not None and operations[number].name in _VIEWS | {"clone"}:
         number = next(iter(operations[number].made_of), None)
     if number is None or operations[number].name not in _SOFTMAX:
         return output
@@ -148,7 +156,7 @@ def _is_alone(record: Trace, operation: Operation) -> bool:
     work = [
         each
         for each in record.operations
-        if each.is_live and each.name not in VIEWS and each.name not in ("add", "add_")
+        if each.is_live and each.name not in _VIEWS and each.name not in ("add", "add_")
         if (each.module, each.call) == (operation.module, operation.call)
         or each.module.startswith(inside)
     ]
@@ -164,5 +172,5 @@ def _giving(record: Trace, made_of: tuple[int, ...]) -> Place | None:
                 if name and call.output is not None and call.output.made_by == number:
                     return Place(name, position, "output")
         operation = record.operations[number]
-        number = next(iter(operation.made_of), None) if operation.name in VIEWS else None
+        number = next(iter(operation.made_of), None) if operation.name in _VIEWS else None
     return None

@@ -6,6 +6,7 @@ import bisect
 import contextlib
 import io
 import itertools
+import re
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -121,18 +122,17 @@ class Trace:
     operations : list of Operation
     first_use : dict of str to int
         Tick at which a parameter or buffer was first used.
+    channels : list of (int, tuple of int, int)
+        Tick and shape of tensors whose channels an operation took to be the second axis, 1,
+        or the last, -1.
     flops : int
     """
 
     calls: dict[str, list[Call]] = field(default_factory=dict)
     operations: list[Operation] = field(default_factory=list)
     first_use: dict[str, int] = field(default_factory=dict)
+    channels: list[tuple[int, tuple[int, ...], int]] = field(default_factory=list)
     flops: int = 0
-
-    def once(self, module: str) -> Call | None:
-        """The call of a module that runs exactly once."""
-        calls = self.calls.get(module, ())
-        return calls[0] if len(calls) == 1 else None
 
     def at(self, place: Place) -> Call:
         """The call of a place."""
@@ -241,6 +241,10 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 *self._running[-1],
             )
         )
+        axis = 1 if _CHANNELS_SECOND.match(name) else -1 if name in _CHANNELS_LAST else None
+        if axis is not None:
+            for tensor in (*_tensors(args)[:1], *_tensors(result)[:1]):
+                record.channels.append((tick, tuple(tensor.shape), axis))
         for tensor in _tensors(result):
             self._made[id(tensor)] = weakref.ref(tensor), number
             self._made_at[_address(tensor), tuple(tensor.shape)] = number
@@ -268,14 +272,13 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return Seen(tuple(tensor.shape), tensor.dtype, self._maker(tensor))
 
 
-# Operations that only look at their input in another way.
-VIEWS = frozenset(
-    {
-        "_reshape_alias", "_unsafe_view", "alias", "as_strided", "contiguous", "detach", "expand",
-        "flatten", "permute", "reshape", "select", "slice", "squeeze", "t", "transpose",
-        "unsqueeze", "view",
-    }
-)  # fmt: skip
+# Operations that are defined for channels at one place: convolutions and what goes with them;
+# tables of vectors. What a layer normalization is over, its module says.
+_CHANNELS_SECOND = re.compile(
+    r"(cudnn_|mkldnn_|miopen_|_)*(convolution|native_batch_norm|batch_norm|native_group_norm"
+    r"|(adaptive_)?(avg|max)_pool|upsample_|pixel_(un)?shuffle|channel_shuffle)"
+)
+_CHANNELS_LAST = frozenset({"embedding"})
 
 
 def _places_of_weights(model: nn.Module) -> tuple[list[int], list[tuple[int, list[str]]]]:

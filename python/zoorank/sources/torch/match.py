@@ -192,11 +192,12 @@ def _within(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> Iterato
 
 def _preferred(groups: list[_Group], checkpoint: Checkpoint) -> tuple[_Group, list[_Group]]:
     """Choose among groups that fit equally well, or say that the user has to."""
-    first, *rest = groups
-    others = [group for group in rest if not _same(first, group, checkpoint.tensors)]
-    if not others:
-        return first, []
-    different = [first, *others]
+    different: list[_Group] = []
+    for group in groups:
+        if not any(_same(each, group, checkpoint.tensors) for each in different):
+            different.append(group)
+    if len(different) == 1:
+        return different[0], []
     for pattern in _PREFERRED:
         chosen = [group for group in different if pattern.search(group.before)]
         if len(chosen) == 1:

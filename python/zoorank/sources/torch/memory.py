@@ -23,7 +23,7 @@ from zoorank.messages import one_line
 from zoorank.sources.base import Encoder, Entry, EntryError, Events, Json, Known, OpenOptions
 from zoorank.sources.code import fingerprint_code
 from zoorank.sources.torch.encoder import TorchEncoder
-from zoorank.sources.torch.source import pooling_of
+from zoorank.sources.torch.pooling import AxisPooling
 from zoorank.sources.trust import find_module
 from zoorank.targets.base import Modality, Sample, Target
 from zoorank.targets.images import decode
@@ -88,7 +88,8 @@ class ModuleSource:
             module = copy.deepcopy(self.module)
         except Exception as error:  # a stranger's code copies itself
             raise SourceError(f"the module cannot be copied: {one_line(error)}") from error
-        pooler = None if self.preprocessing is None else pooling_of(self.preprocessing)
+        spec = self.preprocessing
+        pooler = None if spec is None else AxisPooling.of(spec)
         return TorchEncoder(module, self.transform, options, pooler=pooler)
 
 

@@ -1,15 +1,15 @@
 """Which axis of a cut's output holds the channels, and how the others are pooled away.
 
 Nothing is guessed about axes: a convolution has its channels second and a Linear layer last,
-so what they give and take says where the channels of a tensor of the same shape are. Where no
-layer says so, or two contradict each other, the cut is refused.
+so what they give and take says where the channels of a tensor of the same shape are. Where
+nothing says so, or two contradict each other, the cut is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,30 +17,9 @@ from torch import Tensor, nn
 from zoorank.sources.torch.hooks import Seen, Trace
 from zoorank.sources.torch.token_rows import pool_tokens
 from zoorank.transforms.base import Batch
-from zoorank.transforms.specs import Pooling, TextPooling
+from zoorank.transforms.specs import Pooling, Preprocessing, TextPooling
 
 SECOND, LAST = 1, -1
-_CHANNELS_SECOND = (
-    nn.modules.conv._ConvNd,  # noqa: SLF001
-    nn.modules.batchnorm._NormBase,  # noqa: SLF001
-    nn.modules.pooling._MaxPoolNd,  # noqa: SLF001
-    nn.modules.pooling._AvgPoolNd,  # noqa: SLF001
-    nn.modules.pooling._AdaptiveAvgPoolNd,  # noqa: SLF001
-    nn.modules.pooling._AdaptiveMaxPoolNd,  # noqa: SLF001
-    nn.modules.pooling._LPPoolNd,  # noqa: SLF001
-    nn.Dropout1d,
-    nn.Dropout2d,
-    nn.Dropout3d,
-    nn.FeatureAlphaDropout,
-    nn.GroupNorm,
-    nn.LocalResponseNorm,
-    nn.PixelShuffle,
-    nn.PixelUnshuffle,
-    nn.ChannelShuffle,
-    nn.Upsample,
-    nn.Softmax2d,
-)
-_CHANNELS_LAST = (nn.Linear, nn.Bilinear, nn.Embedding)
 _SEQUENCES = (
     nn.MultiheadAttention,
     nn.TransformerEncoderLayer,
@@ -108,6 +87,26 @@ class AxisPooling:
     is_declared: bool = True
     batch_first: bool | None = None
     layout: str = ""
+
+    @classmethod
+    def of(cls, preprocessing: Preprocessing, *, by_layers: bool = False) -> AxisPooling:
+        """Pool as a preprocessing says.
+
+        Parameters
+        ----------
+        preprocessing : ImagePreprocessing, SeriesPreprocessing, TablePreprocessing, ...
+        by_layers : bool
+            Where it does not set the pooling, take the mean over all axes but the channels',
+            wherever layers say that these are: for models that a library describes.
+        """
+        is_declared = "pooling" in preprocessing.model_fields_set
+        pooling: Any = preprocessing.pooling if is_declared or not by_layers else None
+        return cls(
+            pooling,
+            is_declared,
+            getattr(preprocessing, "batch_first", None),
+            getattr(preprocessing, "layout", ""),
+        )
 
     def axes(self, model: nn.Module, record: Trace, seen: Seen, tick: int) -> Axes:
         """Find the axes of a tensor that went through the network.
@@ -251,6 +250,7 @@ def _votes(
     root = record.calls[""][0]
     if len(layout) > 2 and root.input is not None and root.input.shape == shape:
         votes.append((root.start, Axes(SECOND if layout[1] == "c" else LAST)))
+    votes += [(when, Axes(axis)) for when, each, axis in record.channels if each == shape]
     for name, calls in record.calls.items():
         for call in calls:
             for when, seen in ((call.start, call.input), (call.end, call.output)):
@@ -262,9 +262,7 @@ def _votes(
 
 
 def _vote(module: nn.Module, shape: tuple[int, ...]) -> Axes | None:
-    if isinstance(module, _CHANNELS_SECOND):
-        return Axes(SECOND)
-    if isinstance(module, _CHANNELS_LAST):
+    if isinstance(module, nn.Linear | nn.Bilinear):
         return Axes(LAST)
     if isinstance(module, _SEQUENCES):
         inner = getattr(module, "self_attn", module)

@@ -6,7 +6,6 @@ Nothing here imports torch before a source is opened, or asked what it depends o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 from zoorank.errors import SourceError
 from zoorank.sources.base import (
@@ -23,10 +22,6 @@ from zoorank.sources.specs import ModelEntry
 from zoorank.sources.weights import PinnedFile
 from zoorank.targets.base import Modality
 from zoorank.transforms import transform_of
-from zoorank.transforms.specs import Preprocessing
-
-if TYPE_CHECKING:
-    from zoorank.sources.torch.pooling import AxisPooling
 
 
 class TorchSource(ModelEntry):
@@ -105,6 +100,7 @@ class TorchSource(ModelEntry):
         """Build the network and load its weights."""
         from zoorank.sources.torch.encoder import TorchEncoder
         from zoorank.sources.torch.load import load
+        from zoorank.sources.torch.pooling import AxisPooling
 
         transform = transform_of(self.preprocessing)
         loaded = load(self)
@@ -112,24 +108,11 @@ class TorchSource(ModelEntry):
             loaded.module,
             transform,
             options,
-            pooler=pooling_of(self.preprocessing),
+            pooler=AxisPooling.of(self.preprocessing),
             fresh=loaded.filled.fresh,
             notes=loaded.filled.notes,
             calibrates=self.weights.calibrates,
         )
-
-
-def pooling_of(preprocessing: Preprocessing) -> AxisPooling:
-    """How a network's outputs are pooled, as its preprocessing declares it."""
-    from zoorank.sources.torch.pooling import AxisPooling
-
-    pooling: Any = preprocessing.pooling
-    return AxisPooling(
-        pooling,
-        is_declared="pooling" in preprocessing.model_fields_set,
-        batch_first=getattr(preprocessing, "batch_first", None),
-        layout=getattr(preprocessing, "layout", ""),
-    )
 
 
 def sources(identifier: str, _revision: str | None, entry: Entry) -> tuple[TorchSource, ...]:
