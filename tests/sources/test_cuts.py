@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from tests.sources import tiny_nets
-from tests.sources.opened import batch_of, find, opened
+from tests.sources.opened import batch_of, find, opened, run
 from torch import nn
 
 from zoorank.errors import SourceError, UsageError
@@ -34,6 +34,27 @@ def test_blocks_of_a_resnet() -> None:
 def test_blocks_of_a_transformer_within_a_wrapper() -> None:
     expected = [f"vit.encoder.layer.{i}" for i in range(3)] + ["penultimate"]
     assert _names(tiny_nets.TinyTransformer(), IMAGE) == expected
+
+
+def test_blocks_beside_a_vocabulary_that_outweighs_them() -> None:
+    class Texts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.words = nn.Embedding(9000, 8)
+            self.encoder = nn.Module()
+            self.encoder.layers = nn.ModuleList(
+                nn.Sequential(nn.Linear(8, 8), nn.ReLU()) for _ in range(2)
+            )
+
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            tokens = self.words(ids)
+            for layer in self.encoder.layers:
+                tokens = layer(tokens)
+            return tokens
+
+    ids = torch.zeros(2, 5, dtype=torch.long)
+    names = [cut.name for cut in find(Texts(), ids, ["all"], pooling="token_mean")]
+    assert names == ["encoder.layers.0", "encoder.layers.1", "penultimate"]
 
 
 def test_a_plain_stack_is_cut_before_each_layer_with_weights() -> None:
@@ -178,3 +199,12 @@ def test_a_batch_that_does_not_fit_gives_the_reason() -> None:
     with pytest.raises(SourceError, match=r"cannot be fed a batch of shape \(2, 4\)") as caught:
         find(tiny_nets.TinyResNet(), ROW, ["all"])
     assert "\n" not in str(caught.value)
+
+
+def test_plain_dropout_says_nothing_of_axes() -> None:
+    """Of the layers that drop, those that drop whole channels alone know where these are."""
+    net = nn.Sequential(nn.Linear(4, 6), nn.Dropout(0.5), nn.Sequential(nn.Linear(6, 6)))
+    tokens = torch.randn(2, 5, 4)
+    encoded = run(net, tokens, find(net, tokens, ("1",), pooling=None), pooling=None)["1"]
+    with torch.no_grad():
+        torch.testing.assert_close(encoded, net[0](tokens).mean(dim=1))

@@ -151,8 +151,8 @@ class Limits:
         Least number of seconds without an event after which a job may be said to hang;
         None lets it hang. See :meth:`silence`.
     opening : float
-        The same before the first event of another stage than "opening": reading weights may
-        take long, and nothing yet tells how fast the machine is.
+        The same for a job that is busy and has not begun to encode, when nothing tells yet how
+        fast it is. Reading and writing files starts this time again.
     factor : float
         How many times longer than the longest silence so far a silence may be.
     """
@@ -160,11 +160,15 @@ class Limits:
     timeout: float | None = None
     memory: int | None = None
     stall: float | None = 15.0
-    opening: float = 120.0
+    opening: float = 60.0
     factor: float = 20.0
 
     def silence(self, stage: Stage, longest: float) -> float:
         """Seconds without an event after which a job hangs, though it is busy.
+
+        On a machine that has more to do than it can, they are up to five times as many: it
+        must also have had half as many seconds of processor time. A job that does nothing at
+        all hangs after ``max(stall, factor * longest)`` in any stage.
 
         Parameters
         ----------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -10,6 +10,8 @@ from pydantic import ValidationError
 
 from zoorank.errors import SourceError
 from zoorank.frozen import Frozen, explain
+from zoorank.messages import listing
+from zoorank.sources.tokens import IDS, MASK, POSITIONS, TYPES
 from zoorank.targets.base import Modality
 from zoorank.transforms.specs import (
     ImagePreprocessing,
@@ -26,6 +28,14 @@ T = TypeVar("T", bound=Frozen)
 Refuse = Callable[[str], SourceError]  # builds the error that names the file
 Shaped = ImagePreprocessing | SeriesPreprocessing | TablePreprocessing
 
+# What exporters call the inputs, by the names that batches of tokens have.
+_USUAL = {
+    IDS: ("input_ids", "ids", "input_word_ids", "tokens"),
+    MASK: ("attention_mask", "input_mask", "mask"),
+    TYPES: ("token_type_ids", "segment_ids", "input_type_ids", "types"),
+    POSITIONS: ("position_ids", "positions"),
+}
+ROLES = {"ids": IDS, "mask": MASK, "types": TYPES, "positions": POSITIONS}
 _COLOURS = (1, 3)
 _BARE: Mapping[str, Preprocessing] = {
     "image": ImagePreprocessing(),
@@ -193,3 +203,36 @@ def _completed(preprocessing: T, found: Mapping[str, object], refuse: Refuse) ->
         key, message = explain(error)
         place = ".".join(map(str, ("preprocessing", *key)))
         raise refuse(f"{place}: {message}") from None
+
+
+def token_inputs(
+    inputs: Sequence[Input], declared: Iterable[tuple[str, str]], refuse: Refuse
+) -> dict[str, str]:
+    """Tell what each input of a model for texts takes, as batches of tokens call it.
+
+    Parameters
+    ----------
+    inputs : sequence of Input
+    declared : iterable of (role, name)
+        What the manifest says of inputs with names of their own.
+    refuse : callable
+
+    Raises
+    ------
+    SourceError
+        When neither the names nor the manifest tell.
+    """
+    own = {name: ROLES[role] for role, name in declared}
+    names = [each.name for each in inputs]
+    absent = [name for name in own if name not in names]
+    if absent:
+        raise refuse(f"has no input {absent[0]!r}; it has {listing(names)}")
+    usual = {name: role for role, every in _USUAL.items() for name in every}
+    found = {name: own.get(name, usual.get(name.partition(":")[0], "")) for name in names}
+    unknown = [name for name, role in found.items() if not role]
+    if unknown or IDS not in found.values() or len(set(found.values())) < len(found):
+        raise refuse(
+            f"takes {listing(map(str, inputs))}: say which is which with "
+            "inputs = { ids = 'NAME', mask = 'NAME', types = 'NAME' }"
+        )
+    return found

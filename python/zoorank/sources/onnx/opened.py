@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from zoorank.messages import brief, hint, listing
 from zoorank.sources.base import Encoder, OpenOptions
+from zoorank.sources.batches import Feed
 from zoorank.sources.inputs import bare, complete
 from zoorank.sources.onnx.cuts import Places
-from zoorank.sources.onnx.encoder import Feed, OnnxEncoder
+from zoorank.sources.onnx.encoder import OnnxEncoder
 from zoorank.sources.onnx.graph import Graph
 from zoorank.transforms import transform_of
 from zoorank.transforms.base import ONLY

@@ -252,8 +252,13 @@ def _is_wrapper(module: nn.Module, parent: nn.Module) -> bool:
     # Hugging Face keeps its blocks in model.vit.encoder.layer: look into what holds most.
     if _is_list(parent) or not any(_is_list(part) for part in module.modules()):
         return False
-    size = sum(parameter.numel() for parameter in module.parameters())
-    return 2 * size > sum(parameter.numel() for parameter in parent.parameters())
+    return 2 * _size(module) > _size(parent)
+
+
+def _size(module: nn.Module) -> int:
+    """Parameters without those of a vocabulary, which may outweigh all the layers."""
+    tables = {id(part.weight) for part in module.modules() if isinstance(part, nn.Embedding)}
+    return sum(each.numel() for each in module.parameters() if id(each) not in tables)
 
 
 def _is_composite(module: nn.Module) -> bool:

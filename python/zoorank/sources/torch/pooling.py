@@ -28,7 +28,10 @@ _CHANNELS_SECOND = (
     nn.modules.pooling._AdaptiveAvgPoolNd,  # noqa: SLF001
     nn.modules.pooling._AdaptiveMaxPoolNd,  # noqa: SLF001
     nn.modules.pooling._LPPoolNd,  # noqa: SLF001
-    nn.modules.dropout._DropoutNd,  # noqa: SLF001
+    nn.Dropout1d,
+    nn.Dropout2d,
+    nn.Dropout3d,
+    nn.FeatureAlphaDropout,
     nn.GroupNorm,
     nn.LocalResponseNorm,
     nn.PixelShuffle,
