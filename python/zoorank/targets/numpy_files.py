@@ -13,9 +13,10 @@ import numpy as np
 from zoorank.errors import DataError
 from zoorank.messages import inert, listing
 from zoorank.targets.arrays import Arrays
+from zoorank.targets.base import Samples
 from zoorank.targets.forms import Given, samples_of
 from zoorank.targets.labelled import SPLIT_NAMES, Labelled, Reading
-from zoorank.targets.opening import reading, regular
+from zoorank.targets.opening import reading, regular, stamp_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -166,8 +167,8 @@ def read_npy(path: Path, how: Reading, labels: Path | None = None) -> Labelled:
             raise DataError(f"{path}: no labels beside it; one of {', '.join(names)} is needed")
         labels = found[0]
     name = path.stem if path.stem != "X" else path.absolute().parent.name
-    X = _load(path)
-    samples = Arrays(X, how.modality, path.absolute())
+    stamp, X = stamp_of(path), _load(path)
+    samples: Samples = Arrays(X, how.modality, path.absolute(), stamp)
     if X.dtype.kind in "OUST":
         samples = _form(X, how, str(path))[0]
     return Labelled(samples, np.array(_load(labels)), name)

@@ -147,6 +147,15 @@ def _checked_lines(path: Path, stream: IO[bytes]) -> Iterator[bytes]:
         yield line
 
 
+def stamp_of(path: Path) -> tuple[int, int]:
+    """Size of a file, and when it was last written, in nanoseconds; twice -1 where it is gone."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
+
+
 def exists(path: Path) -> bool:
     """Whether there is something at a path; no name is too strange to ask."""
     try:
