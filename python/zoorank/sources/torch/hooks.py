@@ -22,7 +22,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from zoorank.errors import SourceError
 from zoorank.messages import listing
 
-_MEANT = ("last_hidden_state", "logits")
+# In this order, of those that a mapping holds.
+_MEANT = ("last_hidden_state", "logits", "sentence_embedding", "token_embeddings")
 
 Side = Literal["input", "output"]
 Run = Callable[[], Any]
@@ -396,7 +397,8 @@ def output_tensor(value: Any) -> Tensor:
     """Find the one tensor that a module's output stands for.
 
     A tuple stands for its first entry, a mapping (so also a Hugging Face ``ModelOutput``)
-    for ``last_hidden_state``, ``logits`` or its only tensor.
+    for ``last_hidden_state``, ``logits``, the ``sentence_embedding`` of sentence-transformers,
+    its ``token_embeddings``, or its only tensor.
 
     Raises
     ------
