@@ -4,8 +4,7 @@ import argparse
 import multiprocessing
 from pathlib import Path
 
-from zoorank.engine.throughput import this_machine
-from zoorank.report.measurements import shown, write_measurements
+from _machine import shown, this_machine, write_measurements
 
 RESULTS = Path(__file__).with_name("results")
 

@@ -50,7 +50,10 @@ def mnist5k() -> Data:
 
 
 def ucr(target: str, source: str) -> Data:
-    from zoorank.zoo import EncodingStore, encode_source, load_target, load_zoo
+    from zoorank.encoding.encode import encode_source
+    from zoorank.sources.manifest import load_zoo
+    from zoorank.store.encodings import EncodingStore
+    from zoorank.targets import load_target
 
     os.environ["ZOORANK_DATA"] = str(DATA)
     folder = HERE.parent / "examples" / "ucr"
@@ -118,7 +121,10 @@ def long_tailed(n: int, d: int, classes: int, seed: int = 1) -> Data:
 
 
 def _images(name: str, images: np.ndarray, labels: np.ndarray) -> Data:
-    from zoorank.zoo import EncodingStore, encode_source, load_target, load_zoo
+    from zoorank.encoding.encode import encode_source
+    from zoorank.sources.manifest import load_zoo
+    from zoorank.store.encodings import EncodingStore
+    from zoorank.targets import load_target
 
     CACHE.mkdir(parents=True, exist_ok=True)
     manifest, archive = CACHE / "lite0.toml", CACHE / f"{name}.npz"

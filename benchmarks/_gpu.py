@@ -8,6 +8,8 @@ import time
 import traceback
 from pathlib import Path
 
+from _limits import device_rates
+
 import zoorank
 from zoorank.engine import cuda
 
@@ -44,7 +46,7 @@ class Bench:
     def limits(self):
         if self._limits is None:
             self._limits = dict.fromkeys(("bfloat16", "float32", "float64", "copy"), math.nan)
-            self._limits = cuda.measure_limits(self.effort)
+            self._limits = device_rates(self.effort)
         return self._limits
 
     def bound(self, n, d):

@@ -3,10 +3,10 @@
 import numpy as np
 
 from zoorank.engine.intervals import student_t
+from zoorank.ranking.racing.elimination import Heat, errors_by_round
+from zoorank.ranking.racing.estimates import SharedBias, of_selected
+from zoorank.ranking.racing.race import CONTROLS
 from zoorank.scores.sampled import sampled_silhouette
-from zoorank.selection.racing.elimination import Heat, errors_by_round
-from zoorank.selection.racing.estimates import SharedBias, of_selected
-from zoorank.selection.racing.race import CONTROLS
 
 METRIC = "euclidean"
 CONFIDENCE = 0.95

@@ -11,19 +11,11 @@ import sys
 
 import numpy as np
 from _common import arguments, finish
+from _problems import TOLERANCE, Problem, definition, largest_error, make_problem, sample_rows
+from _timing import blas_threads, medians
 from sklearn.metrics import silhouette_score as sklearn_score
 
 import zoorank
-from zoorank.engine.throughput import (
-    TOLERANCE,
-    Problem,
-    blas_threads,
-    definition,
-    largest_error,
-    make_problem,
-    medians,
-    sample_rows,
-)
 
 SHAPES = ((128, 400, 128, 10), (85, 30, 128, 2), (85, 900, 128, 10))  # problems, n, d, classes
 METRICS = ("euclidean", "cosine")

@@ -18,27 +18,16 @@ import os
 import sys
 
 import numpy as np
+from _cases import Case, bound_seconds, ways
 from _common import arguments, finish, in_own_process
+from _limits import GEMM_ROWS, gemm, measure_limits
+from _machine import this_machine
+from _problems import TOLERANCE, definition, largest_error, make_problem, sample_rows
+from _timing import blas_threads, medians
 from sklearn.metrics import silhouette_samples as sklearn_samples
 from sklearn.metrics import silhouette_score as sklearn_score
 
 import zoorank
-from zoorank.engine.throughput import (
-    GEMM_ROWS,
-    TOLERANCE,
-    Case,
-    blas_threads,
-    bound_seconds,
-    definition,
-    gemm,
-    largest_error,
-    make_problem,
-    measure_limits,
-    medians,
-    sample_rows,
-    this_machine,
-    ways,
-)
 
 SHAPES = ((512, 100), (128, 10))  # features, classes
 METRICS = ("euclidean", "cosine")

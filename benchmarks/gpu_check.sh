@@ -13,12 +13,12 @@
 #     summary.txt     the same to read, and the measured table
 #     logs.txt        what every step printed
 #     gpu_check.csv   measurements, to be committed as benchmarks/results/CARD/gpu_check.csv
-#     kernels.csv, kernels.json   what `zoorank bench --device cuda` measured
+#     kernels.csv, kernels.json   what `benchmarks/kernels.py --device cuda` measured
 # The script ends with 0 when no step failed or was stopped.
 #
 # It needs the repository; nvcc, g++ and nvidia-smi; and a python3 of 3.10 or newer with numpy, pybind11 >= 3 and cmake. The
 # tests need pytest, hypothesis and scikit-learn; comparisons torch with CUDA; ranking pydantic, safetensors and Pillow;
-# `zoorank bench` typer, rich and threadpoolctl. What is missing is said in the step that misses it. Nothing is fetched: on a
+# `benchmarks/kernels.py` rich and threadpoolctl. What is missing is said in the step that misses it. Nothing is fetched: on a
 # machine without a network what is missing comes as wheels in DIR (or $ZOORANK_WHEELS), which are put before all else on
 # the path. Where there is a network, for the other machine's Python, here 3.12:
 #     python3 -m pip download --no-deps --only-binary=:all: --python-version 3.12 --implementation cp \
@@ -243,8 +243,8 @@ rank() {
 
 bench() {
     device_or_skip
-    missing typer rich threadpoolctl
-    COLUMNS=150 python3 -m zoorank.cli bench --device cuda --n 20000 --d 64,512,2048 --classes 10,1000 \
+    missing rich threadpoolctl
+    COLUMNS=150 python3 benchmarks/kernels.py --device cuda --n 20000 --d 64,512,2048 --classes 10,1000 \
         --out "$build/kernels"
     local status=$?
     cp "$build"/kernels/*/kernels.{csv,json} "$results" 2>/dev/null
@@ -279,7 +279,7 @@ steps() {
     step speed 85 speed limits exact estimate closed slower
     step torch 25 beside_torch limits peers
     step end-to-end 20 beside_torch encode
-    step rank 20 rank tests/selection/test_rank_in_memory.py
+    step rank 20 rank tests/ranking/test_rank_in_memory.py
     step accuracy 12 speed accuracy
     step bench 15 bench
     step synccheck 10 sanitize synccheck "${kernels[@]}" references

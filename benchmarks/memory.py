@@ -8,9 +8,9 @@ Each case runs in a process of its own. The bar is twice the input and 64 MB.
 import sys
 
 from _common import arguments, finish, in_own_process, peak_extra_mb
+from _problems import METRICS, make_problem
 
 import zoorank
-from zoorank.engine.throughput import METRICS, make_problem
 
 ALLOWED_INPUTS = 2
 ALLOWED_MB = 64

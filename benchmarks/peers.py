@@ -13,17 +13,11 @@ import sys
 
 import numpy as np
 from _common import arguments, finish, in_own_process, peak_extra_mb
+from _machine import this_machine
+from _problems import definition, largest_error, make_problem, sample_rows
+from _timing import blas_threads, medians
 
 import zoorank
-from zoorank.engine.throughput import (
-    blas_threads,
-    definition,
-    largest_error,
-    make_problem,
-    medians,
-    sample_rows,
-    this_machine,
-)
 
 SHAPES = ((512, 100), (128, 10))  # features, classes
 CHECKED_ROWS = 32

@@ -32,7 +32,7 @@ import argparse
 import os
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -41,13 +41,16 @@ from _estimator_data import DATA
 from _races import CONFIDENCE, METRIC, Ran, coverage
 
 import zoorank
+from zoorank.encoding.encode import encode_source
+from zoorank.ranking.consensus import PARTS
+from zoorank.ranking.racing.elimination import Heat
+from zoorank.ranking.racing.race import CONTROLS
+from zoorank.ranking.racing.samples import LEAST_PER_CLASS, Sample, samples
 from zoorank.scores import find_scores
 from zoorank.scores.sampled import sampled_silhouette
-from zoorank.selection.consensus import PARTS
-from zoorank.selection.racing.elimination import Heat
-from zoorank.selection.racing.race import CONTROLS
-from zoorank.selection.racing.samples import LEAST_PER_CLASS, Sample, samples
-from zoorank.zoo import EncodingStore, encode_source, load_target, load_zoo
+from zoorank.sources.manifest import load_zoo
+from zoorank.store.encodings import EncodingStore
+from zoorank.targets import load_target
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "ucr"
 SETS = ("ECG5000", "FacesUCR", "InsectWingbeatSound")
@@ -73,7 +76,7 @@ class Case:
         with np.load(DATA / "ucr" / f"{name}.npz") as halves:
             X = np.concatenate([halves["X_train"], halves["X_test"]])
             y = np.concatenate([halves["y_train"], halves["y_test"]])
-        return cls(name, zoo.model_copy(update={"models": others}), {"X": X, "y": y})
+        return cls(name, replace(zoo, models=others), {"X": X, "y": y})
 
     def rank(self, store, **settings):
         begin = np.array([time.perf_counter(), time.process_time()])
@@ -134,7 +137,7 @@ def flops_shares(case, store):
     shares = {}
     for spec in case.zoo.models:
         found = encode_source(spec, target, cuts=CUTS, store=EncodingStore(store))
-        shares |= {(spec.name, each.cut): each.flops_share for each in found.encodings}
+        shares |= {(spec.name, each.cut): each.record.flops_share for each in found.encodings}
     return shares
 
 

@@ -13,9 +13,10 @@ import sys
 
 import numpy as np
 from _common import arguments, finish
+from _problems import make_problem
+from _timing import medians
 
 import zoorank
-from zoorank.engine.throughput import make_problem, medians
 
 SHAPES = (
     ("euclidean", 20_000, 128, 10),

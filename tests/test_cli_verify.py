@@ -12,7 +12,7 @@ pytest.importorskip("typer", reason="the command line needs typer: pip install '
 pytest.importorskip("torch", reason="the zoo needs torch: pip install 'zoorank[zoo]'")
 pytest.importorskip("sklearn", reason="heads need scikit-learn: pip install 'zoorank[scores]'")
 
-from tests.selection.tiny_zoo import tiny_zoo
+from tests.ranking.tiny_zoo import tiny_zoo
 
 from zoorank.cli import main
 
@@ -27,7 +27,9 @@ def zoo(tmp_path, monkeypatch):
 
 
 def test_a_table_and_a_picture(zoo, capsys):
-    pytest.importorskip("matplotlib", reason="pictures need matplotlib: pip install zoorank[plots]")
+    pytest.importorskip(
+        "matplotlib", reason="pictures need matplotlib: pip install zoorank[report]"
+    )
     assert main(["verify", "zoo.toml", *SHARED, "--repeats", "1", "--figure", "curves.png"]) == 0
     out, error = capsys.readouterr()
     assert "The first pick " in out

@@ -9,7 +9,8 @@ from pathlib import Path
 from finetune import rounds
 from measure import CUTS, HEAD, NO_SOURCE_DATA, first_argument, networks, part
 
-from zoorank.zoo import EncodingStore, encode_source
+from zoorank.encoding.encode import encode_source
+from zoorank.store.encodings import EncodingStore
 
 ROUNDS = 2
 REPEATS = 3

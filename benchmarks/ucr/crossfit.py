@@ -19,7 +19,7 @@ import numpy as np
 from picks import CONSENSUS, SINGLE, label, only, verified
 from scipy.stats import rankdata
 
-from zoorank.selection.board import Candidates
+from zoorank.evaluation.tables import Candidates
 
 SPLITS = 200
 ZOOS = 25
@@ -60,31 +60,31 @@ class Crossfit:
         return sum(self.chosen.values())
 
 
-def crossfit(board: Sequence[Candidates], sizes: Sequence[int]) -> Crossfit:
+def crossfit(targets: Sequence[Candidates], sizes: Sequence[int]) -> Crossfit:
     """Choose and report on both halves of many splits.
 
     Parameters
     ----------
-    board : sequence of Candidates
+    targets : sequence of Candidates
         With the consensus and the probe among the scores.
     sizes : sequence of int
         Samples of each target that its scores saw.
     """
     weights = family_weights()
-    one_pick = np.stack([regrets(target, weights) for target in board], axis=1)
-    steady = np.mean([regrets_in(board, zoo, weights) for zoo in smaller_zoos(board)], axis=0)
+    one_pick = np.stack([regrets(target, weights) for target in targets], axis=1)
+    steady = np.mean([regrets_in(targets, zoo, weights) for zoo in smaller_zoos(targets)], axis=0)
     heads = np.stack(
-        [of_margins(target, n) for target, n in zip(board, sizes, strict=True)], axis=1
+        [of_margins(target, n) for target, n in zip(targets, sizes, strict=True)], axis=1
     )
     reported = {PLAIN: one_pick, STEADY: one_pick, MARGIN_CHOSEN: heads}
     judged = {PLAIN: one_pick, STEADY: steady, MARGIN_CHOSEN: heads}
-    total = {name: np.zeros(len(board)) for name in reported}
-    count = np.zeros(len(board))
+    total = {name: np.zeros(len(targets)) for name in reported}
+    count = np.zeros(len(targets))
     chosen: Counter[str] = Counter()
     margins: Counter[float] = Counter()
     rng = np.random.default_rng(0)
     for _ in range(SPLITS):
-        order = rng.permutation(len(board))
+        order = rng.permutation(len(targets))
         halves = np.array_split(order, 2)
         for tuning, reporting in (halves, halves[::-1]):
             count[reporting] += 1
@@ -119,16 +119,18 @@ def of_first(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return regret
 
 
-def smaller_zoos(board: Sequence[Candidates]) -> list[set[str]]:
+def smaller_zoos(targets: Sequence[Candidates]) -> list[set[str]]:
     """Networks of zoos in which each is there by the toss of a coin."""
-    networks = sorted({network for target in board for network, _ in target.names})
+    networks = sorted({network for target in targets for network, _ in target.names})
     rng = np.random.default_rng(1)
     return [set(np.array(networks)[rng.random(len(networks)) < 0.5]) for _ in range(ZOOS)]
 
 
-def regrets_in(board: Sequence[Candidates], networks: set[str], weights: np.ndarray) -> np.ndarray:
+def regrets_in(
+    targets: Sequence[Candidates], networks: set[str], weights: np.ndarray
+) -> np.ndarray:
     """Regrets of the family where a zoo has some networks only."""
-    smaller = [only(each, (name in networks for name, _ in each.names)) for each in board]
+    smaller = [only(each, (name in networks for name, _ in each.names)) for each in targets]
     return np.stack([regrets(each, weights) for each in smaller], axis=1)
 
 

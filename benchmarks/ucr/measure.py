@@ -9,15 +9,13 @@ from pathlib import Path
 import numpy as np
 from scipy.special import softmax
 
+from zoorank.encoding.encode import encode_source
 from zoorank.scores import TABLE, Score
-from zoorank.zoo import (
-    EncodingStore,
-    ModelSpec,
-    Target,
-    encode_source,
-    load_target,
-    load_zoo,
-)
+from zoorank.sources.manifest import load_zoo
+from zoorank.sources.torch.source import TorchSource
+from zoorank.store.encodings import EncodingStore
+from zoorank.targets import load_target
+from zoorank.targets.base import Target
 
 CUTS = ("layers.0", "layers.1", "penultimate")
 HEAD = "final"
@@ -74,7 +72,7 @@ def measure(name: str, data: Path, manifest: Path, store: Path) -> list[Row]:
     return rows
 
 
-def networks(data: Path, manifest: Path) -> tuple[ModelSpec, ...]:
+def networks(data: Path, manifest: Path) -> tuple[TorchSource, ...]:
     """The sources, whose weights the manifest looks for in the data."""
     os.environ["ZOORANK_DATA"] = str(data)
     return load_zoo(manifest, allow_code=[manifest.parent]).models

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from zoorank.evaluation.evaluate import Evaluation
+from zoorank.evaluation.tables import Candidates
+from zoorank.ranking.consensus import Consensus, share_beaten
 from zoorank.scores import TABLE
-from zoorank.selection.board import Candidates
-from zoorank.selection.consensus import Consensus, share_beaten
-from zoorank.selection.evaluate import Evaluation
-from zoorank.selection.verification import MARGIN, first_within_noise
+from zoorank.verification.verdict import MARGIN, first_within_noise
 
 PROBE, IDS = "probe", "ids"
 LABELS = {score.key: score.label for score in TABLE if "classification" in score.tasks}

@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from board import Study
+from candidates import Study
 from finetune import Job
 from picks import CONSENSUS, PROBE, VERIFY, first
 
-from zoorank.selection.agreement import agreement
-from zoorank.selection.board import Candidates
-from zoorank.selection.evaluate import (
+from zoorank.evaluation.evaluate import (
     RANDOM,
     STATIC,
     Difference,
     Evaluation,
-    evaluate_board,
+    agreement,
+    evaluate_targets,
     paired,
     static_scores,
 )
+from zoorank.evaluation.tables import Candidates
 
 HEAD = "the head's accuracy on TEST, seen"
 
@@ -63,10 +63,10 @@ class Second:
         by_head = [_with_head(each) for each in study.selected(study.sample)]
         by_tuning = study.by_tuning(by_head)
         frozen = study.by_tuning(by_head, "frozen")
-        tuned = evaluate_board(by_tuning)
+        tuned = evaluate_targets(by_tuning)
         return cls(
             tuned,
-            evaluate_board(by_head),
+            evaluate_targets(by_head),
             _agreement(by_head, by_tuning),
             _agreement(frozen, by_tuning),
             paired(tuned[HEAD].regrets, tuned[RANDOM].regrets),
@@ -74,39 +74,13 @@ class Second:
             list(study.tuned.values()),
         )
 
-    def sample_text(self) -> str:
-        """What the sample is, and how far the two truths agree."""
-        least, most = min(self.tuned.n_candidates), max(self.tuned.n_candidates)
-        lost = 100 * self.tuned[HEAD].measures["regret@1"].mean
-        return (
-            f"{least} or {most} candidates for each target, drawn by chance with as many at each "
-            "cut, are a zoo of their own, in which every selector picks; the first pick has to "
-            "beat few, so regrets are smaller. The best has a mean accuracy of "
-            f"{self.tuned.oracle:.4f} by fine-tuning and {self.head.oracle:.4f} by the head. The "
-            f"two truths agree with ρ = {self.agreement:.2f} on average. Who took the best head on "
-            f"TEST would lack {lost:.2f} points by fine-tuning: so much of a selector's regret is "
-            "the difference of the truths, and chance."
-        )
-
-    def change_text(self) -> str:
-        """What training the prefix did to the accuracy on TEST."""
-        frozen, tuned, epoch = (
-            np.array([float(row[name]) for row in self.rows])
-            for name in ("frozen", "tuned", "best_epoch")
-        )
-        return (
-            "Training the prefix too moved the accuracy on TEST by "
-            f"{100 * (tuned - frozen).mean():+.1f} points on average; in "
-            f"{(epoch == 0).mean():.0%} of the trainings no epoch of it was better, on the "
-            "samples held out, than the head on the frozen prefix, which then "
-            "stands."
-        )
-
 
 def wanted_picks(study: Study) -> list[Job]:
     """The first pick of the selectors that matter most, for every target."""
-    board = _with_static(study)
-    picks = [(each, each.names[first(each, each.scores[key])]) for key in PICKED for each in board]
+    targets = _with_static(study)
+    picks = [
+        (each, each.names[first(each, each.scores[key])]) for key in PICKED for each in targets
+    ]
     return list(dict.fromkeys(Job(each.target, *name, drawn=0) for each, name in picks))
 
 
@@ -117,15 +91,15 @@ def _with_head(target: Candidates) -> Candidates:
 def _with_static(study: Study) -> list[Candidates]:
     return [
         replace(each, scores={**each.scores, STATIC: static})
-        for each, static in zip(study.board, static_scores(study.board), strict=True)
+        for each, static in zip(study.targets, static_scores(study.targets), strict=True)
     ]
 
 
-def _agreement(board: Sequence[Candidates], others: Sequence[Candidates]) -> float:
+def _agreement(targets: Sequence[Candidates], others: Sequence[Candidates]) -> float:
     """Mean over targets of Spearman's correlation of two truths."""
     found = [
         agreement(each.truth, other.truth)["spearman"]
-        for each, other in zip(board, others, strict=True)
+        for each, other in zip(targets, others, strict=True)
     ]
     return float(np.nanmean(found))
 

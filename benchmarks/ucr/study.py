@@ -56,7 +56,7 @@ def default_cache() -> Path:
 
 def measure_missing(data: Path, cache: Path, jobs: int, rounds: int) -> None:
     """Scores and heads, then costs, then fine-tuning, of which the scores name a part."""
-    from board import Study
+    from candidates import Study
     from costs import measure_costs
     from finetune import jobs as trainings
     from finetune import tune_all

@@ -33,9 +33,12 @@ from zoorank.errors import (
 )
 
 if TYPE_CHECKING:
-    from zoorank.selection.rank import rank
-    from zoorank.selection.ranking import Ranking, RankRow
-    from zoorank.zoo import Zoo, load_target, load_zoo
+    from zoorank.ranking.rank import rank
+    from zoorank.ranking.ranking import Ranking
+    from zoorank.ranking.records import RankRow
+    from zoorank.sources.manifest import load_zoo
+    from zoorank.sources.specs import Zoo
+    from zoorank.targets import load_target
 
 __all__ = [
     "DataError",
@@ -50,6 +53,9 @@ __all__ = [
     "ZoorankError",
     "__version__",
     "build_info",
+    "cuts",
+    "encode",
+    "evaluate",
     "load_target",
     "load_zoo",
     "nearest_neighbors",
@@ -59,16 +65,21 @@ __all__ = [
     "silhouette_batch",
     "silhouette_samples",
     "silhouette_score",
+    "verify",
 ]
 
 # Loaded when first used: these rooms may need torch, pydantic or rich.
 _LAZY = {
-    "RankRow": "zoorank.selection",
-    "Ranking": "zoorank.selection",
-    "rank": "zoorank.selection",
-    "Zoo": "zoorank.zoo",
-    "load_target": "zoorank.zoo",
-    "load_zoo": "zoorank.zoo",
+    "RankRow": "zoorank.ranking.records",
+    "Ranking": "zoorank.ranking.ranking",
+    "rank": "zoorank.ranking.rank",
+    "verify": "zoorank.verification.verify",
+    "evaluate": "zoorank.evaluation.evaluate",
+    "cuts": "zoorank.encoding.cuts",
+    "encode": "zoorank.encoding.own",
+    "Zoo": "zoorank.sources.specs",
+    "load_target": "zoorank.targets",
+    "load_zoo": "zoorank.sources.manifest",
 }
 
 

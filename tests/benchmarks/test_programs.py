@@ -4,7 +4,6 @@ import csv
 import os
 from dataclasses import replace
 from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,13 +12,6 @@ from tests.reference import silhouettes as reference
 import zoorank
 
 pytest.importorskip("sklearn", reason="the benchmarks need scikit-learn")
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-@pytest.fixture(autouse=True)
-def importable(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
 
 
 def test_exact_engine_writes_a_row_for_each_case(tmp_path, monkeypatch, capsys):
@@ -220,8 +212,8 @@ def racing():
 
 
 def test_the_cost_of_a_race_is_that_of_the_deepest_cut_still_in_it():
-    from zoorank.selection import RankRow
-    from zoorank.selection.racing.facts import RaceRound
+    from zoorank.ranking import RankRow
+    from zoorank.ranking.racing.facts import RaceRound
 
     rounds = [RaceRound(10, 2, 3, 1), RaceRound(40, 2, 2, 1), RaceRound(100, 1, 1, 0)]
     rows = [
@@ -244,9 +236,9 @@ def test_models_that_are_alike_are_raced(monkeypatch):
 
 
 def test_a_race_is_held_against_the_full_run(tmp_path, monkeypatch):
-    from tests.selection.race_zoo import race_zoo
+    from tests.ranking.race_zoo import race_zoo
 
-    from zoorank.zoo import load_zoo
+    from zoorank.sources.manifest import load_zoo
 
     module = racing()
     models = {"good": 0.2, "fair": 0.8, "poor": 1.2, "bad": 1.4}
@@ -277,6 +269,7 @@ def torch_with_one_thread():
 @pytest.fixture
 def device(monkeypatch):
     """A device that is the host."""
+    import _gpu
     import gpu_speed
     import gpu_torch
 
@@ -284,7 +277,7 @@ def device(monkeypatch):
 
     rates = {"bfloat16": 1e12, "float32": 1e11, "float64": 5e10, "copy": 1e11}
     monkeypatch.setattr(cuda, "device_names", lambda: ["NVIDIA Abacus (9.0)"])
-    monkeypatch.setattr(cuda, "measure_limits", lambda effort: dict(rates))
+    monkeypatch.setattr(_gpu, "device_rates", lambda effort: dict(rates))
     monkeypatch.setattr(cuda, "to_device", lambda X: X)
     monkeypatch.setattr(gpu_speed, "kernels", lambda: ["wgmma", "mma", "simt"])
     monkeypatch.setattr(gpu_torch, "DEVICE", "cpu")
@@ -335,14 +328,13 @@ def test_gpu_speed_says_what_is_wrong(monkeypatch):
 
 @pytest.mark.usefixtures("device")
 def test_a_part_that_breaks_leaves_the_others_their_turn(monkeypatch, capsys, tmp_path):
+    import _gpu
     import gpu_speed
-
-    from zoorank.engine import cuda
 
     def fail(effort):
         raise MemoryError("none is left")
 
-    monkeypatch.setattr(cuda, "measure_limits", fail)
+    monkeypatch.setattr(_gpu, "device_rates", fail)
     status = gpu_speed.main(["limits", "exact", "--quick", "--out", str(tmp_path)])
     assert status == "limits broke; 0 wrong elsewhere"
     assert "none is left" in capsys.readouterr().err
@@ -369,3 +361,14 @@ def test_gpu_programs_without_a_device_skip(capsys):
 
     assert gpu_speed.main([]) == 77
     assert "nothing to measure: " in capsys.readouterr().out
+
+
+def test_report_page_checks_what_it_opens(monkeypatch, tmp_path, capsys):
+    import report_page
+
+    if report_page.lacks():
+        pytest.skip(report_page.lacks())
+    monkeypatch.setattr(report_page, "MOST_MB", 0.1)
+    verdict = report_page.main(["--quick", "--rounds", "1", "--out", str(tmp_path)])
+    assert verdict == "the largest report is too large, or opens too late"
+    assert "charts s" in capsys.readouterr().out

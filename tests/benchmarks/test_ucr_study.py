@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from zoorank.evaluation.tables import Candidates
 from zoorank.scores import TABLE
-from zoorank.selection.board import Candidates
 
 pytest.importorskip("torch", reason="the study trains: pip install 'zoorank[zoo]'")
 
@@ -33,16 +33,42 @@ def tables():
 
 @pytest.mark.slow
 def test_the_page_and_the_evidence_are_those_of_the_measurements():
-    pytest.importorskip("matplotlib", reason="the study draws: pip install 'zoorank[plots]'")
-    from board import Study
+    pytest.importorskip("matplotlib", reason="the study draws: pip install 'zoorank[report]'")
+    from candidates import Study
+    from regret_picture import is_stale, shown
     from second import Second
     from tables import EVIDENCE, evidence_text, page_text
 
     study = Study.read(STUDY)
-    lines = page_text(study, Second.of(study)).splitlines()
+    second = Second.of(study)
+    lines = page_text(PAGE, study, second).splitlines()
     stale = "\n".join(difflib.unified_diff(PAGE.splitlines(), lines, n=0, lineterm=""))
     assert not stale, f"`make figures` puts this right:\n{stale}"
     assert evidence_text(study) == EVIDENCE.read_text(encoding="utf-8")
+    assert not is_stale(ROOT / "docs" / "ucr-study-regret.svg", shown(study, second))
+
+
+@pytest.mark.slow
+def test_what_the_page_says_in_words_is_so():
+    """Words that would have to change with the figures."""
+    from candidates import Study
+    from crossfit import MARGIN_CHOSEN, STEADY, crossfit
+    from picks import CONSENSUS, PROBE, points
+
+    from zoorank.evaluation.evaluate import RANDOM, paired
+
+    study = Study.read(STUDY)
+    whole = study.whole
+    chosen = crossfit(study.targets, [study.sizes[each.target][0] for each in study.targets])
+    # "So nothing here speaks for another default", nor for another margin.
+    assert paired(whole[CONSENSUS].regrets, chosen.regrets[STEADY]).low <= 0
+    assert paired(whole[PROBE].regrets, chosen.regrets[MARGIN_CHOSEN]).low <= 0
+    # "that comes out again"
+    lost = [points(whole, name) for name in (RANDOM, "euclidean", "logme", PROBE, CONSENSUS)]
+    assert lost == sorted(lost, reverse=True)
+    # "the order that the pilot had too": middle, first, last.
+    first, middle, last = (found[RANDOM].measures["pick"].mean for _, found in study.cuts.values())
+    assert middle > first > last
 
 
 def test_every_table_has_every_selector_and_every_baseline():
@@ -111,7 +137,7 @@ def test_held_out_rows_have_every_class_on_the_training_side():
     assert np.bincount(labels[train]).tolist() == [1, 3, 30]
 
 
-def board(rng, n_targets=12, n_networks=10):
+def targets_of_chance(rng, n_targets=12, n_networks=10):
     """Scores of chance, but for LogME, which is the truth with some noise."""
     from picks import CONSENSUS, PROBE, SINGLE
 
@@ -131,7 +157,7 @@ def test_crossfit_chooses_what_is_good_and_reports_it_where_it_was_not_chosen(mo
     monkeypatch.setattr(crossfit, "SPLITS", 5)
     monkeypatch.setattr(crossfit, "ZOOS", 3)
     monkeypatch.setattr(crossfit, "FAMILY", [(i,) for i in range(len(crossfit.SINGLE))])
-    found = crossfit.crossfit(board(np.random.default_rng(0)), [50] * 12)
+    found = crossfit.crossfit(targets_of_chance(np.random.default_rng(0)), [50] * 12)
     assert set(found.chosen) == {"LogME"}
     assert found.n_choices == 10
     assert found.regrets[crossfit.STEADY] == pytest.approx(np.zeros(12), abs=0.02)
@@ -141,7 +167,7 @@ def test_crossfit_of_scores_of_chance_promises_nothing(monkeypatch):
     import crossfit
 
     monkeypatch.setattr(crossfit, "SPLITS", 20)
-    targets = board(np.random.default_rng(1), n_targets=16)
+    targets = targets_of_chance(np.random.default_rng(1), n_targets=16)
     for target in targets:
         target.scores["logme"][:] = np.random.default_rng(2).random(10)
     found = crossfit.crossfit(targets, [50] * 16)
@@ -156,7 +182,7 @@ def test_crossfit_of_scores_of_chance_promises_nothing(monkeypatch):
 def test_a_margin_never_reached_leaves_the_order():
     import crossfit
 
-    (target, *_) = board(np.random.default_rng(3))
+    (target, *_) = targets_of_chance(np.random.default_rng(3))
     target.scores["probe"][:] = 1.0
     *_, never = crossfit.of_margins(target, 50)
     first = int(np.argmax(target.scores["consensus"]))

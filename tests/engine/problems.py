@@ -44,6 +44,15 @@ def make(kind, n, d, classes, dtype, seed):
     return Problem(np.ascontiguousarray(X, dtype=dtype), y, kind)
 
 
+def overlapping(n, d, classes, dtype=np.float32):
+    """Normal classes that overlap as those of real encodings do."""
+    rng = np.random.default_rng(0)
+    labels = rng.permutation(np.arange(n) % classes)
+    X = rng.standard_normal((n, d), dtype=np.float32)
+    X += 0.5 * rng.standard_normal((classes, d), dtype=np.float32)[labels]
+    return Problem(X.astype(dtype), labels, "overlapping")
+
+
 @st.composite
 def problems(draw, kinds=tuple(KINDS), dtypes=(np.float32, np.float64)):
     n = draw(st.sampled_from(SAMPLES))

@@ -5,18 +5,17 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tests.engine.emulated import EMULATED
-from tests.engine.problems import make
+from tests.engine.emulated import EMULATED, silhouettes_of_some
+from tests.engine.problems import make, overlapping
 
 import zoorank
 from zoorank import _core
 from zoorank.engine import cost, cuda
-from zoorank.engine.throughput import make_problem
 
 INFO = zoorank.build_info()
 on_a_device = pytest.mark.skipif(not INFO["cuda_available"], reason=INFO["cuda_unavailable_reason"])
 
-PROBLEM = make_problem(20_000, 12, 30)
+PROBLEM = overlapping(20_000, 12, 30)
 # Rows, features and classes for a card, and for an emulated one, which is much slower.
 ESTIMATED = [(20_000, 12, 30), (30_000, 100, 2500)]
 REFERRED = [(20_000, 12, 30), (70_000, 33, 4), (20_000, 200, 300)]
@@ -184,12 +183,13 @@ def test_the_default_stream_has_one_name_whatever_the_library(stand, monkeypatch
     assert cuda.as_device_matrix(tensor).stream == 77
 
 
-def test_limits_are_asked_of_a_device_that_is_there():
-    if INFO["cuda_available"]:
-        assert all(rate > 0 for rate in cuda.measure_limits(1e-3).values())
-    else:
-        with pytest.raises(RuntimeError, match="device='cuda': "):
-            cuda.measure_limits()
+@pytest.mark.cuda
+@on_a_device
+def test_limits_are_measured():
+    from zoorank import _cuda
+
+    found = _cuda.measure_limits(cuda.first_device(), 1e-3)
+    assert all(rate > 0 for rate in found.values())
 
 
 @pytest.mark.cuda
@@ -197,7 +197,7 @@ def test_limits_are_asked_of_a_device_that_is_there():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_estimates_agree_with_those_of_the_cpu_and_with_themselves(dtype):
     for n, d, classes in ESTIMATED:
-        problem = make_problem(n, d, classes, dtype)
+        problem = overlapping(n, d, classes, dtype)
         options = {"method": "estimate", "tol": 1e-3, "random_state": 3}
         there, again = (
             zoorank.silhouette(problem.X, problem.labels, device="cuda", **options)
@@ -221,7 +221,7 @@ def test_rows_alone_are_what_they_are_among_all(kind):
         problem = make(kind, ALONE, d, 7, dtype, seed=d)
         codes = problem.labels.astype(np.int64)
         rows = np.array([ALONE - 1, 0, 5, 5, ALONE // 2, 127, 128])
-        found = cuda.silhouettes_of(cuda.to_device(problem.X), codes, rows, None)
+        found = silhouettes_of_some(problem.X, codes, rows)
         all_rows = zoorank.silhouette_samples(problem.X.astype(np.float64), problem.labels)
         tolerance = 5e-6 if dtype == np.float32 else 1e-12
         np.testing.assert_allclose(found, all_rows[rows], rtol=0, atol=tolerance)
@@ -234,7 +234,7 @@ def test_samples_from_references_agree_with_those_of_the_cpu(dtype, monkeypatch)
     if EMULATED:
         monkeypatch.setattr(cost, "samples_cost", lambda *_: 0)  # so few are exact otherwise
     for n, d, classes in REFERRED:
-        problem = make_problem(n, d, classes, dtype)
+        problem = overlapping(n, d, classes, dtype)
         options = {"method": "estimate", "references": 32, "return_error": True, "random_state": 3}
         here = zoorank.silhouette_samples(problem.X, problem.labels, **options)
         monkeypatch.setenv("ZOORANK_DEVICE", "cuda")
@@ -265,6 +265,5 @@ def test_samples_of_a_tensor_are_estimated_where_it_lies():
 @pytest.mark.cuda
 @on_a_device
 def test_rows_that_do_not_exist_are_named():
-    matrix = cuda.to_device(PROBLEM.X)
     with pytest.raises(ValueError, match="drawn row 20000 is none of the 20000 rows"):
-        cuda.silhouettes_of(matrix, PROBLEM.labels, np.array([20_000]), None)
+        silhouettes_of_some(PROBLEM.X, PROBLEM.labels, np.array([20_000]))

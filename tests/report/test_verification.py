@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip("matplotlib", reason="pictures need it: pip install zoorank[plots]")
+pytest.importorskip("matplotlib", reason="pictures need it: pip install zoorank[report]")
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 
 from zoorank.report.verification import curves_figure, draw_curves
-from zoorank.selection.verification import Verification, Verified
+from zoorank.verification.verdict import Verification, Verified
 
 RISING = ((0.6, 0.72, 0.8, 0.81), (0.62, 0.7, 0.78, 0.82))
 OTHER = ((0.5, 0.6, 0.65, 0.7), (0.52, 0.58, 0.66, 0.71))

@@ -2,12 +2,11 @@
 
 from zoorank.engine.batch import silhouette_batch
 from zoorank.engine.distances import pairwise_distances
-from zoorank.engine.drop_in import silhouette_samples, silhouette_score
-from zoorank.engine.info import BuildInfo, build_info
+from zoorank.engine.environment import BuildInfo, build_info
 from zoorank.engine.neighbors import nearest_neighbors
 from zoorank.engine.options import METRICS
 from zoorank.engine.result import SilhouetteResult
-from zoorank.engine.silhouette import silhouette
+from zoorank.engine.silhouette import silhouette, silhouette_samples, silhouette_score
 
 __all__ = [
     "METRICS",

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zoorank.engine.devices import to_host
-
 Matrix = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
 _DLPACK_HOST_DEVICES = {1, 3, 11}  # plain, CUDA-pinned and ROCm-pinned host memory
+_DLPACK_CUDA_DEVICES = {2, 13}  # plain and managed
+
+_EXACT_FLOATS = 2.0**53
 
 
 def as_matrix(X: Any, name: str = "X") -> Matrix:
@@ -72,6 +73,99 @@ def as_pair(X: Any, Y: Any) -> tuple[Matrix, Matrix]:
     return x, y
 
 
+def number_classes(labels: Any, n_samples: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """Sort the distinct labels and number them.
+
+    Parameters
+    ----------
+    labels : array_like of shape (n,) or (n, 1)
+        Integers, strings, booleans, or floats without a fraction; on the host or on a
+        CUDA device.
+    n_samples : int
+        How many there have to be.
+
+    Returns
+    -------
+    classes : ndarray of shape (K,)
+        The distinct labels in ascending order, in their own type.
+    codes : ndarray of shape (n,), int64
+        ``classes[codes]`` are the labels.
+
+    Raises
+    ------
+    TypeError
+        For labels that cannot be ordered, such as a mix of numbers and strings.
+    ValueError
+        For another shape or length, missing labels, or labels with fractions.
+    """
+    array = _label_array(to_host(labels))
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise ValueError(f"labels must have 1 dimension, got shape {array.shape}")
+    if len(array) != n_samples:
+        raise ValueError(f"X has {n_samples} rows and there are {len(array)} labels")
+    if array.dtype.kind == "f":
+        bad = np.flatnonzero(~(np.isfinite(array) & (array == np.floor(array))))
+        if len(bad):
+            raise ValueError(
+                f"labels must be classes, not measurements; the first bad one is {array[bad[0]]!s} "
+                f"in row {bad[0]}"
+            )
+        if (np.abs(array) >= _EXACT_FLOATS).any():
+            raise ValueError("labels of 2**53 and more are not told apart as floats; use strings")
+    elif array.dtype.kind == "O":
+        missing = [i for i, label in enumerate(array) if label is None or label != label]  # noqa: PLR0124  NaN
+        if missing:
+            raise ValueError(f"labels are missing, the first one in row {missing[0]}")
+    elif array.dtype.kind not in "iubUS":
+        raise TypeError(f"labels must be integers or strings, not {array.dtype}")
+    try:
+        classes, codes = np.unique(array, return_inverse=True)
+    except TypeError:
+        kinds = sorted({type(label).__name__ for label in array})
+        raise TypeError(f"labels mix kinds that have no common order: {', '.join(kinds)}") from None
+    return classes, np.ascontiguousarray(codes, dtype=np.int64)
+
+
+def on_device(X: Any) -> bool:
+    """Whether an array lives on a CUDA device; loads nothing."""
+    if isinstance(X, np.ndarray):
+        return False
+    if is_torch(X):
+        return bool(X.is_cuda)
+    if hasattr(X, "__cuda_array_interface__"):
+        return True
+    return hasattr(X, "__dlpack_device__") and X.__dlpack_device__()[0] in _DLPACK_CUDA_DEVICES
+
+
+def to_host(X: Any) -> Any:
+    """An array of any library in host memory; what is there already stays.
+
+    Raises
+    ------
+    TypeError
+        For one whose library offers no way there.
+    """
+    if not on_device(X):
+        return X
+    if is_torch(X):
+        return X.detach().cpu()
+    for way in ("get", "copy_to_host"):  # of CuPy, whose arrays refuse asarray, and of Numba
+        if hasattr(X, way):
+            return getattr(X, way)()
+    if hasattr(X, "__array__"):
+        return np.asarray(X)
+    raise TypeError(
+        f"a {type(X).__name__} on a CUDA device offers no copy in host memory; pass a NumPy array"
+    )
+
+
+def is_torch(X: Any) -> bool:
+    """Whether this is a torch tensor; torch is not imported to find out."""
+    return type(X).__module__.split(".")[0] == "torch" and hasattr(X, "is_cuda")
+
+
 def _as_ndarray(X: Any, name: str) -> npt.NDArray[Any]:
     if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
         raise TypeError(f"{name} has masked values; fill or drop them first")
@@ -111,3 +205,13 @@ def _convert_dtype(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
         f"{name} has dtype {dtype}; use float32 or float64 (float16, integers and booleans "
         "are converted)"
     )
+
+
+def _label_array(labels: Any) -> npt.NDArray[Any]:
+    if hasattr(labels, "detach"):
+        labels = labels.detach()
+    if isinstance(labels, list | tuple):
+        text = sum(isinstance(label, str | bytes) for label in labels)
+        if 0 < text < len(labels):  # NumPy would turn the others into text
+            return np.asarray(labels, dtype=object)
+    return np.asarray(labels)

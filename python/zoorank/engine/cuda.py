@@ -1,26 +1,26 @@
 """The engine on a CUDA device: which device, which stream, and arrays that live there.
 
 The compiled module is loaded when the first question about a device is asked, so a
-machine without a GPU, or a build without CUDA, pays nothing for it.
+machine without a GPU, or a build without CUDA, pays nothing for it. Rows that stay on a device
+have the methods of the classes of :mod:`zoorank._core` that they stand in for, so that
+:mod:`zoorank.engine.estimate` need not know where rows are.
 """
+# ruff: noqa: ARG002  the signatures are those of what is stood in for
 
 from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from zoorank.engine.arrays import Matrix, as_matrix
-from zoorank.engine.devices import is_torch, on_device, to_host
-from zoorank.engine.labels import number_classes
-from zoorank.engine.rows import is_streamed, open_rows
+from zoorank.engine.arrays import Matrix, as_matrix, is_torch, on_device, to_host
+from zoorank.engine.rows import Floats, Integers, Progress, is_streamed, open_rows
 
 _LEGACY_STREAM = 1  # the default stream, by the name that CUDA and DLPack both know
 
@@ -155,101 +155,129 @@ def first_device() -> int:
     return int(_module().devices()[0]["index"])
 
 
-def surrogate(
-    X: DeviceMatrix, codes: npt.NDArray[np.int64], progress: Callable[[float], object] | None
-) -> npt.NDArray[np.float64]:
-    """Silhouettes from the roots of mean squared distances to every class."""
-    found: npt.NDArray[np.float64] = _module().surrogate_samples(
-        X.array, codes, X.device, X.stream, progress
-    )
-    return found
-
-
-def silhouettes_of(
-    X: DeviceMatrix,
-    codes: npt.NDArray[np.int64],
-    rows: npt.NDArray[np.int64],
-    progress: Callable[[float], object] | None,
-) -> npt.NDArray[np.float64]:
-    """Exact Euclidean silhouettes of some rows among all."""
-    found: npt.NDArray[np.float64] = _module().silhouette_samples_of(
-        X.array, codes, rows, "euclidean", X.device, X.stream, progress
-    )
-    return found
-
-
-def radii(X: DeviceMatrix, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """The distance of each row to the mean of its class, up to a factor."""
-    found: npt.NDArray[np.float64] = _module().class_radii(X.array, codes, X.device, X.stream)
-    return found
-
-
-def samples_by_references(
-    X: DeviceMatrix,
-    codes: npt.NDArray[np.int64],
-    indices: npt.NDArray[np.int64],
-    bounds: npt.NDArray[np.int64],
-    drawn: npt.NDArray[np.int64],
-    sizes: npt.NDArray[np.int64],
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Estimated Euclidean silhouettes and their standard errors.
-
-    Parameters
-    ----------
-    X : DeviceMatrix
-    codes : ndarray of shape (n,)
-    indices : ndarray of shape (n_sets, n_references)
-        Rows that are references; set i is for rows ``bounds[i]`` to ``bounds[i + 1] - 1``.
-    bounds : ndarray of shape (n_sets + 1,)
-    drawn, sizes : ndarray of shape (n_strata,)
-        References and rows of each stratum, as the references come.
-    """
-    found: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] = _module().reference_samples(
-        X.array, codes, indices.ravel(), bounds, drawn, sizes, X.device, X.stream, None
-    )
-    return found
-
-
-def measure_limits(effort: float = 1.0) -> dict[str, float]:
-    """What the first device can do at best, by loops of our own.
-
-    Parameters
-    ----------
-    effort : float
-        So many times as much is done to find out as a large card needs to show its best.
-
-    Returns
-    -------
-    dict of str to float
-        ``bfloat16`` of tensor cores, ``float32`` and ``float64`` of ordinary ones, in flop/s;
-        ``copy`` in bytes a second, those read and those written.
-    """
-    require()
-    return dict(_module().measure_limits(first_device(), effort))
-
-
 def require() -> None:
     """Raise a RuntimeError with the reason where no device can be used."""
     if reason := unavailable_reason():
         raise RuntimeError(f"device='cuda': {reason}")
 
 
-def silhouettes(
-    X: Any, labels: Any, metric: str
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Silhouettes of rows that live on a device, or are copied to the first one.
+class DeviceRows:
+    """Rows to be computed with on a device, one block; see :class:`zoorank.engine.rows.Rows`.
 
-    Returns
-    -------
-    samples : ndarray of shape (n,), float64
-        In host memory.
-    classes, codes : ndarray
-        As of :func:`zoorank.engine.labels.number_classes`.
+    Nothing but results comes back to the host.
     """
-    matrix = open_rows(X).load() if is_streamed(X) else _matrix(X, "X")
-    classes, codes = number_classes(labels, len(matrix))
-    device, stream, array = _place(matrix)
-    return _module().silhouette_samples(array, codes, metric, device, stream), classes, codes
+
+    def __init__(self, X: Any) -> None:
+        self._given = open_rows(X).load() if is_streamed(X) else _matrix(X, "X")
+        self.shape: tuple[int, int] = self._given.shape
+        self.dtype: np.dtype[Any] = self._given.dtype
+
+    @property
+    def matrix(self) -> DeviceMatrix:
+        """Where the rows lie on the device; copied there when first asked for."""
+        self._given = to_device(self._given)
+        return self._given
+
+    def blocks(self) -> Iterator[tuple[int, Any]]:
+        """Yield the matrix."""
+        yield 0, self.matrix
+
+    def take(self, indices: Integers) -> Any:
+        """Name the rows, which stay where they are."""
+        return indices
+
+    def silhouettes(self, codes: Integers, metric: str) -> Floats:
+        """Exact silhouettes of all rows."""
+        device, stream, array = _place(self._given)
+        found: Floats = _module().silhouette_samples(array, codes, metric, device, stream)
+        return found
+
+    def silhouettes_by_references(
+        self,
+        codes: Integers,
+        indices: Integers,
+        bounds: Integers,
+        drawn: Integers,
+        sizes: Integers,
+    ) -> tuple[Floats, Floats]:
+        """Estimated Euclidean silhouettes and their standard errors.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n,)
+        indices : ndarray of shape (n_sets, n_references)
+            Rows that are references; set i is for rows ``bounds[i]`` to ``bounds[i + 1] - 1``.
+        bounds : ndarray of shape (n_sets + 1,)
+        drawn, sizes : ndarray of shape (n_strata,)
+            References and rows of each stratum, as the references come.
+        """
+        X = self.matrix
+        found: tuple[Floats, Floats] = _module().reference_samples(
+            X.array, codes, indices.ravel(), bounds, drawn, sizes, X.device, X.stream, None
+        )
+        return found
+
+
+class DeviceStatistics:
+    """Stands in for ``RowStatistics32`` and ``RowStatistics64`` of the C++ module.
+
+    The moments are computed together with the surrogate, and every class is compared.
+    """
+
+    def __init__(self, codes: Integers, n_features: int, metric: str) -> None:
+        if metric != "euclidean":
+            raise ValueError(f"metric {metric!r} is exact on a device; only euclidean is estimated")
+        self.codes = codes
+
+    def check(self, block: DeviceMatrix, first_row: int) -> None:
+        """Leave it to what follows, which looks at the rows anyway."""
+
+    def add_moments(
+        self, block: DeviceMatrix, first_row: int, threads: int, progress: Progress | None
+    ) -> None:
+        """Leave it to the surrogate."""
+
+    def surrogate(
+        self, block: DeviceMatrix, first_row: int, threads: int, progress: Progress | None
+    ) -> Floats:
+        """Compute the surrogate of every row."""
+        found: Floats = _module().surrogate_samples(
+            block.array, self.codes, block.device, block.stream, progress
+        )
+        return found
+
+    def radii(
+        self, block: DeviceMatrix, first_row: int, threads: int, progress: Progress | None
+    ) -> Floats:
+        """Compute the distance of every row to the mean of its class, up to a factor."""
+        found: Floats = _module().class_radii(block.array, self.codes, block.device, block.stream)
+        return found
+
+
+class DeviceExactRows:
+    """Stands in for ``ExactRows32`` and ``ExactRows64``."""
+
+    def __init__(self, statistics: DeviceStatistics, rows: Integers, indices: Integers) -> None:
+        self._codes, self._indices = statistics.codes, indices
+        self._samples = np.empty(0)
+
+    def add(
+        self, block: DeviceMatrix, first_row: int, threads: int, progress: Progress | None
+    ) -> None:
+        """Compare the rows with all."""
+        self._samples = _module().silhouette_samples_of(
+            block.array,
+            self._codes,
+            self._indices,
+            "euclidean",
+            block.device,
+            block.stream,
+            progress,
+        )
+
+    def silhouettes(self, count: int) -> Floats:
+        """Hand out what was found."""
+        return self._samples
 
 
 def pairwise_distances(X: Any, Y: Any | None, metric: str) -> Matrix:

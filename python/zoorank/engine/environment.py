@@ -1,11 +1,64 @@
-"""Environment variables that decide how the engine runs."""
+"""What this build can do on this machine, and the environment variables that decide over it."""
 
 from __future__ import annotations
+
+import importlib.metadata
+from typing import TypedDict
 
 from zoorank import _core
 from zoorank.engine import cuda
 from zoorank.engine.options import device_wish
 from zoorank.errors import UsageError
+
+
+class BuildInfo(TypedDict):
+    """See :func:`build_info`."""
+
+    version: str
+    compiler: str
+    instruction_set: str
+    supported_instruction_sets: list[str]
+    threads: int
+    cuda_built: bool
+    cuda_available: bool
+    cuda_unavailable_reason: str
+    cuda_devices: list[str]
+    faiss: str | None
+
+
+def build_info() -> BuildInfo:
+    """Facts about the build and the machine that decide what runs.
+
+    Returns
+    -------
+    BuildInfo
+        A dict: ``version``; ``compiler``; ``instruction_set`` in use (the best of
+        ``supported_instruction_sets``, or what ``ZOORANK_ISA`` names);
+        ``threads`` used by default; ``cuda_built`` and ``cuda_available``, with
+        ``cuda_unavailable_reason``, and ``cuda_devices``, each with its compute
+        capability; ``faiss``, the installed distribution of
+        FAISS with its version, or None. FAISS is not imported to find out.
+
+    Examples
+    --------
+    >>> import zoorank
+    >>> info = zoorank.build_info()
+    >>> info["instruction_set"] in info["supported_instruction_sets"]
+    True
+    """
+    core = _core.build_info()
+    return {
+        "version": core["version"],
+        "compiler": core["compiler"],
+        "instruction_set": core["instruction_set"],
+        "supported_instruction_sets": core["supported_instruction_sets"],
+        "threads": core["threads"],
+        "cuda_built": cuda.is_built(),
+        "cuda_available": not cuda.unavailable_reason(),
+        "cuda_unavailable_reason": cuda.unavailable_reason(),
+        "cuda_devices": cuda.device_names(),
+        "faiss": _faiss_distribution(),
+    }
 
 
 def check_environment(*, computes: bool = True) -> None:
@@ -32,3 +85,15 @@ def check_environment(*, computes: bool = True) -> None:
         raise UsageError(str(error)) from None
     if computes and wish == "cuda" and (reason := cuda.unavailable_reason()):
         raise UsageError(f"ZOORANK_DEVICE is {wish!r}, but {reason}")
+
+
+def _faiss_distribution() -> str | None:
+    found = [_installed("faiss-cpu"), _installed("faiss-gpu")]
+    return " and ".join(name for name in found if name) or None
+
+
+def _installed(distribution: str) -> str | None:
+    try:
+        return f"{distribution} {importlib.metadata.version(distribution)}"
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -17,16 +17,9 @@ import numpy as np
 
 from zoorank import _core
 from zoorank.engine import cost, intervals
-from zoorank.engine.device_rows import DeviceExactRows, DeviceRows
-from zoorank.engine.rows import MemoryRows, Rows
-from zoorank.engine.surrogate import (
-    Floats,
-    Integers,
-    Progress,
-    Report,
-    statistics_of,
-    surrogate_of,
-)
+from zoorank.engine.cuda import DeviceExactRows, DeviceRows
+from zoorank.engine.rows import Floats, Integers, MemoryRows, Progress, Rows
+from zoorank.engine.surrogate import Report, statistics_of, surrogate_of
 
 # Rows are drawn in whole blocks of the kernel. The first draw holds two: enough that the
 # interval holds for residuals as skewed as those of encodings (benchmarks/estimator_coverage.py).

@@ -13,11 +13,11 @@ import numpy as np
 
 from zoorank import _core
 from zoorank.engine import cuda
-from zoorank.engine.devices import on_device
-from zoorank.hints import hint
+from zoorank.engine.arrays import on_device
+from zoorank.messages import hint
 
 PRECISIONS = ("auto", "float32", "bf16x3")
-METRICS = ("euclidean", "sqeuclidean", "cosine", "manhattan", "precomputed")
+METRICS = _core.METRICS
 
 
 def check_choice(value: object, valid: Sequence[str], what: str) -> str:

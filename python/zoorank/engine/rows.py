@@ -10,7 +10,7 @@ import itertools
 import json
 import mmap
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
@@ -21,6 +21,11 @@ import numpy as np
 import numpy.typing as npt
 
 from zoorank.engine.arrays import Matrix, as_matrix
+
+Progress = Callable[[float], object]
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+AnyPath = str | os.PathLike[str]
 
 _ROWS_READ_IN_THE_TIME_OF_ONE = 16  # in order, that is
 
@@ -81,6 +86,10 @@ class MemoryRows:
     def take(self, indices: npt.NDArray[np.int64]) -> Matrix:
         """As of :class:`Rows`."""
         return self.matrix[indices]
+
+    def load(self) -> Matrix:
+        """Hand out the array."""
+        return self.matrix
 
 
 class StreamedRows:
@@ -223,22 +232,25 @@ def is_streamed(X: Any) -> TypeGuard[Any]:
     )
 
 
-def open_rows(X: Any) -> StreamedRows:
-    """Rows of a file, of a mapped array, or of a list of shards of either kind.
+def open_rows(X: Any) -> MemoryRows | StreamedRows:
+    """Rows of whatever a user brings; those of files and of mapped arrays stay where they are.
 
     Parameters
     ----------
-    X : path, numpy.memmap, or list of paths and arrays
-        ``.npy``, or ``.safetensors`` with one matrix in it.
+    X : array_like, path, or list of paths and arrays
+        Files are ``.npy``, or ``.safetensors`` with one matrix in it; a list holds shards, one
+        after the other.
 
     Raises
     ------
-    ValueError
-        For a file of another kind, in Fortran order or cut short, or shards of
-        different widths.
+    TypeError, ValueError
+        As :func:`zoorank.engine.arrays.as_matrix`; for a file of another kind, in Fortran order
+        or cut short, or shards of different widths.
     FileNotFoundError
         For a file that is not there.
     """
+    if not is_streamed(X):
+        return MemoryRows(as_matrix(X))
     parts = X if isinstance(X, (list, tuple)) else [X]
     shards: list[_Shard] = []
     for i, part in enumerate(parts):

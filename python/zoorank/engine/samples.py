@@ -14,16 +14,10 @@ from typing import Any
 import numpy as np
 
 from zoorank import _core
-from zoorank.engine import cost, cuda
-from zoorank.engine.device_rows import DeviceRows
-from zoorank.engine.rows import MemoryRows, Rows
-from zoorank.engine.surrogate import (
-    Floats,
-    Integers,
-    Report,
-    add_moments,
-    statistics_of,
-)
+from zoorank.engine import cost
+from zoorank.engine.cuda import DeviceRows
+from zoorank.engine.rows import Floats, Integers, MemoryRows, Rows
+from zoorank.engine.surrogate import Report, add_moments, statistics_of
 
 # A standard error is taken from this many terms at least.
 LEAST_REFERENCES = 8
@@ -82,9 +76,7 @@ def estimate_samples(
     # Set i is for rows [bounds[i], bounds[i + 1]).
     bounds = n * np.arange(len(drawn) + 1) // len(drawn)
     if isinstance(rows, DeviceRows):
-        return cuda.samples_by_references(
-            rows.matrix, codes, drawn, bounds, strata.drawn, strata.sizes
-        )
+        return rows.silhouettes_by_references(codes, drawn, bounds, strata.drawn, strata.sizes)
     return _from_references(rows, statistics, drawn, bounds, strata, threads)
 
 

@@ -11,13 +11,10 @@ from typing import Any, SupportsIndex
 import numpy as np
 import numpy.typing as npt
 
-from zoorank.engine.arrays import Matrix
-from zoorank.engine.devices import to_host
-from zoorank.engine.exact import rows_of
-from zoorank.engine.labels import number_classes
+from zoorank.engine.arrays import Matrix, number_classes, to_host
 from zoorank.engine.options import check_integer
-from zoorank.engine.rows import MemoryRows
-from zoorank.hints import bad_row
+from zoorank.engine.rows import MemoryRows, open_rows
+from zoorank.messages import bad_row
 
 RandomState = int | np.random.RandomState | np.random.Generator | None
 
@@ -90,7 +87,7 @@ def draw_subset(
     ValueError
         For a row of NaN or infinity, or a draw of too few classes or of too many.
     """
-    rows = rows_of(to_host(X))
+    rows = open_rows(to_host(X))
     n, width = rows.shape
     _, codes = number_classes(labels, n)
     if metric == "precomputed" and n != width:

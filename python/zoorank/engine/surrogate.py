@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from zoorank import _core
 from zoorank.engine import cost
-from zoorank.engine.device_rows import DeviceRows, DeviceStatistics
+from zoorank.engine.cuda import DeviceRows, DeviceStatistics
 from zoorank.engine.index import class_candidates
-from zoorank.engine.rows import Rows
-
-Progress = Callable[[float], object]
-Integers = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+from zoorank.engine.rows import Floats, Integers, Progress, Rows
 
 
 def silhouettes_by_means(

@@ -12,9 +12,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from zoorank.messages import inert
 from zoorank.report.pictures import new_figure, picture_path, save_figure
 from zoorank.report.table import BEST, Signs
-from zoorank.selection.verification import Verification, Verified
+from zoorank.verification.verdict import Verification, Verified
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,7 +52,9 @@ def verification_table(found: Verification, encoding: str = "utf-8") -> Table:
             str(len(row.tuned)),
             row.note,
         ]
-        table.add_row(*map(Text, cells), style=BEST if place == found.chosen else "")
+        table.add_row(
+            *(Text(inert(cell)) for cell in cells), style=BEST if place == found.chosen else ""
+        )
     return table
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zoorank.errors import UsageError
-from zoorank.hints import hint, listing
+from zoorank.messages import hint, listing
 from zoorank.scores import (
     gbc,
     hscore,

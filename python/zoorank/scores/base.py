@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from zoorank.engine.arrays import as_matrix
-from zoorank.engine.labels import number_classes
-from zoorank.hints import bad_row
+from zoorank.engine.arrays import as_matrix, number_classes
+from zoorank.messages import bad_row
 
 if TYPE_CHECKING:
     from zoorank.scores.shared import Shared
@@ -148,22 +148,22 @@ class Score:
     of_shared: Callable[[Shared], ScoreValue] | None = None
     draws_on: str = ""
 
-    @property
+    @cached_property
     def key(self) -> str:
         """What its values are called in a row: unique among all scores."""
         return self.identity or "_".join(filter(None, (self.name, self.metric)))
 
-    @property
+    @cached_property
     def needs_head(self) -> bool:
         """Whether it looks at what the source's own classifier says."""
         return not {"source_probabilities", "source_labels"}.isdisjoint(self.needs)
 
-    @property
+    @cached_property
     def needs_source_data(self) -> bool:
         """Whether it looks at the data that the source was trained on."""
         return "source_prototypes" in self.needs
 
-    @property
+    @cached_property
     def varies_with_cut(self) -> bool:
         """Whether the cuts of one source can differ in it."""
         return "encoding" in self.needs

@@ -22,9 +22,9 @@ from typing import Any, TypeVar
 
 from zoorank import _core
 from zoorank.engine import cuda
-from zoorank.engine.devices import on_device, to_host
+from zoorank.engine.arrays import on_device, to_host
 from zoorank.engine.options import check_threads
-from zoorank.hints import one_line
+from zoorank.messages import one_line
 from zoorank.scores.base import Array, Score, ScoreValue, Task
 from zoorank.scores.shared import Shared
 from zoorank.scores.threads import Team, one_blas_thread

@@ -14,7 +14,7 @@ import numpy as np
 
 from zoorank.engine.environment import check_environment
 from zoorank.errors import DataError, UsageError
-from zoorank.hints import not_loaded
+from zoorank.messages import not_loaded
 from zoorank.scores.base import CLASSES, NUMBERS, Array, Score, Task
 from zoorank.scores.facts import Facts, compute
 

@@ -19,7 +19,7 @@ from types import ModuleType
 
 import numpy as np
 
-from zoorank.engine.labels import number_classes
+from zoorank.engine.arrays import number_classes
 from zoorank.scores.base import Array, Score, ScoreValue, as_floats, refuse_bad_rows, standardised
 from zoorank.scores.threads import quiet
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from zoorank.engine.labels import number_classes
+from zoorank.engine.arrays import number_classes
 from zoorank.scores.base import Array, Score, ScoreValue, several_classes
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from zoorank import engine
-from zoorank.engine.labels import number_classes
+from zoorank.engine.arrays import number_classes
 from zoorank.scores.base import Array, SampleScore, as_floats
 from zoorank.scores.sampling_bias import row_biases
 

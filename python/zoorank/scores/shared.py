@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from zoorank.engine.arrays import as_matrix
-from zoorank.engine.labels import number_classes
+from zoorank.engine.arrays import as_matrix, number_classes
 from zoorank.scores.base import Array, ScoreValue, Task, refuse_bad_rows, several_classes
 from zoorank.scores.spectrum import CentredRows, Spectra
 from zoorank.scores.threads import Team, one_blas_thread

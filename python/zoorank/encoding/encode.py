@@ -1,0 +1,286 @@
+"""Encode a target with one source at several cuts, in one pass, into the store."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from zoorank.encoding.passes import Encoded, Feed, OnBatch, Pass, same_numbers, to_host
+from zoorank.encoding.plan import EncodedSource, Held, Plan, Record
+from zoorank.encoding.trial import Trial, calibrate, tried
+from zoorank.errors import SourceError
+from zoorank.sources.base import (
+    ALL,
+    PENULTIMATE,
+    Array,
+    Events,
+    Noting,
+    OpenOptions,
+    Precision,
+    Source,
+)
+from zoorank.store.encodings import EncodingStore, EncodingWriter
+from zoorank.targets.base import Target
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+# Where encodings are kept: in files of the store, in memory and nowhere else, or both.
+Keep = Literal["store", "memory", "both"]
+
+BATCH_SIZE = 32
+_BLOCK = 4096
+
+
+def encode_source(
+    source: Source,
+    target: Target,
+    *,
+    cuts: Sequence[str] | None = None,
+    store: EncodingStore,
+    batch_size: int | None = None,
+    device: str = "auto",
+    precision: Precision = "float32",
+    threads: int | None = None,
+    on_batch: OnBatch | None = None,
+    events: Events = lambda _: None,
+    rows: NDArray[np.int64] | None = None,
+    earlier: NDArray[np.int64] | None = None,
+    keep: Keep | Callable[[str], Keep] = "store",
+) -> EncodedSource:
+    """Encode ``target`` with ``source``; what the store has is not done again.
+
+    Parameters
+    ----------
+    source : Source
+    target : Target
+    cuts : sequence of str or None
+        "penultimate", "all", or names of cuts; None for the source's own, else the penultimate.
+    store : EncodingStore
+    batch_size : int or None
+        Samples a batch, 32 by default; halved for as long as memory runs out.
+    device : {"auto", "cpu", "cuda"}
+        "auto" takes a GPU where there is one; "cuda:1" and the like are allowed too.
+    precision : {"float32", "bf16"}
+        What the source computes in.
+    threads : int or None
+        Of the source's framework; None leaves its pool as it is.
+    on_batch : callable or None
+        Told ``(done, total)`` samples after every batch, of those that are run.
+    events : callable
+        Told in a line what takes long before the source is there, such as a download.
+    rows : ndarray of int64 or None
+        Which rows to encode, ascending; None for all. A subset has a key of its own, and
+        scaling and calibration are those of the whole target.
+    earlier : ndarray of int64 or None
+        Some of the rows, ascending, that an earlier call has encoded: of these the store's
+        are taken and the others alone are run.
+    keep : {"store", "memory", "both"} or callable
+        Where encodings are kept, or what tells so of the device that the source runs on.
+        "memory" is that of this device: nothing of them is copied or written. What does not
+        fit there goes to the store, and the note says so.
+
+    Returns
+    -------
+    EncodedSource
+
+    Raises
+    ------
+    SourceError
+        When this source cannot be loaded, fed or cut, or gives NaN: other sources go on.
+    UsageError
+        For a cut or device that does not exist.
+    StoreError
+        When the store cannot be written to.
+    DataError
+        When a file of the target vanishes or breaks meanwhile.
+    """
+    wanted = tuple(cuts or source.cuts or (PENULTIMATE,))
+    source = source.resolve(events)
+    plan = Plan.of(source, target, store, rows, precision)
+    if ALL not in wanted:
+        known = plan.known(wanted)
+        if set(known) == set(wanted):
+            return plan.result(known)
+    options = OpenOptions(target.modality, device, precision, threads)
+    with source.open(options) as encoder:
+        feed = Feed(encoder, encoder.transform.fitted(target), target)
+        try:
+            calibrate(feed)
+            trial = tried(feed, wanted)
+        except MemoryError as error:
+            raise SourceError(f"out of memory on {encoder.device} with two samples") from error
+        kept = keep(encoder.device) if callable(keep) else keep
+        run = _Run(plan, trial, kept)
+        return run.encoded(earlier, batch_size or BATCH_SIZE, on_batch, precision)
+
+
+class _Run:
+    """A source that was opened and tried, about to be run over what the store lacks."""
+
+    def __init__(self, plan: Plan, trial: Trial, keep: Keep) -> None:
+        self._plan, self._trial, self._keep = plan, trial, keep
+        self._known = plan.known(cut.name for cut in trial.cuts)
+        self._missing = tuple(cut for cut in trial.cuts if cut.name not in self._known)
+
+    def encoded(
+        self,
+        earlier: NDArray[np.int64] | None,
+        batch_size: int,
+        on_batch: OnBatch | None,
+        precision: Precision,
+    ) -> EncodedSource:
+        """Run what is missing, keep it, and give all."""
+        plan, trial = self._plan, self._trial
+        if not self._missing:
+            return plan.result(self._known, refused=trial.refused)
+        dims = {cut.name: trial.dims[cut.name] for cut in self._missing}
+        held = plan.held(list(dims), earlier)
+        notes = list(trial.notes)
+        arrays = None if self._keep == "store" or held else self._room(dims, notes)
+        saved = self._keep != "memory" or arrays is None
+        new = _new_rows(plan.rows, next(iter(held.values()), None))
+        whole = Pass(trial.feed, _samples_of(plan.target, new), self._missing)
+        with _Files(plan, dims if saved else {}, held) as files:
+            for samples, encoded in whole.run(batch_size, on_batch):
+                places = np.searchsorted(plan.rows, plan.target.rows_of(samples))
+                files.write(places, encoded)
+                for name, array in (arrays or {}).items():
+                    array[places] = encoded[name]
+            notes += [whole.note] if whole.note else []
+            if whole.truncated:
+                cut_off = f"{whole.truncated:,} of {len(new):,} samples"
+                notes.append(f"{cut_off} are longer than the source takes and were cut off")
+            encoder = trial.feed.encoder
+            notes += [encoder.note] if isinstance(encoder, Noting) and encoder.note else []
+            fresh = self._records(whole, held, new, tuple(notes), precision)
+            if saved:
+                fresh = files.commit(fresh)
+            elif arrays is not None:
+                fresh = _with_contents(plan, fresh, arrays)
+        if plan.is_whole and saved:
+            plan.store.save_labels(plan.target.fingerprint, plan.target.labels)
+        return plan.result(
+            {**self._known, **fresh},
+            fresh,
+            arrays=arrays,
+            refused=trial.refused,
+            unsaved=() if saved else fresh,
+        )
+
+    def _room(self, dims: Mapping[str, int], notes: list[str]) -> dict[str, Array] | None:
+        """Room for the encodings where the source runs; None, and a note, where there is none."""
+        encoder, rows = self._trial.feed.encoder, len(self._plan.rows)
+        try:
+            return {name: encoder.empty(rows, dim) for name, dim in dims.items()}
+        except MemoryError:
+            size = 4 * rows * sum(dims.values())
+            notes.append(
+                f"{size:,} bytes of encodings do not fit on {encoder.device}: they are in the store"
+            )
+            return None
+
+    def _records(
+        self,
+        whole: Pass,
+        held: Mapping[str, Held],
+        new: NDArray[np.int64],
+        notes: tuple[str, ...],
+        precision: Precision,
+    ) -> dict[str, Record]:
+        """What to keep with each encoding; seconds are split by the operations of the cuts."""
+        plan, encoder = self._plan, self._trial.feed.encoder
+        deepest = self._missing[-1].flops_share or 1.0
+        records = {}
+        for cut in self._missing:
+            seconds = whole.seconds * (cut.flops_share / deepest)
+            if cut.name in held:
+                seconds += held[cut.name].seconds(len(plan.rows) - len(new))
+            records[cut.name] = replace(
+                plan.record(encoder.facts, cut, self._trial.dims[cut.name]),
+                seconds=seconds,
+                samples=len(plan.rows),
+                device=encoder.device,
+                precision=precision,
+                batch_size=whole.batch_size,
+                notes=notes,
+            )
+        return records
+
+
+class _Files:
+    """One file of the store a cut; what is not committed in the end is not kept."""
+
+    def __init__(self, plan: Plan, dims: Mapping[str, int], held: Mapping[str, Held]) -> None:
+        self._plan, self._dims, self._held = plan, dims, held
+        self._open = ExitStack()
+        self._writers: dict[str, EncodingWriter] = {}
+
+    def __enter__(self) -> Self:
+        plan = self._plan
+        with ExitStack() as opened:
+            for name, dim in self._dims.items():
+                writer = plan.store.writer(plan.key(name), len(plan.rows), dim)
+                self._writers[name] = opened.enter_context(writer)
+                if name in self._held:
+                    self._copy(self._held[name], writer)
+            self._open = opened.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def write(self, places: NDArray[np.int64], encoded: Encoded) -> None:
+        """Put rows of every cut in their places."""
+        for name, writer in self._writers.items():
+            writer.write(places, to_host(encoded[name]))
+
+    def commit(self, records: Mapping[str, Record]) -> dict[str, Record]:
+        """Finish the files and give the records as they are kept."""
+        committed = {}
+        for name, record in records.items():
+            kept = Record.of(self._writers[name].commit(record.plain()))
+            committed[name] = record if kept is None else kept
+        return committed
+
+    def _copy(self, held: Held, writer: EncodingWriter) -> None:
+        rows = np.intersect1d(held.rows, self._plan.rows)
+        for start in range(0, len(rows), _BLOCK):
+            block = rows[start : start + _BLOCK]
+            writer.write(np.searchsorted(self._plan.rows, block), held.take(block))
+
+
+def _new_rows(rows: NDArray[np.int64], held: Held | None) -> NDArray[np.int64]:
+    return rows if held is None else np.setdiff1d(rows, held.rows)
+
+
+def _samples_of(target: Target, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The samples that give some rows: these themselves, or the sentences of words."""
+    starts = target.samples.starts
+    return rows if starts is None else np.unique(np.searchsorted(starts, rows, "right") - 1)
+
+
+def _with_contents(
+    plan: Plan, records: Mapping[str, Record], arrays: Mapping[str, Array]
+) -> dict[str, Record]:
+    """Name what equal encodings have in common, as the digests of files do.
+
+    In host memory it is the digest that a file of them would have. On a device nothing is
+    copied to be hashed: encodings are compared there with each other, and named by the key of
+    the first that is equal, which a file never is.
+    """
+    found: dict[str, str] = {}
+    for name, array in arrays.items():
+        if isinstance(array, np.ndarray) or getattr(array, "is_cpu", False):
+            numbers = np.ascontiguousarray(to_host(array), dtype="<f4")
+            found[name] = hashlib.sha256(numbers.data).hexdigest()
+        else:
+            first = next((o for o in found if same_numbers(arrays[o], array)), name)
+            found[name] = plan.key(first)
+    return {name: replace(record, content=found[name]) for name, record in records.items()}

@@ -1,0 +1,1 @@
+"""How well scores pick, on targets whose truth is known."""

@@ -1,0 +1,1 @@
+"""Run a function over jobs, here or in other processes, and survive what happens to it."""

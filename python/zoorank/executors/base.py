@@ -1,0 +1,249 @@
+"""What runs a function over jobs: the protocol, its limits, and what comes of a job that failed.
+
+A function is given what all jobs share, one job, and a way to tell how far it is::
+
+    def length(shared: str, job: Word, emit: Emit) -> int:
+        emit(Event(job.name, "encoding", 1, 1))
+        return len(shared + job.text)
+
+    for job, outcome in executor.run(length, "a", words, on_event=print):
+        ...  # an int, or a Failure
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+
+from zoorank.errors import ZoorankError
+from zoorank.messages import one_line
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Stage = Literal["opening", "encoding", "scoring"]
+Kind = Literal["error", "crash", "timeout", "memory"]
+
+_LONGEST_TRACEBACK = 20_000
+
+
+@dataclass(frozen=True)
+class Event:
+    """How far a job is.
+
+    Attributes
+    ----------
+    job : str
+        Its name.
+    stage : {"opening", "encoding", "scoring"}
+    done : int
+        Steps of the stage that are behind it: samples, while it encodes.
+    total : int
+        Steps of the stage; 0 where nobody can tell.
+    cut : str
+        What is scored, while it scores.
+    source : str
+        By what the ledger knows the job's source, while it opens.
+    """
+
+    job: str
+    stage: Stage
+    done: int = 0
+    total: int = 0
+    cut: str = ""
+    source: str = ""
+
+
+class Emit(Protocol):
+    """Called by the function in the process that works; its events reach the caller of ``run``."""
+
+    def __call__(self, event: Event, /) -> None:
+        """Say how far the job is."""
+        ...
+
+
+class Thinned:
+    """Passes events on, and leaves out what the next one will say as well.
+
+    Parameters
+    ----------
+    emit : Emit
+    seconds : float
+        Between two events of which the second says no more than how many steps are done.
+    """
+
+    def __init__(self, emit: Emit, seconds: float) -> None:
+        self._emit, self._seconds = emit, seconds
+        self._at, self._last = 0.0, Event("", "opening")
+
+    def __call__(self, event: Event, /) -> None:
+        """Pass an event on, or not."""
+        now, last = time.monotonic(), self._last
+        same = (last.job, last.stage, last.cut) == (event.job, event.stage, event.cut)
+        if same and event.done != event.total and now - self._at < self._seconds:
+            return
+        self._at, self._last = now, event
+        self._emit(event)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a job has no result.
+
+    Attributes
+    ----------
+    reason : str
+        One line.
+    kind : {"error", "crash", "timeout", "memory"}
+        An exception, a process that died, a limit of time, or one of memory.
+    traceback : str
+        Of the exception, or the last lines that a dead process wrote to its standard error.
+    """
+
+    reason: str
+    kind: Kind
+    traceback: str = ""
+
+    @classmethod
+    def of(cls, error: BaseException) -> Failure:
+        """What an exception that ended a job makes of it.
+
+        Examples
+        --------
+        >>> Failure.of(KeyError("layer4")).reason
+        "KeyError: 'layer4'"
+        >>> Failure.of(MemoryError()).kind
+        'memory'
+        """
+        text = "".join(traceback.format_exception(error))
+        if len(text) > _LONGEST_TRACEBACK:
+            half = _LONGEST_TRACEBACK // 2
+            text = f"{text[:half]}\n[...]\n{text[-half:]}"
+        kind: Kind = "memory" if isinstance(error, MemoryError) else "error"
+        return cls(_reason(error), kind, text)
+
+
+def _reason(error: BaseException) -> str:
+    message, name = one_line(error), type(error).__name__
+    if isinstance(error, ZoorankError):
+        return message
+    if isinstance(error, SystemExit):
+        return f"its code ended the program (SystemExit: {message})"
+    return message if message == name else f"{name}: {message}"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a job may take; an executor that runs jobs in its own process cannot enforce any.
+
+    Attributes
+    ----------
+    timeout : float or None
+        Seconds from its start to its end.
+    memory : int or None
+        Bytes of main memory that its process and the children of that hold, what the
+        process held before the job included.
+    stall : float or None
+        Least number of seconds without an event after which a job may be said to hang;
+        None lets it hang. See :meth:`silence`.
+    opening : float
+        The same before the first event of another stage than "opening": reading weights may
+        take long, and nothing yet tells how fast the machine is.
+    factor : float
+        How many times longer than the longest silence so far a silence may be.
+    """
+
+    timeout: float | None = None
+    memory: int | None = None
+    stall: float | None = 15.0
+    opening: float = 120.0
+    factor: float = 20.0
+
+    def silence(self, stage: Stage, longest: float) -> float:
+        """Seconds without an event after which a job hangs, though it is busy.
+
+        Parameters
+        ----------
+        stage : {"opening", "encoding", "scoring"}
+            Where the job is. Scores are no code of the source: ``timeout`` alone limits them.
+        longest : float
+            The longest silence of the job so far, in seconds. Opening ends with the trial.
+
+        Examples
+        --------
+        >>> Limits().silence("encoding", 0.1), Limits().silence("encoding", 2.0)
+        (15.0, 40.0)
+        >>> Limits(stall=None).silence("encoding", 0.1)
+        inf
+        """
+        if self.stall is None or stage == "scoring":
+            return float("inf")
+        least = max(self.stall, self.opening) if stage == "opening" else self.stall
+        return max(least, self.factor * longest)
+
+
+class Job(Protocol):
+    """Plain data that can be pickled."""
+
+    @property
+    def name(self) -> str:
+        """Tells it from the other jobs."""
+        ...
+
+
+S = TypeVar("S")
+J = TypeVar("J", bound=Job)
+O = TypeVar("O")  # noqa: E741 - as in the protocol's description: shared, job, outcome
+
+
+class Executor(Protocol):
+    """Runs a function over jobs. One job can only fail itself.
+
+    A context manager, whose end is that of the processes that it started.
+    """
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def run(
+        self,
+        function: Callable[[S, J, Emit], O],
+        shared: S,
+        jobs: Iterable[J],
+        on_event: Callable[[Event], None],
+    ) -> Iterator[tuple[J, O | Failure]]:
+        """Run ``function(shared, job, emit)`` for every job.
+
+        Parameters
+        ----------
+        function : callable
+            Of the top level of a module, where it is to run in another process.
+        shared : object
+            Sent once to each process that works.
+        jobs : iterable
+            Pulled as places free up, so that it may go on from what has ended.
+        on_event : callable
+            Given the events of all jobs, in the thread that iterates.
+
+        Yields
+        ------
+        job, outcome
+            As they end. Any exception of a job is a :class:`Failure` of it, save two:
+
+        Raises
+        ------
+        KeyboardInterrupt
+            Nothing goes on after it.
+        StoreError
+            When the store cannot be written to: every other job would meet that too.
+        """
+        ...

@@ -1,0 +1,149 @@
+"""What decides: a score, or by default the consensus of several, each with one vote a pair.
+
+Scores of different kinds err on different targets, so the mean of their ranks loses
+less than most of them alone; docs/ucr-study.md has the figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from zoorank.errors import UsageError
+from zoorank.ranking.records import RankRow
+from zoorank.ranking.rows import distinct
+from zoorank.scores import Score, find_score, find_scores
+from zoorank.scores.base import Array
+
+NAME = "consensus"
+PARTS = "silhouette:euclidean,logme,hscore,knn"
+COMPANIONS = (find_score("silhouette", "cosine"), find_score("silhouette", "euclidean"))
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """Mean over scores of the share of encodings that one encoding beats.
+
+    Attributes
+    ----------
+    parts : tuple of Score
+        The first of them has parts by class.
+    name, key, label, higher_is_better
+        As those of a :class:`zoorank.scores.Score`.
+    """
+
+    parts: tuple[Score, ...]
+    name: str = NAME
+    key: str = NAME
+    label: str = NAME
+    higher_is_better: bool = True
+
+    @classmethod
+    def default(cls) -> Consensus:
+        """The one that the study supports."""
+        return cls(find_scores(PARTS))
+
+    def decided(self, rows: Sequence[RankRow]) -> list[RankRow]:
+        """The rows with their consensus, where all parts have a value.
+
+        Parameters
+        ----------
+        rows : sequence of RankRow
+            Of all sources, and perhaps the baseline, which has no vote. Cuts of a source
+            that give the same encoding have one vote together, and the same consensus.
+
+        Returns
+        -------
+        list of RankRow
+            Without the interval of the first part, in whose units a consensus is not.
+        """
+        judged = [row for row in rows if all(part.key in row.scores for part in self.parts)]
+        sources = distinct([row for row in judged if row.status == "ok"])
+        values: dict[int, float] = {}
+        if sources:
+            signs = np.array([1.0 if part.higher_is_better else -1.0 for part in self.parts])
+            table = signs * _table(sources, self.parts)
+            for row, mine in zip(judged, signs * _table(judged, self.parts), strict=True):
+                values[id(row)] = share_beaten(table, mine)
+        return [_judged(row, self.key, values.get(id(row))) for row in rows]
+
+
+def share_beaten(table: Array, mine: Array) -> float:
+    """Share of a table's values that ``mine`` beats, column by column; an equal counts half.
+
+    Halves are added up before one division, so that rows that beat as many have the same
+    share to the last bit.
+
+    Examples
+    --------
+    >>> share_beaten(np.array([[1.0, 5.0], [2.0, 5.0]]), np.array([2.0, 9.0]))
+    0.875
+    """
+    return float(((table < mine) + (table == mine) / 2).sum() / table.size)
+
+
+def _judged(row: RankRow, key: str, value: float | None) -> RankRow:
+    if value is None:
+        return row
+    return replace(row, score=value, half_width=0.0, scores={key: value, **row.scores})
+
+
+def _table(rows: Sequence[RankRow], parts: Sequence[Score]) -> Array:
+    return np.array([[row.scores[part.key] for part in parts] for row in rows])
+
+
+def names(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Names given one by one or comma separated.
+
+    Examples
+    --------
+    >>> names(["layer3, layer4", "penultimate"])
+    ('layer3', 'layer4', 'penultimate')
+    """
+    texts = (given,) if isinstance(given, str) else given or ()
+    return tuple(name.strip() for text in texts for name in text.split(",") if name.strip())
+
+
+def deciding_scores(
+    wanted: str | Sequence[str] | None, metric: str | None
+) -> tuple[Score | Consensus, tuple[Score, ...]]:
+    """What decides, and all that is computed: its parts, the others, and MSC always.
+
+    Raises
+    ------
+    UsageError
+        If a score does not exist, or the consensus is named after another.
+    """
+    if wanted is None:
+        wanted = NAME if metric is None else "silhouette"
+    given = names(wanted)
+    if NAME not in given:
+        scores = find_scores(given, metric, also=(NAME,))
+        return scores[0], _each_once(*scores, *COMPANIONS)
+    if given[0] != NAME:
+        raise UsageError(f"{NAME!r} decides or is left out: name it first")
+    deciding = Consensus.default()
+    others = find_scores(given[1:], metric) if len(given) > 1 else ()
+    return deciding, _each_once(*deciding.parts, *COMPANIONS, *others)
+
+
+def scores_of_one(wanted: str | Sequence[str], metric: str | None) -> tuple[Score, ...]:
+    """What is computed for a single encoding.
+
+    Raises
+    ------
+    UsageError
+        If a score does not exist, or needs other encodings beside this one.
+    """
+    if NAME in names(wanted):
+        raise UsageError(
+            f"{NAME!r} compares the encodings of several models and says nothing of one: "
+            f"see `rank`, or name its parts, {PARTS}"
+        )
+    return find_scores(wanted, metric)
+
+
+def _each_once(*scores: Score) -> tuple[Score, ...]:
+    return tuple({score.key: score for score in scores}.values())

@@ -1,0 +1,158 @@
+"""From scored rows to ranked rows, and to the sentence that sums them up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+
+from zoorank.ranking.consensus import Consensus
+from zoorank.ranking.records import RankRow
+from zoorank.ranking.rows import distinct, have_one_encoding
+from zoorank.scores import Score
+
+
+def ranked(rows: Iterable[RankRow], score: Score | Consensus) -> tuple[RankRow, ...]:
+    """Put rows in order and number the sources.
+
+    Best score first. Equal scores share the smaller rank, as in sport (1, 1, 3),
+    and the encoding that keeps fewer parameters comes first among them, because
+    it costs less to run. The baseline stands where its score puts it, before
+    sources that only equal it. What left a race stands where its estimate puts it, but
+    never before the best of those run on all rows. What has no finite score comes last, in
+    the order of the zoo.
+
+    Examples
+    --------
+    >>> from zoorank.scores import find_score
+    >>> rows = [RankRow(None, "a", "fc", 0.1), RankRow(None, "b", "fc", 0.3)]
+    >>> [(row.rank, row.model) for row in ranked(rows, find_score())]
+    [(1, 'b'), (2, 'a')]
+    """
+    rows = tuple(rows)
+    sign = -1.0 if score.higher_is_better else 1.0
+    exact = (sign * row.score for row in rows if row.score is not None and _is_whole(row))
+    winner = min(exact, default=-math.inf)
+
+    def place(row: RankRow) -> tuple[bool, float, bool, float, bool, float]:
+        if row.score is None:
+            return (True, 0.0, False, 0.0, False, 0.0)
+        kept = math.inf if row.parameters_kept is None else row.parameters_kept
+        value = sign * row.score
+        left = row.left_in_round is not None
+        shown = max(value, winner) if left else value
+        return (False, shown, left, value if left else 0.0, row.status != "baseline", kept)
+
+    numbered: list[RankRow] = []
+    sources = 0
+    last: RankRow | None = None
+    for row in sorted(rows, key=place):
+        if row.status == "ok" and row.score is not None:
+            sources += 1
+            tied = last is not None and last.score == row.score
+            last = replace(row, rank=last.rank if tied and last else sources)
+            numbered.append(last)
+        else:
+            numbered.append(row)
+    return tuple(numbered)
+
+
+def marked(rows: Iterable[RankRow], score: Score | Consensus) -> tuple[RankRow, ...]:
+    """Mark the first source and all whose intervals overlap with its own.
+
+    Examples
+    --------
+    >>> from zoorank.scores import find_score
+    >>> rows = [RankRow(1, "a", "fc", 0.3), RankRow(2, "b", "fc", 0.2, half_width=0.15)]
+    >>> [row.tied for row in marked(rows, find_score())]
+    [True, True]
+    """
+    rows = tuple(rows)
+    best = next((row for row in rows if row.rank is not None), None)
+    if best is None:
+        return rows
+    sign = 1.0 if score.higher_is_better else -1.0
+
+    def overlaps(row: RankRow) -> bool:
+        if row.rank is None or row.score is None or best.score is None:
+            return False
+        width = row.half_width + best.half_width
+        return width > 0 and sign * (best.score - row.score) <= width
+
+    tied = [row is not best and overlaps(row) for row in rows]
+    return tuple(
+        replace(row, tied=True) if mark or (row is best and any(tied)) else row
+        for row, mark in zip(rows, tied, strict=True)
+    )
+
+
+def verdict(rows: Iterable[RankRow], score: Score | Consensus, own: Collection[str] = ()) -> str:
+    """Say in a sentence or three whether the zoo helps, given rows in ranked order.
+
+    Parameters
+    ----------
+    rows : iterable of RankRow
+    score : Score or Consensus
+        That decides.
+    own : collection of str
+        Sources that were trained on the target itself.
+    """
+    rows = tuple(rows)
+    sources = [row for row in rows if row.status == "ok"]
+    raw = next((row.score for row in rows if row.status == "baseline"), None)
+    if not sources:
+        return "No source could be scored; the notes give the reasons."
+    return " ".join(filter(None, (_of_the_best(sources, raw, score), _of_own(sources, own))))
+
+
+def _of_the_best(sources: Sequence[RankRow], raw: float | None, score: Score | Consensus) -> str:
+    best = sources[0]
+    place = _place(best)
+    sources = distinct(sources)
+    equals = [
+        row for row in sources if row.score == best.score and not have_one_encoding(row, best)
+    ]
+    if equals:
+        others = f"{len(equals)} others that are as good"
+        place += f" or {_place(equals[0]) if len(equals) == 1 else others}"
+    if raw is None:
+        return f"Try {place} first: {score.label} {best.score:.4f}."
+    behind = [row for row in sources if not _better(row.score, raw, score)]
+    if not _better(best.score, raw, score):
+        return (
+            "On this target the raw input already separates the classes at least as well as "
+            f"any network: {score.label} {raw:.4f} against {best.score:.4f} for the best, "
+            f"{place}. By this score the zoo does not help."
+        )
+    note = f", no worse than {len(behind)} of {len(sources)} encodings" if behind else ""
+    return (
+        f"Try {place} first: {score.label} {best.score:.4f}. "
+        f"The raw input without a network has {raw:.4f}{note}."
+    )
+
+
+def _of_own(sources: Sequence[RankRow], own: Collection[str]) -> str:
+    """That the first pick has seen the answers, if so, and which is the first that has not."""
+    best = sources[0]
+    if best.model not in own:
+        return ""
+    other = next((row for row in sources if row.model not in own), None)
+    first = "" if other is None else f"; the first that was not is {_place(other)}"
+    return (
+        f"{best.model} was trained on this target itself, so its score says nothing about "
+        f"transfer{first}."
+    )
+
+
+def _place(row: RankRow) -> str:
+    return f"{row.model} cut at {row.cut}"
+
+
+def _is_whole(row: RankRow) -> bool:
+    return row.status == "ok" and row.left_in_round is None
+
+
+def _better(value: float | None, other: float, score: Score | Consensus) -> bool:
+    if value is None:
+        return False
+    return value > other if score.higher_is_better else value < other

@@ -1,0 +1,136 @@
+"""What a ranking records so that anyone can repeat it."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from functools import wraps
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from zoorank import engine
+from zoorank.engine.environment import check_environment
+from zoorank.ranking.records import Provenance
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+OPTIONAL = (
+    "torch",
+    "safetensors",
+    "pydantic",
+    "pillow",
+    "typer",
+    "rich",
+    "scikit-learn",
+    "pandas",
+    "faiss-cpu",
+    "faiss-gpu",
+)
+
+
+def collect(
+    *,
+    command: str,
+    started: datetime,
+    manifest: Path | None,
+    weights: Mapping[str, str | None],
+    settings: Mapping[str, Any],
+) -> Provenance:
+    """Everything about this run but its result."""
+    return Provenance(
+        command=command,
+        directory=str(Path.cwd()),
+        started=started.astimezone(timezone.utc).isoformat(timespec="seconds"),
+        manifest=None if manifest is None else str(manifest),
+        manifest_sha256=None if manifest is None else _sha256(manifest),
+        weights=dict(weights),
+        settings=_plain(settings),
+        versions=versions(),
+        engine=_plain(engine.build_info()),
+    )
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of all that a result can depend on; None for what is not installed."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **{name: installed(name) for name in ("zoorank", "numpy", "torch")},
+    }
+
+
+def environment() -> dict[str, Any]:
+    """What this installation can do: versions, the engine, and optional packages.
+
+    Raises
+    ------
+    UsageError
+        If an environment variable of the engine's is wrong.
+    """
+    check_environment(computes=False)
+    return {
+        "versions": versions(),
+        "engine": _plain(engine.build_info()),
+        "optional": {name: installed(name) for name in OPTIONAL},
+    }
+
+
+def installed(distribution: str) -> str | None:
+    """Version of an installed distribution, without importing it."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def describe_call(function: Callable[P, R]) -> Callable[P, R]:
+    """Give a function the text of its call as ``command``, unless the caller gives one.
+
+    Examples
+    --------
+    >>> @describe_call
+    ... def rank(zoo, limit=None, command=""):
+    ...     return command
+    >>> rank("zoo.toml", limit=None)
+    "zoorank.rank(zoo='zoo.toml')"
+    """
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def described(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not kwargs.get("command"):
+            given = signature.bind(*args, **kwargs).arguments
+            shown = (
+                f"{name}={_short(value)}"
+                for name, value in given.items()
+                if value is not signature.parameters[name].default
+            )
+            kwargs["command"] = f"zoorank.{function.__name__}({', '.join(shown)})"
+        return function(*args, **kwargs)
+
+    return described
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _short(value: object) -> str:
+    """Its repr where that could be typed again; else only what it is."""
+    if isinstance(value, os.PathLike):
+        return repr(os.fspath(value))
+    text = repr(value)
+    return text if len(text) <= 200 else f"<{type(value).__name__}>"
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as JSON knows them, so that a ranking equals what is read back."""
+    plain: dict[str, Any] = json.loads(json.dumps(dict(values), default=str))
+    return plain

@@ -1,0 +1,417 @@
+"""Rank the sources of a zoo for a target: encode, score, put in order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from zoorank.engine.environment import check_environment
+from zoorank.errors import UsageError
+from zoorank.executors.base import Executor, Limits
+from zoorank.executors.local import LocalExecutor
+from zoorank.ranking.consensus import Consensus, deciding_scores, names
+from zoorank.ranking.files import prepare
+from zoorank.ranking.guidance import guidance
+from zoorank.ranking.order import marked, ranked, verdict
+from zoorank.ranking.outcomes import Run
+from zoorank.ranking.progress import Progress, Silent
+from zoorank.ranking.provenance import collect, describe_call
+from zoorank.ranking.ranking import Ranking
+from zoorank.ranking.records import TargetFacts
+from zoorank.ranking.rows import baseline_rows
+from zoorank.ranking.work import SourceRows, Work
+from zoorank.sources.base import Guarded, Precision, Source
+from zoorank.store.encodings import EncodingStore
+from zoorank.targets import load_target
+from zoorank.targets.base import Target
+from zoorank.targets.paths import path_list
+
+if TYPE_CHECKING:
+    from zoorank.ranking.racing.facts import RaceFacts
+    from zoorank.ranking.racing.options import RaceOptions
+    from zoorank.scores import Score
+    from zoorank.sources.specs import Zoo
+
+
+# Networks free and ask for the same memory batch after batch. Where the C library returns it
+# to the system in between, most of a pass on a CPU may go into page faults. It takes no larger
+# threshold than the first.
+_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
+
+
+@describe_call
+def rank(
+    zoo: Any,
+    data: Any = None,
+    *,
+    cuts: str | Sequence[str] | None = None,
+    score: str | Sequence[str] | None = None,
+    metric: str | None = None,
+    out: str | os.PathLike[str] | None = None,
+    store: str | os.PathLike[str] | None = None,
+    batch_size: int | None = None,
+    device: str = "auto",
+    precision: Precision = "float32",
+    workers: int | Literal["auto"] | None = None,
+    timeout: float | None = None,
+    memory_limit: int | None = None,
+    retry: bool = False,
+    save_encodings: bool | None = None,
+    limit: int | None = None,
+    input_column: str | Sequence[str] = (),
+    label_column: str | None = None,
+    group_column: str | None = None,
+    strict: bool = False,
+    allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    allow_packages: str | Sequence[str] = (),
+    race: bool = False,
+    confidence: float | None = None,
+    first_rows: int | None = None,
+    random_state: int | None = None,
+    progress: Progress | None = None,
+    command: str = "",
+) -> Ranking:
+    """Rank the sources of a zoo, cut at each layer, for a labelled target.
+
+    Every source encodes the target once for all its cuts; each encoding is
+    scored by how well it separates the classes. Encodings are kept in a store,
+    so a run that was stopped goes on where it was. A source that cannot be used
+    becomes a row with the reason, and one that was trained on the target itself says so.
+
+    Parameters
+    ----------
+    zoo : path, str, Source, torch.nn.Module, Zoo, or sequence of these
+        What to rank: a manifest, references such as ``"timm:resnet18.a1_in1k"``, networks
+        with their transforms, or several of these.
+    data : path, str, (X, y) or dict, optional
+        The target; None takes the manifest's ``data``. See
+        :func:`zoorank.load_target`.
+    cuts : str or sequence of str, optional
+        Where to cut every source: ``"penultimate"``, ``"all"``, module names,
+        or several, also comma separated. None takes the manifest's cuts.
+    score : str or sequence of str, optional
+        Scores to compute, also comma separated and as ``NAME:METRIC``; the first
+        decides the rank. ``"consensus"`` asks Euclidean MSC, LogME, the H-score and
+        the nearest neighbour for one vote each; it is the default unless a metric is
+        given, which means ``"silhouette"``. Cosine and Euclidean MSC are always
+        shown too. ``"ids"`` compares the target with what each source was trained on,
+        where the manifest says what that was. All names are in docs/scores.md.
+    metric : {"cosine", "euclidean", "sqeuclidean", "manhattan"}, optional
+        Distance of the scores that have one and do not say which.
+    out : path, optional
+        Directory for ``ranking.json`` and ``ranking.csv``.
+    store : path, optional
+        Directory of the encodings; by default ``encodings`` in ``out``, else
+        ``zoorank/encodings`` in the user's cache. Zoos and targets may share one.
+    batch_size : int, optional
+        Samples in a forward pass.
+    device : {"auto", "cpu", "cuda"}
+        Where the networks run.
+    precision : {"float32", "bf16"}
+        What the networks compute in. bf16 is faster where the hardware has it, and changes
+        encodings by about a hundredth.
+    workers : int or "auto", optional
+        Processes that sources run in, each of which can crash, hang or run out of memory
+        without harm to the others; ``"auto"`` is one for every two cores. None runs all in
+        this process.
+    timeout : float, optional
+        Seconds that a source may take; needs ``workers``.
+    memory_limit : int, optional
+        Bytes that a source may hold; needs ``workers``.
+    retry : bool
+        Try sources again that crashed, hung or ran out of memory in an earlier run.
+    save_encodings : bool, optional
+        Whether encodings are written to the store. Without, they stay in the memory of the
+        device that computes them, only results are kept there, and a run that is repeated
+        computes again what other results are asked for. None writes them, except where they
+        lie on a CUDA device that the engine computes on and every score does so too, as
+        silhouettes do; other scores need a copy in host memory.
+    limit : int, optional
+        Use at most this many samples of the target.
+    input_column, label_column, group_column : str, optional
+        Columns of a target that has columns: of the samples (two for pairs of texts), the
+        labels, and what belongs together, such as a patient. The first two are recognised by
+        their usual names.
+    strict : bool
+        Refuse a target of which a file or a row would have to be left out.
+    allow_code : path or sequence of path
+        Directories whose modules the manifest may name as factories. Their code
+        is run.
+    allow_packages : str or sequence of str
+        Installed packages, as Python imports them, whose networks the manifest may build
+        with any arguments, beside those that zoorank knows.
+    race : bool
+        Run every source on a sample of the target first, drop the candidates that are
+        surely worse than another there, go on with four times as many rows for the rest,
+        and run only the last contenders on all rows. Decides by a score whose value does not
+        depend on the number of rows: a silhouette, Euclidean MSC by default. See
+        docs/racing.md.
+    confidence : float, optional
+        Of a race: how sure the first row of a full run is to get to the end, in (0, 1);
+        0.95 by default. Also of the intervals of the rows that left before.
+    first_rows : int, optional
+        Of a race: size of the first sample; by default some hundred rows.
+    random_state : int, optional
+        Of a race: seed of the samples, 0 by default.
+    progress : Progress, optional
+        Told of every step.
+    command : str, optional
+        The command to record; by default this call.
+
+    Returns
+    -------
+    Ranking
+        Rows from best to worst, with one for the raw input without a network. Where no
+        source could be scored its ``best`` is None; ``failures``, and the ranking
+        printed, give the reasons.
+
+    Raises
+    ------
+    UsageError
+        If an argument or the manifest is wrong, the code of no source may be run, a cut
+        exists in no source, the score that decides cannot race, or an environment
+        variable of the engine's is wrong.
+    DataError
+        If the target cannot be read, or no score is defined on it.
+    StoreError
+        If the disk is full or not writable.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> network = '''
+    ... from torch import nn
+    ... def small():
+    ...     return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    ... '''
+    >>> manifest = '''
+    ... [[model]]
+    ... name = "untrained"
+    ... factory = "network:small"
+    ... weights.random = { seed = 0 }
+    ... preprocessing.input = "table"
+    ... '''
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "network.py").write_text(network)
+    ...     _ = Path(folder, "zoo.toml").write_text(manifest)
+    ...     ranking = rank(f"{folder}/zoo.toml", "sklearn:iris", store=folder, allow_code=[folder])
+    >>> ranking.best.model, ranking.best.cut, ranking.best.dim
+    ('untrained', 'penultimate', 8)
+    """
+    started = datetime.now(timezone.utc)
+    check_environment()
+    options = _race_options(race, confidence, first_rows, random_state)
+    deciding, scores = _scores(score, metric, options)
+    for name, value in (("batch_size", batch_size), ("limit", limit)):
+        if value is not None and value < 1:
+            raise UsageError(f"{name} must be at least 1, not {value}")
+    wanted = _named(cuts)
+    from zoorank.sources.manifest import zoo_of  # needs pydantic, which a Ranking does not
+
+    zoo = zoo_of(zoo, allow_code=allow_code, allow_packages=allow_packages)
+    if data is None and zoo.data is None:
+        raise UsageError(f"no target: give data, or a `data` entry in {zoo.path or 'the zoo'}")
+    _check_source_data(scores, zoo)
+    _check_code(zoo.models)
+    target = load_target(
+        zoo.data if data is None else data,
+        limit=limit,
+        input_column=input_column,
+        label_column=label_column,
+        group_column=group_column,
+        strict=strict,
+    )
+    if out is not None:
+        prepare(out)
+    place = store_directory(out, store)
+    if workers is not None:
+        with EncodingStore(place).reported(target.labels.nbytes):
+            target = target.spilled(place)
+    run = Run(
+        target=target,
+        scores=scores,
+        store=place,
+        batch_size=batch_size or zoo.batch_size,
+        device=device,
+        save_encodings=save_encodings,
+        precision=precision,
+        retry=retry,
+    )
+    executor = _executor(workers, timeout, memory_limit)
+    work = Work(run, zoo.models, executor, progress or Silent())
+    facts = _facts(target)
+    work.watcher.started(facts, [source.name for source in zoo.models])
+    cuts_of = {source.name: wanted or zoo.cuts_of(source) for source in zoo.models}
+    sources, raced = _run(work, cuts_of, options, by_default=score is None and metric is None)
+    rows = [*baseline_rows(run), *(row for source in sources for row in source.rows)]
+    if isinstance(deciding, Consensus):
+        rows = deciding.decided(rows)
+    rows = list(marked(ranked(rows, deciding), deciding))
+    saw_target = {source.outcome.model for source in sources if source.outcome.saw_target}
+    ranking = Ranking(
+        rows=tuple(rows),
+        target=facts,
+        score=deciding.name,
+        key=deciding.key,
+        labels={each.key: each.label for each in (deciding, *scores)},
+        higher_is_better=deciding.higher_is_better,
+        verdict=verdict(rows, deciding, saw_target),
+        provenance=collect(
+            command=command,
+            started=started,
+            manifest=zoo.path,
+            weights={each.outcome.model: each.outcome.weights_sha256 for each in sources},
+            settings={
+                "data": target.source,
+                "cuts": wanted,
+                "score": score,
+                "metric": metric,
+                "batch_size": batch_size,
+                "device": device,
+                "precision": precision,
+                "workers": workers,
+                "timeout": timeout,
+                "memory_limit": memory_limit,
+                "save_encodings": save_encodings,
+                "limit": limit,
+                "input_column": input_column,
+                "label_column": label_column,
+                "group_column": group_column,
+                "strict": strict,
+                "allow_code": [os.fspath(path) for path in path_list(allow_code)],
+                "allow_packages": list(names(allow_packages)),
+                "race": None if options is None else asdict(options),
+                "store": place.absolute(),
+            },
+        ),
+        class_key=scores[0].key,
+        guidance=guidance(deciding.key, rows, facts),
+        race=raced,
+    )
+    if out is not None:
+        ranking.write(out)
+    return ranking
+
+
+def store_directory(
+    out: str | os.PathLike[str] | None = None, store: str | os.PathLike[str] | None = None
+) -> Path:
+    """Where a run keeps its encodings.
+
+    ``store`` if given, else ``encodings`` beside the results in ``out``, else
+    ``zoorank/encodings`` in the user's cache. Encodings are keyed by content, so
+    several zoos and targets share a store safely.
+    """
+    if store is not None:
+        return Path(store)
+    if out is not None:
+        return Path(out) / "encodings"
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "zoorank" / "encodings"
+
+
+def _named(cuts: str | Sequence[str] | None) -> tuple[str, ...]:
+    wanted = names(cuts)
+    if cuts is not None and not wanted:
+        raise UsageError("no cut is named; allowed: penultimate, logits, all, or any module")
+    return wanted
+
+
+def _check_source_data(scores: Sequence[Score], zoo: Zoo) -> None:
+    asking = [score.name for score in scores if score.needs_source_data]
+    if asking and all(spec.trained_on is None for spec in zoo.models):
+        raise UsageError(
+            f"score {asking[0]!r} compares the target with the data of each source, and "
+            f"{zoo.path or 'the zoo'} names none; add `trained_on` to its models"
+        )
+
+
+def _check_code(sources: Sequence[Source]) -> None:
+    """Refuse at once what would refuse every source for one reason; nothing is imported."""
+    reasons = {source.refusal() if isinstance(source, Guarded) else "" for source in sources}
+    if len(reasons) == 1 and (reason := reasons.pop()):
+        raise UsageError(f"no model of the zoo can be built: {reason}")
+
+
+def _executor(
+    workers: int | Literal["auto"] | None, timeout: float | None, memory_limit: int | None
+) -> Executor:
+    """What runs the jobs; processes of their own are loaded when asked for."""
+    if workers is None:
+        for name, value in (("timeout", timeout), ("memory_limit", memory_limit)):
+            if value is not None:
+                raise UsageError(f"{name} needs workers: this process cannot end itself")
+        return LocalExecutor()
+    from zoorank.executors.workers import WorkerExecutor, cores
+
+    count = max(1, cores() // 2) if workers == "auto" else workers
+    if count < 1:
+        raise UsageError(f"workers must be at least 1 or 'auto', not {workers}")
+    limits = Limits(timeout=timeout, memory=memory_limit)
+    return WorkerExecutor(count, limits, environment=_ALLOCATOR)
+
+
+def _race_options(
+    race: bool, confidence: float | None, first_rows: int | None, random_state: int | None
+) -> RaceOptions | None:
+    """Options of a race where one was asked for; its code is loaded for a race alone."""
+    if not race and confidence is None and first_rows is None and random_state is None:
+        return None
+    from zoorank.ranking.racing.options import race_options
+
+    return race_options(race, confidence, first_rows, random_state)
+
+
+def _scores(
+    score: str | Sequence[str] | None, metric: str | None, options: RaceOptions | None
+) -> tuple[Score | Consensus, tuple[Score, ...]]:
+    """What decides, and all that is computed."""
+    if options is None:
+        return deciding_scores(score, metric)
+    from zoorank.ranking.racing.options import racing_scores
+
+    return racing_scores(score, metric)
+
+
+def _run(
+    work: Work,
+    cuts_of: Mapping[str, Sequence[str]],
+    options: RaceOptions | None,
+    *,
+    by_default: bool,
+) -> tuple[list[SourceRows], RaceFacts | None]:
+    """Run every source on all rows, or race them; a mistake that all share is raised."""
+    raced = None
+    if options is None:
+        sources = work.every(cuts_of)
+    else:
+        from zoorank.ranking.racing.options import BY_DEFAULT
+        from zoorank.ranking.racing.race import Race
+
+        sources, raced = Race(work, cuts_of, options).results()
+        if by_default:
+            raced = replace(raced, note=" ".join(filter(None, [raced.note, BY_DEFAULT])))
+    mistakes = [source.outcome.mistake for source in sources]
+    if mistakes[0] is not None and all(mistake is not None for mistake in mistakes):
+        raise mistakes[0]
+    return sources, raced
+
+
+def _facts(target: Target) -> TargetFacts:
+    return TargetFacts(
+        name=target.name,
+        source=target.source,
+        modality=target.modality,
+        n_samples=target.n_samples,
+        shape=target.shape,
+        classes=tuple(str(label) for label in target.classes),
+        fingerprint=target.fingerprint,
+        task=target.task,
+        n_rows=target.n_rows,
+        notes=target.notes,
+    )

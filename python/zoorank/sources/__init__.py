@@ -1,0 +1,1 @@
+"""What encodes: references, manifests, trust, and one file a kind."""

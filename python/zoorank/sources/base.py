@@ -1,0 +1,460 @@
+"""What a source is to the rest of the house: protocols and plain records; no framework.
+
+A source is opened in the process that runs it, and what it opens is an encoder::
+
+    with source.resolve(events).open(OpenOptions(modality="image")) as encoder:
+        transform = encoder.transform.fitted(target)
+        batch = transform.collate([transform.prepare(sample) for sample in target.take(rows)])
+        cuts = encoder.cuts(batch, ("penultimate",))
+        encodings = encoder.encode(batch, cuts)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Union, runtime_checkable
+
+from zoorank.errors import SourceError, UsageError
+from zoorank.messages import missing_package
+from zoorank.targets.base import Modality, Target
+from zoorank.transforms.base import Batch, Transform
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+    from zoorank.transforms.specs import Preprocessing
+
+Json = Union[bool, int, float, str, Sequence["Json"], Mapping[str, "Json"], None]  # noqa: UP007
+Array = Any  # a NumPy array, or one that lies on a device and speaks its array interface
+Precision = Literal["float32", "bf16"]
+Events = Callable[[str], None]  # told in a line what takes long, such as a download
+
+ALL, PENULTIMATE, LOGITS = "all", "penultimate", "logits"
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Code that the user, and never a manifest, allows to run.
+
+    Attributes
+    ----------
+    code : tuple of Path
+        Directories whose modules may be imported and run.
+    packages : tuple of str
+        Installed packages whose models may be built beside those that zoorank knows.
+    """
+
+    code: tuple[Path, ...] = ()
+    packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a manifest or a call says of a source beside its reference.
+
+    Attributes
+    ----------
+    name : str or None
+        What the table calls it; None for the reference itself.
+    preprocessing : Preprocessing or None
+        Its fields that were set override those of the model's own description.
+    cuts : tuple of str or None
+        Where to cut; None leaves it to the zoo or the command.
+    trained_on : str or None
+        Labelled data that the weights were trained on, a path or a name as for the target.
+    sha256 : str or None
+        Expected digest of the file of a kind that has one file.
+    settings : mapping
+        Further keys; each kind refuses those it does not know.
+    folder : Path
+        Where relative paths start.
+    trust : Trust
+    """
+
+    name: str | None = None
+    preprocessing: Preprocessing | None = None
+    cuts: tuple[str, ...] | None = None
+    trained_on: str | None = None
+    sha256: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path = Path()
+    trust: Trust = Trust()
+
+
+class EntryError(UsageError):
+    """An entry that a kind of source cannot use.
+
+    Parameters
+    ----------
+    message : str
+        One line.
+    key : str
+        Of the manifest's entry, which the message then need not name.
+    """
+
+    def __init__(self, message: str, key: str = "source") -> None:
+        super().__init__(message)
+        self.key = key
+
+    def __reduce__(self) -> tuple[type[EntryError], tuple[str, str]]:
+        return type(self), (str(self), self.key)
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Say which extra brings a package whose import fails.
+
+    Raises
+    ------
+    SourceError
+
+    Examples
+    --------
+    >>> with needs("onnx"):
+    ...     raise ModuleNotFoundError(name="onnxruntime")
+    Traceback (most recent call last):
+    zoorank.errors.SourceError: this needs onnxruntime: pip install 'zoorank[onnx]'
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        said = missing_package(error, extra) or "a package that it needs is not installed"
+        raise SourceError(said) from error
+
+
+@dataclass(frozen=True)
+class OpenOptions:
+    """How to open a source.
+
+    Attributes
+    ----------
+    modality : Modality
+        Of the target: a model of several towers opens the one that takes it.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+    precision : {"float32", "bf16"}
+    threads : int or None
+        Of the framework's own pool; None leaves it as it is.
+    """
+
+    modality: Modality
+    device: str = "auto"
+    precision: Precision = "float32"
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What an opened model is and costs.
+
+    Attributes
+    ----------
+    framework : str
+        Its name and version, such as ``"torch 2.13.0"``.
+    parameters : int
+        Numbers in its weights.
+    bytes : int
+        Of these numbers in memory.
+    flops : int or None
+        Operations of a whole pass over one sample; None where nobody counts them.
+    batch_size : int or None
+        The only size of a batch that it takes; None where any will do.
+    """
+
+    framework: str
+    parameters: int
+    bytes: int
+    flops: int | None = None
+    batch_size: int | None = None
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is published about a source.
+
+    Attributes
+    ----------
+    accuracy : float or None
+        On ``benchmark``, 0 to 1.
+    benchmark : str
+        Such as ``"ImageNet-1k top-1"``.
+    licence : str
+        Its SPDX name where there is one.
+    training_data : str
+    origin : str
+        Where these facts come from, with its date.
+    """
+
+    accuracy: float | None = None
+    benchmark: str = ""
+    licence: str = ""
+    training_data: str = ""
+    origin: str = ""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A place to cut a model at. A kind of source may add what it needs to find it again.
+
+    Attributes
+    ----------
+    name : str
+        As the user names it.
+    shape : tuple of int
+        Of one sample there, before pooling.
+    order : int
+        Cuts of one model run in ascending order.
+    flops_share : float
+        Operations up to here over those of the whole model, 0 to 1.
+    parameters_kept : int
+        Parameters of what runs up to here.
+    parameters_share : float
+        The same over those of the whole model, 0 to 1.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    order: int
+    flops_share: float
+    parameters_kept: int
+    parameters_share: float
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A cut that was asked for and cannot be made, and why."""
+
+    name: str
+    reason: str
+
+
+class Source(Protocol):
+    """One entry of a zoo, not loaded: frozen, picklable and cheap."""
+
+    @property
+    def name(self) -> str:
+        """What the table calls it."""
+        ...
+
+    @property
+    def modalities(self) -> frozenset[Modality]:
+        """What it can take in."""
+        ...
+
+    @property
+    def cuts(self) -> tuple[str, ...] | None:
+        """Where its manifest cuts it."""
+        ...
+
+    @property
+    def trained_on(self) -> str | None:
+        """Labelled data that it was trained on, if the manifest says so."""
+        ...
+
+    def resolve(self, events: Events) -> Source:
+        """Pin what it names and, where that is allowed, fetch it; afterwards all is local."""
+
+    def identity(self) -> Mapping[str, Json]:
+        """All that its encodings depend on but the run's settings.
+
+        ``weights`` among it is the SHA-256 of the weights, where they lie in files.
+        """
+
+    def known(self) -> Known:
+        """What is published about it, read offline."""
+
+    def open(self, options: OpenOptions) -> Encoder:
+        """Load it.
+
+        Raises
+        ------
+        SourceError
+            When it cannot be loaded.
+        """
+
+
+class Encoder(Protocol):
+    """A loaded model in one process, and a context manager that gives its memory back."""
+
+    @property
+    def transform(self) -> Transform:
+        """Samples to batches as the model wants them, not yet fitted to a target."""
+        ...
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What it is and costs."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+        ...
+
+    def cuts(self, batch: Batch, wanted: Sequence[str]) -> tuple[Cut | Refusal, ...]:
+        """Find the cuts that were asked for, deepest last; the batch may be run.
+
+        ``"all"`` stands for the boundaries of blocks and the penultimate cut.
+
+        Raises
+        ------
+        UsageError
+            For a name that the model does not have, with the nearest and the usual ones.
+        SourceError
+            When the model cannot be fed the batch.
+        """
+
+    def encode(self, batch: Batch, cuts: Sequence[Cut]) -> Mapping[str, Array]:
+        """Run the model as far as the deepest cut.
+
+        Returns
+        -------
+        mapping of str to array of shape (batch.rows, n_features)
+            float32 by name of the cut, pooled, where the model runs.
+
+        Raises
+        ------
+        MemoryError
+            When the batch does not fit, whatever the framework raises for it.
+        SourceError
+            When the batch cannot be run.
+        """
+
+    def empty(self, rows: int, features: int) -> Array:
+        """Room for encodings where the model runs, float32; MemoryError where there is none."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+@runtime_checkable
+class Guarded(Protocol):
+    """A source whose code may be refused before anything of it is imported."""
+
+    def refusal(self) -> str:
+        """Why it may not be loaded; empty where it may."""
+        ...
+
+
+@runtime_checkable
+class Noting(Protocol):
+    """An encoder with something to say of what it has encoded so far."""
+
+    @property
+    def note(self) -> str:
+        """What a reader of the table should know, such as words not known; often empty."""
+
+
+@runtime_checkable
+class Calibratable(Protocol):
+    """An encoder that may need statistics of the target before it is of any use."""
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether it asks for them."""
+
+    def calibrate(self, batch: Batch) -> None:
+        """Take the statistics of one batch."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows of a target to train on, to stop early by, and to test on."""
+
+    train: NDArray[np.int64]
+    stop: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How to train a cut source with a new head.
+
+    Attributes
+    ----------
+    seed : int
+        Of the head and the order of the samples.
+    epochs : int
+        At most, with what is kept of the source trained too.
+    patience : int
+        Epochs without a smaller loss on the stopping rows after which to stop.
+    batch_size : int
+    rate : float
+        Learning rate of the head and of the layers next to the cut.
+    deadline : float
+        Time of ``time.monotonic`` after which no further batch is begun.
+    """
+
+    seed: int
+    epochs: int
+    patience: int = 2
+    batch_size: int = 32
+    rate: float = 2e-4
+    deadline: float = float("inf")
+
+
+@dataclass(frozen=True)
+class Training:
+    """What became of one training.
+
+    Attributes
+    ----------
+    frozen_accuracy : float
+        On the test rows, of the head on the frozen prefix.
+    accuracy : float
+        On the test rows, after the prefix was trained too.
+    curve : tuple of float
+        Accuracy on the stopping rows, with the prefix frozen and then after every epoch.
+    best_epoch : int
+        Whose state was tested; 0 where training the prefix did not help.
+    seconds : float
+    complete : bool
+        Whether it ended by itself and not at the deadline.
+    """
+
+    frozen_accuracy: float
+    accuracy: float
+    curve: tuple[float, ...]
+    best_epoch: int
+    seconds: float
+    complete: bool
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """An encoder whose prefix can be trained with a new head."""
+
+    def train(
+        self,
+        target: Target,
+        cut: str,
+        split: Split,
+        options: TrainingOptions,
+        on_epoch: Callable[[int, float], None],
+    ) -> Training:
+        """Train a head with the prefix frozen, then the prefix too.
+
+        Raises
+        ------
+        SourceError
+            When the source cannot be cut, fed or trained.
+        """
+
+
+@runtime_checkable
+class Exportable(Protocol):
+    """An encoder that can be written out, cut, for use without zoorank."""
+
+    def export(self, cut: Cut, batch: Batch, folder: Path) -> tuple[Path, ...]:
+        """Write what is kept of the model up to a cut and give the files."""

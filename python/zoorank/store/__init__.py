@@ -1,0 +1,1 @@
+"""Encodings by content, and the ledger of results."""

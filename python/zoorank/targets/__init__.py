@@ -1,0 +1,199 @@
+"""Read labelled target data, check it and fingerprint it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from zoorank.errors import DataError, UsageError
+from zoorank.messages import guess, hint, inert, listing
+from zoorank.targets.base import Modality, Target, Task, fingerprint
+from zoorank.targets.conll import SUFFIXES as TAGGED
+from zoorank.targets.conll import is_tagged, read_conll
+from zoorank.targets.folder import read_folder
+from zoorank.targets.labelled import (
+    Checked,
+    Labelled,
+    Reading,
+    Split,
+    check,
+    left_out,
+    subset,
+)
+from zoorank.targets.labels import order_by_class
+from zoorank.targets.named import read_named
+from zoorank.targets.numpy_files import read_npy, read_npz
+from zoorank.targets.objects import from_object
+from zoorank.targets.opening import exists, read_start
+from zoorank.targets.paths import is_named
+from zoorank.targets.record_files import SUFFIXES as RECORDS
+from zoorank.targets.record_files import read_records
+from zoorank.targets.series import is_ucr, read_ts, read_ucr
+
+_SPLITS = ("train", "test", "all")
+_READERS: dict[str, Callable[[Path, Reading], Labelled]] = {
+    ".npz": read_npz,
+    ".npy": read_npy,
+    ".ts": read_ts,
+    **dict.fromkeys(RECORDS, read_records),
+    **dict.fromkeys(TAGGED, read_conll),
+}
+
+
+def load_target(
+    data: Any,
+    *,
+    split: Split = "train",
+    limit: int | None = None,
+    modality: Modality | None = None,
+    name: str | None = None,
+    input_column: str | Sequence[str] = (),
+    label_column: str | None = None,
+    group_column: str | None = None,
+    groups: Any = None,
+    task: Task | None = None,
+    strict: bool = False,
+) -> Target:
+    """Read labelled data, check that it can be ranked for, and fingerprint it.
+
+    Parameters
+    ----------
+    data : path-like, str, (X, labels), mapping, data frame or data set
+        Whatever form the data have: docs/targets.md lists them all.
+    split : {"train", "test", "all"}
+        Which part, where the data come in several.
+    limit : int or None
+        Keep at most so many samples, drawn in proportion to the classes; the same each time.
+    modality : {"image", "series", "table", "text", "audio"} or None
+        What the samples are, where they leave a choice.
+    name : str or None
+        What to call the data.
+    input_column : str or sequence of str
+        Column of the samples, or both of a pair of texts, or all of a table; empty where
+        names or values tell.
+    label_column, group_column : str or None
+        Column of the labels, and of what belongs together, such as a patient.
+    groups : array-like of shape (n_rows,), or None
+        The same for data without columns.
+    task : {"classes", "numbers"} or None
+        Whether labels are classes, or numbers to predict; None takes real numbers that are
+        no integers as numbers to predict.
+    strict : bool
+        Refuse data of which a file or a row would have to be left out.
+
+    Returns
+    -------
+    Target
+
+    Raises
+    ------
+    DataError
+        Naming the file and the first bad row, or what is allowed.
+    UsageError
+        For an argument that does not exist.
+
+    Examples
+    --------
+    >>> target = load_target("sklearn:digits")
+    >>> len(target), target.modality, len(target.classes)
+    (1797, 'image', 10)
+    """
+    _check_choice("split", split, _SPLITS)
+    _check_choice("modality", modality, get_args(Modality))
+    _check_choice("task", task, get_args(Task))
+    if limit is not None and limit < 2:
+        raise UsageError(f"limit is {limit}; at least 2 samples are needed")
+    columns = (input_column,) if isinstance(input_column, str) else tuple(input_column)
+    how = Reading(split, modality, columns, label_column, group_column, task, strict)
+    found, place = _read(data, how)
+    if modality is not None:
+        found = replace(found, samples=found.samples.read_as(modality))
+    if groups is not None:
+        found = replace(found, groups=np.asarray(groups))
+    checked = _surveyed(_limited(check(replace(found, name=name or found.name), task), limit), how)
+    return Target(
+        name=checked.name,
+        samples=checked.samples,
+        labels=checked.labels,
+        fingerprint=fingerprint(checked.samples, checked.labels),
+        source=(place or "arrays") if limit is None else f"{place or 'arrays'} (limit {limit})",
+        place=place,
+        task=checked.task,
+        groups=checked.groups,
+        notes=checked.notes,
+    )
+
+
+def _check_choice(what: str, given: Any, allowed: Sequence[str]) -> None:
+    if given is not None and given not in allowed:
+        raise UsageError(f"unknown {what} {given!r}; {hint(str(given), allowed)}")
+
+
+def _limited(data: Checked, limit: int | None) -> Checked:
+    """Draw samples in proportion to the classes, or plainly where rows are words or numbers."""
+    if limit is None or limit >= len(data.samples):
+        return data
+    starts = data.samples.starts
+    codes = np.zeros(len(data.samples), dtype=np.int64)
+    if starts is None and data.task == "classes":
+        codes = np.unique(data.labels, return_inverse=True)[1].ravel()
+    samples = np.sort(np.argsort(order_by_class(codes), kind="stable")[:limit])
+    return subset(data, samples)
+
+
+def _surveyed(data: Checked, how: Reading) -> Checked:
+    """Look at every sample, and leave out what cannot be read."""
+    survey = data.samples.survey(data.name)
+    notes = (*data.notes, *left_out(data.name, "file", survey.skipped, how), *survey.notes)
+    if survey.rows is None:
+        return replace(data, samples=survey.samples, notes=notes)
+    try:
+        kept = subset(replace(data, notes=notes), survey.rows, survey.samples)
+    except DataError as error:
+        raise DataError("; ".join([str(error), *notes])) from None
+    gone = np.setdiff1d(data.labels, kept.labels) if data.task == "classes" else ()
+    if len(gone):
+        names = listing([inert(label) for label in gone], 8)
+        kept = replace(kept, notes=(*notes, f"no sample is left of the classes {names}"))
+    return kept
+
+
+def _read(data: Any, how: Reading) -> tuple[Labelled, str]:
+    if not isinstance(data, str | os.PathLike):
+        return from_object(data, how), ""
+    if isinstance(data, str) and is_named(data):
+        return read_named(data, how), data
+    if not os.fspath(data):
+        raise DataError("data '' names nothing; give a path, or a name such as 'sklearn:digits'")
+    path = Path(data).expanduser()
+    if not exists(path):
+        raise DataError(f"data {inert(path)} does not exist{_neighbour(path)}")
+    return _read_path(path, how), str(path)
+
+
+def _read_path(path: Path, how: Reading) -> Labelled:
+    if path.is_dir():
+        return read_folder(path, how)
+    suffix = path.suffix.lower()
+    if suffix in (".txt", ".tsv", ""):
+        text = read_start(path)
+        if how.modality in (None, "series") and is_ucr(text):
+            return read_ucr(path, how)
+        if suffix != ".tsv" and is_tagged(text):
+            return read_conll(path, how)
+    if suffix in _READERS:
+        return _READERS[suffix](path, how)
+    allowed = f"{', '.join(_READERS)}, a folder or a name such as 'sklearn:digits'"
+    raise DataError(f"{inert(path)}: unknown kind of file {inert(suffix)!r}; allowed: {allowed}")
+
+
+def _neighbour(path: Path) -> str:
+    folder = path.parent
+    names = [other.name for other in folder.iterdir()] if folder.is_dir() else []
+    near = guess(path.name, names).rstrip()
+    return f"; {near}" if near else ""

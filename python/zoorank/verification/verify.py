@@ -1,0 +1,287 @@
+"""Train what the ranking promises: heads on its first picks, then fine-tuning."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoorank.encoding.encode import encode_source
+from zoorank.errors import SourceError, UsageError
+from zoorank.messages import hint
+from zoorank.ranking.files import prepare, write_text
+from zoorank.ranking.progress import Progress
+from zoorank.ranking.rank import rank, store_directory
+from zoorank.ranking.ranking import Ranking
+from zoorank.ranking.records import RankRow
+from zoorank.scores.probe import cross_validated
+from zoorank.sources.base import OpenOptions, Source, Split, Trainable, Training, TrainingOptions
+from zoorank.sources.manifest import zoo_of
+from zoorank.store.encodings import EncodingStore, key_of
+from zoorank.targets import load_target
+from zoorank.targets.base import Target
+from zoorank.verification.verdict import (
+    FORMAT,
+    Verification,
+    Verified,
+    rank_agreement,
+    verdict,
+)
+
+
+def verify(
+    zoo: Any,
+    data: Any = None,
+    *,
+    top: int = 5,
+    models: Sequence[str] = (),
+    repeats: int = 3,
+    epochs: int = 5,
+    budget: float = 120.0,
+    samples: int = 400,
+    limit: int | None = None,
+    out: str | os.PathLike[str] | None = None,
+    store: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    allow_packages: str | Sequence[str] = (),
+    progress: Progress | None = None,
+    on_step: Callable[[str], None] | None = None,
+    **settings: Any,
+) -> Verification:
+    """Rank a zoo, then train its first picks and say whether the picks held.
+
+    That is: whether the first one has the best head, and how well the order of all agrees.
+
+    First a head on the frozen encodings of each candidate, cross-validated. Then
+    fine-tuning by successive halving: every candidate once, the better half again
+    with another draw of samples, and so on until each of the last has `repeats`. A
+    training that ended is kept in the store, so a run that was stopped goes on.
+
+    Parameters
+    ----------
+    zoo, data, limit, out, store, device, allow_code, allow_packages, progress
+        As for :func:`zoorank.rank`, as are further ``settings``: cuts, score, metric,
+        batch_size. ``out`` also receives ``verification.json``.
+    top : int
+        How many of the ranking to train.
+    models : sequence of str
+        Further candidates, ``MODEL`` (its best cut) or ``MODEL:CUT``.
+    repeats : int
+        Of each cross-validation, and of the training of the last candidates.
+    epochs : int
+        Of fine-tuning, at most; 0 trains heads alone.
+    budget : float
+        Seconds for fine-tuning, shared evenly. A training that it cuts short counts
+        with the best it had, is said to be, and is not kept.
+    samples : int
+        Train on at most so many samples, drawn by class.
+    on_step : callable, optional
+        Told what is being trained.
+
+    Returns
+    -------
+    Verification
+
+    Raises
+    ------
+    UsageError, DataError, StoreError
+        As :func:`zoorank.rank`; or for a candidate that is not in the ranking.
+    """
+    counts = {"top": top, "repeats": repeats, "epochs": epochs, "samples": samples}
+    for name, least in (("top", 1), ("repeats", 1), ("epochs", 0), ("samples", 2)):
+        if counts[name] < least:
+            raise UsageError(f"{name} must be at least {least}, not {counts[name]}")
+    zoo = zoo_of(zoo, allow_code=allow_code, allow_packages=allow_packages)
+    place = store_directory(out, store)
+    ranking = rank(
+        zoo, data, out=out, store=place, device=device, limit=limit, progress=progress, **settings
+    )
+    target = load_target(zoo.data if data is None else data, limit=limit)
+    start = time.monotonic()
+    sources: dict[str, Source] = {source.name: source for source in zoo.models}
+    trainer = _Trainer(sources, target, place, device, repeats, epochs, samples, on_step)
+    rows = [trainer.head(row) for row in _candidates(ranking, top, models)]
+    if epochs:
+        rows = trainer.by_halving(rows, time.monotonic() + budget)
+    n_trained_on = min(samples, target.n_samples)
+    chosen, sentence = verdict(rows, n_trained_on)
+    found = Verification(
+        rows=tuple(rows),
+        ranking=ranking,
+        n_trained_on=n_trained_on,
+        chosen=chosen,
+        verdict=sentence,
+        tau=rank_agreement(rows),
+        seconds=time.monotonic() - start,
+    )
+    if out is not None:
+        write_text(prepare(out) / "verification.json", found.to_json())
+    return found
+
+
+def _candidates(ranking: Ranking, top: int, models: Sequence[str]) -> list[RankRow]:
+    """The first rows, and the named ones."""
+    ranked = [row for row in ranking if row.status == "ok"]
+    chosen = ranked[:top]
+    for text in models:
+        fitting = [row for row in ranked if text in (row.model, f"{row.model}:{row.cut}")]
+        if not fitting:
+            names = dict.fromkeys(row.model for row in ranked)
+            raise UsageError(f"{text!r} is not in the ranking; {hint(text, names)}")
+        if fitting[0] not in chosen:
+            chosen.append(fitting[0])
+    return chosen
+
+
+@dataclass(frozen=True)
+class _Trainer:
+    """Trains candidates, all on the same samples with the same settings."""
+
+    sources: dict[str, Source]
+    target: Target
+    store: Path
+    device: str
+    repeats: int
+    epochs: int
+    samples: int
+    on_step: Callable[[str], None] | None
+
+    def announce(self, text: str) -> None:
+        """Say what is being trained to whoever wants to know."""
+        if self.on_step is not None:
+            self.on_step(text)
+
+    def head(self, row: RankRow) -> Verified:
+        """Cross-validate a head on encodings that ranking has made."""
+        verified = Verified(row.rank, row.model, row.cut or "")
+        self.announce(f"head on {row.model}, {row.cut}")
+        try:
+            (encoding,) = encode_source(
+                self.sources[row.model],
+                self.target,
+                cuts=[verified.cut],
+                store=EncodingStore(self.store),
+                device=self.device,
+            ).encodings
+            F = np.asarray(encoding.load(), dtype=np.float64)
+            _, codes = np.unique(self.target.labels, return_inverse=True)
+            found = []
+            for seed in range(self.repeats):
+                rows = drawn(codes, self.samples, seed)
+                found.append(cross_validated(F[rows], codes[rows], seed=seed))
+        except (SourceError, ValueError) as error:
+            return replace(verified, note=str(error))
+        return replace(verified, head=tuple(found))
+
+    def by_halving(self, rows: Sequence[Verified], deadline: float) -> list[Verified]:
+        """Fine-tune all once, the better half again, until the repeats or the time are up."""
+        by_place = dict(enumerate(rows))
+        alive = [place for place, row in by_place.items() if row.head]
+        for seed in range(self.repeats):
+            for done, place in enumerate(alive):
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    by_place[place] = _without_time(by_place[place])
+                else:  # an even share of what is left, so that none goes without
+                    until = time.monotonic() + left / (len(alive) - done)
+                    by_place[place] = self.tuned(by_place[place], seed, until)
+            alive = [place for place in alive if len(by_place[place].tuned) == seed + 1]
+            alive.sort(key=lambda place: -float(np.mean(by_place[place].tuned)))
+            alive = alive[: max(1, math.ceil(len(alive) / 2))]
+        return list(by_place.values())
+
+    def tuned(self, row: Verified, seed: int, deadline: float) -> Verified:
+        """One more repeat of fine-tuning, from the store where it is there."""
+        self.announce(f"fine-tune {row.model}, {row.cut}, repeat {seed + 1}")
+        path = self.store / f"training-{self.key(row, seed)}.json"
+        try:
+            training = _read(path) or self.train(row, seed, deadline)
+        except SourceError as error:
+            return replace(row, note=str(error))
+        if training.complete:
+            write_text(path, json.dumps(asdict(training)))
+        else:
+            epochs = len(training.curve) - 1
+            ran = f"{epochs} epoch{'s' * (epochs != 1)}"
+            row = replace(row, note=f"the budget ended repeat {seed + 1} after {ran}")
+        return replace(
+            row,
+            frozen=(*row.frozen, training.frozen_accuracy),
+            tuned=(*row.tuned, training.accuracy),
+            curves=(*row.curves, training.curve),
+        )
+
+    def train(self, row: Verified, seed: int, deadline: float) -> Training:
+        """Fine-tune on one draw of the samples."""
+        options = OpenOptions(self.target.modality, self.device)
+        with self.sources[row.model].open(options) as encoder:
+            if not isinstance(encoder, Trainable):
+                raise SourceError(f"zoorank trains no models of {encoder.facts.framework}")
+            return encoder.train(
+                self.target,
+                row.cut,
+                split(self.target.labels, self.samples, seed),
+                TrainingOptions(seed=seed, epochs=self.epochs, deadline=deadline),
+                lambda _epoch, _accuracy: None,
+            )
+
+    def key(self, row: Verified, seed: int) -> str:
+        """Name of a training by what it depends on."""
+        return key_of(
+            {
+                "format": FORMAT,
+                "source": self.sources[row.model].identity(),
+                "cut": row.cut,
+                "data": self.target.fingerprint,
+                "seed": seed,
+                "epochs": self.epochs,
+                "samples": self.samples,
+            }
+        )
+
+
+def drawn(codes: Any, samples: int, seed: int) -> Any:
+    """Rows of a draw that has every class in its share, in an order of chance."""
+    rng = np.random.default_rng(seed)
+    # Place of each sample in its class, as a share: sorting by it keeps classes in step.
+    share = np.empty(len(codes))
+    for c in range(int(codes.max()) + 1):
+        members = rng.permutation(np.flatnonzero(codes == c))
+        share[members] = (np.arange(len(members)) + 0.5) / len(members)
+    return np.argsort(share, kind="stable")[:samples]
+
+
+def split(labels: Any, samples: int, seed: int) -> Split:
+    """Rows to train on, to stop by and to test on: 60, 20 and 20 in 100 of each class."""
+    _, codes = np.unique(labels, return_inverse=True)
+    chosen = drawn(codes, samples, seed)
+    train, stop, test = [], [], []
+    for c in range(int(codes.max()) + 1):
+        members = chosen[codes[chosen] == c]
+        first, second = round(0.6 * len(members)), round(0.8 * len(members))
+        train += members[: max(first, 1)].tolist()
+        stop += members[max(first, 1) : second].tolist()
+        test += members[max(second, 1) :].tolist()
+    if not stop or not test:
+        raise SourceError("too few samples of each class to hold some out for fine-tuning")
+    return Split(*(np.array(rows, dtype=np.int64) for rows in (train, stop, test)))
+
+
+def _read(path: Path) -> Training | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return Training(**{**found, "curve": tuple(found["curve"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _without_time(row: Verified) -> Verified:
+    return replace(row, note=f"the budget ended before repeat {len(row.tuned) + 1} of fine-tuning")

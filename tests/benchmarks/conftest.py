@@ -1,0 +1,6 @@
+"""Programs of benchmarks/ import what they share by its name; so do their tests."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
