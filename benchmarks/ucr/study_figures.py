@@ -154,13 +154,12 @@ def of_cuts(study: Study) -> Iterator[tuple[str, str]]:
 def of_costs(study: Study) -> Iterator[tuple[str, str]]:
     """What was timed, and how the shares change where encodings are wide."""
     yield "costs.timed", f"{len(study.costs)}"
-    heads = {
-        row["n"]: row["milliseconds"] for row in results("score_cost") if row["score"] == PROBE
-    }
     for row in results("scores_together"):
         if row["threads"] == 1 and not row["busy cores"]:
             yield f"costs.votes-{row['n']}", f"{row['milliseconds']:.0f} ms"
-            yield f"costs.head-{row['n']}", f"{heads[row['n']]:.0f} ms"
+    for row in results("score_cost"):
+        if row["score"] == PROBE:
+            yield f"costs.head-{row['n']}", f"{row['milliseconds']:.0f} ms"
 
 
 def compared(found: Evaluation, name: str, other: str) -> Difference:

@@ -55,7 +55,7 @@ def test_every_score_is_explained():
 def test_the_tables_shown_can_be_evaluated(tmp_path):
     pytest.importorskip("scipy", reason="evaluate needs scipy: pip install 'zoorank[scores]'")
     files = [tmp_path / "scores.csv", tmp_path / "accuracies.csv"]
-    for file, text in zip(files, re.findall(r"```csv\n(.*?)```", PAGE, re.DOTALL), strict=True):
+    for file, text in zip(files, re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL), strict=True):
         file.write_text(text)
     found = evaluate(*files)
     assert (found.targets, found.n_candidates, found.note) == (("Aircraft", "Cars"), (2, 2), "")
@@ -77,7 +77,7 @@ def test_rankings_are_joined_as_shown(tmp_path, monkeypatch):
         )
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     exec(compile(code, "docs/scores.md", "exec"), {})
-    truth = re.findall(r"```csv\n(.*?)```", PAGE, re.DOTALL)[1]
+    truth = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)[1]
     Path("accuracies.csv").write_text(truth)
     found = evaluate("scores.csv", "accuracies.csv", columns=["consensus", "logme"])
     assert found.n_candidates == (2, 2)

@@ -3,6 +3,9 @@
 Adding a score is one file that defines its :class:`Score` values and one entry
 in ``TABLE``; nothing registers itself by being imported. Packages of others add
 theirs through entry points; see :mod:`zoorank.scores.plugins`.
+
+Scores of one encoding are computed together, from work that they share, by
+:func:`compute`; :mod:`zoorank.scores.facts` shows a call.
 """
 
 from __future__ import annotations
