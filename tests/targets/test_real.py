@@ -121,7 +121,7 @@ def test_tagged_sentences() -> None:
     assert (len(target), len(target.classes)) == (40, 14)
     assert nearest(target) > 0.45
     as_json = [
-        {"tokens": list(words), "tags": target.labels[target.rows_of(range(k, k + 1))].tolist()}
+        {"tokens": words, "tags": target.labels[target.rows_of(range(k, k + 1))].tolist()}
         for k, words in enumerate(target.take(range(40)))
     ]
     assert json.loads(json.dumps(as_json)) == as_json

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 Modality = Literal["image", "series", "table", "text", "audio"]
 Task = Literal["classes", "numbers"]
 # One sample, not decoded: an array or a row of one; of an image also its path or its bytes; a
-# text, a pair of texts, or the words of a sentence; of a sound its path or (waveform, rate).
+# text, a pair of texts as a tuple, or the words of a sentence as a list; of a sound its path, its
+# bytes, or a tuple of waveform and rate.
 Sample = Any
 Rows = Union[range, "NDArray[np.int64]"]
 Matrix = Any  # ndarray of shape (n_rows, n_features)

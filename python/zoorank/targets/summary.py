@@ -142,8 +142,10 @@ def _cut(text: str) -> str:
 def _shown(sample: Sample, target: Target) -> str:
     if isinstance(sample, str):
         return sample
+    if isinstance(sample, list):
+        return " ".join(sample)
     if isinstance(sample, tuple) and isinstance(sample[0], str):
-        return (" " if target.samples.starts is not None else " | ").join(sample)
+        return " | ".join(sample)
     if isinstance(sample, Path | bytes):
         name = f"{sample.name}, " if isinstance(sample, Path) else ""
         try:

@@ -18,8 +18,8 @@ from zoorank.targets.packed import Packed
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# A text, a pair of texts, or the words of a sentence.
-Text = str | tuple[str, ...]
+# A text, a pair of texts as a tuple, or the words of a sentence as a list.
+Text = str | tuple[str, ...] | list[str]
 
 _GRAMS = (2, 3, 4)
 _TEXT_COLUMNS = 1024
@@ -66,10 +66,12 @@ class Texts(Form, Sequence[Text]):
     def __getitem__(self, row: int | slice) -> Text | Sequence[Text]:
         if isinstance(row, slice):
             return [self[each] for each in range(*row.indices(len(self)))]
-        if not isinstance(self.content, Packed):
-            return self.content[row]
-        text = json.loads(self.content[row])
-        return text if isinstance(text, str) else tuple(text)
+        text = self.content[row]
+        if isinstance(text, bytes):
+            text = json.loads(text)
+        if isinstance(text, str):
+            return text
+        return tuple(text) if self.counts is None else list(text)
 
     def take(self, rows: Rows) -> Sequence[Text]:
         """Some texts."""
@@ -159,7 +161,7 @@ def character_counts(texts: Sequence[str], columns: int = _TEXT_COLUMNS) -> NDAr
     return counts
 
 
-def _parts(text: Text) -> tuple[str, ...]:
+def _parts(text: Text) -> Sequence[str]:
     return (text,) if isinstance(text, str) else text
 
 
