@@ -87,8 +87,7 @@ def score_cost() -> str:
     rows = []
     for score, task in dict.fromkeys((row["score"], row["task"]) for row in measured):
         cells = [f"{float(f'{spent[score, task, n]:.2g}'):.0f} ms" for n, _, _ in sizes]
-        labels = {"classes": "classes", "numbers": "numbers"}[task]
-        rows.append({"score": columns[score], "labels": labels, "cells": " | ".join(cells)})
+        rows.append({"score": columns[score], "labels": task, "cells": " | ".join(cells)})
     heads = [f"n = {n}, d = {d}, K = {classes}" for n, d, classes in sizes]
     return table(" | ".join(["score", "labels", *heads]), "{score} | {labels} | {cells}", rows)
 
