@@ -21,7 +21,7 @@ from _problems import (
 )
 from _timing import steady_seconds
 
-from zoorank import pairwise_distances, silhouette_samples
+from zoorank import _core, pairwise_distances, silhouette_samples
 from zoorank.engine import cuda
 
 OPERATIONS = ("silhouette", "distances")
@@ -226,7 +226,7 @@ def ways(case: Case, device: str = "cpu") -> tuple[Work, ...]:
     if case.operation == "distances":
         return (Work(2 * n * n * d, (n * d + n * n) * size, case.dtype, fused),)
     read = n * d * size
-    if case.metric in ("cosine", "sqeuclidean"):  # every sample with every class's mean, in double
+    if case.metric in _core.METRICS_FROM_MEANS:  # every sample with every class's mean, in double
         return (Work(2 * n * case.classes * d, read, "float64"),)
     pairs = Work(n * n * d, read, case.dtype, fused)
     if device == "cuda" and fused and case.dtype == "float32":

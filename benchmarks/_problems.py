@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from zoorank import _core
+
 # Largest error in s that a computation in this type may make.
 TOLERANCE = {np.dtype(np.float32): 5e-6, np.dtype(np.float64): 1e-12}
 
-METRICS = ("euclidean", "cosine", "sqeuclidean", "manhattan")
+METRICS = _core.METRICS_OF_ROWS
 
 _BLOCK_VALUES = 1 << 16  # differences at a time, so that they stay in second-level cache
 

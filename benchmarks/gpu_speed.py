@@ -27,9 +27,10 @@ from unittest import mock
 
 import numpy as np
 from _gpu import median, run
-from _problems import definition, make_problem, sample_rows
+from _problems import METRICS, definition, make_problem, sample_rows
 
 import zoorank
+from zoorank import _core
 from zoorank.engine import cuda
 
 
@@ -111,7 +112,7 @@ def reference(shape, rows):
 def closed(bench):
     n, d, classes = bench.sizes[1]
     problem, there = placed(n, d, classes)
-    for metric in ("sqeuclidean", "cosine"):
+    for metric in _core.METRICS_FROM_MEANS:
         work = functools.partial(zoorank.silhouette_samples, there, problem.labels, metric=metric)
         work()
         seconds = median(work, 3)
@@ -152,8 +153,7 @@ def bits(bench):
         problem = make_problem(n // bench.shrink, d, max(2, classes // bench.shrink))
         there = cuda.to_device(problem.X)
         for kernel in kernels():
-            metrics = ("euclidean", "manhattan", "sqeuclidean", "cosine")
-            for metric in metrics if kernel == "simt" else metrics[:1]:
+            for metric in METRICS if kernel == "simt" else METRICS[:1]:
                 with forced(kernel):
                     results = {
                         zoorank.silhouette_samples(there, problem.labels, metric=metric).tobytes()

@@ -32,7 +32,7 @@ import argparse
 import os
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +76,7 @@ class Case:
         with np.load(DATA / "ucr" / f"{name}.npz") as halves:
             X = np.concatenate([halves["X_train"], halves["X_test"]])
             y = np.concatenate([halves["y_train"], halves["y_test"]])
-        return cls(name, zoo.model_copy(update={"models": others}), {"X": X, "y": y})
+        return cls(name, replace(zoo, models=others), {"X": X, "y": y})
 
     def rank(self, store, **settings):
         begin = np.array([time.perf_counter(), time.process_time()])
@@ -137,7 +137,7 @@ def flops_shares(case, store):
     shares = {}
     for spec in case.zoo.models:
         found = encode_source(spec, target, cuts=CUTS, store=EncodingStore(store))
-        shares |= {(spec.name, each.cut): each.flops_share for each in found.encodings}
+        shares |= {(spec.name, each.cut): each.record.flops_share for each in found.encodings}
     return shares
 
 

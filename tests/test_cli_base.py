@@ -61,11 +61,10 @@ def test_every_public_name_exists():
     [
         ("typer", ["--help"], "zoorank: this needs typer: pip install 'zoorank[cli]'\n"),
         ("rich", ["info"], "zoorank: this needs rich: pip install 'zoorank[cli]'\n"),
-        ("torch", ["rank", "zoo.toml"], "zoorank: this needs torch: pip install 'zoorank[zoo]'\n"),
         (
             "pydantic",
             ["cuts", "a.toml"],
-            "zoorank: this needs pydantic: pip install 'zoorank[zoo]'\n",
+            "zoorank: this needs pydantic: pip install 'zoorank[manifest]'\n",
         ),
     ],
 )

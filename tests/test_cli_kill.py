@@ -18,6 +18,7 @@ from tests.ranking.race_zoo import race_zoo
 from tests.ranking.tiny_zoo import tiny_zoo
 
 from zoorank.ranking import Ranking, rank
+from zoorank.ranking.records import CutFacts
 
 # Two cannot be told apart and go on to the last round, which is on all rows.
 RACERS = {"worse": ("Keep", 0, 1.0), "best": ("Keep", 3, 0.2), "same": ("Keep", 3, 0.2)}
@@ -125,7 +126,8 @@ def test_a_race_that_was_killed_in_its_last_round_goes_on(tmp_path):
 
     def table(ranking):
         return [
-            replace(row, encode_seconds=None, score_seconds=None, reused=False) for row in ranking
+            replace(row, encode_seconds=None, score_seconds=None, reused=False, facts=CutFacts())
+            for row in ranking
         ]
 
     assert table(resumed) == table(whole)

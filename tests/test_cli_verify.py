@@ -27,7 +27,9 @@ def zoo(tmp_path, monkeypatch):
 
 
 def test_a_table_and_a_picture(zoo, capsys):
-    pytest.importorskip("matplotlib", reason="pictures need matplotlib: pip install zoorank[plots]")
+    pytest.importorskip(
+        "matplotlib", reason="pictures need matplotlib: pip install zoorank[report]"
+    )
     assert main(["verify", "zoo.toml", *SHARED, "--repeats", "1", "--figure", "curves.png"]) == 0
     out, error = capsys.readouterr()
     assert "The first pick " in out

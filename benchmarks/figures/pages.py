@@ -1,68 +1,55 @@
-"""Finds measured figures on a page, tables by a marker and sentences by their words."""
+"""Fills measured figures into a page: a table below its mark, a single figure between two."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
-# The marker in a line of its own, and the table below it.
+# The mark in a line of its own, and the table below it.
 TABLE = re.compile(r"^(<!-- figures: (.*) -->\n+)((?:\|.*\n)*)", re.MULTILINE)
-HOLE = re.compile(r"\{[^{}]*\}")
-NUMBER = r"(?<![\d.,])([+-]?\d+(?:[.,]\d+)*(?:e[+-]?\d+)?%?)"
+FIGURE = re.compile(r"(<!--=([^<>]*)-->)(.*?)(<!--/-->)", re.DOTALL)
+
+T = TypeVar("T")
+Tables = Mapping[str, Callable[[], str]]
+Figures = Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Sentence:
-    """Words of a page that hold figures.
+def as_measured(text: str, tables: Tables, figures: Figures) -> str:
+    """The text of a page with its tables and figures as they were measured.
 
-    Attributes
+    Parameters
     ----------
-    page : str
-        Path from the root of the project.
-    words : str
-        As on the page, wherever its lines break, with a hole for each figure: a field of
-        ``str.format``, which says how it is rounded.
-    figures : callable
-        What belongs into the holes.
-    """
-
-    page: str
-    words: str
-    figures: Callable[[], Iterable[object]]
-
-    def as_measured(self, text: str) -> str:
-        """The text of the page with these figures as they were measured.
-
-        Raises
-        ------
-        ValueError
-            If the words are not on the page, or more than once.
-        """
-        pattern = NUMBER.join(re.escape(part) for part in HOLE.split(self.words))
-        matches = list(re.finditer(pattern.replace(r"\ ", r"\s+"), text))
-        if len(matches) != 1:
-            raise ValueError(f"{self.page} has these words {len(matches)} times: {self.words}")
-        holes = zip(HOLE.findall(self.words), self.figures(), strict=True)
-        for place, (hole, figure) in reversed(list(enumerate(holes, 1))):
-            begin, end = matches[0].span(place)
-            text = text[:begin] + hole.format(figure) + text[end:]
-        return text
-
-
-def tables_as_measured(text: str, tables: Mapping[str, Callable[[], str]]) -> str:
-    """The text of a page with its tables as they were measured.
+    text : str
+        Markdown. A table stands below the line ``<!-- figures: NAME -->``, a figure between
+        ``<!--=NAME-->`` and ``<!--/-->``.
+    tables, figures : mapping
+        By name.
 
     Raises
     ------
     ValueError
-        If a marker names no table.
+        If a mark names nothing that was measured.
     """
 
-    def measured(match: re.Match[str]) -> str:
-        marker, name, _ = match.groups()
-        if name not in tables:
-            raise ValueError(f"no table is called {name}; there are {', '.join(tables)}")
-        return marker + tables[name]()
+    def table(match: re.Match[str]) -> str:
+        mark, name, _ = match.groups()
+        return mark + _named("table", name, tables)()
 
-    return TABLE.sub(measured, text)
+    def figure(match: re.Match[str]) -> str:
+        begin, name, _, end = match.groups()
+        return begin + _named("figure", name, figures) + end
+
+    return FIGURE.sub(figure, TABLE.sub(table, text))
+
+
+def names_on(text: str) -> tuple[list[str], list[str]]:
+    """Names of the tables and of the figures on a page."""
+    tables = [name for _, name, _ in TABLE.findall(text)]
+    return tables, [name for _, name, _, _ in FIGURE.findall(text)]
+
+
+def _named(kind: str, name: str, known: Mapping[str, T]) -> T:
+    if name not in known:
+        raise ValueError(f"no {kind} is called {name}; there are {', '.join(known)}")
+    return known[name]

@@ -1,18 +1,17 @@
-"""What README.md and docs/ quote of the results: tables, sentences and a picture.
+"""What README.md and docs/ quote of the results: tables, and single figures.
 
-A table stands below a line `<!-- figures: NAME -->`, NAME being a function of this file. The
-words of a sentence are those of the page. Figures are rounded to what another run would give too.
+A table stands below a line `<!-- figures: NAME -->`, NAME being a function of this file; a single
+figure between `<!--=NAME-->` and `<!--/-->`. The words around it are the page's own.
 """
 
 from __future__ import annotations
 
-import json
 import statistics
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from measured import BENCHMARKS, Row, read, results, table
-from pages import Sentence
-from scaling_picture import scaling_picture
+from measured import Row, read, results, table
+
+from zoorank.scores import TABLE
 
 RACED = ("ECG5000", "FacesUCR", "InsectWingbeatSound")
 # Nothing about intervals was decided by these two.
@@ -77,6 +76,21 @@ def estimator_scaling() -> str:
         "{n:,} | {d} | {K} | {seconds:.2f} | {half width:.1e} | {MB over input:.0f}",
         results("estimator_scaling"),
     )
+
+
+def score_cost() -> str:
+    """Each score's milliseconds, in a column for each size of encoding."""
+    measured = results("score_cost")
+    sizes = list(dict.fromkeys((row["n"], row["d"], row["classes"]) for row in measured))
+    spent = {(row["score"], row["task"], row["n"]): row["milliseconds"] for row in measured}
+    columns = {score.key: score.label for score in TABLE}
+    rows = []
+    for score, task in dict.fromkeys((row["score"], row["task"]) for row in measured):
+        cells = [f"{float(f'{spent[score, task, n]:.2g}'):.0f} ms" for n, _, _ in sizes]
+        labels = {"classes": "classes", "numbers": "numbers"}[task]
+        rows.append({"score": columns[score], "labels": labels, "cells": " | ".join(cells)})
+    heads = [f"n = {n}, d = {d}, K = {classes}" for n, d, classes in sizes]
+    return table(" | ".join(["score", "labels", *heads]), "{score} | {labels} | {cells}", rows)
 
 
 def ids_published() -> str:
@@ -206,6 +220,7 @@ TABLES = {
         estimator_samples,
         estimator_classes,
         estimator_scaling,
+        score_cost,
         ids_published,
         racing,
         racing_spread,
@@ -214,8 +229,6 @@ TABLES = {
         racing_meaning,
     )
 }
-
-PICTURES = {"docs/estimator_scaling.svg": lambda: scaling_picture(results("estimator_scaling"))}
 
 
 def first_draws() -> dict[str, Row]:
@@ -226,128 +239,53 @@ def first_draws() -> dict[str, Row]:
     return found
 
 
-def of_the_slope() -> Iterator[float]:
-    """Per cent of the error, on series and on the digits."""
-    for name in ("ECG5000, fcn ECGFiveDays", "digits, lite0"):
-        row = first_draws()[name]
-        yield 100 * (1 - row["rmse"] / row["rmse, no slope"])
+def error_taken_off(name: str) -> str:
+    """Per cent of the error that the slope took off."""
+    row = first_draws()[name]
+    return f"{100 * (1 - row['rmse'] / row['rmse, no slope']):.0f} %"
 
 
-def slowest_way_named() -> Iterator[float]:
-    yield max(row["times slower"] for row in results("estimator_cost"))
-
-
-def of_indices() -> Iterator[float]:
-    found = {(row["K"], row["index"]): row for row in results("estimator_index")}
-    yield found[20_000, "flat"]["seconds"]
-    yield found[20_000, "no FAISS"]["seconds"]
-    yield 100 * found[50_000, "inverted file"]["recall"]
-    yield found[50_000, "inverted file"]["seconds"]
-    yield found[50_000, "flat"]["seconds"]
-
-
-def of_a_file() -> Iterator[float]:
+def figures() -> dict[str, str]:
+    """Single figures in prose, by name, rounded to what another run would give too."""
+    ratios = [row["ratio"] for row in results("exact_engine") if row["metric"] == "euclidean"]
+    copies = {row["metric"]: row["peak_extra_mb"] / row["input_mb"] for row in results("memory")}
+    index = {(row["K"], row["index"]): row for row in results("estimator_index")}
     from_file, loaded = results("estimator_memory")
-    yield from_file["GB"]
-    yield from_file["n"] / 1e6
-    yield from_file["seconds"]
-    yield loaded["seconds"]
-
-
-def of_shards() -> Iterator[float]:
     whole, first = results("estimator_shards")
-    yield whole["GB"]
-    yield whole["n"] / 1e6
-    yield whole["seconds"]
-    yield whole["score"]
-    yield first["score"]
-
-
-def series_beside_images() -> Iterator[float]:
-    error = {
+    samples = {
         row["set"]: row["rms error"]
         for row in results("estimator_samples")
         if row["references"] == 64
     }
-    yield error["ECG5000, fcn ECGFiveDays"] / error["mnist5k, lite0"]
-
-
-def times_faster() -> Iterator[float]:
-    """The least and the most, over shapes and builds of scikit-learn's matrix product."""
-    ratios = [row["ratio"] for row in results("exact_engine") if row["metric"] == "euclidean"]
-    yield min(ratios)
-    yield max(ratios)
-
-
-def copies_by_sorting() -> Iterator[float]:
-    held = {row["metric"]: row["peak_extra_mb"] / row["input_mb"] for row in results("memory")}
-    yield held["manhattan"]
-
-
-def evidence() -> Iterator[float]:
-    """Of the digits' kind of target, as `rank` says it; benchmarks/ucr/study.py writes the file."""
-    path = BENCHMARKS.parent / "python" / "zoorank" / "ranking" / "evidence.json"
-    kinds = json.loads(path.read_text(encoding="utf-8"))["regimes"]
-    found = kinds["100 samples or more, over 4 classes"]
-    consensus = found["scores"]["consensus"]
-    yield from (found["targets"], found["candidates"])
-    yield from (consensus[name] for name in ("top1", "top3", "regret"))
-    yield from (found["scores"]["probe"]["regret"], found["static"], found["random"])
-
-
-SENTENCES = [
-    Sentence(
-        "README.md",
-        "computed in C++ {:.0f} to {:.0f} times faster than by scikit-learn (Euclidean",
-        times_faster,
-    ),
-    Sentence(
-        "README.md",
-        "on {} time-series targets of this kind (100 samples or more, over 4 classes), with {} "
-        "candidates each, the first pick by consensus was a best one for {:.0%} of them and the "
-        "first three held one for {:.0%}; it lacked {:.1f} points of accuracy on average, a head "
-        "cross-validated on every candidate {:.1f}, the best static source {:.1f}, a random pick "
-        "{:.1f}.",
-        evidence,
-    ),
-    Sentence(
-        "docs/embedding.md",
-        "quicker than comparing pairs, about {:.0f} copies of the input",
-        copies_by_sorting,
-    ),
-    Sentence(
-        "docs/estimator.md",
-        "it took {:.0f} % off the error on encodings of ECG5000, {:.0f} % off that on the digits",
-        of_the_slope,
-    ),
-    Sentence(
-        "docs/estimator.md",
-        "took at most {:.1f} times the processor time of the better one",
-        slowest_way_named,
-    ),
-    Sentence(
-        "docs/estimator.md",
-        "of 20 000 means in {:.1f} s, where zoorank's own kernels take {:.1f} s for the same "
-        "candidates. An inverted file of 50 000 finds {:.0f} % of them in {:.1f} s instead of "
-        "{:.1f}",
-        of_indices,
-    ),
-    Sentence(
-        "docs/estimator.md",
-        "An {} GB `.npy` of {:.1f} million rows, in a process whose address space is limited to "
-        "3 GB, took {:.0f} s, and {:.0f} s loaded into memory",
-        of_a_file,
-    ),
-    Sentence(
-        "docs/estimator.md",
-        "{} GB in five files, {:.1f} million rows of 512 features, went through 4 GB of address "
-        "space in {:.0f} s on a machine that was busy with much else, with a score of {:.5f}; the "
-        "first file alone, in memory, has {:.5f}",
-        of_shards,
-    ),
-    Sentence(
-        "docs/estimator.md",
-        "On encodings of ECG5000 the error with 64 references is {:.0f} times that on images",
-        series_beside_images,
-    ),
-]
+    of_two = {
+        row["busy cores"] > 0: row
+        for row in results("scores_together")
+        if row["threads"] > 1 and row["n"] == 1797
+    }
+    slower = max(row["times slower"] for row in results("estimator_cost"))
+    on_series = samples["ECG5000, fcn ECGFiveDays"] / samples["mnist5k, lite0"]
+    return {
+        "faster.least": f"{min(ratios):.0f}",
+        "faster.most": f"{max(ratios):.0f}",
+        "memory.copies": f"{copies['manhattan']:.0f}",
+        "slope.series": error_taken_off("ECG5000, fcn ECGFiveDays"),
+        "slope.digits": error_taken_off("digits, lite0"),
+        "cost.slower": f"{slower:.1f}",
+        "index.flat-20000": f"{index[20_000, 'flat']['seconds']:.1f} s",
+        "index.own-20000": f"{index[20_000, 'no FAISS']['seconds']:.1f} s",
+        "index.recall": f"{100 * index[50_000, 'inverted file']['recall']:.0f} %",
+        "index.inverted-50000": f"{index[50_000, 'inverted file']['seconds']:.1f} s",
+        "index.flat-50000": f"{index[50_000, 'flat']['seconds']:.1f}",
+        "file.size": f"{from_file['GB']} GB",
+        "file.rows": f"{from_file['n'] / 1e6:.1f}",
+        "file.seconds": f"{from_file['seconds']:.0f} s",
+        "file.loaded": f"{loaded['seconds']:.0f} s",
+        "shards.size": f"{whole['GB']} GB",
+        "shards.rows": f"{whole['n'] / 1e6:.1f}",
+        "shards.seconds": f"{whole['seconds']:.0f} s",
+        "shards.score": f"{whole['score']:.5f}",
+        "shards.first": f"{first['score']:.5f}",
+        "samples.series": f"{on_series:.0f}",
+        "scores.together": f"{of_two[False]['milliseconds'] / 1000:.2f} s",
+        "scores.busy": f"{of_two[True]['wall milliseconds'] / 1000:.2f} s",
+    }

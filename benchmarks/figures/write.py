@@ -4,7 +4,8 @@
 
 Run it when results of the machine that the documents quote (MACHINE in measured.py) have been
 measured again; quoted.py says what is quoted. `make figures` does this, and the page of the UCR
-study before. tests/docs/test_figures.py fails where a document quotes anything else.
+study too, whose figures benchmarks/ucr/study.py fills in. tests/docs/test_figures.py fails where
+a document quotes anything else.
 """
 
 from __future__ import annotations
@@ -12,33 +13,37 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from pages import tables_as_measured
-from quoted import PICTURES, SENTENCES, TABLES
+from pages import as_measured
+from pictures import draw_scaling, is_stale, save, scaling
+from quoted import TABLES, figures
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+SCALING = "docs/estimator_scaling.svg"
+STUDY = "docs/ucr-study.md"  # of benchmarks/ucr/study.py
+PAGES = [
+    "README.md",
+    *(
+        page
+        for path in sorted((ROOT / "docs").rglob("*.md"))
+        if (page := path.relative_to(ROOT).as_posix()) != STUDY
+    ),
+]
 
 
 def main() -> int:
     """Write what is stale, and say what that was."""
-    for page in (*PAGES, *PICTURES):
+    measured = figures()
+    for page in PAGES:
         path = ROOT / page
         text = path.read_text(encoding="utf-8")
-        measured = as_measured(page, text)
-        if measured != text:
-            path.write_text(measured, encoding="utf-8")
+        new = as_measured(text, TABLES, measured)
+        if new != text:
+            path.write_text(new, encoding="utf-8")
             print(f"written: {page}")
+    if is_stale(ROOT / SCALING, scaling()):
+        save(draw_scaling(scaling()), ROOT / SCALING, scaling())
+        print(f"written: {SCALING}")
     return 0
-
-
-def as_measured(page: str, text: str) -> str:
-    """The text of a page, or of a picture, with all figures as they were measured."""
-    if page in PICTURES:
-        return PICTURES[page]()
-    for sentence in SENTENCES:
-        if sentence.page == page:
-            text = sentence.as_measured(text)
-    return tables_as_measured(text, TABLES)
 
 
 if __name__ == "__main__":

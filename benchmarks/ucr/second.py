@@ -74,34 +74,6 @@ class Second:
             list(study.tuned.values()),
         )
 
-    def sample_text(self) -> str:
-        """What the sample is, and how far the two truths agree."""
-        least, most = min(self.tuned.n_candidates), max(self.tuned.n_candidates)
-        lost = 100 * self.tuned[HEAD].measures["regret@1"].mean
-        return (
-            f"{least} or {most} candidates for each target, drawn by chance with as many at each "
-            "cut, are a zoo of their own, in which every selector picks; the first pick has to "
-            "beat few, so regrets are smaller. The best has a mean accuracy of "
-            f"{self.tuned.oracle:.4f} by fine-tuning and {self.head.oracle:.4f} by the head. The "
-            f"two truths agree with ρ = {self.agreement:.2f} on average. Who took the best head on "
-            f"TEST would lack {lost:.2f} points by fine-tuning: so much of a selector's regret is "
-            "the difference of the truths, and chance."
-        )
-
-    def change_text(self) -> str:
-        """What training the prefix did to the accuracy on TEST."""
-        frozen, tuned, epoch = (
-            np.array([float(row[name]) for row in self.rows])
-            for name in ("frozen", "tuned", "best_epoch")
-        )
-        return (
-            "Training the prefix too moved the accuracy on TEST by "
-            f"{100 * (tuned - frozen).mean():+.1f} points on average; in "
-            f"{(epoch == 0).mean():.0%} of the trainings no epoch of it was better, on the "
-            "samples held out, than the head on the frozen prefix, which then "
-            "stands."
-        )
-
 
 def wanted_picks(study: Study) -> list[Job]:
     """The first pick of the selectors that matter most, for every target."""

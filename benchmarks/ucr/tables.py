@@ -1,4 +1,4 @@
-"""From measurements to tables: docs/ucr-study.md, and the evidence that `rank` quotes."""
+"""From measurements to docs/ucr-study.md, its tables and figures, and what `rank` quotes."""
 
 from __future__ import annotations
 
@@ -10,55 +10,57 @@ from pathlib import Path
 import numpy as np
 from candidates import Study
 from crossfit import Crossfit, crossfit
-from findings import findings, introduction
 from measure import CUTS
 from picks import (
     COMBINED,
     CONSENSUS,
     IDS,
-    PARTS,
     PROBE,
     SINGLE,
     first,
     label,
     points,
 )
-from pictures import regret_picture
 from second import Second
+from study_figures import figures
 
 from zoorank.evaluation.evaluate import BASELINES, RANDOM, SIZE, STATIC, Difference, paired
 from zoorank.ranking.guidance import EVIDENCE
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "figures"))
-from measured import results
+from pages import as_measured
 
 Cells = Callable[[str], Iterable[str]]
 
 
 def write_tables(folder: Path, page: Path) -> Path:
-    """Write the page with its picture, and the evidence; return the page."""
+    """Bring the page with its picture, and the evidence, in line; return the page."""
+    from regret_picture import draw_regrets, is_stale, save, shown
+
     study = Study.read(folder)
     second = Second.of(study)
-    regret_picture(study, second, page.with_name("ucr-study-regret.svg"))
-    page.write_text(page_text(study, second), encoding="utf-8")
+    picture, data = page.with_name("ucr-study-regret.svg"), shown(study, second)
+    if is_stale(picture, data):
+        save(draw_regrets(study, second), picture, data)
+    text = page.read_text(encoding="utf-8")
+    page.write_text(page_text(text, study, second), encoding="utf-8")
     EVIDENCE.write_text(evidence_text(study), encoding="utf-8")
     return page
 
 
-def page_text(study: Study, second: Second) -> str:
-    """The page in Markdown."""
+def page_text(text: str, study: Study, second: Second) -> str:
+    """The page with its tables and figures as they were measured."""
     chosen = crossfit(study.targets, [study.sizes[each.target][0] for each in study.targets])
-    sections = [
-        introduction(study, second),
-        findings(study, second, chosen),
-        by_head(study),
-        beside_heads(study, chosen),
-        in_sample(second),
-        by_cut(study),
-        by_kind(study),
-        costs(study),
-    ]
-    return "\n\n".join(sections) + "\n"
+    tables = {
+        "ucr_by_head": lambda: by_head(study),
+        "ucr_beside_heads": lambda: beside_heads(study, chosen),
+        "ucr_in_sample": lambda: in_sample(second),
+        "ucr_cuts": lambda: cuts(study),
+        "ucr_by_cut": lambda: by_cut(study),
+        "ucr_by_kind": lambda: by_kind(study),
+        "ucr_costs": lambda: costs(study),
+    }
+    return as_measured(text, tables, figures(study, second, chosen))
 
 
 def in_order(study: Study) -> list[str]:
@@ -74,12 +76,7 @@ def table(head: Sequence[str], names: Iterable[str], cells: Cells) -> str:
         shown = f"*{label(name)}*" if name in BASELINES else label(name)
         shown = f"**{shown}**" if name in COMBINED else shown
         lines.append(f"| {shown} | {' | '.join(cells(name))} |")
-    return "\n".join(lines)
-
-
-def section(title: str, said: str, *parts: str) -> str:
-    """A heading, what the table holds, and the table."""
-    return "\n\n".join([f"## {title}", said, *parts])
+    return "\n".join(lines) + "\n"
 
 
 def by_head(study: Study) -> str:
@@ -99,13 +96,7 @@ def by_head(study: Study) -> str:
         ]
 
     head = ["regret@1", "reporting half", "@3", "@5", "best in top 1", "top 3", "MRR"]
-    return section(
-        "Every selector, by the head",
-        "Regret of the first pick in points with its 95 % bootstrap interval over targets, the "
-        "same on the reporting half, and of the best of the first three and five; p of a paired "
-        "test of the first pick against the best static source.",
-        table([*head, "weighted τ", "ρ", "p"], in_order(study), cells),
-    )
+    return table([*head, "weighted τ", "ρ", "p"], in_order(study), cells)
 
 
 def beside_heads(study: Study, chosen: Crossfit) -> str:
@@ -122,30 +113,7 @@ def beside_heads(study: Study, chosen: Crossfit) -> str:
         return [f"{100 * mine.mean():.2f}", difference(paired(mine, heads)), half]
 
     names = sorted([*in_order(study), *extra], key=lambda name: of(name).mean())
-    return section(
-        "Beside a cross-validated head on every candidate",
-        "Regret less that of the head, target by target: below 0 the selector is better. 95 % "
-        "bootstrap interval over targets and p of the paired test; an interval that holds 0 is "
-        "within chance. What was *chosen on the other half* was chosen and reported "
-        f"{chosen.n_choices} times, on halves drawn at random, and each target counts only where "
-        "it had no part in the choice.",
-        table(["regret", "less the head: all targets", "reporting half"], names, cells),
-        chosen_text(chosen),
-    )
-
-
-def chosen_text(chosen: Crossfit) -> str:
-    """What was chosen how often."""
-    often = chosen.chosen.most_common(3)
-    parts = ", ".join(f"{name} ({count / chosen.n_choices:.0%})" for name, count in often)
-    margins = ", ".join(
-        f"{'never' if margin < 0 else f'{margin:g}'} ({count / chosen.n_choices:.0%})"
-        for margin, count in chosen.margins.most_common()
-    )
-    return (
-        f"The steady rule chose {len(chosen.chosen)} different rank averages, most often {parts}. "
-        f"Margins chosen, in standard errors: {margins}."
-    )
+    return table(["regret", "less the head: all targets", "reporting half"], names, cells)
 
 
 def in_sample(second: Second) -> str:
@@ -163,15 +131,22 @@ def in_sample(second: Second) -> str:
         ]
 
     names = [score.name for score in second.tuned.scores]
-    return section(
-        "The sample, by fine-tuning",
-        second.sample_text(),
-        table(
-            ["regret@1 by fine-tuning", "@3", "ρ", "regret@1 by the head", "ρ"],
-            sorted(names, key=lambda name: points(second.tuned, name)),
-            cells,
-        ),
+    return table(
+        ["regret@1 by fine-tuning", "@3", "ρ", "regret@1 by the head", "ρ"],
+        sorted(names, key=lambda name: points(second.tuned, name)),
+        cells,
     )
+
+
+def cuts(study: Study) -> str:
+    """How good the candidates at each cut are."""
+    best = [each.truth.max() for each in study.targets]
+    lines = ["| cut | mean accuracy | holds a best candidate of |", "|---|--:|--:|"]
+    for cut, (targets, found) in study.cuts.items():
+        held = sum(each.truth.max() == top for each, top in zip(targets, best, strict=True))
+        mean = found[RANDOM].measures["pick"].mean
+        lines.append(f"| {cut} | {mean:.3f} | {held} of {len(best)} targets |")
+    return "\n".join(lines) + "\n"
 
 
 def by_cut(study: Study) -> str:
@@ -190,26 +165,12 @@ def by_cut(study: Study) -> str:
         ]
         return [*shares, f"{points(study.whole, name):.2f}", *lost]
 
-    lines = ["| cut | mean accuracy | holds a best candidate of |", "|---|--:|--:|"]
-    for cut, (targets, found) in study.cuts.items():
-        held = sum(each.truth.max() == top for each, top in zip(targets, best, strict=True))
-        mean = found[RANDOM].measures["pick"].mean
-        lines.append(f"| {cut} | {mean:.3f} | {held} of {len(best)} targets |")
-    lacks = [100 * (best.mean() - found.oracle) for _, found in study.cuts.values()]
     head = [
         *(f"cuts at {cut}" for cut in CUTS),
         "network and cut",
         *(f"all at {cut}" for cut in CUTS),
     ]
-    return section(
-        "Where to cut",
-        "\n".join(lines),
-        f"The best network lacks {lacks[0]:.1f} points where all are cut at {CUTS[0]}, "
-        f"{lacks[1]:.1f} at {CUTS[1]} and {lacks[2]:.1f} at {CUTS[2]}. Below: where the selectors "
-        "cut, their regret when they choose network and cut, and when they choose the network "
-        "alone and all are cut alike, always to the best candidate of all.",
-        table(head, in_order(study), cells),
-    )
+    return table(head, in_order(study), cells)
 
 
 def by_kind(study: Study) -> str:
@@ -219,12 +180,7 @@ def by_kind(study: Study) -> str:
     def cells(name: str) -> list[str]:
         return [f"{points(found, name):.1f}" for found in study.kinds.values()]
 
-    return section(
-        "By kind of target",
-        "Mean regret of the first pick in points, by the head. Differences of a point or two "
-        "between so few targets say little.",
-        table(head, in_order(study), cells),
-    )
+    return table(head, in_order(study), cells)
 
 
 def costs(study: Study) -> str:
@@ -243,33 +199,7 @@ def costs(study: Study) -> str:
         (name for name in in_order(study) if name in spent),
         key=lambda name: (spent[name], points(study.whole, name)),
     )
-    return section(
-        "What it costs, without encoding",
-        "Seconds of one core for all candidates of all targets, extrapolated from "
-        f"{len(study.costs)} of them, and the share of what a head on every candidate takes. A "
-        "static source costs nothing on the target at hand; it needs every candidate's accuracy "
-        "on many others.",
-        table(["seconds", "share", "regret@1"], names, cells),
-        wide_costs(),
-    )
-
-
-def wide_costs() -> str:
-    """How the shares change where encodings are wide, by benchmarks/score_cost.py."""
-    rows = results("score_cost")
-    parts = []
-    for n, d in dict.fromkeys((row["n"], row["d"]) for row in rows):
-        spent = {row["score"]: row["milliseconds"] for row in rows if row["n"] == n}
-        votes, head = sum(spent[key] for key in PARTS), spent[PROBE]
-        parts.append(
-            f"for {n} samples of {d} numbers the four votes take {votes:.0f} ms and a "
-            f"cross-validated head {head:.0f} ms"
-        )
-    return (
-        "These shares are of short encodings. On wide ones with classes that are easy to tell "
-        f"apart a head is no dearer than the votes: {'; '.join(parts)} "
-        "(`benchmarks/score_cost.py`, one core). `rank` prints what encoding and scoring took."
-    )
+    return table(["seconds", "share", "regret@1"], names, cells)
 
 
 def evidence_text(study: Study) -> str:

@@ -54,9 +54,22 @@ std::vector<py::array_t<double>> batch(const std::vector<py::array>& xs, const l
     return out;
 }
 
+// The names of metrics of which something is so.
+template <class Is>
+py::tuple names_of_metrics(Is is) {
+    py::list names;
+    for (const metric_facts& facts : metrics)
+        if (is(facts)) names.append(facts.name);
+    return py::tuple(names);
+}
+
 }  // namespace
 
 void register_silhouette(py::module_& module) {
+    module.attr("METRICS") = names_of_metrics([](const metric_facts&) { return true; });
+    module.attr("METRICS_OF_ROWS") =
+        names_of_metrics([](const metric_facts& facts) { return facts.of != summand::none; });
+    module.attr("METRICS_FROM_MEANS") = names_of_metrics([](const metric_facts& facts) { return facts.from_means(); });
     module.def("silhouette_samples", &samples, py::arg("X"), py::arg("labels").noconvert(), py::arg("metric"),
                py::arg("threads"), py::arg("progress"), py::arg("precision") = "auto");
     module.def("silhouette_batch", &batch, py::arg("Xs"), py::arg("labels").noconvert(), py::arg("metrics"),

@@ -73,8 +73,14 @@ matrix_view<T> matrix(const T* x, std::int64_t rows, std::int64_t cols, std::int
     return {present(x, std::min(rows, cols), name), rows, cols, stride};
 }
 
+static_assert(ZOORANK_EUCLIDEAN == static_cast<int>(zoorank::metric::euclidean) &&
+              ZOORANK_SQEUCLIDEAN == static_cast<int>(zoorank::metric::sqeuclidean) &&
+              ZOORANK_COSINE == static_cast<int>(zoorank::metric::cosine) &&
+              ZOORANK_MANHATTAN == static_cast<int>(zoorank::metric::manhattan) &&
+              ZOORANK_PRECOMPUTED == static_cast<int>(zoorank::metric::precomputed));
+
 zoorank::metric metric_of(zoorank_metric metric) {
-    if (metric < 0 || metric >= static_cast<zoorank_metric>(zoorank::metric_names.size()))
+    if (metric < 0 || metric >= static_cast<zoorank_metric>(zoorank::metrics.size()))
         refuse("unknown metric number " + std::to_string(metric));
     return static_cast<zoorank::metric>(metric);
 }

@@ -57,8 +57,9 @@ void set_zero_rows_apart(const directions<T>& x, const directions<T>& y, std::in
 // factors, because the square of one may be too large where the distance is not.
 template <class T>
 std::array<T, 2> factors_of(metric how, T scale) {
-    if (how == metric::cosine) return {T(0.5), T(1)};
-    return {1 / scale, how == metric::sqeuclidean ? 1 / scale : T(1)};
+    const metric_facts& facts = facts_of(how);
+    if (facts.directions) return {T(0.5), T(1)};
+    return {1 / scale, facts.from_means() ? 1 / scale : T(1)};
 }
 
 // All rows of a matrix, packed side by side by all threads.
@@ -79,7 +80,9 @@ packed_rows<T> pack_all(const cpu::kernel_set<T>& kernels, matrix_view<T> x, T s
 template <class T>
 void distances_between(matrix_view<T> x, matrix_view<T> y, array_view<T> out, metric how, const options& opt) {
     check_precision(opt);
-    if (how == metric::precomputed) throw std::invalid_argument("metric 'precomputed' has no rows to compare");
+    const bool of_squares = facts_of(how).of == summand::square, of_directions = facts_of(how).directions;
+    const cpu::kernel_set<T>& kernels = kernels_for_distances<T>(how, opt);
+    const auto store = store_kernel(kernels, how);  // refuses what compares no rows
     if (x.cols != y.cols)
         throw std::invalid_argument("X has " + std::to_string(x.cols) + " features and Y has " +
                                     std::to_string(y.cols));
@@ -94,25 +97,21 @@ void distances_between(matrix_view<T> x, matrix_view<T> y, array_view<T> out, me
     if (out.size == 0) return;
 
     std::optional<directions<T>> left, right;
-    if (how == metric::cosine) {
+    if (of_directions) {
         x = matrix_view<T>(left.emplace(x, scale, threads, opt).values.data(), x.rows, x.cols);
         y = matrix_view<T>(right.emplace(y, scale, threads, opt).values.data(), y.rows, y.cols);
         scale = 1;
     }
     std::vector<T> centre;
-    if (how != metric::manhattan) {
+    if (of_squares) {
         std::vector<std::int64_t> order(static_cast<std::size_t>(y.rows));
         std::iota(order.begin(), order.end(), 0);
         centre = dithered_centre(y, order.data(), y.rows, scale);
     }
     const T* const origin = centre.empty() ? nullptr : centre.data();
-    const cpu::kernel_set<T>& kernels = kernels_for_distances<T>(how, opt);
     const std::int64_t block_rows = kernels.block_rows;
     const packed_rows<T> rows_of_x = pack_all(kernels, x, scale, origin, threads, opt);
     const packed_rows<T> rows_of_y = pack_all(kernels, y, scale, origin, threads, opt);
-    const auto store = how == metric::manhattan   ? kernels.store_manhattan
-                       : how == metric::euclidean ? kernels.store_euclidean
-                                                  : kernels.store_sqeuclidean;
 
     std::vector<std::unique_ptr<aligned_buffer<T>>> scratch(static_cast<std::size_t>(threads));
     parallel_for((x.rows + block_rows - 1) / block_rows, threads, out.size, opt,
@@ -133,8 +132,7 @@ void distances_between(matrix_view<T> x, matrix_view<T> y, array_view<T> out, me
                      }
                  });
     if (left) set_zero_rows_apart(*left, *right, x.rows, y.rows, out.data);
-    if ((how == metric::euclidean || how == metric::sqeuclidean) &&
-        !differences_last(std::min(least_magnitude(x), least_magnitude(y)), scale))
+    if (of_squares && !of_directions && !differences_last(std::min(least_magnitude(x), least_magnitude(y)), scale))
         restore_vanished(x, y, out, how, scale, threads, opt);
 }
 

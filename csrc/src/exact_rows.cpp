@@ -15,6 +15,7 @@
 #include "cpu/kernel_table.hpp"
 #include "methods.hpp"
 #include "packed_rows.hpp"
+#include "precision.hpp"
 #include "row_statistics.hpp"
 #include "thread_pool.hpp"
 
@@ -60,7 +61,7 @@ struct exact_rows<T>::state {
           array_view<const std::int64_t> row_indices)
         : all(all_rows),
           kernels(cpu::active_set<T>()),
-          sum(all.how == metric::euclidean ? kernels.sum_euclidean : kernels.sum_manhattan),
+          sum(sum_kernel(kernels, all.how)),
           block_rows(kernels.block_rows),
           count(rows.rows),
           indices(row_indices.data, row_indices.data + row_indices.size),
@@ -168,7 +169,7 @@ struct exact_rows<T>::state {
             // The row's distance to itself was added as 0.
             const double own_mean = sums[static_cast<std::size_t>(own * count + i)] /
                                     static_cast<double>(std::max<std::int64_t>(own_size - 1, 1));
-            if (all.how == metric::euclidean) all.require_distances(std::max(own_mean, nearest), row);
+            if (facts_of(all.how).of == summand::square) all.require_distances(std::max(own_mean, nearest), row);
             samples[i] = own_size == 1 ? 0 : silhouette_of(own_mean, nearest);
         }
     }
@@ -191,9 +192,9 @@ exact_rows<T>::exact_rows(const row_statistics<T>& statistics, matrix_view<T> dr
                           array_view<const std::int64_t> indices) {
     const auto& all = statistics.internals();
     all.require(all.checked, "check");
-    if (all.how != metric::euclidean && all.how != metric::manhattan)
-        throw std::invalid_argument(
-            "exact rows are for the metrics euclidean and manhattan: moments do for the others");
+    if (facts_of(all.how).from_means())
+        throw std::invalid_argument("exact rows are not for the metric '" + std::string(facts_of(all.how).name) +
+                                    "': moments do for it");
     all.check_chosen(drawn, indices, "drawn row");
     state_ = std::make_unique<state>(all, drawn, indices);
 }

@@ -11,7 +11,7 @@ void silhouettes_by_means(matrix_view<T> x, const partition& p, metric how, arra
                           const options& opt) {
     row_frame<T> frame;
     frame.scale = checked_scale(x, "X", threads, opt);
-    frame.directions = how == metric::cosine;
+    frame.directions = facts_of(how).directions;
     if (!frame.directions) frame.centre = robust_centre(x, p.order.data(), x.rows, frame.scale);
     class_moments moments(p.classes(), x.cols);
     // What the first pass reported would be gone back on by the second, longer one.

@@ -8,6 +8,7 @@
 #include "cpu/kernel_table.hpp"
 #include "methods.hpp"
 #include "packed_rows.hpp"
+#include "precision.hpp"
 #include "scaling.hpp"
 #include "schedule.hpp"
 #include "thread_pool.hpp"
@@ -34,11 +35,12 @@ public:
           partition_(p),
           kernels_(kernels),
           block_rows_(kernels.block_rows),
-          sum_(how == metric::euclidean ? kernels_.sum_euclidean : kernels_.sum_manhattan),
+          sum_(sum_kernel(kernels, how)),
           threads_(threads),
           options_(opt),
           scale_(checked_scale(x, "X", threads, opt)),
-          centre_(how == metric::euclidean ? dithered_centre(x, p.order.data(), x.rows, scale_) : std::vector<T>()),
+          centre_(facts_of(how).of == summand::square ? dithered_centre(x, p.order.data(), x.rows, scale_)
+                                                      : std::vector<T>()),
           list_(make_units(p, kernels_.panel, block_rows_)),
           own_(static_cast<std::size_t>(x.rows), 0.0),
           nearest_(static_cast<std::size_t>(x.rows), std::numeric_limits<double>::infinity()),
@@ -191,7 +193,7 @@ private:
     const int threads_;
     const options& options_;
     const T scale_;
-    const std::vector<T> centre_;  // empty for Manhattan: nothing cancels there, and centring would round
+    const std::vector<T> centre_;  // empty for magnitudes: nothing cancels there, and centring would round
     const unit_list list_;
     std::vector<double> own_, nearest_;          // by sorted position
     const std::unique_ptr<std::mutex[]> locks_;  // one a unit, over its rows of nearest_

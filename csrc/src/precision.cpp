@@ -82,7 +82,8 @@ std::optional<double> relative_error(const split_row& a, const split_row& b) {
 }  // namespace
 
 float_precision parse_float_precision(const std::string& name) {
-    return value_named<float_precision>(float_precision_names, name, "precision");
+    return value_named<float_precision>(
+        float_precision_names, [](const char* each) { return each; }, name, "precision");
 }
 
 void check_precision(const options& opt) {
@@ -125,7 +126,7 @@ const cpu::kernel_set<T>& kernels_for_pairs(matrix_view<T> x, const partition& p
     if constexpr (std::is_same_v<T, float>) {
         const cpu::kernel_table& table = cpu::active_kernels();
         const bool possible =
-            how == metric::euclidean && opt.precision != float_precision::float32 && table.bf16x3.pack;
+            facts_of(how).of == summand::square && opt.precision != float_precision::float32 && table.bf16x3.pack;
         if (possible && (opt.precision == float_precision::bf16x3 || bf16x3_suffices(x, p))) return table.bf16x3;
     }
     return cpu::active_set<T>();
@@ -134,8 +135,31 @@ const cpu::kernel_set<T>& kernels_for_pairs(matrix_view<T> x, const partition& p
 template <class T>
 const cpu::kernel_set<T>& kernels_for_distances(metric how, const options& opt) {
     if constexpr (std::is_same_v<T, float>)
-        if (how != metric::manhattan && opt.precision == float_precision::bf16x3) return cpu::active_kernels().bf16x3;
+        if (facts_of(how).of == summand::square && opt.precision == float_precision::bf16x3)
+            return cpu::active_kernels().bf16x3;
     return cpu::active_set<T>();
+}
+
+template <class T>
+auto sum_kernel(const cpu::kernel_set<T>& kernels, metric how) -> decltype(kernels.sum_euclidean) {
+    const metric_facts& facts = facts_of(how);
+    if (facts.of == summand::square && facts.root) return kernels.sum_euclidean;
+    if (facts.of == summand::magnitude) return kernels.sum_manhattan;
+    throw std::invalid_argument("metric '" + std::string(facts.name) + "' is not added up pair by pair");
+}
+
+template <class T>
+auto store_kernel(const cpu::kernel_set<T>& kernels, metric how) -> decltype(kernels.store_euclidean) {
+    const metric_facts& facts = facts_of(how);
+    switch (facts.of) {
+        case summand::square:
+            return facts.root ? kernels.store_euclidean : kernels.store_sqeuclidean;
+        case summand::magnitude:
+            return kernels.store_manhattan;
+        case summand::none:
+            break;
+    }
+    throw std::invalid_argument("metric '" + std::string(facts.name) + "' has no rows to compare");
 }
 
 template const cpu::kernel_set<float>& kernels_for_pairs(matrix_view<float>, const partition&, metric, const options&);
@@ -143,5 +167,9 @@ template const cpu::kernel_set<double>& kernels_for_pairs(matrix_view<double>, c
                                                           const options&);
 template const cpu::kernel_set<float>& kernels_for_distances<float>(metric, const options&);
 template const cpu::kernel_set<double>& kernels_for_distances<double>(metric, const options&);
+template auto sum_kernel(const cpu::kernel_set<float>&, metric) -> void (*)(const cpu::sums_args<float>&);
+template auto sum_kernel(const cpu::kernel_set<double>&, metric) -> void (*)(const cpu::sums_args<double>&);
+template auto store_kernel(const cpu::kernel_set<float>&, metric) -> void (*)(const cpu::store_args<float>&);
+template auto store_kernel(const cpu::kernel_set<double>&, metric) -> void (*)(const cpu::store_args<double>&);
 
 }  // namespace zoorank

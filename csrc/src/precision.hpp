@@ -1,5 +1,5 @@
 #pragma once
-// Which kernels compute Euclidean distances between float rows.
+// Which kernels compute the distances of a metric, and how exactly those of Euclidean ones.
 #include <zoorank/metric.hpp>
 #include <zoorank/options.hpp>
 #include <zoorank/views.hpp>
@@ -19,6 +19,16 @@ const cpu::kernel_set<T>& kernels_for_pairs(matrix_view<T> x, const partition& p
 /// The kernels for single distances.
 template <class T>
 const cpu::kernel_set<T>& kernels_for_distances(metric how, const options& opt);
+
+/// The kernel of a set that adds up the distances of a block by class. std::invalid_argument for a metric that is not
+/// added up pair by pair.
+template <class T>
+auto sum_kernel(const cpu::kernel_set<T>& kernels, metric how) -> decltype(kernels.sum_euclidean);
+
+/// The kernel of a set that writes out the distances of a block; squares for cosine, which is half of those between
+/// rows of length 1. std::invalid_argument for a metric that compares no rows.
+template <class T>
+auto store_kernel(const cpu::kernel_set<T>& kernels, metric how) -> decltype(kernels.store_euclidean);
 
 /// Whether bf16x3 keeps s within 5e-6, judged by distances between a few rows, evenly spaced over the classes, and by
 /// the size of the smallest class. False where the rows are not finite. Rows are looked at that centre_rows() names,

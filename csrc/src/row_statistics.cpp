@@ -18,9 +18,9 @@ row_statistics<T>::state::state(class_numbers all_numbers, std::int64_t columns,
       cols(columns),
       how(m),
       sizes(static_cast<std::size_t>(numbers.classes), 0),
-      moments(how == metric::manhattan ? 0 : numbers.classes, columns) {
+      moments(facts_of(how).of == summand::square ? numbers.classes : 0, columns) {
     for (const std::int64_t c : numbers.of_row) ++sizes[static_cast<std::size_t>(c)];
-    frame.directions = how == metric::cosine;
+    frame.directions = facts_of(how).directions;
 }
 
 template <class T>
@@ -68,7 +68,9 @@ partition row_statistics<T>::state::partition_of_block(matrix_view<T> block, std
 template <class T>
 row_statistics<T>::row_statistics(array_view<const std::int64_t> labels, std::int64_t cols, metric how) {
     if (cols < 1) throw std::invalid_argument("X has no features");
-    if (how == metric::precomputed) throw std::invalid_argument("metric 'precomputed' has no rows to sum up");
+    const metric_facts& facts = facts_of(how);
+    if (facts.of == summand::none)
+        throw std::invalid_argument("metric '" + std::string(facts.name) + "' has no rows to sum up");
     state_ = std::make_unique<state>(number_classes(labels), cols, how);
 }
 
@@ -109,7 +111,7 @@ void row_statistics<T>::check(matrix_view<T> block, std::int64_t first_row) {
         }
     if (s.checked < s.rows()) return;
     s.frame.scale = scale_for(s.largest);
-    if (s.how != metric::euclidean && s.how != metric::sqeuclidean) return;
+    if (s.frame.directions || facts_of(s.how).of != summand::square) return;
     std::vector<std::int64_t> order(s.samples.size() / static_cast<std::size_t>(s.cols));
     std::iota(order.begin(), order.end(), 0);
     const auto count = static_cast<std::int64_t>(order.size());
@@ -121,18 +123,20 @@ template <class T>
 void row_statistics<T>::add_moments(matrix_view<T> block, std::int64_t first_row, const options& opt) {
     state& s = *state_;
     s.require(s.checked, "check");
-    if (s.how == metric::manhattan) throw std::invalid_argument("metric 'manhattan' has no use for moments");
+    const metric_facts& facts = facts_of(s.how);
+    if (facts.of != summand::square)
+        throw std::invalid_argument("metric '" + std::string(facts.name) + "' has no use for moments");
     const partition p = s.partition_of_block(block, first_row);
     s.moments.add(block, p, s.frame, resolve_threads(opt.threads), opt);
     s.summed += block.rows;
-    if (s.summed == s.rows()) s.search.emplace(s.moments, s.how == metric::euclidean);
+    if (s.summed == s.rows()) s.search.emplace(s.moments, facts.root);
 }
 
 template <class T>
 void row_statistics<T>::class_points(array_view<T> points) const {
     const state& s = *state_;
     s.require(s.summed, "add_moments");
-    if (s.frame.directions) throw std::invalid_argument("metric 'cosine' has no class points");
+    if (s.frame.directions) throw std::invalid_argument("directions have no class points");
     if (points.size != classes() * (s.cols + 1))
         throw std::invalid_argument("room for " + std::to_string(points.size) + " values, need " +
                                     std::to_string(classes() * (s.cols + 1)));
@@ -148,7 +152,7 @@ void row_statistics<T>::radii(matrix_view<T> block, std::int64_t first_row, arra
                               const options& opt) const {
     const state& s = *state_;
     s.require(s.summed, "add_moments");
-    if (s.frame.directions) throw std::invalid_argument("metric 'cosine' has no radii");
+    if (s.frame.directions) throw std::invalid_argument("directions have no radii");
     if (out.size != block.rows)
         throw std::invalid_argument("a block has " + std::to_string(block.rows) + " rows and there is room for " +
                                     std::to_string(out.size) + " radii");
@@ -197,8 +201,8 @@ void row_statistics<T>::surrogate(matrix_view<T> block, std::int64_t first_row, 
                                     std::to_string(samples.size) + " samples");
     const std::int64_t row = s.search->run(block, s.partition_of_block(block, first_row), s.frame, samples,
                                            resolve_threads(opt.threads), opt);
-    // Of euclidean this is a surrogate, and the rows drawn tell how good it is.
-    if (row >= 0 && s.how == metric::sqeuclidean && !differences_last(s.least, s.frame.scale))
+    // Roots make a surrogate, and the rows drawn tell how good it is.
+    if (row >= 0 && !facts_of(s.how).root && !s.frame.directions && !differences_last(s.least, s.frame.scale))
         refuse_vanished<T>(first_row + row);
 }
 

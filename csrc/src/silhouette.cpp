@@ -37,19 +37,12 @@ void check_lengths(std::int64_t rows, std::int64_t cols, std::int64_t labels, st
 template <class T>
 void solve(matrix_view<T> x, const partition& p, array_view<double> samples, metric how, int threads,
            const options& opt) {
-    switch (how) {
-        case metric::manhattan:
-            if (sorting_pays<T>(x.rows, p.classes())) return silhouettes_by_sorting(x, p, samples, threads, opt);
-            [[fallthrough]];
-        case metric::euclidean:
-            return silhouettes_by_pairs(x, p, how, kernels_for_pairs(x, p, how, opt), samples, threads, opt);
-        case metric::sqeuclidean:
-        case metric::cosine:
-            return silhouettes_by_means(x, p, how, samples, threads, opt);
-        case metric::precomputed:
-            return silhouettes_of_distances(x, p, samples, threads, opt);
-    }
-    throw std::invalid_argument("unknown metric number " + std::to_string(static_cast<int>(how)));
+    const metric_facts& facts = facts_of(how);
+    if (facts.of == summand::none) return silhouettes_of_distances(x, p, samples, threads, opt);
+    if (facts.from_means()) return silhouettes_by_means(x, p, how, samples, threads, opt);
+    if (facts.of == summand::magnitude && sorting_pays<T>(x.rows, p.classes()))
+        return silhouettes_by_sorting(x, p, samples, threads, opt);
+    silhouettes_by_pairs(x, p, how, kernels_for_pairs(x, p, how, opt), samples, threads, opt);
 }
 
 template <class T>

@@ -65,7 +65,7 @@ void silhouettes_of_positions(matrix_view<double> x, const partition& p, const s
 template <class T>
 void restore_vanished(matrix_view<T> x, matrix_view<T> y, array_view<T> out, metric how, T scale, int threads,
                       const options& opt) {
-    const bool squares = how == metric::sqeuclidean;
+    const bool squares = !facts_of(how).root;
     const double least = vanishing_distance<T> / static_cast<double>(scale), limit = squares ? least * least : least;
     parallel_for(x.rows, threads, 0, without_fraction(opt), [&](std::int64_t i, int worker, progress_meter& meter) {
         for (std::int64_t j = 0; j < y.rows; ++j) {

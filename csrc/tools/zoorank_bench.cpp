@@ -21,6 +21,7 @@
 namespace {
 
 using zoorank::metric;
+using zoorank::summand;
 
 constexpr const char* usage =
     "usage: zoorank_bench [--quick] [--csv] [--threads N] [--n N] [--d D,...] [--classes K,...]\n"
@@ -109,10 +110,10 @@ double distance(const T* x, const T* y, std::int64_t d, metric how, double x_len
     double sum = 0;
     for (std::int64_t f = 0; f < d; ++f) {
         const double difference = x[f] / x_length - y[f] / y_length;
-        sum += how == metric::manhattan ? std::abs(difference) : difference * difference;
+        sum += facts_of(how).of == summand::square ? difference * difference : std::abs(difference);
     }
-    if (how == metric::cosine) return sum / 2;
-    return how == metric::euclidean ? std::sqrt(sum) : sum;
+    if (facts_of(how).directions) return sum / 2;
+    return facts_of(how).root ? std::sqrt(sum) : sum;
 }
 
 // The silhouette coefficient of one row, pair by pair in double, from differences.
@@ -121,7 +122,7 @@ double by_definition(const problem<T>& p, std::int64_t row, metric how, std::int
                      const std::vector<double>& lengths) {
     std::vector<double> sums(static_cast<std::size_t>(classes)), sizes(static_cast<std::size_t>(classes));
     const auto length = [&](std::int64_t i) {
-        return how == metric::cosine ? lengths[static_cast<std::size_t>(i)] : 1.0;
+        return facts_of(how).directions ? lengths[static_cast<std::size_t>(i)] : 1.0;
     };
     for (std::int64_t j = 0; j < p.rows; ++j) {
         const auto c = static_cast<std::size_t>(p.labels[static_cast<std::size_t>(j)]);
@@ -176,12 +177,12 @@ struct limits {
 // The least time of the quickest way: class means in double for squared Euclidean and cosine, each pair once for the
 // others, whose flops name the rate.
 double bound_seconds(double n, double d, double classes, metric how, bool is_float, double& flops, const limits& best) {
-    const bool means = how == metric::cosine || how == metric::sqeuclidean;
+    const bool means = facts_of(how).from_means();
     flops = means ? 2 * n * classes * d : n * n * d;
     const double rate = is_float && !means ? best.f32 : best.f64;
     double seconds = flops / rate;
     // Pairs without multiply-adds, or features sorted: a multiply-add and an addition for each class.
-    if (how == metric::manhattan) seconds = std::min(2 * seconds, 4 * n * classes * d / best.f64);
+    if (facts_of(how).of == summand::magnitude) seconds = std::min(2 * seconds, 4 * n * classes * d / best.f64);
     return std::max(seconds, n * d * (is_float ? 4 : 8) / best.read);
 }
 
@@ -205,9 +206,9 @@ bool measure(const arguments& chosen, std::int64_t d, std::int64_t classes, metr
         bound_seconds(n, static_cast<double>(d), static_cast<double>(classes), how, is_float, flops, best);
     const char* const line = chosen.csv ? "%s,%s,%lld,%lld,%lld,%.6g,%.6g,%.4g,%.4g,%.4g,%.2e\n"
                                         : "%-11s %-6s %7lld %5lld %6lld %10.4g %10.4g %7.3g %8.4g %9.3g %8.1e\n";
-    std::printf(line, zoorank::metric_names[static_cast<std::size_t>(how)], is_float ? "float" : "double",
-                static_cast<long long>(chosen.n), static_cast<long long>(d), static_cast<long long>(classes), seconds,
-                bound, 100 * bound / seconds, flops / seconds / 1e9, n * (n - 1) / 2 / seconds / 1e9, error);
+    std::printf(line, facts_of(how).name, is_float ? "float" : "double", static_cast<long long>(chosen.n),
+                static_cast<long long>(d), static_cast<long long>(classes), seconds, bound, 100 * bound / seconds,
+                flops / seconds / 1e9, n * (n - 1) / 2 / seconds / 1e9, error);
     std::fflush(stdout);
     return right;
 }
@@ -235,12 +236,15 @@ int bench(const arguments& chosen) {
                            : "\nmetric      type         n     d classes    seconds      bound  limit%%  GFLOP/s  "
                              "Gpairs/s    error\n");
     int wrong = 0;
-    for (const metric how : {metric::euclidean, metric::cosine, metric::sqeuclidean, metric::manhattan})
+    for (const zoorank::metric_facts& facts : zoorank::metrics) {
+        if (facts.of == summand::none) continue;
+        const metric how = zoorank::parse_metric(facts.name);
         for (const std::int64_t d : chosen.d)
             for (const std::int64_t classes : chosen.classes) {
                 wrong += !measure<float>(chosen, d, classes, how, best);
                 wrong += !measure<double>(chosen, d, classes, how, best);
             }
+    }
     if (wrong) std::fprintf(stderr, "zoorank_bench: %d kernels are wrong\n", wrong);
     return wrong ? 1 : 0;
 }

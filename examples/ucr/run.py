@@ -12,6 +12,7 @@ import argparse
 import os
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -59,7 +60,7 @@ def without(zoo: Zoo, target: str) -> Zoo:
     others = tuple(spec for spec in zoo.models if spec.name != target)
     if len(others) < len(zoo.models):
         print(f"left out {target}, the network trained on the target (--with-own keeps it)")
-    return zoo.model_copy(update={"models": others})
+    return replace(zoo, models=others)
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:

@@ -34,7 +34,8 @@ from zoorank.errors import (
 
 if TYPE_CHECKING:
     from zoorank.ranking.rank import rank
-    from zoorank.ranking.ranking import Ranking, RankRow
+    from zoorank.ranking.ranking import Ranking
+    from zoorank.ranking.records import RankRow
     from zoorank.sources.manifest import load_zoo
     from zoorank.sources.specs import Zoo
     from zoorank.targets import load_target
@@ -52,6 +53,9 @@ __all__ = [
     "ZoorankError",
     "__version__",
     "build_info",
+    "cuts",
+    "encode",
+    "evaluate",
     "load_target",
     "load_zoo",
     "nearest_neighbors",
@@ -61,13 +65,18 @@ __all__ = [
     "silhouette_batch",
     "silhouette_samples",
     "silhouette_score",
+    "verify",
 ]
 
 # Loaded when first used: these rooms may need torch, pydantic or rich.
 _LAZY = {
-    "RankRow": "zoorank.ranking",
-    "Ranking": "zoorank.ranking",
-    "rank": "zoorank.ranking",
+    "RankRow": "zoorank.ranking.records",
+    "Ranking": "zoorank.ranking.ranking",
+    "rank": "zoorank.ranking.rank",
+    "verify": "zoorank.verification.verify",
+    "evaluate": "zoorank.evaluation.evaluate",
+    "cuts": "zoorank.encoding.cuts",
+    "encode": "zoorank.encoding.own",
     "Zoo": "zoorank.sources.specs",
     "load_target": "zoorank.targets",
     "load_zoo": "zoorank.sources.manifest",

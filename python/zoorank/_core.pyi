@@ -5,6 +5,9 @@ import numpy as np
 import numpy.typing as npt
 
 __version__: str
+METRICS: tuple[str, ...]
+METRICS_OF_ROWS: tuple[str, ...]
+METRICS_FROM_MEANS: tuple[str, ...]
 
 class _BuildInfo(TypedDict):
     version: str

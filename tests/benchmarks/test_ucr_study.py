@@ -33,16 +33,42 @@ def tables():
 
 @pytest.mark.slow
 def test_the_page_and_the_evidence_are_those_of_the_measurements():
-    pytest.importorskip("matplotlib", reason="the study draws: pip install 'zoorank[plots]'")
+    pytest.importorskip("matplotlib", reason="the study draws: pip install 'zoorank[report]'")
     from candidates import Study
+    from regret_picture import is_stale, shown
     from second import Second
     from tables import EVIDENCE, evidence_text, page_text
 
     study = Study.read(STUDY)
-    lines = page_text(study, Second.of(study)).splitlines()
+    second = Second.of(study)
+    lines = page_text(PAGE, study, second).splitlines()
     stale = "\n".join(difflib.unified_diff(PAGE.splitlines(), lines, n=0, lineterm=""))
     assert not stale, f"`make figures` puts this right:\n{stale}"
     assert evidence_text(study) == EVIDENCE.read_text(encoding="utf-8")
+    assert not is_stale(ROOT / "docs" / "ucr-study-regret.svg", shown(study, second))
+
+
+@pytest.mark.slow
+def test_what_the_page_says_in_words_is_so():
+    """Words that would have to change with the figures."""
+    from candidates import Study
+    from crossfit import MARGIN_CHOSEN, STEADY, crossfit
+    from picks import CONSENSUS, PROBE, points
+
+    from zoorank.evaluation.evaluate import RANDOM, paired
+
+    study = Study.read(STUDY)
+    whole = study.whole
+    chosen = crossfit(study.targets, [study.sizes[each.target][0] for each in study.targets])
+    # "So nothing here speaks for another default", nor for another margin.
+    assert paired(whole[CONSENSUS].regrets, chosen.regrets[STEADY]).low <= 0
+    assert paired(whole[PROBE].regrets, chosen.regrets[MARGIN_CHOSEN]).low <= 0
+    # "that comes out again"
+    lost = [points(whole, name) for name in (RANDOM, "euclidean", "logme", PROBE, CONSENSUS)]
+    assert lost == sorted(lost, reverse=True)
+    # "the order that the pilot had too": middle, first, last.
+    first, middle, last = (found[RANDOM].measures["pick"].mean for _, found in study.cuts.values())
+    assert middle > first > last
 
 
 def test_every_table_has_every_selector_and_every_baseline():
@@ -59,7 +85,8 @@ def test_every_table_has_every_selector_and_every_baseline():
 def test_every_score_without_source_data_was_measured():
     with (STUDY / "measurements.csv").open(encoding="utf-8") as stream:
         header = next(csv.reader(stream))
-    assert {score.key for score in TABLE} - {"ids"} <= set(header)
+    of_classes = {score.key for score in TABLE if "classification" in score.tasks}
+    assert of_classes - {"ids"} <= set(header)
 
 
 def test_rounds_draw_one_candidate_a_cut_and_every_network_once_for_it():

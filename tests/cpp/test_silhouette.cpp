@@ -1,4 +1,6 @@
 // Against the definition in double, pair by pair. The Python suite goes wider; this one also runs under sanitizers.
+#include <zoorank/distances.hpp>
+#include <zoorank/estimate.hpp>
 #include <zoorank/silhouette.hpp>
 
 #include <algorithm>
@@ -11,6 +13,9 @@
 #include <vector>
 
 #include "check.hpp"
+#include "cpu/kernel_table.hpp"
+#include "methods.hpp"
+#include "partition.hpp"
 #include "problem.hpp"
 
 using zoorank::array_view;
@@ -159,6 +164,24 @@ TEST_CASE("bad input is named") {
     for (const metric how : vector_metrics)
         CHECK_THROWS(std::invalid_argument, "13", zoorank::silhouette_samples(p.view(), p.labels, samples, how));
     CHECK_THROWS(std::invalid_argument, "cosine", zoorank::parse_metric("cosin"));
+}
+
+TEST_CASE("what is no metric is taken for none") {
+    problem<float> p(20, 3, 4, 10);
+    std::vector<double> samples(20);
+    std::vector<float> distances(400);
+    for (const int number : {-1, static_cast<int>(zoorank::metrics.size())}) {
+        const auto unknown = static_cast<metric>(number);
+        const std::string said = "unknown metric number " + std::to_string(number);
+        CHECK_THROWS(std::invalid_argument, said, zoorank::silhouette_samples(p.view(), p.labels, samples, unknown));
+        CHECK_THROWS(std::invalid_argument, said, zoorank::pairwise_distances(p.view(), p.view(), distances, unknown));
+        CHECK_THROWS(std::invalid_argument, said, zoorank::row_statistics<float>(p.labels, 3, unknown));
+    }
+    const zoorank::partition classes = zoorank::partition_by_class(p.labels);
+    for (const metric how : {metric::sqeuclidean, metric::cosine, metric::precomputed})
+        CHECK_THROWS(
+            std::invalid_argument, "is not added up pair by pair",
+            zoorank::silhouettes_by_pairs(p.view(), classes, how, zoorank::cpu::active_set<float>(), samples, 1, {}));
 }
 
 TEST_CASE("labels may be any integers, as far apart as their type allows") {

@@ -119,7 +119,7 @@ inline double largest_difference(const std::vector<double>& a, const std::vector
     return largest;
 }
 
-inline std::string name_of(metric how) { return metric_names[static_cast<std::size_t>(how)]; }
+inline std::string name_of(metric how) { return facts_of(how).name; }
 
 template <class T>
 constexpr double allowed() {

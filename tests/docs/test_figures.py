@@ -2,13 +2,18 @@
 
 import difflib
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+pytest.importorskip("matplotlib", reason="pictures need it: pip install 'zoorank[plots]'")
+
 ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+PAGES = [
+    "README.md",
+    *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").rglob("*.md"))),
+]
+PAGES.remove("docs/ucr-study.md")  # tests/benchmarks/test_ucr_study.py
 PICTURE = "docs/estimator_scaling.svg"
 
 
@@ -21,45 +26,49 @@ def text_of(page):
     return (ROOT / page).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("page", [*PAGES, PICTURE])
+@pytest.mark.parametrize("page", PAGES)
 def test_figures_are_those_measured(page):
-    from write import as_measured
+    from pages import as_measured
+    from quoted import TABLES, figures
 
     text = text_of(page)
+    measured = as_measured(text, TABLES, figures())
     stale = "\n".join(
         difflib.unified_diff(
-            text.splitlines(), as_measured(page, text).splitlines(), page, "measured", "", "", 0, ""
+            text.splitlines(), measured.splitlines(), page, "measured", "", "", 0, ""
         )
     )
     assert not stale, f"`make figures` puts this right:\n{stale}"
 
 
-def test_every_table_is_on_one_page():
-    from pages import TABLE
-    from quoted import TABLES
+def test_the_picture_shows_what_was_measured():
+    from pictures import is_stale, scaling
 
-    shown = [name for page in PAGES for _, name, _ in TABLE.findall(text_of(page))]
-    assert sorted(shown) == sorted(TABLES)
+    assert not is_stale(ROOT / PICTURE, scaling()), "`make figures` draws it anew"
 
 
-def test_every_sentence_and_picture_is_on_a_page_that_is_looked_at():
-    from quoted import PICTURES, SENTENCES
+def test_labels_in_the_picture_do_not_overlap():
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from pictures import draw_scaling, scaling
 
-    assert {sentence.page for sentence in SENTENCES} <= set(PAGES)
-    assert list(PICTURES) == [PICTURE]
+    figure = draw_scaling(scaling())
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    (axes,) = figure.axes
+    legend = [text.get_window_extent() for text in axes.get_legend().get_texts()]
+    ticks = [label.get_window_extent() for label in axes.get_xticklabels()]
+    for boxes in (legend, ticks):
+        assert len(boxes) == 3
+        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
-def test_every_sentence_is_put_right_when_its_figures_change():
-    from quoted import SENTENCES
+def test_every_table_and_figure_is_on_one_page():
+    from pages import names_on
+    from quoted import TABLES, figures
 
-    for sentence in SENTENCES:
-        text = text_of(sentence.page)
-        other = replace(
-            sentence, figures=lambda of=sentence: [2 * each + 1 for each in of.figures()]
-        )
-        stale = other.as_measured(text)
-        assert stale != text
-        assert sentence.as_measured(stale) == text
+    tables, single = names_on("".join(map(text_of, PAGES)))
+    assert sorted(tables) == sorted(TABLES)
+    assert sorted(single) == sorted(figures())
 
 
 def test_the_program_writes_all_that_is_stale(monkeypatch, tmp_path, capsys):
@@ -75,31 +84,38 @@ def test_the_program_writes_all_that_is_stale(monkeypatch, tmp_path, capsys):
     page.write_text(page.read_text().replace("| 0.", "| 1."))
     write.main()
     assert capsys.readouterr().out == f"written: docs/ids.md\nwritten: {PICTURE}\n"
-    assert (tmp_path / PICTURE).read_text() == text_of(PICTURE)
+    assert "<text" in (tmp_path / PICTURE).read_text()
     assert page.read_text() == text_of("docs/ids.md")
 
 
 def test_a_table_is_replaced_and_what_stands_around_it_is_not():
     from measured import table
-    from pages import tables_as_measured
+    from pages import as_measured
 
     text = "| a |\n|---|\n| 1 |\n\n<!-- figures: new -->\n| b |\n|---|\n| 2 |\n\n| c |\n"
     new = table("b | share", "{b x:.1f} | {share:.0%}", [{"b x": 3.14159, "share": 0.5}])
-    assert tables_as_measured(text, {"new": lambda: new}) == text.replace(
+    assert as_measured(text, {"new": lambda: new}, {}) == text.replace(
         "| b |\n|---|\n| 2 |\n", "| b | share |\n|---|---|\n| 3.1 | 50 % |\n"
     )
     with pytest.raises(ValueError, match="no table is called new; there are old, older"):
-        tables_as_measured(text, {"old": str, "older": str})
+        as_measured(text, {"old": str, "older": str}, {})
 
 
-def test_a_sentence_is_found_wherever_its_lines_break():
-    from pages import Sentence
+def test_a_figure_is_replaced_between_its_marks_alone():
+    from pages import as_measured
 
-    sentence = Sentence("page", "took {:.1f} s for {:.0%}.", lambda: (12.06, 0.5))
-    assert sentence.as_measured("It took 3 s\nfor 1.5%. Or 4.") == "It took 12.1 s\nfor 50%. Or 4."
-    with pytest.raises(ValueError, match=r"page has these words 0 times: took"):
-        sentence.as_measured("It took 3 s for all.")
-    with pytest.raises(ValueError, match="page has these words 2 times"):
-        sentence.as_measured("It took 3 s for 1%. It took 3 s for 1%.")
-    with pytest.raises(ValueError, match="shorter"):
-        replace(sentence, figures=lambda: (1.0,)).as_measured("It took 3 s for 1%.")
+    text = "It took <!--=a.b-->3 s\nor so<!--/-->, or <!--=c-->4<!--/-->."
+    assert as_measured(text, {}, {"a.b": "12.1 s", "c": "5"}) == (
+        "It took <!--=a.b-->12.1 s<!--/-->, or <!--=c-->5<!--/-->."
+    )
+    with pytest.raises(ValueError, match=r"no figure is called a\.b; there are c"):
+        as_measured(text, {}, {"c": "5"})
+
+
+def test_the_readme_shows_the_guidance_of_today():
+    from zoorank.ranking.guidance import guidance
+    from zoorank.ranking.ranking import RankRow, TargetFacts
+
+    digits = TargetFacts("digits", "", "image", 1797, "(8, 8)", tuple("0123456789"), "")
+    text = guidance("consensus", [RankRow(1, "lite2", "_blocks.14", dim=120)], digits)
+    assert text in " ".join(text_of("README.md").split())

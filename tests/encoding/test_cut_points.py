@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from zoorank.encoding.cuts import cut_points
+from zoorank.encoding.cuts import cuts
 from zoorank.errors import UsageError
 
 
 def test_every_source_of_a_manifest_or_the_named_one(zoo):
-    both = cut_points(zoo.manifest, allow_code=[zoo.code])
+    both = cuts(zoo.manifest, allow_code=[zoo.code])
     assert [source.model for source in both] == ["net0", "net1"]
-    (one,) = cut_points(f"{zoo.manifest}:net1", allow_code=[zoo.code])
+    (one,) = cuts(f"{zoo.manifest}:net1", allow_code=[zoo.code])
     assert one == both[1]
     assert one.cuts[-1].name == "penultimate"
     assert one.cuts[-1].shape == (9,)
@@ -18,18 +18,18 @@ def test_every_source_of_a_manifest_or_the_named_one(zoo):
 
 
 def test_a_shape_serves_instead_of_a_target(zoo):
-    given = cut_points(zoo.manifest, shape=(6,), allow_code=[zoo.code])
-    assert given == cut_points(zoo.manifest, allow_code=[zoo.code])
+    given = cuts(zoo.manifest, shape=(6,), allow_code=[zoo.code])
+    assert given == cuts(zoo.manifest, allow_code=[zoo.code])
 
 
 def test_a_factory_needs_no_manifest(zoo):
-    (source,) = cut_points("tiny_code:Net", shape=(6,), allow_code=[zoo.code])
+    (source,) = cuts("tiny_code:Net", shape=(6,), allow_code=[zoo.code])
     assert [cut.shape for cut in source.cuts][-1] == (8,)
-    assert cut_points("tiny_code:Net", shape=(6,), allow_code=str(zoo.code)) == (source,)
+    assert cuts("tiny_code:Net", shape=(6,), allow_code=str(zoo.code)) == (source,)
 
 
 def test_a_source_that_cannot_be_used_says_why(broken_zoo):
-    found = cut_points(broken_zoo.manifest, allow_code=[broken_zoo.code])
+    found = cuts(broken_zoo.manifest, allow_code=[broken_zoo.code])
     notes = {source.model: source.note for source in found if not source.cuts}
     assert set(notes) == {"no-weights", "no-network"}
     assert "absent.safetensors" in notes["no-weights"]
@@ -47,11 +47,11 @@ def test_a_source_that_cannot_be_used_says_why(broken_zoo):
 )
 def test_a_mistake_in_the_call_is_an_error(zoo, models, settings, message):
     with pytest.raises(UsageError) as caught:
-        cut_points(models.format(zoo=zoo.manifest), allow_code=[zoo.code], **settings)
+        cuts(models.format(zoo=zoo.manifest), allow_code=[zoo.code], **settings)
     assert message in str(caught.value)
 
 
 def test_something_must_be_fed(zoo):
     zoo.manifest.write_text(zoo.manifest.read_text().replace('data = "target.npz"', ""))
     with pytest.raises(UsageError, match="no sample to feed"):
-        cut_points(zoo.manifest, allow_code=[zoo.code])
+        cuts(zoo.manifest, allow_code=[zoo.code])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.encoding.test_encode import after_trial
 
 from zoorank.encoding.encode import encode_source
 from zoorank.errors import SourceError
@@ -74,7 +75,7 @@ def test_rows_of_a_whole_encoding_are_not_run_again(
 ) -> None:
     spec = make_spec("TinyMLP")
     encode(spec, table, store, cuts=ALL)
-    monkeypatch.setattr("zoorank.encoding.encode.load_checked", None)  # not even loaded
+    monkeypatch.setattr(type(spec), "open", None)  # not even loaded
     for each in encode(spec, table, store, cuts=ALL, rows=FEW):
         assert each.reused
         np.testing.assert_allclose(each.load(), whole[each.cut][FEW], atol=1e-6)
@@ -116,7 +117,7 @@ def test_scattered_rows_that_fail_are_named(make_spec, table, store, monkeypatch
     def broken(*_args: object) -> None:
         raise RuntimeError("kernel failed")
 
-    monkeypatch.setattr("zoorank.encoding.batches.run_to_cuts", broken)
+    after_trial(monkeypatch, broken)
     with pytest.raises(SourceError, match="failed on 6 of the rows 0 to 59: kernel failed"):
         encode(make_spec("TinyMLP"), table, store, rows=FEW)
 

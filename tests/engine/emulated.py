@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import zoorank
+from zoorank.engine import cuda
 
 EMULATED = "emulated" in "".join(zoorank.build_info()["cuda_devices"])
 on_the_emulator = pytest.mark.skipif(
@@ -143,3 +144,20 @@ def emulated_machine():
     yield machine
     machine.set(**before, failing_allocation=0, failing_launch=0, faulting_launch=0)
     assert (machine["allocations"], machine["events"]) == left
+
+
+def surrogate_of(X, codes, progress=None):
+    statistics = cuda.DeviceStatistics(codes, X.shape[1], "euclidean")
+    return statistics.surrogate(cuda.to_device(X), 0, 0, progress)
+
+
+def radii_of(X, codes):
+    statistics = cuda.DeviceStatistics(codes, X.shape[1], "euclidean")
+    return statistics.radii(cuda.to_device(X), 0, 0, None)
+
+
+def silhouettes_of_some(X, codes, rows, progress=None):
+    statistics = cuda.DeviceStatistics(codes, X.shape[1], "euclidean")
+    exact = cuda.DeviceExactRows(statistics, rows, rows)
+    exact.add(cuda.to_device(X), 0, 0, progress)
+    return exact.silhouettes(len(rows))

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tests.engine.emulated import EMULATED
+from tests.engine.emulated import EMULATED, silhouettes_of_some
 from tests.engine.problems import make, overlapping
 
 import zoorank
@@ -221,7 +221,7 @@ def test_rows_alone_are_what_they_are_among_all(kind):
         problem = make(kind, ALONE, d, 7, dtype, seed=d)
         codes = problem.labels.astype(np.int64)
         rows = np.array([ALONE - 1, 0, 5, 5, ALONE // 2, 127, 128])
-        found = of_rows(problem.X, codes, rows)
+        found = silhouettes_of_some(problem.X, codes, rows)
         all_rows = zoorank.silhouette_samples(problem.X.astype(np.float64), problem.labels)
         tolerance = 5e-6 if dtype == np.float32 else 1e-12
         np.testing.assert_allclose(found, all_rows[rows], rtol=0, atol=tolerance)
@@ -266,11 +266,4 @@ def test_samples_of_a_tensor_are_estimated_where_it_lies():
 @on_a_device
 def test_rows_that_do_not_exist_are_named():
     with pytest.raises(ValueError, match="drawn row 20000 is none of the 20000 rows"):
-        of_rows(PROBLEM.X, PROBLEM.labels, np.array([20_000]))
-
-
-def of_rows(X, codes, rows):
-    statistics = cuda.DeviceStatistics(codes, X.shape[1], "euclidean")
-    exact = cuda.DeviceExactRows(statistics, rows, rows)
-    exact.add(cuda.to_device(X), 0, 0, None)
-    return exact.silhouettes(len(rows))
+        silhouettes_of_some(PROBLEM.X, PROBLEM.labels, np.array([20_000]))

@@ -10,6 +10,9 @@ import pytest
 from tests.engine.emulated import (
     emulated_machine,  # noqa: F401  a fixture
     on_the_emulator,
+    radii_of,
+    silhouettes_of_some,
+    surrogate_of,
 )
 from tests.engine.processes import run_python
 
@@ -35,9 +38,9 @@ WAYS = {
     "backwards": lambda X: zoorank.silhouette_samples(X[::-1, :5], Y),
     "upload": lambda X: cuda.to_device(X).shape,
     "batch": lambda X: zoorank.silhouette_batch([X[:, :5]], Y, metric=["euclidean", "cosine"]),
-    "surrogate": lambda X: cuda.surrogate(cuda.to_device(X), Y, None),
-    "some rows": lambda X: cuda.silhouettes_of(cuda.to_device(X), Y, Y[:5], None),
-    "radii": lambda X: cuda.radii(cuda.to_device(X), Y),
+    "surrogate": lambda X: surrogate_of(X, Y),
+    "some rows": lambda X: silhouettes_of_some(X, Y, Y[:5]),
+    "radii": lambda X: radii_of(X, Y),
     "references": lambda X: zoorank.silhouette_samples(
         X[:, :5], Y % 3, method="estimate", references=8, random_state=0
     ),
@@ -138,8 +141,8 @@ def test_an_interrupted_call_leaves_nothing(machine):
 
     before = machine["allocations"], machine["events"]
     for work in (
-        lambda: cuda.surrogate(cuda.to_device(X), Y, interrupt),
-        lambda: cuda.silhouettes_of(cuda.to_device(X), Y, Y[:5], interrupt),
+        lambda: surrogate_of(X, Y, interrupt),
+        lambda: silhouettes_of_some(X, Y, Y[:5], interrupt),
         lambda: zoorank.silhouette(X, Y, method="estimate", progress=interrupt),
     ):
         with pytest.raises(KeyboardInterrupt):

@@ -6,6 +6,7 @@ from tests.engine.processes import run_python
 from tests.reference import silhouettes as reference
 
 import zoorank
+from zoorank import _core
 from zoorank.engine import index, neighbors
 
 RNG = np.random.default_rng(0)
@@ -23,7 +24,7 @@ def search(request, monkeypatch):
 
 @pytest.mark.parametrize("offset", [0, 1e4])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("metric", neighbors.NEIGHBOR_METRICS)
+@pytest.mark.parametrize("metric", _core.METRICS_OF_ROWS)
 @pytest.mark.usefixtures("search")
 def test_exact_neighbors_are_the_definitions(metric, dtype, offset):
     if metric == "cosine" and offset:

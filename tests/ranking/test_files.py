@@ -11,11 +11,11 @@ from tests.ranking.rankings import RANKING
 
 from zoorank.errors import StoreError
 from zoorank.ranking import Ranking
-from zoorank.ranking.files import prepare, write_results, write_text
+from zoorank.ranking.files import prepare, write_text
 
 
 def test_both_files_are_written_and_nothing_else(tmp_path):
-    paths = write_results(RANKING, tmp_path / "new" / "out")
+    paths = RANKING.write(tmp_path / "new" / "out")
     assert sorted(path.name for path in paths[0].parent.iterdir()) == [
         "ranking.csv",
         "ranking.json",

@@ -26,12 +26,12 @@ def test_json_is_plain_json():
         raise AssertionError(f"{name} is not JSON")
 
     values = json.loads(RANKING.to_json(), parse_constant=refuse)
-    assert values["format"] == 1
+    assert values["format"] == 2
     assert values["rows"][-1]["score"] is None
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "{}", '{"format": 2}', '{"format": 1}', '{"format": 1, "rows": [{}]}', "{[1]}"]
+    "text", ["{", "{}", '{"format": 1}', '{"format": 2}', '{"format": 2, "rows": [{}]}', "{[1]}"]
 )
 def test_other_json_is_refused_in_one_line(text):
     with pytest.raises(DataError, match="not a ranking written by zoorank") as caught:

@@ -10,11 +10,13 @@ import torch
 from tests.ranking.tiny_zoo import tiny_zoo
 
 from zoorank.encoding.encode import encode_source
-from zoorank.encoding.memory import contents
+from zoorank.encoding.passes import same_numbers
 from zoorank.ranking import Ranking, RankRow, rank
 from zoorank.ranking.consensus import Consensus
+from zoorank.ranking.job import firsts_of
 from zoorank.ranking.order import ranked, verdict
-from zoorank.ranking.repeats import distinct, firsts_of
+from zoorank.ranking.records import CutFacts
+from zoorank.ranking.rows import distinct
 from zoorank.scores import find_score
 from zoorank.sources.manifest import load_zoo
 from zoorank.store.encodings import EncodingStore
@@ -40,7 +42,8 @@ def repeats(ranking):
 
 
 def without_time(ranking):
-    rows = (replace(row, score_seconds=0, encode_seconds=0, reused=False) for row in ranking)
+    timeless = {"score_seconds": 0, "encode_seconds": 0, "facts": CutFacts()}
+    rows = (replace(row, reused=False, **timeless) for row in ranking)
     return [row for row in rows if row.status == "ok"]
 
 
@@ -95,7 +98,7 @@ def test_other_encodings_are_no_repeats(zoo):
     # Of one width; and of two sources with the same weights, which are two sources.
     loaded = load_zoo(zoo.manifest, allow_code=[zoo.code])
     twin = loaded.models[0].model_copy(update={"name": "twin"})
-    both = loaded.model_copy(update={"models": (*loaded.models, twin)})
+    both = replace(loaded, models=(*loaded.models, twin))
     ranking = rank(both, cuts="1,3", store=zoo.folder / "store")
     assert len([row for row in ranking if row.status == "ok"]) == 8
     (one,) = (row for row in ranking if (row.model, row.cut) == ("net0", "3"))
@@ -106,22 +109,13 @@ def test_other_encodings_are_no_repeats(zoo):
 
 def test_on_a_device_encodings_are_compared_where_they_are(monkeypatch):
     rng = np.random.default_rng(0)
-    tensors = {
-        name: torch.from_numpy(rng.normal(size=(9000, 3)).astype(np.float32)) for name in "abcde"
-    }
-    tensors["c"] = tensors["a"].clone()
-    tensors["d"] = tensors["a"].clone()
-    tensors["d"][8999, 2] += 1e-6  # in the last block alone
-    tensors["e"] = torch.cat([tensors["a"], tensors["a"]], dim=1)
-    keys = {name: f"key of {name}" for name in tensors}
-    on_the_host = contents(tensors, keys)
-    monkeypatch.setattr(torch.Tensor, "device", torch.device("cuda"))
+    one = torch.from_numpy(rng.normal(size=(9000, 3)).astype(np.float32))
+    other = one.clone()
+    other[8999, 2] += 1e-6  # in the last block alone
     monkeypatch.setattr(torch.Tensor, "numpy", lambda self: pytest.fail("copied"))
-    there = contents(tensors, keys)
-    assert there == {**keys, "c": "key of a"}
-    for found in (on_the_host, there):
-        assert found["c"] == found["a"]
-        assert len({found[name] for name in "abde"}) == 4
+    assert same_numbers(one, one.clone())
+    assert not same_numbers(one, other)
+    assert not same_numbers(one, torch.cat([one, one], dim=1))
 
 
 def test_in_memory_and_in_files_the_same_is_the_same(zoo, tmp_path):
@@ -135,7 +129,7 @@ def test_in_memory_and_in_files_the_same_is_the_same(zoo, tmp_path):
         found[keep] = [each.content for each in encoded.encodings]
         assert firsts_of(encoded.encodings) == {"penultimate": "3"}
     assert found["store"] == found["memory"] == found["both"]
-    unknown = [replace(each, content="") for each in encoded.encodings]
+    unknown = [replace(each, record=replace(each.record, content="")) for each in encoded.encodings]
     assert firsts_of(unknown) == {}
 
 

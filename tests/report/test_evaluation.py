@@ -48,7 +48,9 @@ def test_markup_in_names_is_text(tmp_path):
 
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
 def test_a_picture(found, tmp_path, ending):
-    pytest.importorskip("matplotlib", reason="pictures need matplotlib: pip install zoorank[plots]")
+    pytest.importorskip(
+        "matplotlib", reason="pictures need matplotlib: pip install zoorank[report]"
+    )
     path = regret_figure(found, tmp_path / f"regret.{ending}")
     start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[ending]
     assert path.read_bytes().startswith(start)
@@ -57,6 +59,8 @@ def test_a_picture(found, tmp_path, ending):
 def test_a_picture_that_cannot_be(found, tmp_path):
     with pytest.raises(UsageError, match=r"ends in one of \.png, \.svg, \.pdf"):
         regret_figure(found, tmp_path / "regret.jpeg2000")
-    pytest.importorskip("matplotlib", reason="pictures need matplotlib: pip install zoorank[plots]")
+    pytest.importorskip(
+        "matplotlib", reason="pictures need matplotlib: pip install zoorank[report]"
+    )
     with pytest.raises(StoreError, match="cannot write"):
         regret_figure(found, tmp_path / "nowhere" / "regret.png")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip("matplotlib", reason="pictures need it: pip install zoorank[plots]")
+pytest.importorskip("matplotlib", reason="pictures need it: pip install zoorank[report]")
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb

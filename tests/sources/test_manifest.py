@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 import re
+import resource
+import time
 from pathlib import Path
 
 import pytest
 
 from zoorank.cli import DEMO_MANIFEST
-from zoorank.errors import ManifestError
-from zoorank.sources.lines import find_line
+from zoorank.errors import ManifestError, SourceError
+from zoorank.sources.base import Trust
 from zoorank.sources.manifest import load_zoo
 from zoorank.sources.weights import FileWeights, PackageWeights, RandomWeights
 
@@ -47,7 +51,7 @@ def test_everything_a_model_can_say(tmp_path: Path) -> None:
     assert spec.preprocessing.size == (32, 32)
     assert spec.preprocessing.scaling == 255
     assert spec.cuts == ("penultimate",)
-    assert spec.allow_code == ()
+    assert spec.trust == Trust()
 
 
 def test_the_demonstration() -> None:
@@ -127,6 +131,11 @@ def test_a_family_is_a_model_for_each_file(tmp_path: Path) -> None:
     assert [spec.name for spec in zoo.models] == ["fcn-a", "fcn-b"]
 
 
+@pytest.mark.parametrize("key", ["allow_packages", "trust"])
+def test_a_manifest_cannot_allow_a_package(tmp_path: Path, key: str) -> None:
+    assert f"unknown key '{key}'" in _error(tmp_path, MODEL + f'{key} = ["."]\n')
+
+
 def test_a_manifest_cannot_allow_code(tmp_path: Path) -> None:
     assert "unknown key 'allow_code'" in _error(tmp_path, MODEL + 'allow_code = ["."]\n')
 
@@ -181,7 +190,7 @@ def test_a_manifest_cannot_allow_code(tmp_path: Path) -> None:
         ("scaling = 255", "mean = [0.1, 0.2]", "mean has 2 numbers for 3 channels"),
         ("scaling = 255", "interpolation = 'cubic'", "'cubic' is not one of 'bilinear', 'bicubic'"),
         ('"image"', '"picture"', "'picture' is not one of 'image', 'series', 'table'"),
-        ('input = "image", ', "", "needs input = 'image', 'series' or 'table'"),
+        ('input = "image", ', "", "needs input = 'image', 'series', 'table', 'text' or 'audio'"),
         ('"penultimate"', "[]", "line 8, model 1 'one', cuts:"),
         (
             "arguments =",
@@ -205,7 +214,7 @@ def test_what_is_wrong_is_said_with_its_place(
         ("[[modle]]\n", "zoo.toml, line 1: unknown key 'modle'; did you mean 'model'?"),
         ("batch_size = 0\n" + MODEL, "zoo.toml, line 1, batch_size: input should be greater"),
         (MODEL + MODEL, "line 11, model 2 'one', name: 'one' is already the name of model 1 'one'"),
-        (FAMILY, "zoo.toml, line 3, family 1, files: no file matches"),
+        (FAMILY, "zoo.toml, line 3, family 1, files: no file matches 'w/*.safetensors'"),
         (FAMILY + "name = 'x'", "zoo.toml, line 6, family 1 'x', name:"),
         ('data = "${ZOO_NOT_SET}"\n' + MODEL, "zoo.toml, line 1, data: '${ZOO_NOT_SET}' needs the"),
     ],
@@ -293,26 +302,6 @@ def test_types_are_said_in_the_words_of_toml(
     assert not re.search("tuple|dictionary|mapping|instance", message)
 
 
-def test_a_line_is_found_however_the_key_is_written() -> None:
-    text = (
-        "'a' = 1 # a\nlong = [\n  1,\n\n  2,\n]\nx.y.z = 3\n[\"t\"]\n# u = 0\n"
-        'u = """\nv = 1\n"""\nv = 2\n[t.w]\n[[m]]\n[[m]]\nk = { i = 1 }'
-    )
-    places = {
-        ("a",): 1,
-        ("long", 1): 2,
-        ("x", "y", "z"): 7,
-        ("t",): 8,
-        ("t", "u"): 10,
-        ("t", "v"): 13,
-        ("t", "w"): 14,
-        ("m", 0, "k"): 15,
-        ("m", 1, "k", "i"): 17,
-        ("none",): None,
-    }
-    assert {path: find_line(text, path) for path in places} == places
-
-
 def test_lines_inside_strings_are_not_taken_for_entries(tmp_path: Path) -> None:
     text = MODEL.replace("{ depth = 3 }", "{ text = '''\n[[model]]\nname = 1\n''' }")
     second = MODEL.replace('"one"', "2")
@@ -342,4 +331,117 @@ def test_allowed_code_must_be_a_directory(tmp_path: Path) -> None:
 def test_code_is_allowed_from_one_directory_without_a_list(tmp_path: Path, kind: type) -> None:
     (tmp_path / "zoo.toml").write_text(MODEL)
     (spec,) = load_zoo(tmp_path / "zoo.toml", allow_code=kind(tmp_path)).models
-    assert spec.allow_code == (tmp_path.resolve(),)
+    assert spec.trust == Trust(code=(tmp_path.resolve(),))
+
+
+SOURCE = """
+[[model]]
+source = "onnx:mine.onnx"
+"""
+
+
+def test_a_model_may_be_named_by_its_reference(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("ZOO_TEST_DIR", "/elsewhere")
+    text = """
+        factory = "package:build"
+        preprocessing = { input = "image", size = 32, mean = 104 }
+        [[model]]
+        source = "onnx:a.onnx"
+        [[model]]
+        source = "onnx:${ZOO_TEST_DIR}/b.onnx::logits"
+        name = "b"
+        preprocessing = { input = "table" }
+        trained_on = "d.npz"
+        [[model]]
+        name = "c"
+        weights.random = {}
+    """
+    zoo = _load(tmp_path, text)
+    assert [model.name for model in zoo.models] == ["onnx:a.onnx", "b", "c"]
+    assert [zoo.cuts_of(model) for model in zoo.models[:2]] == [("penultimate",), ("logits",)]
+    assert [model.modalities for model in zoo.models[:2]] == [{"image"}, {"table"}]
+    assert zoo.models[1].trained_on == str(tmp_path / "d.npz")
+    assert pickle.loads(pickle.dumps(zoo)) == zoo
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("onnx:mine", "onxn:mine", "zoo.toml, line 3, model 1 'onxn:mine.onnx', source: unknown"),
+        ("onnx:mine.onnx", "mine.onnx", "source: 'mine.onnx' is no reference of the form"),
+        ("onnx:mine.onnx", "onnx:", "source: 'onnx:' lacks a model after 'onnx:'"),
+        ("onnx:mine.onnx", "onnx:a::", "source: 'onnx:a::' lacks a cut after '::'"),
+        ('onnx"\n', 'onnx::a"\ncuts = "b"\n', "line 4, model 1 'onnx:mine.onnx::a', cuts: the ref"),
+        ('onnx"\n', 'onnx"\nsha256 = "1"\n', "line 4, model 1 'onnx:mine.onnx', sha256: string"),
+        (
+            'onnx"\n',
+            'onnx"\nfactory = "a:b"\n',
+            "line 4, model 1 'onnx:mine.onnx', factory: is none",
+        ),
+        (
+            'onnx"\n',
+            'onnx"\npreprocesing = {}\n',
+            "line 4, model 1 'onnx:mine.onnx': unknown key 'preprocesing'; did you mean 'prepr",
+        ),
+        (
+            'onnx"\n',
+            'onnx"\noutput = 3\n',
+            "line 4, model 1 'onnx:mine.onnx', output: input should",
+        ),
+        (
+            'onnx"\n',
+            f'onnx"\n{SOURCE}',
+            "line 5, model 2 'onnx:mine.onnx', name: 'onnx:mine.onnx' is",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_reference_is_said_with_its_place(
+    tmp_path: Path, old: str, new: str, expected: str
+) -> None:
+    assert old in SOURCE
+    assert expected in _error(tmp_path, SOURCE.replace(old, new))
+
+
+def test_no_message_tells_what_the_manifest_could_not_know(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("ZOO_TEST_SECRET", "/swordfish")
+    text = FAMILY.replace("w/*", "${ZOO_TEST_SECRET}/*")
+    assert "swordfish" not in _error(tmp_path, text)
+    (model,) = _load(tmp_path, SOURCE.replace("mine", "${ZOO_TEST_SECRET}/mine")).models
+    assert model.name == "onnx:${ZOO_TEST_SECRET}/mine.onnx"
+    with pytest.raises(SourceError) as caught:
+        model.resolve(print)
+    assert "swordfish" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(f"wrong{number} = 1\n" for number in range(3500)) + MODEL,
+        MODEL + "".join(f"wrong{number} = 1\n" for number in range(3500)),
+        "".join(f"[[model]]\nname = {number}\n" for number in range(3500)),
+        "".join(f"[[model]]\nsource = 'nosuch:{number}'\n" for number in range(3500)),
+        MODEL.replace("{ depth = 3 }", "[\n" + "1,\n" * 3500 + "]"),
+        MODEL + f"{'x' * 10**6} = 1\n",
+        MODEL.replace('"penultimate"', f"[{'1, ' * 10**4}]"),
+        MODEL.replace("size = 32", f"size = [{'1, ' * 10**4}]"),
+        MODEL.replace("size = 32", f"mean = [{'[], ' * 10**4}]"),
+        f"model = [{'1, ' * 10**4}]",
+        'preprocessing = { input = "' + "x" * 10**6 + '" }',
+        "a" + ".a" * 30_000 + " = 1",
+        "x" * (5 * 2**20),
+    ],
+    ids=range(13),
+)
+def test_a_manifest_of_many_faults_is_refused_at_once(tmp_path: Path, text: str) -> None:
+    before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    assert len(_error(tmp_path, text)) < 2000
+    assert time.monotonic() - begun < 3
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500 * 1024  # of 1024 bytes
+
+
+def test_a_manifest_is_a_regular_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "zoo.toml")
+    with pytest.raises(ManifestError, match="is no regular file"):
+        load_zoo(tmp_path / "zoo.toml")
+    with pytest.raises(ManifestError, match="is no regular file"):
+        load_zoo("/dev/zero")

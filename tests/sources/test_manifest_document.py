@@ -8,20 +8,32 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 
+from zoorank.sources import onnx, vectors
 from zoorank.sources.manifest import _Manifest, load_zoo
-from zoorank.sources.specs import FamilyEntry, ModelEntry, StateDict
+from zoorank.sources.specs import FamilyEntry, ModelEntry, SourceEntry, StateDict
 from zoorank.sources.weights import SOURCES
 from zoorank.targets.named import _SETS
-from zoorank.transforms.specs import ImagePreprocessing, SeriesPreprocessing, TablePreprocessing
+from zoorank.transforms.specs import (
+    AudioPreprocessing,
+    ImagePreprocessing,
+    SeriesPreprocessing,
+    TablePreprocessing,
+    TextPreprocessing,
+)
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "manifest.md").read_text(encoding="utf-8")
 SECTIONS = {
     "## Top level": _Manifest,
     "## `[[model]]`": ModelEntry,
+    "## `[[model]]` with a `source`": SourceEntry,
     "## `[[family]]`": FamilyEntry,
+    "### `onnx:`": onnx._Settings,
+    "### `vectors:`": vectors._Settings,
     '### `input = "image"`': ImagePreprocessing,
     '### `input = "series"`': SeriesPreprocessing,
     '### `input = "table"`': TablePreprocessing,
+    '### `input = "text"`': TextPreprocessing,
+    '### `input = "audio"`': AudioPreprocessing,
 }
 
 
@@ -65,6 +77,12 @@ def test_every_value_that_can_be_chosen_is_there() -> None:
             missing = [each for each in _choices(field.annotation) if f'"{each}"' not in section]
             assert name == "input" or not missing, (title, name)
     assert all(f"`{name}`" in _section("## Data") for name in _SETS)
+
+
+def test_the_example_of_a_source_loads(tmp_path: Path) -> None:
+    (tmp_path / "zoo.toml").write_text(DOCUMENT.split("```toml\n")[2].split("```")[0])
+    (model,) = load_zoo(tmp_path / "zoo.toml").models
+    assert model.file.path == tmp_path / "resnet50.onnx"
 
 
 def test_the_example_loads(tmp_path: Path, monkeypatch) -> None:

@@ -18,14 +18,15 @@ void silhouettes_by_means(const input<T>& x, const partition& p, metric how, arr
     const buffer<double> result(n, stream);
     const first_row vanished(stream);
     // In double, whatever T. The surrogate of Euclidean silhouettes is not the last word on a row.
-    const double vanishing = how == metric::sqeuclidean ? std::pow(vanishing_distance<double>, 2) : 0;
+    const bool roots = facts_of(how).root;
+    const double vanishing = !roots && !facts_of(how).directions ? std::pow(vanishing_distance<double>, 2) : 0;
     pacer pace(stream, opt);
     const std::int64_t slab = means_comparison::rows_at_once(n);
     for (std::int64_t begin = 0; begin < n; begin += slab) {
         const std::int64_t count = std::min(slab, n - begin);
         nearest_means({compare.rows(known.args, begin, count), compare.all_means, begin, known.bias.get(),
                        known.own.get(), known.units.get(), known.labels.class_begin.get(), known.labels.class_of.get(),
-                       known.labels.order.get(), result.get(), how == metric::euclidean, vanishing, vanished.get()},
+                       known.labels.order.get(), result.get(), roots, vanishing, vanished.get()},
                       stream);
         pace.handed_in(static_cast<double>(begin + count) / static_cast<double>(n));
     }

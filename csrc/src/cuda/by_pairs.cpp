@@ -47,7 +47,7 @@ bool split_suffices(const input<float>& x, const partition& p, cudaStream_t stre
 template <class T>
 kernel kernel_for(const input<T>& x, const partition& p, metric how, place where) {
     if constexpr (sizeof(T) == sizeof(float)) {
-        if (how != metric::euclidean) return kernel::simt;
+        if (facts_of(how).of != summand::square) return kernel::simt;
         const kernel which = euclidean_kernel_of(x.view.cols, where.device);
         if (which == kernel::simt || kernel_is_forced() || split_suffices(x, p, where.stream)) return which;
     }
@@ -129,13 +129,14 @@ std::optional<std::int64_t> silhouettes_of_tiles(const sums_plan<T>& plan, kerne
     const buffer<walk_state> states(count, stream);
     const buffer<double> own(count, stream), result(count, stream);
     clear_states(states.get(), own.get(), count, stream);
+    const bool of_squares = facts_of(how).of == summand::square;
     pacer pace(stream, opt);
     std::int64_t done = 0, all = 0;
     for (const tile_batch& batch : plan.batches) all += batch.tiles();
     for (const tile_batch& batch : plan.batches) {
         const sums_args<T> args{
             rows, cols, batch, labels.class_begin.get(), classes.of_row, tile_classes.get(), partial.get(), own.get()};
-        if (how == metric::euclidean)
+        if (of_squares)
             sum_euclidean(which, args, stream);
         else
             sum_manhattan(args, stream);
@@ -147,7 +148,7 @@ std::optional<std::int64_t> silhouettes_of_tiles(const sums_plan<T>& plan, kerne
     }
     const first_row vanished(stream);
     finish({states.get(), own.get(), labels.class_begin.get(), classes.of_row, classes.order, count, result.get(),
-            how == metric::euclidean ? vanishing_mean<T> : 0, vanished.get()},
+            of_squares ? vanishing_mean<T> : 0, vanished.get()},
            stream);
     to_host(samples.data, result.get(), count, stream);
     return vanished.found(stream);
@@ -158,8 +159,9 @@ template <class T>
 struct prepared_rows {
     prepared_rows(const input<T>& x, const partition& p, metric how, cudaStream_t stream)
         : rows(x, "X", stream), scale(rows.scale()), labels(p, stream) {
-        // Manhattan needs no centre: nothing cancels there, and centring would round.
-        if (how == metric::euclidean) centre = buffer<T>(rows.centre(p.order.data(), p.rows(), scale, stream), stream);
+        // Magnitudes need no centre: nothing cancels there, and centring would round.
+        if (facts_of(how).of == summand::square)
+            centre = buffer<T>(rows.centre(p.order.data(), p.rows(), scale, stream), stream);
     }
 
     source_rows<T> sorted() const { return rows.source(labels.order.get(), scale, centre.get()); }

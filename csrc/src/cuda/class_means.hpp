@@ -31,7 +31,7 @@ struct class_means {
     class_means(const input<T>& x, const partition& p, metric how, cudaStream_t stream)
         : rows(x, "X", stream), scale(rows.scale()), labels(p, stream) {
         const std::int64_t n = x.view.rows, depth = x.view.cols, classes = p.classes();
-        const bool directions = how == metric::cosine;
+        const bool directions = facts_of(how).directions;
         std::vector<T> origin;
         if (!directions) origin = rows.centre(p.order.data(), n, scale, stream);
         centre = buffer<T>(origin, stream);

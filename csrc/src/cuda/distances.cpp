@@ -67,11 +67,11 @@ private:
 template <class T>
 store_args<T> to_store(const packed_side<T>& rows, const packed_side<T>& columns, T* out, std::int64_t stride,
                        metric how, T scale) {
-    store_args<T> args{rows.rows(),  columns.rows(), out, stride, how == metric::euclidean, {T(0.5), T(1)},
-                       rows.units(), columns.units()};
-    if (how == metric::cosine) return args;
+    store_args<T> args{rows.rows(),        columns.rows(), out,          stride,
+                       facts_of(how).root, {T(0.5), T(1)}, rows.units(), columns.units()};
+    if (facts_of(how).directions) return args;
     args.factors[0] = 1 / scale;
-    if (how == metric::sqeuclidean) args.factors[1] = 1 / scale;
+    if (facts_of(how).from_means()) args.factors[1] = 1 / scale;
     return args;
 }
 
@@ -79,7 +79,9 @@ store_args<T> to_store(const packed_side<T>& rows, const packed_side<T>& columns
 
 template <class T>
 void pairwise_distances(input<T> x, input<T> y, array_view<T> out, metric how, place where, const options& opt) {
-    if (how == metric::precomputed) throw std::invalid_argument("metric 'precomputed' has no rows to compare");
+    const metric_facts& facts = facts_of(how);
+    if (facts.of == summand::none)
+        throw std::invalid_argument("metric '" + std::string(facts.name) + "' has no rows to compare");
     const std::int64_t n = x.view.rows, m = y.view.rows, depth = x.view.cols;
     if (depth != y.view.cols)
         throw std::invalid_argument("X has " + std::to_string(depth) + " features and Y has " +
@@ -90,7 +92,7 @@ void pairwise_distances(input<T> x, input<T> y, array_view<T> out, metric how, p
                                     std::to_string(n * m));
     const current_device guard(where.device);
     const cudaStream_t stream = where.stream;
-    const bool directions = how == metric::cosine;
+    const bool directions = facts.directions;
     const std::int64_t slab =
         std::min(n, std::max<std::int64_t>(tile_side<T>, slab_elements / std::max<std::int64_t>(m, 1)));
     reserve(upload_bytes(x) + upload_bytes(y) + packed_side<T>::bytes(m, depth, directions) +
@@ -101,7 +103,7 @@ void pairwise_distances(input<T> x, input<T> y, array_view<T> out, metric how, p
     const T scale = std::min(left.scale(), right.scale());
     if (out.size == 0) return;
     // A centre is taken from the rows of Y as they are multiplied; unit rows lie around the origin anyway.
-    const bool of_differences = how == metric::euclidean || how == metric::sqeuclidean;
+    const bool of_differences = facts.of == summand::square && !directions;
     std::vector<T> centre;
     if (of_differences) {
         std::vector<std::int64_t> every(static_cast<std::size_t>(m));
@@ -118,10 +120,10 @@ void pairwise_distances(input<T> x, input<T> y, array_view<T> out, metric how, p
         part.rows = std::min(slab, n - begin);
         const packed_side<T> rows(part, directions, stream);
         const store_args<T> args = to_store(rows, columns, distances.get(), m, how, scale);
-        if (how == metric::manhattan)
-            store_manhattan(args, stream);
-        else
+        if (facts.of == summand::square)
             store_squares(args, stream);
+        else
+            store_manhattan(args, stream);
         to_host(out.data + begin * m, distances.get(), part.rows * m, stream);
         pace.handed_in(static_cast<double>(begin + part.rows) / static_cast<double>(n));
     }

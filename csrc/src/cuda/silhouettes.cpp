@@ -57,25 +57,20 @@ void silhouette_samples(input<T> x, array_view<const std::int64_t> labels, array
     check_sizes(x, labels, x.view.rows, samples.size);
     const partition p = partition_by_class(labels);
     const current_device guard(where.device);
-    switch (how) {
-        case metric::euclidean:
-        case metric::manhattan:
-            return silhouettes_by_pairs(x, p, how, samples, where, opt);
-        case metric::sqeuclidean:
-        case metric::cosine:
-            return silhouettes_by_means(x, p, how, samples, where, opt);
-        case metric::precomputed:
-            throw std::invalid_argument("metric 'precomputed' is computed on the CPU");
-    }
-    throw std::invalid_argument("unknown metric number " + std::to_string(static_cast<int>(how)));
+    const metric_facts& facts = facts_of(how);
+    if (facts.of == summand::none)
+        throw std::invalid_argument("metric '" + std::string(facts.name) + "' is computed on the CPU");
+    if (facts.from_means()) return silhouettes_by_means(x, p, how, samples, where, opt);
+    silhouettes_by_pairs(x, p, how, samples, where, opt);
 }
 
 template <class T>
 void silhouette_samples_of(input<T> x, array_view<const std::int64_t> labels, array_view<const std::int64_t> indices,
                            array_view<double> samples, metric how, place where, const options& opt) {
     check_sizes(x, labels, indices.size, samples.size);
-    if (how != metric::euclidean && how != metric::manhattan)
-        throw std::invalid_argument("some rows alone are for the metrics euclidean and manhattan");
+    const metric_facts& facts = facts_of(how);
+    if (facts.from_means() || facts.of == summand::none)
+        throw std::invalid_argument("some rows alone are not for the metric '" + std::string(facts.name) + "'");
     const class_numbers numbers = number_classes(labels);
     std::vector<std::int64_t> classes;
     for (std::int64_t i = 0; i < indices.size; ++i) {

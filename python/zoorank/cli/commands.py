@@ -16,33 +16,48 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoorank.cli import EXTRAS, FAILED, INTERRUPTED, trust
+from zoorank.cli import FAILED, INTERRUPTED, trust
+from zoorank.cli import data as data_command
 from zoorank.cli.options import (
     AllowCode,
+    AllowPackage,
     BatchSize,
     Confidence,
     Cuts,
     Data,
     Device,
     FirstRows,
+    GroupColumn,
+    InputColumn,
     Json,
+    LabelColumn,
     Limit,
+    MemoryLimit,
     Metric,
     MetricOfFile,
     Out,
+    Precision,
     Quiet,
     Race,
     RandomState,
+    Retry,
     SaveEncodings,
     ScoreNames,
     ScoresOfFile,
+    Sources,
     Store,
-    Zoo,
+    Strict,
+    Timeout,
+    Workers,
     app,
+    in_bytes,
     print_json,
+    seconds,
     stdout,
+    worker_count,
 )
-from zoorank.errors import UsageError
+from zoorank.errors import DataError, UsageError
+from zoorank.messages import EXTRAS, missing_package, one_line
 
 if TYPE_CHECKING:
     from zoorank.ranking import Ranking
@@ -63,21 +78,44 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+FIRST_STEPS = """\
+zoorank says which pre-trained model, cut at which layer, to transfer from.
+
+An example with nothing to prepare:
+  zoorank demo
+
+Two models by name, and your own images, in a folder for each class:
+  zoorank rank timm:resnet18.a1_in1k timm:mobilenetv3_small_100 --data birds/
+
+A zoo in a file, labelled texts, and a page with charts, results/report.html:
+  zoorank rank zoo.toml --data reviews.csv --out results
+
+Encodings that you have made yourself, and their labels:
+  zoorank score X.npy labels.npy
+
+All commands: zoorank --help. What a command takes: zoorank rank --help."""
+
+
 @app.callback()
 def options(
-    version: Annotated[
+    context: typer.Context,
+    _version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    _debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
+    ] = False,
 ) -> None:
     """Say which pre-trained model, cut at which layer, to transfer from."""
+    if context.invoked_subcommand is None:
+        typer.echo(FIRST_STEPS)
 
 
 @app.command()
 def rank(
     context: typer.Context,
-    zoo: Zoo,
+    sources: Sources,
     data: Data = None,
     cuts: Cuts = None,
     metric: Metric = None,
@@ -86,9 +124,19 @@ def rank(
     store: Store = None,
     batch_size: BatchSize = None,
     device: Device = "auto",
+    precision: Precision = "float32",
+    workers: Workers = "1",
+    timeout: Timeout = None,
+    memory_limit: MemoryLimit = None,
     save_encodings: SaveEncodings = None,
     limit: Limit = None,
+    input_column: InputColumn = None,
+    label_column: LabelColumn = None,
+    group_column: GroupColumn = None,
+    strict: Strict = False,
+    retry: Retry = False,
     allow_code: AllowCode = None,
+    allow_package: AllowPackage = None,
     race: Race = False,
     confidence: Confidence = None,
     first_rows: FirstRows = None,
@@ -101,7 +149,7 @@ def rank(
     Example: `zoorank rank zoo.toml --data digits.npz --cuts all --out results`
     """
     return _rank(
-        zoo,
+        sources,
         data,
         command=context.obj,
         cuts=cuts,
@@ -111,9 +159,19 @@ def rank(
         store=store,
         batch_size=batch_size,
         device=device,
+        precision=precision,
+        workers=worker_count(workers),
+        timeout=seconds(timeout, "--timeout"),
+        memory_limit=in_bytes(memory_limit, "--memory-limit"),
         save_encodings=save_encodings,
         limit=limit,
+        input_column=tuple(input_column or ()),
+        label_column=label_column,
+        group_column=group_column,
+        strict=strict,
+        retry=retry,
         allow_code=allow_code or (),
+        allow_packages=allow_package or (),
         race=race,
         confidence=confidence,
         first_rows=first_rows,
@@ -140,7 +198,7 @@ def demo(
 
     _check_installed("demo")
     return _rank(
-        DEMO_MANIFEST,
+        [str(DEMO_MANIFEST)],
         None,
         command=context.obj,
         out=out,
@@ -165,16 +223,23 @@ def cuts(
         ),
     ] = None,
     allow_code: AllowCode = None,
+    allow_package: AllowPackage = None,
     as_json: Json = False,
 ) -> int:
     """List where models can be cut: output shape, share of FLOPs and parameters.
 
     Example: `zoorank cuts zoo.toml:resnet18 --shape 3,224,224`
     """
-    from zoorank.encoding.cuts import cut_points
+    from zoorank.encoding.cuts import cuts as list_cuts
 
     sizes = None if shape is None else _sizes(shape)
-    found = cut_points(models, data=data, shape=sizes, allow_code=allow_code or ())
+    found = list_cuts(
+        models,
+        data=data,
+        shape=sizes,
+        allow_code=allow_code or (),
+        allow_packages=allow_package or (),
+    )
     if as_json:
         print_json([asdict(source) for source in found])
     else:
@@ -182,6 +247,44 @@ def cuts(
 
         stdout().print(*cuts_tables(found), sep="\n")
     return 0 if any(source.cuts for source in found) else FAILED
+
+
+@app.command()
+def encode(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A reference, or a manifest of one model.")
+    ],
+    data: Annotated[str, typer.Option(metavar="PATH|NAME", help="What to encode.")],
+    out: Annotated[Path, typer.Option(metavar="X.npy", help="Write the encodings there.")],
+    cut: Annotated[
+        str | None, typer.Option(metavar="CUT", help="Where to cut. Default: penultimate.")
+    ] = None,
+    batch_size: BatchSize = None,
+    device: Device = "auto",
+    precision: Precision = "float32",
+    limit: Limit = None,
+    allow_code: AllowCode = None,
+) -> int:
+    """Write the encodings of data by one source, and the labels beside them.
+
+    Example: `zoorank encode timm:resnet18.a1_in1k --data birds/ --cut layer3 --out X.npy`
+    """
+    from zoorank.encoding.own import encode
+
+    X = encode(
+        source,
+        data,
+        cut=cut,
+        out=out,
+        batch_size=batch_size,
+        device=device,
+        precision=precision,  # type: ignore[arg-type]  # checked where it is used
+        limit=limit,
+        allow_code=allow_code or (),
+    )
+    labels = out.with_name(f"{out.stem}_labels.npy")
+    typer.echo(f"zoorank: {X.shape[0]} x {X.shape[1]} encodings in {out}, labels in {labels}")
+    return 0
 
 
 @app.command()
@@ -200,7 +303,7 @@ def score(
 
     Example: `zoorank score X.npy labels.npy --metric euclidean`
     """
-    from zoorank.ranking.deciding import scores_of_one
+    from zoorank.ranking.consensus import scores_of_one
     from zoorank.scores.files import score_file
 
     chosen = scores_of_one(score or "silhouette", metric)
@@ -218,8 +321,30 @@ def score(
     return 0
 
 
+app.command()(data_command.data)
 app.command()(trust.verify)
 app.command()(trust.evaluate)
+
+
+@app.command()
+def report(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="What `rank --out` wrote: ranking.json.")
+    ],
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="PATH|NAME", help="The target, where it is no longer where it was."),
+    ] = None,
+) -> int:
+    """Write report.html beside a ranking: one page with charts, to look at and to pass on.
+
+    Example: `zoorank report results`
+    """
+    from zoorank.ranking import Ranking
+
+    written = _write_page(Ranking.from_json(directory / "ranking.json"), directory, data)
+    typer.echo("".join(f"{path}\n" for path in written), nl=False)
+    return 0 if written else FAILED
 
 
 @app.command()
@@ -265,14 +390,16 @@ def _check_installed(extra: str) -> None:
             raise ModuleNotFoundError(f"No module named {module!r}", name=module)
 
 
-def _rank(zoo: Path, data: str | None, *, as_json: bool, quiet: bool, **settings: Any) -> int:
+def _rank(
+    sources: list[str], data: str | None, *, as_json: bool, quiet: bool, **settings: Any
+) -> int:
     from zoorank.ranking import rank, store_directory
     from zoorank.report.progress import progress
 
     place = store_directory(settings["out"], settings["store"])
     try:
         with progress(quiet=quiet) as watcher:
-            ranking = rank(zoo, data, **settings, progress=watcher)
+            ranking = rank(sources, data, **settings, progress=watcher)
     except KeyboardInterrupt:
         typer.echo(
             f"zoorank: interrupted; encodings made so far are in {place}, "
@@ -280,20 +407,44 @@ def _rank(zoo: Path, data: str | None, *, as_json: bool, quiet: bool, **settings
             err=True,
         )
         return INTERRUPTED
+    out = settings["out"]
+    written = [] if out is None else [out / "ranking.json", out / "ranking.csv"]
+    if out is not None:
+        written += _write_page(ranking, out, data)
     if as_json:
         typer.echo(ranking.to_json(), nl=False)
     else:
-        _print_ranking(ranking, settings["out"])
+        _print_ranking(ranking, written)
     return 0 if ranking.best else FAILED
 
 
-def _print_ranking(ranking: Ranking, out: Path | None) -> None:
+def _print_ranking(ranking: Ranking, written: Sequence[Path]) -> None:
     from zoorank.report.table import RankingTable
 
     console = stdout()
     console.print(RankingTable(ranking))
-    if out is not None:
-        console.print(f"Written: {out / 'ranking.json'}, {out / 'ranking.csv'}", style="dim")
+    if written:
+        console.print(f"Written: {', '.join(map(str, written))}", style="dim")
+
+
+def _write_page(ranking: Ranking, directory: Path, data: str | None) -> list[Path]:
+    """Write report.html, as far as it can be; what is missing is said, and costs no ranking."""
+    try:
+        from zoorank.report.closeups import look_closer
+        from zoorank.report.html import write_page
+
+        closeups = None
+        try:
+            if ranking.best is not None:
+                closeups = look_closer(ranking, data)
+        except (DataError, MemoryError, ValueError) as error:
+            typer.echo(f"zoorank: report.html has no closer look: {one_line(error)}", err=True)
+        return [write_page(ranking, directory, closeups)]
+    except ModuleNotFoundError as error:
+        if not missing_package(error):
+            raise
+        typer.echo(f"zoorank: no report.html: {missing_package(error)}", err=True)
+        return []
 
 
 def _sizes(text: str) -> tuple[int, ...]:

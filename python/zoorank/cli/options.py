@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from zoorank.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,14 +20,20 @@ FILE_WIDTH = 160
 
 app = typer.Typer(
     name="zoorank",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,  # boxes leave no room for words in 80 columns
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Zoo = Annotated[Path, typer.Argument(metavar="ZOO.toml", help="Manifest of the zoo.")]
+Sources = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ZOO.toml|SOURCE...",
+        help="A manifest, or sources by reference: timm:NAME, hf:ORG/NAME, onnx:FILE, ...",
+    ),
+]
 Data = Annotated[
     str | None,
     typer.Option(
@@ -72,7 +82,8 @@ ScoreNames = Annotated[
     ),
 ]
 Out = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Write ranking.json and ranking.csv there.")
+    Path | None,
+    typer.Option(metavar="DIR", help="Write ranking.json, ranking.csv and report.html there."),
 ]
 Store = Annotated[
     Path | None,
@@ -85,7 +96,36 @@ Store = Annotated[
 BatchSize = Annotated[
     int | None, typer.Option(min=1, help="Samples in a forward pass. Default: the manifest's.")
 ]
+InputColumn = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Column of the samples; twice for pairs of texts."),
+]
+LabelColumn = Annotated[str | None, typer.Option(metavar="NAME", help="Column of the labels.")]
+GroupColumn = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Column of what belongs together, such as a patient."),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse data of which anything would be left out.")
+]
+Retry = Annotated[
+    bool, typer.Option("--retry", help="Try sources again that crashed in an earlier run.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Precision = Annotated[str, typer.Option(help="float32, or bf16: faster where the hardware has it.")]
+Workers = Annotated[
+    str,
+    typer.Option(
+        metavar="N|auto",
+        help="Processes for the sources, each of which may crash alone. 0: none but this one.",
+    ),
+]
+Timeout = Annotated[
+    str | None, typer.Option(metavar="10m", help="Time that a source may take: 90s, 10m, 2h.")
+]
+MemoryLimit = Annotated[
+    str | None, typer.Option(metavar="4GB", help="Memory that a source may hold: 500MB, 4GB.")
+]
 SaveEncodings = Annotated[
     bool | None,
     typer.Option(
@@ -103,6 +143,14 @@ AllowCode = Annotated[
         metavar="DIR",
         help="Let the manifest name factories in modules of this directory. "
         "Their code is run. May be repeated.",
+    ),
+]
+AllowPackage = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Let the manifest build networks of this installed package, with any arguments, "
+        "beside those that zoorank knows. May be repeated.",
     ),
 ]
 Race = Annotated[
@@ -144,3 +192,47 @@ def stdout() -> Console:
 def print_json(value: object) -> None:
     """Write a value as JSON to standard output."""
     typer.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+def seconds(text: str | None, option: str) -> float | None:
+    """Read a time such as ``90s``, ``10m`` or ``2h``; a number alone is seconds.
+
+    Examples
+    --------
+    >>> seconds("10m", "--timeout"), seconds("1.5h", "--timeout"), seconds("7", "--timeout")
+    (600.0, 5400.0, 7.0)
+    """
+    return _amount(text, option, {"": 1, "s": 1, "m": 60, "h": 3600}, "90s, 10m or 2h")
+
+
+def in_bytes(text: str | None, option: str) -> int | None:
+    """Read a size such as ``500MB`` or ``4GB``; a number alone is bytes.
+
+    Examples
+    --------
+    >>> in_bytes("4GB", "--memory-limit"), in_bytes("512MiB", "--memory-limit")
+    (4000000000, 536870912)
+    """
+    units = {"": 1, "b": 1}
+    for power, letter in enumerate("kmgt", 1):
+        units |= {f"{letter}": 1000**power, f"{letter}b": 1000**power, f"{letter}ib": 1024**power}
+    found = _amount(text, option, units, "500MB or 4GB")
+    return None if found is None else int(found)
+
+
+def _amount(text: str | None, option: str, units: Mapping[str, int], examples: str) -> float | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
+    if match is None or match[2] not in units or not float(match[1]):
+        raise UsageError(f"{option} {text!r} is none; write {examples}")
+    return float(match[1]) * units[match[2]]
+
+
+def worker_count(text: str) -> int | Literal["auto"] | None:
+    """Read a number of processes; None for none but this one."""
+    if text == "auto":
+        return "auto"
+    if not text.isdecimal():
+        raise UsageError(f"--workers {text!r} is neither a number nor auto")
+    return int(text) or None

@@ -10,6 +10,7 @@ import typer
 from zoorank.cli import FAILED
 from zoorank.cli.options import (
     AllowCode,
+    AllowPackage,
     BatchSize,
     Cuts,
     Data,
@@ -20,14 +21,15 @@ from zoorank.cli.options import (
     Out,
     Quiet,
     ScoreNames,
+    Sources,
     Store,
-    Zoo,
     stdout,
 )
+from zoorank.messages import inert
 
 
 def verify(
-    zoo: Zoo,
+    sources: Sources,
     data: Data = None,
     cuts: Cuts = None,
     score: ScoreNames = None,
@@ -52,6 +54,7 @@ def verify(
     device: Device = "auto",
     limit: Limit = None,
     allow_code: AllowCode = None,
+    allow_package: AllowPackage = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -70,7 +73,7 @@ def verify(
         picture_path(figure)
     with progress(quiet=quiet) as watcher:
         found = verify(
-            zoo,
+            sources,
             data,
             cuts=cuts,
             score=score,
@@ -87,8 +90,9 @@ def verify(
             device=device,
             limit=limit,
             allow_code=allow_code or (),
+            allow_packages=allow_package or (),
             progress=watcher,
-            on_step=None if quiet else lambda text: typer.echo(text, err=True),
+            on_step=None if quiet else lambda text: typer.echo(inert(text), err=True),
         )
     if figure is not None:
         curves_figure(found, figure)
@@ -97,7 +101,7 @@ def verify(
     else:
         console = stdout()
         table = verification_table(found, console.encoding)
-        console.print(table, "", Text(found.verdict), sep="\n")
+        console.print(table, "", Text(inert(found.verdict)), sep="\n")
     return 0 if any(row.head for row in found.rows) else FAILED
 
 
@@ -136,7 +140,7 @@ def evaluate(
     Example: `zoorank evaluate scores.csv accuracies.csv --figure regret.png`
     """
     from zoorank.evaluation.evaluate import evaluate
-    from zoorank.ranking.deciding import names
+    from zoorank.ranking.consensus import names
     from zoorank.ranking.files import write_text
     from zoorank.report.evaluation import evaluation_heading, evaluation_table, regret_figure
     from zoorank.report.pictures import picture_path

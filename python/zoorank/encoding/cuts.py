@@ -7,19 +7,26 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from zoorank.encoding.passes import Feed
 from zoorank.errors import SourceError, UsageError
+from zoorank.frozen import explain
 from zoorank.messages import hint
+from zoorank.sources.base import ALL, Cut, OpenOptions, Source, Trust
+from zoorank.sources.manifest import zoo_of
+from zoorank.sources.references import is_known_kind
+from zoorank.sources.trust import trusted
+from zoorank.targets import load_target
+from zoorank.targets.base import Modality, Target
 
-if TYPE_CHECKING:
-    from zoorank.sources.specs import ModelSpec, Zoo
-    from zoorank.sources.torch.cuts import Cut
-    from zoorank.targets.base import Target
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
-KINDS = {1: "table", 2: "series", 3: "image"}
+MODALITIES: dict[int, Modality] = {1: "table", 2: "series", 3: "image"}
+_TEXTS = ("A short text.", "And one that is somewhat longer than the other.") * 2
+_SHAPES: dict[Modality, tuple[int, ...]] = {"image": (3, 224, 224), "series": (1, 256)}
 
 
 @dataclass(frozen=True)
@@ -40,27 +47,31 @@ class SourceCuts:
     note: str = ""
 
 
-def cut_points(
-    models: str | os.PathLike[str],
-    *,
+def cuts(
+    models: Any,
     data: Any = None,
+    *,
     shape: Sequence[int] | None = None,
-    allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    allow_code: Paths = (),
+    allow_packages: str | Sequence[str] = (),
 ) -> tuple[SourceCuts, ...]:
     """List where sources can be cut, with what each cut costs.
 
     Parameters
     ----------
-    models : path or str
-        ``ZOO.toml`` for all sources of a manifest, ``ZOO.toml:NAME`` for one, or
-        ``MODULE:FACTORY`` for a network outside any zoo, built without arguments.
+    models : str, path, Source, torch.nn.Module, or sequence of these
+        As for :func:`zoorank.rank`; also ``ZOO.toml:NAME`` for one source of a manifest, or
+        ``MODULE:FACTORY`` for a network of torch outside any zoo, built without arguments.
     data : optional
-        Target whose samples are fed to the sources; None takes the manifest's.
+        Target whose samples are fed to the sources; None takes the manifest's, else samples
+        of a usual shape.
     shape : sequence of int, optional
         Feed samples of this shape instead: ``(channels, height, width)``,
         ``(variables, length)`` or ``(columns,)``.
     allow_code : path or sequence of path
         Directories whose modules may be named as factories. Their code is run.
+    allow_packages : str or sequence of str
+        Installed packages whose networks may be built, beside those that zoorank knows.
 
     Returns
     -------
@@ -69,90 +80,123 @@ def cut_points(
     Raises
     ------
     UsageError
-        If the manifest, the name or the shape is wrong.
+        If the manifest, the name or the shape is wrong, or nobody knows what to feed.
     DataError
         If the target cannot be read.
+
+    Examples
+    --------
+    >>> import zoorank
+    >>> from torch import nn
+    >>> from zoorank.transforms.specs import TablePreprocessing
+    >>> network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    >>> (found,) = zoorank.cuts((network, TablePreprocessing()), shape=(4,))
+    >>> [(cut.name, cut.shape, cut.parameters_kept) for cut in found.cuts]
+    [('1', (8,), 40), ('penultimate', (8,), 40)]
     """
-    from zoorank.sources.manifest import load_zoo
-    from zoorank.targets import load_target
-    from zoorank.targets.paths import path_list
+    factory = _factory(models)
+    if factory is not None:
+        blank = _blank(shape or _SHAPES["image"])
+        return (_cuts(_bare(factory, blank, trusted(allow_code, allow_packages)), blank),)
+    path, name = _named_model(models)
+    zoo = zoo_of(
+        models if path is None else path, allow_code=allow_code, allow_packages=allow_packages
+    )
+    sources = zoo.models if path is None else (_of_name(zoo.models, path, name),)
+    given = zoo.data if data is None else data
+    target: Target | None = None
+    if shape is not None:
+        target = _blank(shape)
+    elif given is not None:
+        target = load_target(given)
+    found = []
+    for source in sources:
+        fed = target or _usual(source)
+        if fed is None:
+            raise UsageError(f"no sample to feed to {source.name}: give data, or a shape")
+        found.append(_cuts(source, fed))
+    return tuple(found)
 
-    path, name = _split(os.fspath(models))
-    if path is None:
-        target = _blank(shape or (3, 224, 224))
-        return (_cuts(_bare(name, target, path_list(allow_code)), target),)
-    zoo = load_zoo(path, allow_code=allow_code)
-    if shape is None and data is None and zoo.data is None:
-        raise UsageError(f"no sample to feed: give data, a shape, or a `data` entry in {path}")
-    specs = [_named(zoo, name)] if name else zoo.models
-    data = zoo.data if data is None else data
-    target = _blank(shape) if shape is not None else load_target(data)
-    return tuple(_cuts(spec, target) for spec in specs)
+
+def _factory(models: Any) -> str | None:
+    """The text of a factory, which is neither a file nor a reference."""
+    if not isinstance(models, str) or Path(models).exists() or models.endswith(".toml"):
+        return None
+    path, _, _ = models.rpartition(":")
+    if path.endswith(".toml") or Path(path).is_file() or is_known_kind(models.partition(":")[0]):
+        return None
+    if re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", models):
+        return models
+    raise UsageError(
+        f"{models!r} is no manifest; allowed: ZOO.toml, ZOO.toml:MODEL, MODULE:FACTORY, or a "
+        "reference such as timm:resnet18.a1_in1k"
+    )
 
 
-def _split(text: str) -> tuple[Path | None, str]:
-    """Tell a manifest, a model of one, and a factory apart."""
-    if text.endswith(".toml") or Path(text).exists():
-        return Path(text), ""
-    path, _, name = text.rpartition(":")
+def _named_model(models: Any) -> tuple[Path | None, str]:
+    """The manifest and the name in ``ZOO.toml:NAME``."""
+    if not isinstance(models, str) or Path(models).exists():
+        return None, ""
+    path, _, name = models.rpartition(":")
     if path.endswith(".toml") or Path(path).is_file():
         return Path(path), name
-    if re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", text):
-        return None, text
-    raise UsageError(f"{text!r} is no manifest; allowed: ZOO.toml, ZOO.toml:MODEL, MODULE:FACTORY")
+    return None, ""
 
 
-def _named(zoo: Zoo, name: str) -> ModelSpec:
-    names = [spec.name for spec in zoo.models]
+def _of_name(sources: Sequence[Source], path: Path, name: str) -> Source:
+    names = [source.name for source in sources]
     if name not in names:
-        raise UsageError(f"{zoo.path} has no model {name!r}; {hint(name, names)}")
-    return zoo.models[names.index(name)]
+        raise UsageError(f"{path} has no model {name!r}; {hint(name, names)}")
+    return sources[names.index(name)]
+
+
+def _usual(source: Source) -> Target | None:
+    """Samples of a usual shape; None where a source can be fed in several ways or in none."""
+    if source.modalities == {"text"}:
+        return load_target((list(_TEXTS), [0, 0, 1, 1]), modality="text")
+    shapes = [_SHAPES[modality] for modality in source.modalities if modality in _SHAPES]
+    return _blank(shapes[0]) if len(source.modalities) == len(shapes) == 1 else None
 
 
 def _blank(shape: Sequence[int]) -> Target:
     """A target of a given shape for networks that are only to be traced."""
-    from zoorank.targets import load_target
-
-    if len(shape) not in KINDS or min(shape) < 1:
+    if len(shape) not in MODALITIES or min(shape) < 1:
         raise UsageError(
             f"shape {','.join(map(str, shape))!r} is neither channels,height,width nor "
             "variables,length nor columns, all at least 1"
         )
     ramp = np.linspace(0, 1, 4 * int(np.prod(shape)), dtype=np.float32)
-    kind: Any = KINDS[len(shape)]
-    return load_target((ramp.reshape(4, *shape), [0, 0, 1, 1]), kind=kind)
+    return load_target((ramp.reshape(4, *shape), [0, 0, 1, 1]), modality=MODALITIES[len(shape)])
 
 
-def _bare(factory: str, target: Target, allow_code: Sequence[Path]) -> ModelSpec:
+def _bare(factory: str, target: Target, trust: Trust) -> Source:
     from pydantic import ValidationError
 
-    from zoorank.frozen import explain
-    from zoorank.sources.specs import ModelSpec
+    from zoorank.sources.torch.source import TorchSource
 
-    preprocessing: dict[str, Any] = {"input": target.kind}
-    if target.kind != "table":
+    preprocessing: dict[str, Any] = {"input": target.modality}
+    if target.modality != "table":
         preprocessing["channels"] = target.X[0].shape[0]
     entry = {
         "name": factory,
         "factory": factory,
         "weights": {"random": {}},
         "preprocessing": preprocessing,
-        "allow_code": tuple(allow_code),
+        "trust": trust,
     }
     try:
-        return ModelSpec.model_validate(entry)
+        return TorchSource.model_validate(entry)
     except ValidationError as error:
         key, message = explain(error)
         raise UsageError(f"{factory}: {'.'.join(map(str, key))}: {message}") from None
 
 
-def _cuts(spec: ModelSpec, target: Target) -> SourceCuts:
-    from zoorank.sources.torch.cuts import list_cuts
-    from zoorank.sources.torch.load import load_model
-    from zoorank.transforms.preprocess import prepare
-
+def _cuts(source: Source, target: Target) -> SourceCuts:
     try:
-        example = prepare(spec.preprocessing, target, range(2))
-        return SourceCuts(spec.name, list_cuts(load_model(spec), example))
+        with source.open(OpenOptions(target.modality)) as encoder:
+            feed = Feed(encoder, encoder.transform.fitted(target), target)
+            pair = feed.prepared(range(2))[: encoder.facts.batch_size or 2]
+            found = encoder.cuts(feed.transform.collate(pair), (ALL,))
     except SourceError as error:
-        return SourceCuts(spec.name, (), str(error))
+        return SourceCuts(source.name, (), str(error))
+    return SourceCuts(source.name, tuple(cut for cut in found if isinstance(cut, Cut)))

@@ -2,75 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
-from torch import nn
 
-from zoorank.encoding.batches import Batches, Progress
-from zoorank.encoding.memory import Keep, Rows, contents, give_back
-from zoorank.encoding.merge import is_held, stored_rows
+from zoorank.encoding.passes import Encoded, Feed, OnBatch, Pass, same_numbers, to_host
 from zoorank.encoding.plan import EncodedSource, Held, Plan, Record
+from zoorank.encoding.trial import Trial, calibrate, tried
 from zoorank.errors import SourceError
-from zoorank.sources.specs import ModelSpec
-from zoorank.sources.torch.calibrate import calibrate_to
-from zoorank.sources.torch.cuts import ALL, Cut, resolve_cuts
-from zoorank.sources.torch.load import load_checked, torch_device
-from zoorank.sources.torch.truncate import Pool, pooler, run_to_cuts
-from zoorank.store.encodings import EncodingStore
+from zoorank.sources.base import (
+    ALL,
+    PENULTIMATE,
+    Array,
+    Events,
+    Noting,
+    OpenOptions,
+    Precision,
+    Source,
+)
+from zoorank.store.encodings import EncodingStore, EncodingWriter
 from zoorank.targets.base import Target
-from zoorank.transforms.preprocess import prepare
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from typing_extensions import Self
 
-_BATCH_SIZE = 32
+# Where encodings are kept: in files of the store, in memory and nowhere else, or both.
+Keep = Literal["store", "memory", "both"]
+
+BATCH_SIZE = 32
+_BLOCK = 4096
 
 
 def encode_source(
-    spec: ModelSpec,
+    source: Source,
     target: Target,
     *,
     cuts: Sequence[str] | None = None,
     store: EncodingStore,
     batch_size: int | None = None,
     device: str = "auto",
-    on_batch: Progress | None = None,
+    precision: Precision = "float32",
+    threads: int | None = None,
+    on_batch: OnBatch | None = None,
+    events: Events = lambda _: None,
     rows: NDArray[np.int64] | None = None,
     earlier: NDArray[np.int64] | None = None,
-    keep: Keep = "store",
-    results: Collection[str] = (),
+    keep: Keep | Callable[[str], Keep] = "store",
 ) -> EncodedSource:
-    """Encode ``target`` with the source ``spec``; what the store has is not done again.
+    """Encode ``target`` with ``source``; what the store has is not done again.
 
     Parameters
     ----------
-    spec : ModelSpec
+    source : Source
     target : Target
     cuts : sequence of str or None
-        "penultimate", "all", or modules; None for the spec's own, else the penultimate.
+        "penultimate", "all", or names of cuts; None for the source's own, else the penultimate.
     store : EncodingStore
     batch_size : int or None
         Samples a batch, 32 by default; halved for as long as memory runs out.
     device : {"auto", "cpu", "cuda"}
         "auto" takes a GPU where there is one; "cuda:1" and the like are allowed too.
+    precision : {"float32", "bf16"}
+        What the source computes in.
+    threads : int or None
+        Of the source's framework; None leaves its pool as it is.
     on_batch : callable or None
         Told ``(done, total)`` samples after every batch, of those that are run.
+    events : callable
+        Told in a line what takes long before the source is there, such as a download.
     rows : ndarray of int64 or None
         Which rows to encode, ascending; None for all. A subset has a key of its own, and
         scaling and calibration are those of the whole target.
     earlier : ndarray of int64 or None
         Some of the rows, ascending, that an earlier call has encoded: of these the store's
         are taken and the others alone are run.
-    keep : {"store", "memory", "both"}
-        Where encodings are kept. "memory" is that of the device the network runs on: nothing
-        of them is copied or written. What does not fit there goes to the store, and the note
-        says so.
-    results : collection of str
-        With "memory": names of results of which an encoding that the store has all of is not
-        made again; see :meth:`Encoding.keep_results`.
+    keep : {"store", "memory", "both"} or callable
+        Where encodings are kept, or what tells so of the device that the source runs on.
+        "memory" is that of this device: nothing of them is copied or written. What does not
+        fit there goes to the store, and the note says so.
 
     Returns
     -------
@@ -85,110 +99,188 @@ def encode_source(
     StoreError
         When the store cannot be written to.
     DataError
-        When an image file vanishes or breaks meanwhile.
+        When a file of the target vanishes or breaks meanwhile.
     """
-    wanted = tuple(cuts or spec.cuts or ("penultimate",))
-    where = torch_device(device)
-    plan = Plan.of(spec, target, store, rows)
+    wanted = tuple(cuts or source.cuts or (PENULTIMATE,))
+    source = source.resolve(events)
+    plan = Plan.of(source, target, store, rows, precision)
     if ALL not in wanted:
-        known, scored = plan.known(wanted), plan.scored(wanted, results)
-        if set(known) | set(scored) == set(wanted):
-            return plan.result(known, scored=scored)
-
-    try:
-        return _encoded(plan, wanted, where, batch_size, on_batch, earlier, keep, results)
-    finally:
-        give_back(where)
-
-
-def _encoded(
-    plan: Plan,
-    wanted: Sequence[str],
-    where: torch.device,
-    batch_size: int | None,
-    on_batch: Progress | None,
-    earlier: NDArray[np.int64] | None,
-    keep: Keep,
-    results: Collection[str],
-) -> EncodedSource:
-    spec = plan.spec
-    model = load_checked(spec, plan.weights_file).to(where)
-    calibrate_to(model, spec, plan.target)
-    pool = pooler(spec.preprocessing.pooling, spec.preprocessing.input)
-    resolved, dims = _first_batch(model, plan, wanted, pool)
-    names = [cut.name for cut in resolved]
-    known, scored = plan.known(names), plan.scored(names, results)
-    missing = [cut for cut in resolved if cut.name not in known and cut.name not in scored]
-    if not missing:
-        return plan.result(known, scored=scored)
-    held = plan.held([cut.name for cut in missing], earlier)
-    dims = {cut.name: dims[cut.name] for cut in missing}
-    memory, note = None, ""
-    if keep != "store" and not held:  # what is held lies in files, and so will the rest
-        memory, note = _memory(plan, dims, where)
-    saved = keep != "memory" or memory is None
-    new = plan.rows[~is_held(plan.rows, held.get(missing[0].name))]
-    batches = Batches(model, spec.preprocessing, plan.target, new, missing, pool)
-    with stored_rows(plan, dims if saved else {}, held) as stored:
-        for encoded in batches.run(batch_size or _BATCH_SIZE, on_batch):
-            stored.write(encoded)
-            if memory is not None:
-                memory.write(encoded)
-        seconds = _seconds(plan, batches.seconds, missing, held, len(new))
-        run = {"device": str(where), "batch_size": batches.batch_size}
-        fresh: dict[str, Record] = {
-            cut.name: plan.facts(model, cut)
-            | {**run, "seconds": seconds[cut.name], "dim": dims[cut.name]}
-            for cut in missing
-        }
-        if saved:
-            fresh = {name: stored.commit(name, record) for name, record in fresh.items()}
-        elif memory is not None:
-            content = contents(memory.tensors, {name: plan.key(name) for name in fresh})
-            fresh = {name: {**fresh[name], "content": content[name]} for name in fresh}
-    if plan.is_whole and saved:
-        plan.store.save_labels(plan.target.fingerprint, plan.target.labels)
-    return plan.result(
-        {**known, **fresh},
-        fresh,
-        "; ".join(filter(None, (batches.note, note))),
-        tensors=memory.tensors if memory else {},
-        scored=scored,
-        unsaved=() if saved else fresh,
-    )
+        known = plan.known(wanted)
+        if set(known) == set(wanted):
+            return plan.result(known)
+    options = OpenOptions(target.modality, device, precision, threads)
+    with source.open(options) as encoder:
+        feed = Feed(encoder, encoder.transform.fitted(target), target)
+        try:
+            calibrate(feed)
+            trial = tried(feed, wanted)
+        except MemoryError as error:
+            raise SourceError(f"out of memory on {encoder.device} with two samples") from error
+        kept = keep(encoder.device) if callable(keep) else keep
+        run = _Run(plan, trial, kept)
+        return run.encoded(earlier, batch_size or BATCH_SIZE, on_batch, precision)
 
 
-def _seconds(
-    plan: Plan, spent: float, cuts: Sequence[Cut], held: Mapping[str, Held], run: int
-) -> dict[str, float]:
-    """What each cut alone would have cost, by its share of the operations of the pass."""
-    deepest = cuts[-1].flops_share or 1.0
-    seconds = {cut.name: spent * (cut.flops_share / deepest) for cut in cuts}
-    for name, earlier in held.items():
-        seconds[name] += earlier.seconds(len(plan.rows) - run)
-    return seconds
+class _Run:
+    """A source that was opened and tried, about to be run over what the store lacks."""
+
+    def __init__(self, plan: Plan, trial: Trial, keep: Keep) -> None:
+        self._plan, self._trial, self._keep = plan, trial, keep
+        self._known = plan.known(cut.name for cut in trial.cuts)
+        self._missing = tuple(cut for cut in trial.cuts if cut.name not in self._known)
+
+    def encoded(
+        self,
+        earlier: NDArray[np.int64] | None,
+        batch_size: int,
+        on_batch: OnBatch | None,
+        precision: Precision,
+    ) -> EncodedSource:
+        """Run what is missing, keep it, and give all."""
+        plan, trial = self._plan, self._trial
+        if not self._missing:
+            return plan.result(self._known, refused=trial.refused)
+        dims = {cut.name: trial.dims[cut.name] for cut in self._missing}
+        held = plan.held(list(dims), earlier)
+        notes = list(trial.notes)
+        arrays = None if self._keep == "store" or held else self._room(dims, notes)
+        saved = self._keep != "memory" or arrays is None
+        new = _new_rows(plan.rows, next(iter(held.values()), None))
+        whole = Pass(trial.feed, _samples_of(plan.target, new), self._missing)
+        with _Files(plan, dims if saved else {}, held) as files:
+            for samples, encoded in whole.run(batch_size, on_batch):
+                places = np.searchsorted(plan.rows, plan.target.rows_of(samples))
+                files.write(places, encoded)
+                for name, array in (arrays or {}).items():
+                    array[places] = encoded[name]
+            notes += [whole.note] if whole.note else []
+            if whole.truncated:
+                cut_off = f"{whole.truncated:,} of {len(new):,} samples"
+                notes.append(f"{cut_off} are longer than the source takes and were cut off")
+            encoder = trial.feed.encoder
+            notes += [encoder.note] if isinstance(encoder, Noting) and encoder.note else []
+            fresh = self._records(whole, held, new, tuple(notes), precision)
+            if saved:
+                fresh = files.commit(fresh)
+            elif arrays is not None:
+                fresh = _with_contents(plan, fresh, arrays)
+        if plan.is_whole and saved:
+            plan.store.save_labels(plan.target.fingerprint, plan.target.labels)
+        return plan.result(
+            {**self._known, **fresh},
+            fresh,
+            arrays=arrays,
+            refused=trial.refused,
+            unsaved=() if saved else fresh,
+        )
+
+    def _room(self, dims: Mapping[str, int], notes: list[str]) -> dict[str, Array] | None:
+        """Room for the encodings where the source runs; None, and a note, where there is none."""
+        encoder, rows = self._trial.feed.encoder, len(self._plan.rows)
+        try:
+            return {name: encoder.empty(rows, dim) for name, dim in dims.items()}
+        except MemoryError:
+            size = 4 * rows * sum(dims.values())
+            notes.append(
+                f"{size:,} bytes of encodings do not fit on {encoder.device}: they are in the store"
+            )
+            return None
+
+    def _records(
+        self,
+        whole: Pass,
+        held: Mapping[str, Held],
+        new: NDArray[np.int64],
+        notes: tuple[str, ...],
+        precision: Precision,
+    ) -> dict[str, Record]:
+        """What to keep with each encoding; seconds are split by the operations of the cuts."""
+        plan, encoder = self._plan, self._trial.feed.encoder
+        deepest = self._missing[-1].flops_share or 1.0
+        records = {}
+        for cut in self._missing:
+            seconds = whole.seconds * (cut.flops_share / deepest)
+            if cut.name in held:
+                seconds += held[cut.name].seconds(len(plan.rows) - len(new))
+            records[cut.name] = replace(
+                plan.record(encoder.facts, cut, self._trial.dims[cut.name]),
+                seconds=seconds,
+                samples=len(plan.rows),
+                device=encoder.device,
+                precision=precision,
+                batch_size=whole.batch_size,
+                notes=notes,
+            )
+        return records
 
 
-def _memory(plan: Plan, dims: dict[str, int], where: torch.device) -> tuple[Rows | None, str]:
-    """Room for the encodings on the device, or None and what a reader should know."""
-    try:
-        return Rows(len(plan.rows), dims, where), ""
-    except (MemoryError, RuntimeError):  # torch's own error for this is a RuntimeError
-        give_back(where)
-        size = 4 * len(plan.rows) * sum(dims.values())
-        return None, f"{size:,} bytes of encodings do not fit on {where}: they are in the store"
+class _Files:
+    """One file of the store a cut; what is not committed in the end is not kept."""
+
+    def __init__(self, plan: Plan, dims: Mapping[str, int], held: Mapping[str, Held]) -> None:
+        self._plan, self._dims, self._held = plan, dims, held
+        self._open = ExitStack()
+        self._writers: dict[str, EncodingWriter] = {}
+
+    def __enter__(self) -> Self:
+        plan = self._plan
+        with ExitStack() as opened:
+            for name, dim in self._dims.items():
+                writer = plan.store.writer(plan.key(name), len(plan.rows), dim)
+                self._writers[name] = opened.enter_context(writer)
+                if name in self._held:
+                    self._copy(self._held[name], writer)
+            self._open = opened.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def write(self, places: NDArray[np.int64], encoded: Encoded) -> None:
+        """Put rows of every cut in their places."""
+        for name, writer in self._writers.items():
+            writer.write(places, to_host(encoded[name]))
+
+    def commit(self, records: Mapping[str, Record]) -> dict[str, Record]:
+        """Finish the files and give the records as they are kept."""
+        committed = {}
+        for name, record in records.items():
+            kept = Record.of(self._writers[name].commit(record.plain()))
+            committed[name] = record if kept is None else kept
+        return committed
+
+    def _copy(self, held: Held, writer: EncodingWriter) -> None:
+        rows = np.intersect1d(held.rows, self._plan.rows)
+        for start in range(0, len(rows), _BLOCK):
+            block = rows[start : start + _BLOCK]
+            writer.write(np.searchsorted(self._plan.rows, block), held.take(block))
 
 
-def _first_batch(
-    model: nn.Module, plan: Plan, wanted: Sequence[str], pool: Pool
-) -> tuple[tuple[Cut, ...], dict[str, int]]:
-    """Try two samples, for the first question of the method is whether this source fits."""
-    device = next(model.parameters(), torch.empty(0)).device
-    example = prepare(plan.spec.preprocessing, plan.target, range(2)).to(device)
-    cuts = resolve_cuts(model, example, wanted)
-    dims = {}
-    for name, encoded in run_to_cuts(model, example, cuts, pool).items():
-        if len(encoded) != len(example):
-            raise SourceError(f"cut {name!r} gives {len(encoded)} rows for {len(example)} samples")
-        dims[name] = encoded.shape[1]
-    return cuts, dims
+def _new_rows(rows: NDArray[np.int64], held: Held | None) -> NDArray[np.int64]:
+    return rows if held is None else np.setdiff1d(rows, held.rows)
+
+
+def _samples_of(target: Target, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The samples that give some rows: these themselves, or the sentences of words."""
+    starts = target.samples.starts
+    return rows if starts is None else np.unique(np.searchsorted(starts, rows, "right") - 1)
+
+
+def _with_contents(
+    plan: Plan, records: Mapping[str, Record], arrays: Mapping[str, Array]
+) -> dict[str, Record]:
+    """Name what equal encodings have in common, as the digests of files do.
+
+    In host memory it is the digest that a file of them would have. On a device nothing is
+    copied to be hashed: encodings are compared there with each other, and named by the key of
+    the first that is equal, which a file never is.
+    """
+    found: dict[str, str] = {}
+    for name, array in arrays.items():
+        if isinstance(array, np.ndarray) or getattr(array, "is_cpu", False):
+            numbers = np.ascontiguousarray(to_host(array), dtype="<f4")
+            found[name] = hashlib.sha256(numbers.data).hexdigest()
+        else:
+            first = next((o for o in found if same_numbers(arrays[o], array)), name)
+            found[name] = plan.key(first)
+    return {name: replace(record, content=found[name]) for name, record in records.items()}

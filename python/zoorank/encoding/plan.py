@@ -1,31 +1,106 @@
-"""What is to be encoded and what of it the store has, each under its key."""
+"""What is to be encoded, what of it the store has, and the records of both."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
-from zoorank.sources.specs import ModelSpec
-from zoorank.sources.torch.cuts import Cut
-from zoorank.sources.torch.factory import code_fingerprint
-from zoorank.sources.torch.load import check_digest
+from zoorank.encoding.passes import to_host
+from zoorank.sources.base import Array, Cut, Json, ModelFacts, Precision, Source
 from zoorank.store.encodings import EncodingStore, key_of
 from zoorank.targets.base import Target
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from typing_extensions import Self
 
-_FORMAT = 1  # raise it when the same inputs give other encodings than before
+FORMAT = 2  # raise it when the same inputs give other encodings than before
 
-Record = dict[str, Any]
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of an encoding beside its numbers.
+
+    Attributes
+    ----------
+    model, cut, target : str
+    dim : int
+        Numbers a row.
+    order : int
+        Cuts of one source run in ascending order.
+    parameters : int
+        Of the whole source.
+    parameters_kept : int
+        Of what runs up to the cut.
+    bytes_kept : int
+        Of these in memory.
+    flops : int or None
+        Operations of what runs up to the cut, for one sample.
+    flops_share : float
+        The same over those of the whole source, 0 to 1.
+    seconds : float
+        What encoding at this cut alone would have cost: the time of the pass that all cuts of
+        the source shared, times this cut's operations over those of the deepest.
+    samples : int
+        That went through the source.
+    framework, device, precision : str
+    batch_size : int
+    versions : mapping of str to str
+    notes : tuple of str
+        What was found out about the source while it was encoded.
+    identity : mapping
+        What the encoding depends on.
+    content : str
+        Equal for encodings of equal numbers; empty where that is not known.
+    """
+
+    model: str
+    cut: str
+    target: str
+    dim: int
+    order: int
+    parameters: int
+    parameters_kept: int
+    bytes_kept: int
+    flops: int | None
+    flops_share: float
+    seconds: float
+    samples: int
+    framework: str
+    device: str
+    precision: str
+    batch_size: int
+    versions: Mapping[str, str]
+    notes: tuple[str, ...]
+    identity: Mapping[str, Json]
+    content: str = ""
+
+    @classmethod
+    def of(cls, plain: object) -> Self | None:
+        """Read what :func:`dataclasses.asdict` made; anything else is no record."""
+        if not isinstance(plain, Mapping):
+            return None
+        known = {each.name: plain[each.name] for each in fields(cls) if each.name in plain}
+        try:
+            record = cls(**{**known, "notes": tuple(known.get("notes", ()))})
+        except TypeError:
+            return None
+        whole = (record.dim, record.order, record.parameters_kept, record.samples)
+        is_right = all(type(value) is int for value in whole)
+        is_right &= type(record.seconds) in (int, float) and type(record.cut) is str
+        digest = plain.get("sha256") or record.content
+        return replace(record, content=digest) if is_right and type(digest) is str else None
+
+    def plain(self) -> dict[str, Any]:
+        """The record as JSON holds it."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -34,65 +109,60 @@ class Encoding:
 
     Attributes
     ----------
-    cut : str
-    dim : int
-        Numbers a sample.
-    path : Path
-        A ``.npy`` file, float32 of shape ``(n_samples, dim)``; of a subset, its rows alone.
-    parameters_kept : int
-        Parameters of the source up to the cut.
-    flops_share : float
-        Operations up to the cut over those of the whole source, 0 to 1.
-    seconds : float
-        What encoding at this cut alone would have cost: the time of the pass that all
-        cuts of the source shared, times this cut's operations over those of the deepest.
+    record : Record
+    store : EncodingStore
+    key : str
+        Its name in the store.
     reused : bool
-        All of it, or its results, was in the store already.
-    tensor : Tensor or None
-        The encodings in the memory of the device that computed them, if they stayed there.
-    results : mapping
-        What an earlier run kept by :meth:`keep_results` of an encoding that it did not
-        keep; then there is nothing to load.
-    content : str
-        The same for encodings of the same numbers, bit for bit; empty where a record of an
-        earlier version does not tell.
+        It was in the store already.
+    array : array or None
+        The encodings where they were computed, if they stayed there.
+    is_only_copy : bool
+        Whether the encodings are in memory and not in the store.
     """
 
-    cut: str
-    dim: int
-    path: Path
-    parameters_kept: int
-    flops_share: float
-    seconds: float
+    record: Record
+    store: EncodingStore = field(repr=False, compare=False)
+    key: str
     reused: bool
-    tensor: Tensor | None = field(default=None, repr=False, compare=False)
-    results: Mapping[str, Any] = field(default_factory=dict)
-    keeper: Callable[[Mapping[str, Any]], None] | None = field(
-        default=None, repr=False, compare=False
-    )
-    content: str = ""
+    array: Array | None = field(default=None, repr=False, compare=False)
+    is_only_copy: bool = field(default=False, compare=False)
+
+    @cached_property
+    def cut(self) -> str:
+        """Where the source was cut."""
+        return self.record.cut
+
+    @cached_property
+    def dim(self) -> int:
+        """Numbers a row."""
+        return self.record.dim
+
+    @cached_property
+    def seconds(self) -> float:
+        """What encoding at this cut alone would have cost."""
+        return self.record.seconds
 
     @property
-    def values(self) -> Any:
-        """The encodings where they are: a tensor, or the map of a file."""
-        return self.load() if self.tensor is None else self.tensor
+    def path(self) -> Path:
+        """A ``.npy`` file, float32 of shape ``(n_rows, dim)``; of a subset, its rows alone."""
+        return self.store.path(self.key)
 
-    @property
-    def is_only_copy(self) -> bool:
-        """Whether the encodings are in memory and not in the store."""
-        return self.keeper is not None
+    @cached_property
+    def content(self) -> str:
+        """Equal for encodings of equal numbers; empty where that is not known."""
+        return self.record.content
 
-    def keep_results(self, results: Mapping[str, Any]) -> None:
-        """Keep in the store what was found out about an encoding that is not in it."""
-        if self.keeper is not None and results:
-            self.keeper(results)
+    @cached_property
+    def values(self) -> Array:
+        """The encodings where they are: on a device, or the map of a file."""
+        return self.load() if self.array is None else self.array
 
     def load(self) -> NDArray[np.float32]:
         """Map the encodings from their file, read-only, or copy them to the host."""
-        if self.is_only_copy and self.tensor is not None:
-            return self.tensor.cpu().numpy()
-        loaded: NDArray[np.float32] = np.load(self.path, mmap_mode="r", allow_pickle=False)
-        return loaded
+        if self.is_only_copy and self.array is not None:
+            return to_host(self.array)
+        return self.store.load(self.key)
 
 
 @dataclass(frozen=True)
@@ -104,19 +174,24 @@ class EncodedSource:
     model : str
     encodings : tuple of Encoding
         In the order in which the cuts run.
+    refused : mapping of str to str
+        Cuts that could not be made, and why.
     weights_sha256 : str or None
-        None for random weights.
-    parameters : int
-        Of the whole network.
+        None where there is no file of weights.
     note : str
         What a reader of the table should know; often empty.
     """
 
     model: str
     encodings: tuple[Encoding, ...]
+    refused: Mapping[str, str]
     weights_sha256: str | None
-    parameters: int
     note: str
+
+    @property
+    def parameters(self) -> int:
+        """Of the whole source."""
+        return self.encodings[0].record.parameters if self.encodings else 0
 
 
 @dataclass(frozen=True)
@@ -125,90 +200,70 @@ class Held:
 
     rows: NDArray[np.int64]
     record: Record
-    path: Path
+    numbers: NDArray[np.float32]
 
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Encodings of some of the rows."""
-        whole = np.load(self.path, mmap_mode="r", allow_pickle=False)
-        taken: NDArray[np.float32] = whole[np.searchsorted(self.rows, rows)]
-        return taken
+        return self.numbers[np.searchsorted(self.rows, rows)]
 
     def seconds(self, rows: int) -> float:
         """What encoding so many of the rows cost."""
-        return float(self.record["seconds"]) * rows / len(self.rows)
-
-
-@dataclass(frozen=True)
-class Scored:
-    """An encoding that was not kept: what is known of it, and its results."""
-
-    record: Record
-    results: Mapping[str, Any]
+        return self.record.seconds * rows / len(self.rows)
 
 
 @dataclass(frozen=True)
 class Plan:
     """One source, one target, some of its rows and one store."""
 
-    spec: ModelSpec
+    source: Source
     target: Target
     rows: NDArray[np.int64]
     store: EncodingStore
-    weights_file: Path | None
-    weights_sha256: str | None
-    identity: Mapping[str, Any]
+    identity: Mapping[str, Json]
 
     @classmethod
     def of(
         cls,
-        spec: ModelSpec,
+        source: Source,
         target: Target,
         store: EncodingStore,
         rows: NDArray[np.int64] | None = None,
+        precision: Precision = "float32",
     ) -> Plan:
         """Look at the weights and the code; `rows` None stands for all."""
-        file = spec.weights.locate()
-        digest = check_digest(spec, file)
-        identity = {
-            "format": _FORMAT,
-            "factory": spec.factory,
-            "arguments": {**spec.arguments, "from weights": spec.arguments_from_weights},
-            "code": code_fingerprint(spec),
-            "torch": torch.__version__,
-            "weights": digest or spec.weights.model_dump(mode="json"),
-            "state_dict": spec.state_dict.model_dump(mode="json"),
-            "preprocessing": spec.preprocessing.model_dump(mode="json"),
+        identity: dict[str, Json] = {
+            "format": FORMAT,
+            **source.identity(),
             "data": target.fingerprint,
         }
-        wanted = np.arange(target.n_samples) if rows is None else np.asarray(rows, dtype=np.int64)
-        return cls(spec, target, wanted, store, file, digest, identity)
+        if precision != "float32":
+            identity["precision"] = precision
+        wanted = np.arange(target.n_rows) if rows is None else np.asarray(rows, dtype=np.int64)
+        return cls(source, target, wanted, store, identity)
 
     @property
+    def weights_sha256(self) -> str | None:
+        """Digest of the weights, where they lie in files."""
+        weights = self.identity.get("weights")
+        return weights if isinstance(weights, str) else None
+
+    @cached_property
     def is_whole(self) -> bool:
         """Whether every row of the target is wanted."""
-        return len(self.rows) == self.target.n_samples
+        return len(self.rows) == self.target.n_rows
 
     def key(self, cut: str, rows: NDArray[np.int64] | None = None) -> str:
         """Name of the encoding; that of all rows has none of them in it."""
         rows = self.rows if rows is None else rows
         parts = {**self.identity, "cut": cut}
-        if len(rows) < self.target.n_samples:
+        if len(rows) < self.target.n_rows:
             parts["rows"] = hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()
         return key_of(parts)
 
     def known(self, cuts: Iterable[str]) -> dict[str, Record]:
         """What the store has of these rows, or of all and so of these."""
-        records = {cut: self.store.metadata(self.key(cut)) or self._part(cut) for cut in cuts}
+        records = {cut: self._record(self.key(cut)) or self._part(cut) for cut in cuts}
         return {cut: record for cut, record in records.items() if record is not None}
-
-    def scored(self, cuts: Iterable[str], names: Collection[str]) -> dict[str, Scored]:
-        """What earlier runs found out of encodings that they did not keep, if it is enough."""
-        found = {cut: self.store.results(self.key(cut)) for cut in cuts}
-        return {
-            cut: Scored(kept["record"], kept["results"])
-            for cut, kept in found.items()
-            if kept is not None and names and set(names) <= set(kept["results"])
-        }
 
     def held(self, cuts: Sequence[str], rows: NDArray[np.int64] | None) -> dict[str, Held]:
         """Encodings of fewer rows to start from; empty unless there is one of every cut."""
@@ -217,89 +272,90 @@ class Plan:
         found = {}
         for cut in cuts:
             key = self.key(cut, rows)
-            record = self.store.metadata(key)
+            record = self._record(key)
             if record is None:
                 return {}
-            found[cut] = Held(rows, record, self.store.path(key))
+            found[cut] = Held(rows, record, self.store.load(key))
         return found
 
-    def facts(self, model: nn.Module, cut: Cut) -> Record:
-        """What to record of an encoding, beside how it was made."""
-        return {
-            "identity": self.identity,
-            "model": self.spec.name,
-            "cut": cut.name,
-            "target": self.target.name,
-            "parameters": sum(parameter.numel() for parameter in model.parameters()),
-            "parameters_kept": cut.parameters_kept,
-            "flops_share": cut.flops_share,
-            "tick": cut.tick,
-            "versions": {
-                "zoorank": _version(),
-                "torch": torch.__version__,
-                "numpy": np.__version__,
-            },
-        }
+    def record(self, facts: ModelFacts, cut: Cut, dim: int) -> Record:
+        """What there is to record before the pass."""
+        size = facts.bytes / facts.parameters if facts.parameters else 0
+        return Record(
+            model=self.source.name,
+            cut=cut.name,
+            target=self.target.name,
+            dim=dim,
+            order=cut.order,
+            parameters=facts.parameters,
+            parameters_kept=cut.parameters_kept,
+            bytes_kept=round(size * cut.parameters_kept),
+            flops=None if facts.flops is None else round(facts.flops * cut.flops_share),
+            flops_share=cut.flops_share,
+            seconds=0.0,
+            samples=0,
+            framework=facts.framework,
+            device="",
+            precision="",
+            batch_size=0,
+            versions={name: _version(name) for name in ("zoorank", "numpy")},
+            notes=(),
+            identity=self.identity,
+        )
 
     def result(
         self,
         records: Mapping[str, Record],
         fresh: Container[str] = (),
-        note: str = "",
         *,
-        tensors: Mapping[str, Tensor] | None = None,
-        scored: Mapping[str, Scored] | None = None,
+        arrays: Mapping[str, Array] | None = None,
+        refused: Mapping[str, str] | None = None,
         unsaved: Container[str] = (),
     ) -> EncodedSource:
-        """Put together what the store now has, and what it has not."""
-        tensors, scored = tensors or {}, scored or {}
-        records = {**{cut: each.record for cut, each in scored.items()}, **records}
-        ordered = sorted(records.items(), key=lambda item: item[1]["tick"])
-        encodings = (
+        """Put together what there is now of the source."""
+        arrays = arrays or {}
+        ordered = sorted(records.values(), key=lambda record: record.order)
+        encodings = tuple(
             Encoding(
-                cut=cut,
-                dim=record["dim"],
-                path=self.store.path(self.key(cut)),
-                parameters_kept=record["parameters_kept"],
-                flops_share=record["flops_share"],
-                seconds=record["seconds"],
-                reused=cut not in fresh,
-                tensor=tensors.get(cut),
-                results={} if cut not in scored else scored[cut].results,
-                keeper=self._keeper(cut, record) if cut in unsaved else None,
-                content=record.get("sha256") or record.get("content", ""),
+                record=record,
+                store=self.store,
+                key=self.key(record.cut),
+                reused=record.cut not in fresh,
+                array=arrays.get(record.cut),
+                is_only_copy=record.cut in unsaved,
             )
-            for cut, record in ordered
+            for record in ordered
         )
+        notes = dict.fromkeys(note for record in ordered for note in record.notes)
         return EncodedSource(
-            model=self.spec.name,
-            encodings=tuple(encodings),
+            model=self.source.name,
+            encodings=encodings,
+            refused=refused or {},
             weights_sha256=self.weights_sha256,
-            parameters=ordered[0][1]["parameters"],
-            note=note,
+            note="; ".join(notes),
         )
 
-    def _keeper(self, cut: str, record: Record) -> Callable[[Mapping[str, Any]], None]:
-        key = self.key(cut)
-        return lambda results: self.store.save_results(
-            key, {"record": record, "results": dict(results)}
-        )
+    def _record(self, key: str) -> Record | None:
+        return Record.of(self.store.metadata(key))
 
     def _part(self, cut: str) -> Record | None:
         """Copy these rows from the encoding of all, where the store has that."""
-        every = np.arange(self.target.n_samples)
+        if self.is_whole:
+            return None
+        every = np.arange(self.target.n_rows)
         key = self.key(cut, every)
-        record = None if self.is_whole else self.store.metadata(key)
+        record = self._record(key)
         if record is None:
             return None
-        whole = Held(every, record, self.store.path(key))
-        with self.store.writer(self.key(cut), len(self.rows), record["dim"]) as writer:
+        whole = Held(every, record, self.store.load(key))
+        part = replace(record, seconds=whole.seconds(len(self.rows)))
+        with self.store.writer(self.key(cut), len(self.rows), record.dim) as writer:
             writer.append(whole.take(self.rows))
-            return writer.commit({**record, "seconds": whole.seconds(len(self.rows))})
+            return Record.of(writer.commit(part.plain()))
 
 
-def _version() -> str:
+def _version(name: str) -> str:
     try:
-        return metadata.version("zoorank")
+        return metadata.version(name)
     except metadata.PackageNotFoundError:
         return "unknown"

@@ -162,15 +162,21 @@ def require() -> None:
 
 
 class DeviceRows:
-    """Rows of a matrix on a device: all of them, one block; see :class:`zoorank.engine.rows.Rows`.
+    """Rows to be computed with on a device, one block; see :class:`zoorank.engine.rows.Rows`.
 
     Nothing but results comes back to the host.
     """
 
-    def __init__(self, matrix: DeviceMatrix) -> None:
-        self.matrix = matrix
-        self.shape: tuple[int, int] = matrix.shape
-        self.dtype: np.dtype[Any] = matrix.dtype
+    def __init__(self, X: Any) -> None:
+        self._given = open_rows(X).load() if is_streamed(X) else _matrix(X, "X")
+        self.shape: tuple[int, int] = self._given.shape
+        self.dtype: np.dtype[Any] = self._given.dtype
+
+    @property
+    def matrix(self) -> DeviceMatrix:
+        """Where the rows lie on the device; copied there when first asked for."""
+        self._given = to_device(self._given)
+        return self._given
 
     def blocks(self) -> Iterator[tuple[int, Any]]:
         """Yield the matrix."""
@@ -182,8 +188,8 @@ class DeviceRows:
 
     def silhouettes(self, codes: Integers, metric: str) -> Floats:
         """Exact silhouettes of all rows."""
-        X = self.matrix
-        found: Floats = _module().silhouette_samples(X.array, codes, metric, X.device, X.stream)
+        device, stream, array = _place(self._given)
+        found: Floats = _module().silhouette_samples(array, codes, metric, device, stream)
         return found
 
     def silhouettes_by_references(

@@ -17,7 +17,7 @@ from zoorank.engine.arrays import on_device
 from zoorank.messages import hint
 
 PRECISIONS = ("auto", "float32", "bf16x3")
-METRICS = ("euclidean", "sqeuclidean", "cosine", "manhattan", "precomputed")
+METRICS = _core.METRICS
 
 
 def check_choice(value: object, valid: Sequence[str], what: str) -> str:

@@ -411,7 +411,7 @@ class _Problem:
         rows, codes, metric, threads = self.rows, self.codes, self.metric, self.threads
         if isinstance(rows, DeviceRows):
             return rows.silhouettes(codes, metric)
-        if isinstance(rows, StreamedRows) and metric in ("cosine", "sqeuclidean"):
+        if isinstance(rows, StreamedRows) and metric in _core.METRICS_FROM_MEANS:
             return silhouettes_by_means(rows, codes, metric, threads, progress)
         # What lies in a mapped file is borrowed there; other files are read.
         mapped = isinstance(rows, StreamedRows) and isinstance(self.given, np.ndarray)
@@ -420,6 +420,6 @@ class _Problem:
 
 
 def _open(X: Any, labels: Any, metric: str, threads: int, *, on_cuda: bool) -> _Problem:
-    rows = DeviceRows(cuda.to_device(X)) if on_cuda else open_rows(X)
+    rows = DeviceRows(X) if on_cuda else open_rows(X)
     classes, codes = number_classes(labels, rows.shape[0])
     return _Problem(X, rows, classes, codes, metric, threads)

@@ -14,7 +14,7 @@ import numpy as np
 
 from zoorank.errors import UsageError
 from zoorank.evaluation.tables import SIZE_COLUMNS, Candidates, read_tables
-from zoorank.ranking.records import csv_text
+from zoorank.ranking.files import csv_text
 from zoorank.scores.base import Array
 
 if TYPE_CHECKING:

@@ -46,6 +46,8 @@ class Event:
         Steps of the stage; 0 where nobody can tell.
     cut : str
         What is scored, while it scores.
+    source : str
+        By what the ledger knows the job's source, while it opens.
     """
 
     job: str
@@ -53,6 +55,7 @@ class Event:
     done: int = 0
     total: int = 0
     cut: str = ""
+    source: str = ""
 
 
 class Emit(Protocol):

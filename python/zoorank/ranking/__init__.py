@@ -5,7 +5,8 @@ from __future__ import annotations
 from zoorank.ranking.progress import Progress
 from zoorank.ranking.racing.facts import RaceFacts, RaceRound
 from zoorank.ranking.rank import rank, store_directory
-from zoorank.ranking.ranking import Provenance, Ranking, RankRow, TargetFacts
+from zoorank.ranking.ranking import Ranking
+from zoorank.ranking.records import Provenance, RankRow, TargetFacts
 
 __all__ = [
     "Progress",

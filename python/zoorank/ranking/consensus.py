@@ -1,4 +1,4 @@
-"""The default selector: several scores asked at once, each with one vote a pair.
+"""What decides: a score, or by default the consensus of several, each with one vote a pair.
 
 Scores of different kinds err on different targets, so the mean of their ranks loses
 less than most of them alone; docs/ucr-study.md has the figures.
@@ -11,13 +11,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from zoorank.ranking.ranking import RankRow
-from zoorank.ranking.repeats import distinct
-from zoorank.scores import Score, find_scores
+from zoorank.errors import UsageError
+from zoorank.ranking.records import RankRow
+from zoorank.ranking.rows import distinct
+from zoorank.scores import Score, find_score, find_scores
 from zoorank.scores.base import Array
 
 NAME = "consensus"
 PARTS = "silhouette:euclidean,logme,hscore,knn"
+# Of a target of numbers, which has no classes to be told apart.
+PARTS_OF_NUMBERS = "logme,knn_r2,ridge_r2"
+COMPANIONS = (find_score("silhouette", "cosine"), find_score("silhouette", "euclidean"))
 
 
 @dataclass(frozen=True)
@@ -90,3 +94,85 @@ def _judged(row: RankRow, key: str, value: float | None) -> RankRow:
 
 def _table(rows: Sequence[RankRow], parts: Sequence[Score]) -> Array:
     return np.array([[row.scores[part.key] for part in parts] for row in rows])
+
+
+def names(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Names given one by one or comma separated.
+
+    Examples
+    --------
+    >>> names(["layer3, layer4", "penultimate"])
+    ('layer3', 'layer4', 'penultimate')
+    """
+    texts = (given,) if isinstance(given, str) else given or ()
+    return tuple(name.strip() for text in texts for name in text.split(",") if name.strip())
+
+
+def deciding_scores(
+    wanted: str | Sequence[str] | None, metric: str | None
+) -> tuple[Score | Consensus, tuple[Score, ...]]:
+    """What decides, and all that is computed: its parts, the others, and MSC always.
+
+    Raises
+    ------
+    UsageError
+        If a score does not exist, or the consensus is named after another.
+    """
+    if wanted is None:
+        wanted = NAME if metric is None else "silhouette"
+    given = names(wanted)
+    if NAME not in given:
+        scores = find_scores(given, metric, also=(NAME,))
+        return scores[0], _each_once(*scores, *COMPANIONS)
+    if given[0] != NAME:
+        raise UsageError(f"{NAME!r} decides or is left out: name it first")
+    deciding = Consensus.default()
+    others = find_scores(given[1:], metric) if len(given) > 1 else ()
+    return deciding, _each_once(*deciding.parts, *COMPANIONS, *others)
+
+
+def deciding_of_numbers(
+    wanted: str | Sequence[str] | None, metric: str | None
+) -> tuple[Score | Consensus, tuple[Score, ...]]:
+    """The same for a target of numbers to predict.
+
+    Raises
+    ------
+    UsageError
+        If a score that is named needs classes.
+    """
+    parts = find_scores(PARTS_OF_NUMBERS)
+    given = names(wanted) if wanted is not None else (NAME,)
+    if metric is not None:
+        raise UsageError("metric is of silhouettes, which need classes; the target has numbers")
+    others = find_scores([each for each in given if each != NAME]) if set(given) != {NAME} else ()
+    for score in others:
+        if "numbers" not in score.tasks:
+            allowed = ", ".join([NAME, *(part.name for part in parts)])
+            raise UsageError(
+                f"score {score.name!r} needs classes, and the target has numbers to predict; "
+                f"allowed: {allowed}"
+            )
+    if given[0] == NAME:
+        return Consensus(parts), _each_once(*parts, *others)
+    return others[0], _each_once(*others, *parts)
+
+
+def scores_of_one(wanted: str | Sequence[str], metric: str | None) -> tuple[Score, ...]:
+    """What is computed for a single encoding.
+
+    Raises
+    ------
+    UsageError
+        If a score does not exist, or needs other encodings beside this one.
+    """
+    if NAME in names(wanted):
+        raise UsageError(
+            f"{NAME!r} compares the encodings of several models and says nothing of one: "
+            f"see `rank`, or name its parts, {PARTS}"
+        )
+    return find_scores(wanted, metric)
+
+
+def _each_once(*scores: Score) -> tuple[Score, ...]:
+    return tuple({score.key: score for score in scores}.values())

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from zoorank.errors import StoreError
-from zoorank.ranking.ranking import Ranking
+from zoorank.messages import csv_cell
 
 
 def prepare(directory: str | os.PathLike[str]) -> Path:
@@ -25,21 +29,6 @@ def prepare(directory: str | os.PathLike[str]) -> Path:
     except OSError as error:
         raise StoreError(f"cannot write results to {path}: {error.strerror}") from error
     return path
-
-
-def write_results(ranking: Ranking, directory: str | os.PathLike[str]) -> tuple[Path, Path]:
-    """Write ``ranking.json`` and ``ranking.csv``, replacing earlier ones.
-
-    Raises
-    ------
-    StoreError
-        If the disk is full or not writable; earlier files are then untouched.
-    """
-    folder = prepare(directory)
-    paths = folder / "ranking.json", folder / "ranking.csv"
-    for path, text in zip(paths, (ranking.to_json(), ranking.to_csv()), strict=True):
-        write_text(path, text)
-    return paths
 
 
 def write_text(path: Path, text: str) -> None:
@@ -67,3 +56,24 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def csv_text(records: Sequence[Mapping[str, Any]]) -> str:
+    """CSV with a header line, from records that have the same keys; None is left empty.
+
+    Texts are written as :func:`zoorank.messages.csv_cell` does, so that none is a formula.
+
+    Examples
+    --------
+    >>> csv_text([{"model": "a", "rank": 1}, {"model": "b", "rank": None}]).splitlines()
+    ['model,rank', 'a,1', 'b,']
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
+    writer.writeheader()
+    for record in records:
+        cells = (
+            (key, csv_cell(each) if isinstance(each, str) else each) for key, each in record.items()
+        )
+        writer.writerow(dict(cells))
+    return text.getvalue()

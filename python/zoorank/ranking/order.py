@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from zoorank.ranking.consensus import Consensus
-from zoorank.ranking.ranking import RankRow
-from zoorank.ranking.repeats import are_one, distinct
+from zoorank.ranking.records import RankRow
+from zoorank.ranking.rows import distinct, have_one_encoding
 from zoorank.scores import Score
 
 
@@ -109,7 +109,9 @@ def _of_the_best(sources: Sequence[RankRow], raw: float | None, score: Score | C
     best = sources[0]
     place = _place(best)
     sources = distinct(sources)
-    equals = [row for row in sources if row.score == best.score and not are_one(row, best)]
+    equals = [
+        row for row in sources if row.score == best.score and not have_one_encoding(row, best)
+    ]
     if equals:
         others = f"{len(equals)} others that are as good"
         place += f" or {_place(equals[0]) if len(equals) == 1 else others}"

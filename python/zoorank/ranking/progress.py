@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from zoorank.ranking.ranking import RankRow, TargetFacts
+from zoorank.ranking.records import RankRow, TargetFacts
 
 
 class Progress(Protocol):

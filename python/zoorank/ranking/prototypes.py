@@ -11,7 +11,7 @@ from zoorank.scores.base import Array
 from zoorank.scores.ids import MOST_SERIES, ROUNDS, class_prototypes
 
 if TYPE_CHECKING:
-    from zoorank.sources.specs import ModelSpec
+    from zoorank.sources.base import Source
     from zoorank.store.encodings import EncodingStore
     from zoorank.targets.base import Target
 
@@ -42,7 +42,7 @@ class Prototypes:
         """
         return self._of(None)
 
-    def of_source(self, spec: ModelSpec) -> Array:
+    def of_source(self, source: Source) -> Array:
         """Prototypes of the data that a source was trained on.
 
         Raises
@@ -50,11 +50,11 @@ class Prototypes:
         DataError
             If the manifest does not say what that was, or it cannot be read or aligned.
         """
-        if spec.trained_on is None:
+        if source.trained_on is None:
             raise DataError("the manifest does not say what it was `trained_on`")
-        if spec.preprocessing.input == "image":
+        if "image" in source.modalities:
             raise DataError("its input is images, not time series")
-        return self._of(spec.trained_on)
+        return self._of(source.trained_on)
 
     def is_target(self, place: str) -> bool:
         """Whether the data of a source, if they were read for a score, are the target's."""
@@ -93,6 +93,6 @@ class Prototypes:
                 writer.append(rows)
                 record = writer.commit({"identity": identity, "shape": found.shape})
         # From the file even when just written, so that a second run has the same bits.
-        kept = np.load(self._store.path(key), allow_pickle=False)
+        kept = self._store.load(key)
         prototypes: Array = kept.astype(np.float64).reshape(record["shape"])
         return prototypes

@@ -9,13 +9,17 @@ import os
 import platform
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
+from functools import wraps
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from zoorank import engine
 from zoorank.engine.environment import check_environment
-from zoorank.ranking.ranking import Provenance
+from zoorank.ranking.records import Provenance
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 OPTIONAL = (
     "torch",
@@ -86,21 +90,32 @@ def installed(distribution: str) -> str | None:
         return None
 
 
-def call_text(function: Callable[..., object], arguments: Mapping[str, Any]) -> str:
-    """A call from Python as text: the arguments that differ from their default.
+def describe_call(function: Callable[P, R]) -> Callable[P, R]:
+    """Give a function the text of its call as ``command``, unless the caller gives one.
 
     Examples
     --------
-    >>> def rank(zoo, limit=None): ...
-    >>> call_text(rank, {"zoo": "zoo.toml", "limit": None})
-    "rank(zoo='zoo.toml')"
+    >>> @describe_call
+    ... def rank(zoo, limit=None, command=""):
+    ...     return command
+    >>> rank("zoo.toml", limit=None)
+    "zoorank.rank(zoo='zoo.toml')"
     """
-    shown = (
-        f"{name}={_short(arguments[name])}"
-        for name, parameter in inspect.signature(function).parameters.items()
-        if arguments[name] is not parameter.default
-    )
-    return f"{function.__name__}({', '.join(shown)})"
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def described(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not kwargs.get("command"):
+            given = signature.bind(*args, **kwargs).arguments
+            shown = (
+                f"{name}={_short(value)}"
+                for name, value in given.items()
+                if value is not signature.parameters[name].default
+            )
+            kwargs["command"] = f"zoorank.{function.__name__}({', '.join(shown)})"
+        return function(*args, **kwargs)
+
+    return described
 
 
 def _sha256(path: Path) -> str:

@@ -7,32 +7,50 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from zoorank.engine.environment import check_environment
 from zoorank.errors import UsageError
-from zoorank.ranking.consensus import Consensus
-from zoorank.ranking.deciding import deciding_scores, names, racing_scores
-from zoorank.ranking.files import prepare, write_results
+from zoorank.executors.base import Executor, Limits
+from zoorank.executors.local import LocalExecutor
+from zoorank.ranking.consensus import (
+    Consensus,
+    deciding_of_numbers,
+    deciding_scores,
+    names,
+)
+from zoorank.ranking.files import prepare
 from zoorank.ranking.guidance import guidance
 from zoorank.ranking.order import marked, ranked, verdict
-from zoorank.ranking.own_data import noted, trained_on_target
+from zoorank.ranking.outcomes import Run
 from zoorank.ranking.progress import Progress, Silent
-from zoorank.ranking.provenance import call_text, collect
-from zoorank.ranking.racing.facts import RaceFacts
-from zoorank.ranking.racing.options import RaceOptions, race_options
-from zoorank.ranking.racing.race import Race
-from zoorank.ranking.ranking import Ranking, TargetFacts
-from zoorank.ranking.run import Run, SourceResult
+from zoorank.ranking.provenance import collect, describe_call
+from zoorank.ranking.ranking import Ranking
+from zoorank.ranking.records import TargetFacts
+from zoorank.ranking.rows import baseline_rows
+from zoorank.ranking.work import SourceRows, Work
+from zoorank.sources.base import Guarded, Precision, Source
+from zoorank.store.encodings import EncodingStore
+from zoorank.targets import load_target
+from zoorank.targets.base import Target
+from zoorank.targets.paths import path_list
 
 if TYPE_CHECKING:
+    from zoorank.ranking.racing.facts import RaceFacts
+    from zoorank.ranking.racing.options import RaceOptions
     from zoorank.scores import Score
-    from zoorank.sources.specs import ModelSpec, Zoo
-    from zoorank.targets.base import Target
+    from zoorank.sources.specs import Zoo
 
 
+# Networks free and ask for the same memory batch after batch. Where the C library returns it
+# to the system in between, most of a pass on a CPU may go into page faults. It takes no larger
+# threshold than the first.
+_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
+
+
+@describe_call
 def rank(
-    zoo: str | os.PathLike[str] | Zoo,
+    zoo: Any,
     data: Any = None,
     *,
     cuts: str | Sequence[str] | None = None,
@@ -42,15 +60,25 @@ def rank(
     store: str | os.PathLike[str] | None = None,
     batch_size: int | None = None,
     device: str = "auto",
+    precision: Precision = "float32",
+    workers: int | Literal["auto"] | None = None,
+    timeout: float | None = None,
+    memory_limit: int | None = None,
+    retry: bool = False,
     save_encodings: bool | None = None,
     limit: int | None = None,
+    input_column: str | Sequence[str] = (),
+    label_column: str | None = None,
+    group_column: str | None = None,
+    strict: bool = False,
     allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    allow_packages: str | Sequence[str] = (),
     race: bool = False,
     confidence: float | None = None,
     first_rows: int | None = None,
     random_state: int | None = None,
     progress: Progress | None = None,
-    command: str | None = None,
+    command: str = "",
 ) -> Ranking:
     """Rank the sources of a zoo, cut at each layer, for a labelled target.
 
@@ -61,11 +89,12 @@ def rank(
 
     Parameters
     ----------
-    zoo : path or Zoo
-        The manifest, or what :func:`zoorank.zoo.load_zoo` made of one.
+    zoo : path, str, Source, torch.nn.Module, Zoo, or sequence of these
+        What to rank: a manifest, references such as ``"timm:resnet18.a1_in1k"``, networks
+        with their transforms, or several of these.
     data : path, str, (X, y) or dict, optional
         The target; None takes the manifest's ``data``. See
-        :func:`zoorank.zoo.load_target`.
+        :func:`zoorank.load_target`.
     cuts : str or sequence of str, optional
         Where to cut every source: ``"penultimate"``, ``"all"``, module names,
         or several, also comma separated. None takes the manifest's cuts.
@@ -87,6 +116,19 @@ def rank(
         Samples in a forward pass.
     device : {"auto", "cpu", "cuda"}
         Where the networks run.
+    precision : {"float32", "bf16"}
+        What the networks compute in. bf16 is faster where the hardware has it, and changes
+        encodings by about a hundredth.
+    workers : int or "auto", optional
+        Processes that sources run in, each of which can crash, hang or run out of memory
+        without harm to the others; ``"auto"`` is one for every two cores. None runs all in
+        this process.
+    timeout : float, optional
+        Seconds that a source may take; needs ``workers``.
+    memory_limit : int, optional
+        Bytes that a source may hold; needs ``workers``.
+    retry : bool
+        Try sources again that crashed, hung or ran out of memory in an earlier run.
     save_encodings : bool, optional
         Whether encodings are written to the store. Without, they stay in the memory of the
         device that computes them, only results are kept there, and a run that is repeated
@@ -95,9 +137,18 @@ def rank(
         silhouettes do; other scores need a copy in host memory.
     limit : int, optional
         Use at most this many samples of the target.
+    input_column, label_column, group_column : str, optional
+        Columns of a target that has columns: of the samples (two for pairs of texts), the
+        labels, and what belongs together, such as a patient. The first two are recognised by
+        their usual names.
+    strict : bool
+        Refuse a target of which a file or a row would have to be left out.
     allow_code : path or sequence of path
         Directories whose modules the manifest may name as factories. Their code
         is run.
+    allow_packages : str or sequence of str
+        Installed packages, as Python imports them, whose networks the manifest may build
+        with any arguments, beside those that zoorank knows.
     race : bool
         Run every source on a sample of the target first, drop the candidates that are
         surely worse than another there, go on with four times as many rows for the rest,
@@ -157,66 +208,73 @@ def rank(
     >>> ranking.best.model, ranking.best.cut, ranking.best.dim
     ('untrained', 'penultimate', 8)
     """
-    arguments = locals()
     started = datetime.now(timezone.utc)
     check_environment()
-    options = race_options(race, confidence, first_rows, random_state)
-    deciding: Score | Consensus
-    if options is None:
-        (deciding, scores), note = deciding_scores(score, metric), ""
-    else:
-        deciding, scores, note = racing_scores(score, metric)
-    for name in ("batch_size", "limit"):
-        if arguments[name] is not None and arguments[name] < 1:
-            raise UsageError(f"{name} must be at least 1, not {arguments[name]}")
+    options = _race_options(race, confidence, first_rows, random_state)
+    deciding, scores = _scores(score, metric, options)
+    for name, value in (("batch_size", batch_size), ("limit", limit)):
+        if value is not None and value < 1:
+            raise UsageError(f"{name} must be at least 1, not {value}")
     wanted = _named(cuts)
+    from zoorank.sources.manifest import zoo_of  # needs pydantic, which a Ranking does not
 
-    from zoorank.sources.manifest import load_zoo
-    from zoorank.sources.torch.factory import check_code
-    from zoorank.store.encodings import EncodingStore
-    from zoorank.targets import load_target
-    from zoorank.targets.paths import path_list
-
-    if isinstance(zoo, str | os.PathLike):
-        zoo = load_zoo(zoo, allow_code=allow_code)
+    zoo = zoo_of(zoo, allow_code=allow_code, allow_packages=allow_packages)
     if data is None and zoo.data is None:
         raise UsageError(f"no target: give data, or a `data` entry in {zoo.path or 'the zoo'}")
     _check_source_data(scores, zoo)
-    check_code(zoo.models)
-    target = load_target(zoo.data if data is None else data, limit=limit)
+    _check_code(zoo.models)
+    target = load_target(
+        zoo.data if data is None else data,
+        limit=limit,
+        input_column=input_column,
+        label_column=label_column,
+        group_column=group_column,
+        strict=strict,
+    )
+    if target.task == "numbers":
+        if options is not None:
+            raise UsageError("a race judges by silhouettes, which need classes, not numbers")
+        deciding, scores = deciding_of_numbers(score, metric)
     if out is not None:
         prepare(out)
     place = store_directory(out, store)
+    if workers is not None:
+        with EncodingStore(place).reported(target.labels.nbytes):
+            target = target.spilled(place)
     run = Run(
-        target, scores, EncodingStore(place), batch_size or zoo.batch_size, device, save_encodings
+        target=target,
+        scores=scores,
+        store=place,
+        batch_size=batch_size or zoo.batch_size,
+        device=device,
+        save_encodings=save_encodings,
+        precision=precision,
+        retry=retry,
     )
-
-    watcher = progress or Silent()
+    executor = _executor(workers, timeout, memory_limit)
+    work = Work(run, zoo.models, executor, progress or Silent())
     facts = _facts(target)
-    watcher.started(facts, [spec.name for spec in zoo.models])
-    cuts_of = {spec.name: wanted or zoo.cuts_of(spec) for spec in zoo.models}
-    sources, raced = _encoded_and_scored(run, zoo.models, cuts_of, options, watcher)
-    if raced is not None:
-        raced = replace(raced, note=" ".join(filter(None, [raced.note, note])))
-
-    own = trained_on_target(zoo.models, run)
-    unordered = [run.baseline(), *noted((row for each in sources for row in each.rows), own)]
+    work.watcher.started(facts, [source.name for source in zoo.models])
+    cuts_of = {source.name: wanted or zoo.cuts_of(source) for source in zoo.models}
+    sources, raced = _run(work, cuts_of, options, by_default=score is None and metric is None)
+    rows = [*baseline_rows(run), *(row for source in sources for row in source.rows)]
     if isinstance(deciding, Consensus):
-        unordered = deciding.decided(unordered)
-    rows = marked(ranked(unordered, deciding), deciding)
+        rows = deciding.decided(rows)
+    rows = list(marked(ranked(rows, deciding), deciding))
+    saw_target = {source.outcome.model for source in sources if source.outcome.saw_target}
     ranking = Ranking(
-        rows=rows,
+        rows=tuple(rows),
         target=facts,
         score=deciding.name,
         key=deciding.key,
         labels={each.key: each.label for each in (deciding, *scores)},
         higher_is_better=deciding.higher_is_better,
-        verdict=verdict(rows, deciding, own),
+        verdict=verdict(rows, deciding, saw_target),
         provenance=collect(
-            command=command or f"zoorank.{call_text(rank, arguments)}",
+            command=command,
             started=started,
             manifest=zoo.path,
-            weights={source.model: source.weights_sha256 for source in sources},
+            weights={each.outcome.model: each.outcome.weights_sha256 for each in sources},
             settings={
                 "data": target.source,
                 "cuts": wanted,
@@ -224,11 +282,20 @@ def rank(
                 "metric": metric,
                 "batch_size": batch_size,
                 "device": device,
+                "precision": precision,
+                "workers": workers,
+                "timeout": timeout,
+                "memory_limit": memory_limit,
                 "save_encodings": save_encodings,
                 "limit": limit,
+                "input_column": input_column,
+                "label_column": label_column,
+                "group_column": group_column,
+                "strict": strict,
                 "allow_code": [os.fspath(path) for path in path_list(allow_code)],
+                "allow_packages": list(names(allow_packages)),
                 "race": None if options is None else asdict(options),
-                "store": place,
+                "store": place.absolute(),
             },
         ),
         class_key=scores[0].key,
@@ -236,7 +303,7 @@ def rank(
         race=raced,
     )
     if out is not None:
-        write_results(ranking, out)
+        ranking.write(out)
     return ranking
 
 
@@ -273,22 +340,74 @@ def _check_source_data(scores: Sequence[Score], zoo: Zoo) -> None:
         )
 
 
-def _encoded_and_scored(
-    run: Run,
-    specs: Sequence[ModelSpec],
+def _check_code(sources: Sequence[Source]) -> None:
+    """Refuse at once what would refuse every source for one reason; nothing is imported."""
+    reasons = {source.refusal() if isinstance(source, Guarded) else "" for source in sources}
+    if len(reasons) == 1 and (reason := reasons.pop()):
+        raise UsageError(f"no model of the zoo can be built: {reason}")
+
+
+def _executor(
+    workers: int | Literal["auto"] | None, timeout: float | None, memory_limit: int | None
+) -> Executor:
+    """What runs the jobs; processes of their own are loaded when asked for."""
+    if workers is None:
+        for name, value in (("timeout", timeout), ("memory_limit", memory_limit)):
+            if value is not None:
+                raise UsageError(f"{name} needs workers: this process cannot end itself")
+        return LocalExecutor()
+    from zoorank.executors.workers import WorkerExecutor, cores
+
+    count = max(1, cores() // 2) if workers == "auto" else workers
+    if count < 1:
+        raise UsageError(f"workers must be at least 1 or 'auto', not {workers}")
+    limits = Limits(timeout=timeout, memory=memory_limit)
+    return WorkerExecutor(count, limits, environment=_ALLOCATOR)
+
+
+def _race_options(
+    race: bool, confidence: float | None, first_rows: int | None, random_state: int | None
+) -> RaceOptions | None:
+    """Options of a race where one was asked for; its code is loaded for a race alone."""
+    if not race and confidence is None and first_rows is None and random_state is None:
+        return None
+    from zoorank.ranking.racing.options import race_options
+
+    return race_options(race, confidence, first_rows, random_state)
+
+
+def _scores(
+    score: str | Sequence[str] | None, metric: str | None, options: RaceOptions | None
+) -> tuple[Score | Consensus, tuple[Score, ...]]:
+    """What decides, and all that is computed."""
+    if options is None:
+        return deciding_scores(score, metric)
+    from zoorank.ranking.racing.options import racing_scores
+
+    return racing_scores(score, metric)
+
+
+def _run(
+    work: Work,
     cuts_of: Mapping[str, Sequence[str]],
     options: RaceOptions | None,
-    watcher: Progress,
-) -> tuple[list[SourceResult], RaceFacts | None]:
+    *,
+    by_default: bool,
+) -> tuple[list[SourceRows], RaceFacts | None]:
     """Run every source on all rows, or race them; a mistake that all share is raised."""
     raced = None
     if options is None:
-        sources = run.every(specs, cuts_of, watcher)
+        sources = work.every(cuts_of)
     else:
-        sources, raced = Race(run, specs, cuts_of, options, watcher).results()
-    mistake = sources[0].mistake
-    if mistake is not None and all(source.mistake is not None for source in sources):
-        raise mistake
+        from zoorank.ranking.racing.options import BY_DEFAULT
+        from zoorank.ranking.racing.race import Race
+
+        sources, raced = Race(work, cuts_of, options).results()
+        if by_default:
+            raced = replace(raced, note=" ".join(filter(None, [raced.note, BY_DEFAULT])))
+    mistakes = [source.outcome.mistake for source in sources]
+    if mistakes[0] is not None and all(mistake is not None for mistake in mistakes):
+        raise mistakes[0]
     return sources, raced
 
 
@@ -296,9 +415,12 @@ def _facts(target: Target) -> TargetFacts:
     return TargetFacts(
         name=target.name,
         source=target.source,
-        kind=target.kind,
+        modality=target.modality,
         n_samples=target.n_samples,
         shape=target.shape,
-        classes=tuple(str(label) for label in target.classes),
+        classes=() if target.task == "numbers" else tuple(map(str, target.classes)),
         fingerprint=target.fingerprint,
+        task=target.task,
+        n_rows=target.n_rows,
+        notes=target.notes,
     )

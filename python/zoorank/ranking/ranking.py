@@ -5,160 +5,23 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from zoorank.errors import DataError
+from zoorank.ranking.files import csv_text, prepare, write_text
 from zoorank.ranking.racing.facts import RaceFacts
-from zoorank.ranking.records import csv_text
+from zoorank.ranking.records import CutFacts, Provenance, RankRow, TargetFacts
+from zoorank.store.encodings import EncodingStore
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
-FORMAT = 1
-Status = Literal["ok", "failed", "baseline"]
-
-
-@dataclass(frozen=True)
-class RankRow:
-    """One source cut at one layer, the baseline, or a source that failed.
-
-    Attributes
-    ----------
-    rank : int or None
-        1 is best and equal scores share a rank; None for the baseline and for
-        what could not be scored.
-    model : str
-        Name of the source in the zoo; ``"raw input"`` for the baseline.
-    cut : str or None
-        Layer whose output is the encoding; None where there is none.
-    score : float or None
-        The score that decides the rank.
-    half_width : float
-        Half the confidence interval of ``score``; 0.0 when it is exact.
-    scores : mapping of str to float
-        Every score of the row by key, such as ``{"cosine": .2, "euclidean": .1}``.
-    per_class : tuple of float
-        Score of each class, in the order of ``Ranking.target.classes``; of the score
-        ``Ranking.class_key``.
-    dim : int or None
-        Width of the encoding.
-    parameters_kept : int or None
-        Parameters of the source up to and including the cut.
-    encode_seconds : float or None
-        Seconds this encoding took when it was made, even if it was reused now.
-    score_seconds : float or None
-        Seconds the ``scores`` took that were computed for this row; what no cut of a
-        source changes was computed for its first.
-    reused : bool
-        Whether the encoding came from the store instead of a forward pass.
-    status : {"ok", "failed", "baseline"}
-    note : str
-        Why it failed, or what else is worth knowing.
-    rows : int or None
-        On how many rows it was last scored when it left a race; None where it was scored
-        on all.
-    left_in_round : int or None
-        The round of a race that it left in, from 1; None where it did not.
-    tied : bool
-        Whether its interval and that of the first row overlap, for both of the two.
-    same_as : str or None
-        The first cut of this source whose encoding is the same, bit for bit; None for that
-        one itself and where there is none.
-    """
-
-    rank: int | None
-    model: str
-    cut: str | None
-    score: float | None = None
-    half_width: float = 0.0
-    scores: Mapping[str, float] = field(default_factory=dict)
-    per_class: tuple[float, ...] = ()
-    dim: int | None = None
-    parameters_kept: int | None = None
-    encode_seconds: float | None = None
-    score_seconds: float | None = None
-    reused: bool = False
-    status: Status = "ok"
-    note: str = ""
-    rows: int | None = None
-    left_in_round: int | None = None
-    tied: bool = False
-    same_as: str | None = None
-
-    @property
-    def class_min(self) -> float | None:
-        """Score of the worst separated class."""
-        return min(self.per_class, default=None)
-
-    @property
-    def class_max(self) -> float | None:
-        """Score of the best separated class."""
-        return max(self.per_class, default=None)
-
-
-@dataclass(frozen=True)
-class TargetFacts:
-    """What the target is, without its data.
-
-    Attributes
-    ----------
-    name, source, kind : str
-        Its name, where it came from, and "image", "series" or "table".
-    n_samples : int
-    shape : str
-        Shape of one sample, such as ``"(8, 8)"``.
-    classes : tuple of str
-        Class labels, sorted.
-    fingerprint : str
-        sha256 of its content.
-    """
-
-    name: str
-    source: str
-    kind: str
-    n_samples: int
-    shape: str
-    classes: tuple[str, ...]
-    fingerprint: str
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """How to repeat a ranking: what ran, on what, with which inputs.
-
-    Attributes
-    ----------
-    command : str
-        The command line, or the call from Python.
-    directory : str
-        Where it ran, which relative paths start from.
-    started : str
-        Time of the start, ISO 8601, UTC.
-    manifest, manifest_sha256 : str or None
-        The zoo's file and the sha256 of its content; None for a zoo made in
-        Python.
-    weights : mapping of str to (str or None)
-        sha256 of the weights of each source; None where they are random or
-        could not be read.
-    settings : mapping
-        Arguments of the run, defaults included.
-    versions : mapping of str to (str or None)
-        zoorank, python, numpy, torch and the platform.
-    engine : mapping
-        ``zoorank.build_info()``: instruction set, threads, CUDA.
-    """
-
-    command: str
-    directory: str
-    started: str
-    manifest: str | None
-    manifest_sha256: str | None
-    weights: Mapping[str, str | None]
-    settings: Mapping[str, Any]
-    versions: Mapping[str, str | None]
-    engine: Mapping[str, Any]
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -217,6 +80,31 @@ class Ranking:
         """Rows of what could not be scored, each with its reason as the note."""
         return tuple(row for row in self.rows if row.status == "failed")
 
+    def encoding(self, row: RankRow) -> NDArray[np.float32]:
+        """The encoding that a row was scored by, from the store of the run.
+
+        Parameters
+        ----------
+        row : RankRow
+
+        Returns
+        -------
+        ndarray of shape (n_rows, row.dim)
+            float32, mapped from its file.
+
+        Raises
+        ------
+        DataError
+            Where the row has none, or the store no longer has it.
+        """
+        store = EncodingStore(str(self.provenance.settings.get("store", "")))
+        if not row.encoding or store.metadata(row.encoding) is None:
+            raise DataError(
+                f"no encoding of {row.model} at {row.cut} is in {store.directory}; rank with "
+                "save_encodings=True to keep it"
+            )
+        return store.load(row.encoding)
+
     def __iter__(self) -> Iterator[RankRow]:
         return iter(self.rows)
 
@@ -251,6 +139,12 @@ class Ranking:
                 "class_max": row.class_max,
                 "dim": row.dim,
                 "parameters_kept": row.parameters_kept,
+                "bytes": row.facts.bytes,
+                "flops": row.facts.flops,
+                "milliseconds": row.facts.milliseconds,
+                "licence": row.facts.licence,
+                "accuracy": row.facts.accuracy,
+                "training_data": row.facts.training_data,
                 "encode_seconds": row.encode_seconds,
                 "score_seconds": row.score_seconds,
                 "reused": row.reused,
@@ -270,6 +164,8 @@ class Ranking:
             "rank",
             "dim",
             "parameters_kept",
+            "bytes",
+            "flops",
             *(["rows", "left_in_round"] if self.race else []),
         ]
         return frame.astype(dict.fromkeys(whole, "Int64"))
@@ -281,6 +177,20 @@ class Ranking:
     def to_json(self) -> str:
         """Everything as JSON text, which :meth:`from_json` reads back unchanged."""
         return json.dumps({"format": FORMAT, **asdict(self)}, indent=2, allow_nan=False) + "\n"
+
+    def write(self, directory: str | os.PathLike[str]) -> tuple[Path, Path]:
+        """Write ``ranking.json`` and ``ranking.csv``, replacing earlier ones.
+
+        Raises
+        ------
+        StoreError
+            If the disk is full or not writable; earlier files are then untouched.
+        """
+        folder = prepare(directory)
+        paths = folder / "ranking.json", folder / "ranking.csv"
+        for path, text in zip(paths, (self.to_json(), self.to_csv()), strict=True):
+            write_text(path, text)
+        return paths
 
     @classmethod
     def from_json(cls, source: str | os.PathLike[str]) -> Ranking:
@@ -308,11 +218,18 @@ class Ranking:
             if values.pop("format") != FORMAT:
                 raise ValueError(f"its format is not {FORMAT}")
             rows = tuple(
-                RankRow(**{**row, "per_class": tuple(row["per_class"])})
+                RankRow(
+                    **{
+                        **row,
+                        "per_class": tuple(row["per_class"]),
+                        "facts": CutFacts(**row["facts"]),
+                    }
+                )
                 for row in values.pop("rows")
             )
             facts = values.pop("target")
             facts["classes"] = tuple(facts["classes"])
+            facts["notes"] = tuple(facts["notes"])
             race = values.pop("race", None)
             return cls(
                 rows=rows,

@@ -11,12 +11,15 @@ A source is opened in the process that runs it, and what it opens is an encoder:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Union, runtime_checkable
 
+from zoorank.errors import SourceError, UsageError
+from zoorank.messages import missing_package
 from zoorank.targets.base import Modality, Target
 from zoorank.transforms.base import Batch, Transform
 
@@ -82,6 +85,47 @@ class Entry:
     settings: Mapping[str, Any] = field(default_factory=dict)
     folder: Path = Path()
     trust: Trust = Trust()
+
+
+class EntryError(UsageError):
+    """An entry that a kind of source cannot use.
+
+    Parameters
+    ----------
+    message : str
+        One line.
+    key : str
+        Of the manifest's entry, which the message then need not name.
+    """
+
+    def __init__(self, message: str, key: str = "source") -> None:
+        super().__init__(message)
+        self.key = key
+
+    def __reduce__(self) -> tuple[type[EntryError], tuple[str, str]]:
+        return type(self), (str(self), self.key)
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Say which extra brings a package whose import fails.
+
+    Raises
+    ------
+    SourceError
+
+    Examples
+    --------
+    >>> with needs("onnx"):
+    ...     raise ModuleNotFoundError(name="onnxruntime")
+    Traceback (most recent call last):
+    zoorank.errors.SourceError: this needs onnxruntime: pip install 'zoorank[onnx]'
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        said = missing_package(error, extra) or "a package that it needs is not installed"
+        raise SourceError(said) from error
 
 
 @dataclass(frozen=True)
@@ -292,6 +336,24 @@ class Encoder(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+@runtime_checkable
+class Guarded(Protocol):
+    """A source whose code may be refused before anything of it is imported."""
+
+    def refusal(self) -> str:
+        """Why it may not be loaded; empty where it may."""
+        ...
+
+
+@runtime_checkable
+class Noting(Protocol):
+    """An encoder with something to say of what it has encoded so far."""
+
+    @property
+    def note(self) -> str:
+        """What a reader of the table should know, such as words not known; often empty."""
 
 
 @runtime_checkable

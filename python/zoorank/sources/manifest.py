@@ -3,25 +3,47 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
-from zoorank.errors import ManifestError
-from zoorank.frozen import Fault, Frozen, Key, custom, find_faults, join
-from zoorank.messages import hint
-from zoorank.sources.lines import find_line
-from zoorank.sources.specs import Cuts, FactoryName, FamilyEntry, ModelEntry, ModelSpec, Zoo
-from zoorank.sources.toml import SyntaxFault, parse
-from zoorank.targets.paths import expand, expand_data, path_list
+from zoorank.errors import ManifestError, UsageError
+from zoorank.frozen import Fault, Faults, Frozen, Key, custom, find_faults, join
+from zoorank.messages import brief, hint
+from zoorank.sources.base import Entry, EntryError, Source, Trust
+from zoorank.sources.references import (
+    build,
+    is_pair,
+    looks_like_reference,
+    parse_reference,
+    sources_of,
+)
+from zoorank.sources.specs import (
+    Cuts,
+    FactoryName,
+    FamilyEntry,
+    ModelEntry,
+    SourceEntry,
+    Zoo,
+)
+from zoorank.sources.toml import NotTomlError, find_line, parse
+from zoorank.sources.torch.source import TorchSource
+from zoorank.sources.trust import trusted
+from zoorank.targets.paths import expand, expand_data
 from zoorank.transforms.specs import Preprocessing
 
 T = TypeVar("T", bound=Frozen)
 P = TypeVar("P", str, Path)
 
 _INHERITED = ("factory", "preprocessing")
+_LARGEST = 4 * 2**20  # bytes; ten thousand models take a third of it
+
+
+_Tables = Annotated[tuple[dict[str, Any], ...], Field(fail_fast=True)]
 
 
 class _Manifest(Frozen):
@@ -32,8 +54,8 @@ class _Manifest(Frozen):
     batch_size: Annotated[int, Field(ge=1)] = 32
     factory: FactoryName | None = None
     preprocessing: Preprocessing | None = None
-    model: tuple[dict[str, Any], ...] = ()
-    family: tuple[dict[str, Any], ...] = ()
+    model: _Tables = ()
+    family: _Tables = ()
 
     @field_validator("model", "family", mode="before")
     @classmethod
@@ -47,6 +69,7 @@ def load_zoo(
     path: str | os.PathLike[str],
     *,
     allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    allow_packages: str | Sequence[str] = (),
 ) -> Zoo:
     """Read a manifest and check all of it, without importing or loading any model.
 
@@ -55,7 +78,10 @@ def load_zoo(
     path : path-like
         The manifest. Paths in it are relative to its folder and may use ``${NAME}``.
     allow_code : path-like or sequence of path-like
-        Directories that factories may be imported from, besides installed packages.
+        Directories that factories may be imported from. Their code is run.
+    allow_packages : str or sequence of str
+        Installed packages, as Python imports them, whose networks may be built with any
+        arguments, beside those that zoorank knows.
 
     Returns
     -------
@@ -93,34 +119,91 @@ def load_zoo(
     text = _read(path)
     try:
         content = parse(text)
-    except SyntaxFault as error:
+    except NotTomlError as error:
         raise ManifestError(f"{path}: not valid TOML: {error}") from None
     reader = _Reader(path, text)
     top = reader.check(_Manifest, content, entry=None)
-    code = _directories(path_list(allow_code))
-    models = [
-        ModelSpec.model_construct(
-            **{name: getattr(model, name) for name in ModelEntry.model_fields},
-            allow_code=code,
-        )
-        for model in reader.models(top)
-    ]
+    models = tuple(reader.models(top, trusted(allow_code, allow_packages)))
     data = None if top.data is None else reader.absolute(expand_data, top.data, None, "data")
     if not models:
         raise ManifestError(f"{path}: names no model; add a [[model]] or a [[family]]")
     return Zoo(
+        models=models,
         path=path.resolve(),
-        models=tuple(models),
         data=data,
         cuts=top.cuts,
         batch_size=top.batch_size,
     )
 
 
+def zoo_of(
+    models: Any,
+    *,
+    allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    allow_packages: str | Sequence[str] = (),
+) -> Zoo:
+    """Give the sources that an argument of the command, or of a function, stands for.
+
+    Parameters
+    ----------
+    models : Zoo, path-like, str, Source, torch.nn.Module, or sequence of these
+        A zoo as it is; a manifest; a reference; or several of these, with one manifest at
+        most, whose data and cuts are then those of the whole.
+    allow_code, allow_packages
+        As for `load_zoo`.
+
+    Returns
+    -------
+    Zoo
+
+    Raises
+    ------
+    UsageError
+        When one of them is wrong, or two have the same name.
+
+    Examples
+    --------
+    >>> zoo = zoo_of(["vectors:glove.txt", "onnx:minilm.onnx::logits"])
+    >>> [(model.name, zoo.cuts_of(model)) for model in zoo.models]
+    [('vectors:glove.txt', ('penultimate',)), ('onnx:minilm.onnx::logits', ('logits',))]
+    """
+    trust = trusted(allow_code, allow_packages)
+    zoos: list[Zoo] = []
+    found: list[Source] = []
+    for each in models if _are_several(models) else (models,):
+        if isinstance(each, Zoo) or _is_path(each):
+            zoos.append(
+                each
+                if isinstance(each, Zoo)
+                else load_zoo(each, allow_code=allow_code, allow_packages=allow_packages)
+            )
+            found += zoos[-1].models
+        else:
+            found += sources_of(each, Entry(trust=trust))
+    if len(zoos) > 1:
+        raise UsageError(f"{len(zoos)} manifests; name one, with references beside it")
+    return replace(zoos[0], models=tuple(found)) if zoos else Zoo(tuple(found))
+
+
+def _are_several(models: Any) -> bool:
+    return isinstance(models, list | tuple) and not is_pair(models)
+
+
+def _is_path(model: Any) -> bool:
+    if isinstance(model, str):
+        return not looks_like_reference(model) or model.endswith(".toml") or Path(model).is_file()
+    return isinstance(model, os.PathLike)
+
+
 def _read(path: Path) -> str:
     if path.is_dir():
         raise ManifestError(f"{path} is a directory; name a manifest (.toml) in it")
     try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise ManifestError(f"{path} is no regular file")
+        if found.st_size > _LARGEST:
+            raise ManifestError(f"{path} holds more than {_LARGEST:,} bytes: it is no manifest")
         return path.read_bytes().decode("utf-8")
     except FileNotFoundError:
         folder = path.parent
@@ -133,14 +216,6 @@ def _read(path: Path) -> str:
         raise ManifestError(f"{path}: not UTF-8 text (byte {error.start})") from None
 
 
-def _directories(allow_code: Sequence[Path]) -> tuple[Path, ...]:
-    folders = tuple(folder.expanduser().resolve() for folder in allow_code)
-    for folder in folders:
-        if not folder.is_dir():
-            raise ManifestError(f"no directory {folder} to allow code from")
-    return folders
-
-
 class _Entry(NamedTuple):
     """A place in the manifest that an error can name."""
 
@@ -149,7 +224,7 @@ class _Entry(NamedTuple):
     name: object
 
     def __str__(self) -> str:
-        name = f" {self.name!r}" if isinstance(self.name, str) else ""
+        name = f" {brief(self.name)}" if isinstance(self.name, str) else ""
         return f"{self.table} {self.number}{name}"
 
 
@@ -161,30 +236,45 @@ class _Reader:
         self.text = text
         self.folder = path.resolve().parent
 
-    def models(self, top: _Manifest) -> Iterator[ModelEntry]:
+    def models(self, top: _Manifest, trust: Trust) -> Iterator[Source]:
         """Read the models, then the families, and refuse a name that is used twice."""
         defaults = {key: value for key in _INHERITED if (value := getattr(top, key)) is not None}
         owners: dict[str, _Entry] = {}
         for table, entries in (("model", top.model), ("family", top.family)):
             for number, values in enumerate(entries, start=1):
-                entry = _Entry(table, number, values.get("name"))
-                for model in self._expand(entry, {**defaults, **values}):
+                entry = _Entry(table, number, values.get("name", values.get("source")))
+                for model in self._expand(entry, values, defaults, trust):
                     if model.name in owners:
-                        taken = f"{model.name!r} is already the name of {owners[model.name]}"
+                        taken = f"{brief(model.name)} is already the name of {owners[model.name]}"
                         raise self.error(entry, ("name",), taken)
                     owners[model.name] = entry
                     yield model
 
-    def _expand(self, entry: _Entry, values: dict[str, Any]) -> Iterator[ModelEntry]:
-        if entry.table == "model":
-            yield self.check(ModelEntry, values, entry)
+    def _expand(
+        self, entry: _Entry, own: dict[str, Any], defaults: dict[str, Any], trust: Trust
+    ) -> Iterator[Source]:
+        values = {**defaults, **own}
+        if entry.table == "family":
+            models = self._family(entry, values)
+        elif "source" in own:
+            if "factory" in own:
+                raise self.error(entry, ("factory",), "is none of a model that names its source")
+            values.pop("factory", None)
+            yield from self._named(entry, values, trust)
             return
+        else:
+            models = iter((self.check(ModelEntry, values, entry),))
+        for model in models:
+            fields = {name: getattr(model, name) for name in ModelEntry.model_fields}
+            yield TorchSource.model_construct(**fields, trust=trust)
+
+    def _family(self, entry: _Entry, values: dict[str, Any]) -> Iterator[ModelEntry]:
         family = self.check(FamilyEntry, values, entry)
         pattern = self.absolute(expand, family.files, entry, "files")
         root = Path(pattern.anchor)
         files = sorted(root.glob(str(pattern.relative_to(root))))
         if not files:
-            raise self.error(entry, ("files",), f"no file matches {pattern}")
+            raise self.error(entry, ("files",), f"no file matches {brief(family.files)}")
         shared = {key: value for key, value in values.items() if key not in ("files", "name")}
         for file in files:
             name = family.name.replace("{stem}", file.stem)
@@ -192,6 +282,27 @@ class _Reader:
             if family.trained_on is not None:
                 model["trained_on"] = shared["trained_on"].replace("{stem}", file.stem)
             yield self.check(ModelEntry, model, entry)
+
+    def _named(self, entry: _Entry, values: dict[str, Any], trust: Trust) -> Sequence[Source]:
+        """Read a model that is named by its reference; keys that are left are its kind's."""
+        shared = {key: each for key, each in values.items() if key in SourceEntry.model_fields}
+        read = self.check(SourceEntry, shared, entry)
+        said = Entry(
+            name=read.name,
+            preprocessing=read.preprocessing,
+            cuts=read.cuts,
+            trained_on=read.trained_on,
+            sha256=read.sha256,
+            settings={key: each for key, each in values.items() if key not in shared},
+            folder=self.folder,
+            trust=trust,
+        )
+        try:
+            return build(parse_reference(read.source), said)
+        except EntryError as error:
+            raise self.error(entry, (error.key,), str(error)) from None
+        except ValidationError as error:
+            raise self._refuse(entry, find_faults(error, SourceEntry.model_fields)) from None
 
     def absolute(
         self, expanded: Callable[[str, Path], P], text: str, entry: _Entry | None, key: str
@@ -208,14 +319,15 @@ class _Reader:
             raise self._refuse(entry, find_faults(error)) from None
 
     def error(self, entry: _Entry | None, key: Key, message: str) -> ManifestError:
-        return self._refuse(entry, [Fault(key, message, key)])
+        return self._refuse(entry, Faults((Fault(key, message, key),)))
 
-    def _refuse(self, entry: _Entry | None, faults: Sequence[Fault]) -> ManifestError:
-        first, *others = faults
+    def _refuse(self, entry: _Entry | None, faults: Faults) -> ManifestError:
+        first, *others = faults.first
         where = [str(self.path), *self._line(entry, first), *([str(entry)] if entry else [])]
         clauses = [", ".join([*self._line(entry, each), str(each)]) for each in others]
         between = ", " if first.key else ": "
-        return ManifestError(f"{', '.join(where)}{between}{join([str(first), *clauses])}")
+        text = join([str(first), *clauses], faults.others)
+        return ManifestError(f"{', '.join(where)}{between}{text}")
 
     def _line(self, entry: _Entry | None, fault: Fault) -> list[str]:
         above = (entry.table, entry.number - 1) if entry else ()

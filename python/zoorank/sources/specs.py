@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,11 +15,12 @@ from pydantic import (
     SerializeAsAny,
     ValidationError,
     ValidationInfo,
-    field_validator,
 )
 
+from zoorank.errors import UsageError
 from zoorank.frozen import Frozen, custom, explain
-from zoorank.messages import hint
+from zoorank.messages import brief, hint
+from zoorank.sources.base import PENULTIMATE, Source
 from zoorank.sources.weights import SOURCES, WeightsSource
 from zoorank.targets.paths import expand_data
 from zoorank.transforms.specs import Preprocessing
@@ -43,12 +45,13 @@ def _one_or_more(cuts: Any) -> Any:
     if isinstance(cuts, str):
         return (cuts,)
     if not isinstance(cuts, list | tuple) or not cuts:
-        raise custom(f"must be a list of names, not {cuts!r}")
+        raise custom(f"must be a list of names, not {brief(cuts)}")
     return cuts
 
 
 Cuts = Annotated[
     tuple[Annotated[str, Field(min_length=1)], ...],
+    Field(fail_fast=True),
     BeforeValidator(_one_or_more),
 ]
 
@@ -60,10 +63,38 @@ def _module_and_name(factory: str) -> str:
 
 
 FactoryName = Annotated[str, AfterValidator(_module_and_name)]
+Name = Annotated[str, Field(min_length=1)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class _Shared(Frozen):
-    """Keys that a model and a family of models have in common."""
+def _absolute(data: str, info: ValidationInfo) -> str:
+    return expand_data(data, (info.context or {}).get("folder", Path()))
+
+
+DataName = Annotated[Name, AfterValidator(_absolute)]
+
+
+def _exactly_one(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(value, WeightsSource):
+        return value
+    kinds = list(value) if isinstance(value, dict) else []
+    for kind in kinds:
+        if kind not in SOURCES:
+            raise custom(f"unknown source of weights {brief(kind)}; {hint(str(kind), SOURCES)}")
+    if len(kinds) != 1:
+        raise custom(f"needs exactly one of {', '.join(SOURCES)}")
+    try:
+        return SOURCES[kinds[0]].model_validate(value[kinds[0]], context=info.context)
+    except ValidationError as error:
+        inner, message = explain(error)
+        raise custom(f"{'.'.join(map(str, (kinds[0], *inner)))}: {message}") from None
+
+
+Weights = Annotated[SerializeAsAny[WeightsSource], BeforeValidator(_exactly_one)]
+
+
+class _Network(Frozen):
+    """Keys that a network of torch and a family of them have in common."""
 
     factory: FactoryName
     arguments: Mapping[str, Any] = Field(default_factory=dict)
@@ -71,17 +102,11 @@ class _Shared(Frozen):
     state_dict: StateDict = StateDict()
     preprocessing: Preprocessing
     cuts: Cuts | None = None
-    trained_on: Annotated[str, Field(min_length=1)] | None = None
-
-    @field_validator("trained_on")
-    @classmethod
-    def _resolve(cls, data: str | None, info: ValidationInfo) -> str | None:
-        folder = (info.context or {}).get("folder", Path())
-        return None if data is None else expand_data(data, folder)
+    trained_on: DataName | None = None
 
 
-class ModelEntry(_Shared):
-    """One ``[[model]]`` of a manifest.
+class ModelEntry(_Network):
+    """One ``[[model]]`` of a manifest that names a factory of torch.
 
     Attributes
     ----------
@@ -109,29 +134,37 @@ class ModelEntry(_Shared):
         target; some scores compare the target with them.
     """
 
-    name: Annotated[str, Field(min_length=1)]
-    weights: SerializeAsAny[WeightsSource]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-
-    @field_validator("weights", mode="before")
-    @classmethod
-    def _exactly_one_source(cls, value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, WeightsSource):
-            return value
-        kinds = list(value) if isinstance(value, dict) else []
-        for kind in kinds:
-            if kind not in SOURCES:
-                raise custom(f"unknown source of weights {kind!r}; {hint(str(kind), SOURCES)}")
-        if len(kinds) != 1:
-            raise custom(f"needs exactly one of {', '.join(SOURCES)}")
-        try:
-            return SOURCES[kinds[0]].model_validate(value[kinds[0]], context=info.context)
-        except ValidationError as error:
-            inner, message = explain(error)
-            raise custom(f"{'.'.join(map(str, (kinds[0], *inner)))}: {message}") from None
+    name: Name
+    weights: Weights
+    sha256: Sha256 | None = None
 
 
-class FamilyEntry(_Shared):
+class SourceEntry(Frozen):
+    """One ``[[model]]`` of a manifest that names a source by its reference.
+
+    Attributes
+    ----------
+    source : str
+        The reference, such as ``"timm:resnet18.a1_in1k"``.
+    name : str or None
+        What the table calls it; None for the reference.
+    preprocessing : Preprocessing or None
+        Its fields that are set override what the model itself says of its input.
+    sha256 : str or None
+        Expected digest of the file, of a kind that has one file.
+    cuts, trained_on
+        As for other models.
+    """
+
+    source: Name
+    name: Name | None = None
+    preprocessing: Preprocessing | None = None
+    sha256: Sha256 | None = None
+    cuts: Cuts | None = None
+    trained_on: DataName | None = None
+
+
+class FamilyEntry(_Network):
     """One ``[[family]]`` of a manifest: the same network with many weights files.
 
     Attributes
@@ -142,44 +175,41 @@ class FamilyEntry(_Shared):
         The model's name; ``{stem}`` stands for the file's, here and in ``trained_on``.
     """
 
-    files: Annotated[str, Field(min_length=1)]
+    files: Name
     name: Annotated[str, Field(pattern=r"\{stem\}")] = "{stem}"
 
 
-class ModelSpec(ModelEntry):
-    """One model of a zoo, ready to be loaded.
+@dataclass(frozen=True)
+class Zoo:
+    """Sources to rank, in the order of their manifest.
 
     Attributes
     ----------
-    allow_code : tuple of Path
-        Directories, besides installed packages, that the factory may come from. A
-        manifest cannot say this, only the person who loads it.
-    """
-
-    allow_code: tuple[Path, ...] = ()
-
-
-class Zoo(Frozen):
-    """The models of a manifest, in its order.
-
-    Attributes
-    ----------
+    models : tuple of Source
+        Each with a name of its own.
     path : Path or None
         The manifest.
-    models : tuple of ModelSpec
     data : str or None
         Target to rank for when none is given; a path is absolute.
     cuts : tuple of str or None
-        Cuts of the models that name none.
+        Cuts of the sources that name none.
     batch_size : int
     """
 
+    models: tuple[Source, ...]
     path: Path | None = None
-    models: Annotated[tuple[ModelSpec, ...], Field(min_length=1)]
     data: str | None = None
-    cuts: Cuts | None = None
-    batch_size: Annotated[int, Field(ge=1)] = 32
+    cuts: tuple[str, ...] | None = None
+    batch_size: int = 32
 
-    def cuts_of(self, spec: ModelSpec) -> Sequence[str]:
-        """Cuts to rank ``spec`` at: its own, else the zoo's, else the penultimate one."""
-        return spec.cuts or self.cuts or ("penultimate",)
+    def __post_init__(self) -> None:
+        if not self.models:
+            raise UsageError("there is no model to rank; name one or more")
+        names = [model.name for model in self.models]
+        for position, name in enumerate(names):
+            if name in names[:position]:
+                raise UsageError(f"two models are called {brief(name)}; give one another name")
+
+    def cuts_of(self, model: Source) -> Sequence[str]:
+        """Cuts to rank a model at: its own, else the zoo's, else the penultimate one."""
+        return model.cuts or self.cuts or (PENULTIMATE,)

@@ -1,111 +1,140 @@
-"""NumPy files and arrays in memory."""
+"""Samples that are one array, in memory or mapped from a file."""
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoorank.errors import DataError
-from zoorank.messages import hint, listing, not_loaded, one_line
-from zoorank.targets.labelled import Labelled
+from zoorank.messages import bad_row, inert
+from zoorank.targets.base import Digest, Form, Modality, Rows, Sample, Survey
+from zoorank.targets.images import THUMBNAIL, channels_last, is_image, resize
+from zoorank.targets.opening import stamp_of
+from zoorank.targets.packed import spill
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
-SPLITS = ("train", "test", "all")
-_LABEL_FILES = ("labels.npy", "y.npy", "{stem}_labels.npy", "{stem}.labels.npy")
-
-
-def read_npz(path: Path, split: str) -> Labelled:
-    """Read ``X``, ``y`` or ``X_train``, ``y_train``, ``X_test``, ``y_test``."""
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            return from_mapping(_Members(content, path), path.stem, split, str(path))
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: not a readable .npz file: {not_loaded(error)}") from None
+_BLOCK_BYTES = 32 * 2**20
 
 
-class _Members(Mapping[str, Any]):
-    """Arrays of an archive, each read when asked for; one that holds pickles is refused."""
+@dataclass(frozen=True, eq=False)
+class Arrays(Form):
+    """Samples along the first axis of an array.
 
-    def __init__(self, content: Any, path: Path) -> None:
-        self._content, self._path = content, path
+    Attributes
+    ----------
+    X : ndarray of shape (n_samples, ...)
+        Images ``(n, height, width)``, ``(n, height, width, channels)`` or ``(n, channels,
+        height, width)``; series ``(n, length)`` or ``(n, variables, length)``; tables
+        ``(n, columns)``.
+    given : {"image", "series", "table"} or None
+        What they are; None lets the number of axes tell.
+    file : Path or None
+        The ``.npy`` file that X is mapped from, as a whole.
+    stamp : (int, int) or None
+        Size and time of that file.
+    """
 
-    def __getitem__(self, key: str) -> NDArray[Any]:
-        try:
-            return np.asarray(self._content[key])
-        except ValueError as error:
-            raise DataError(f"{self._path}: array {key!r}: {not_loaded(error)}") from None
+    X: NDArray[Any]
+    given: Modality | None = None
+    file: Path | None = None
+    stamp: tuple[int, int] | None = None
 
-    def __iter__(self) -> Any:
-        return iter(self._content.files)
+    @property
+    def modality(self) -> Modality:  # type: ignore[override]
+        """What was given, or else what is most often meant by so many axes."""
+        if self.given is not None:
+            return self.given
+        # (n, height, width) is far more common than (n, variables, length) in array files.
+        return "image" if self.X.ndim >= 3 else "table"
+
+    @property
+    def shape(self) -> str:
+        """Shape of one sample."""
+        return str(tuple(self.X.shape[1:])).replace(",)", ")")
 
     def __len__(self) -> int:
-        return len(self._content.files)
+        return len(self.X)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Pickling a memory map would copy the file.
+        X = None if self.file is not None else np.asarray(self.X)
+        return {**self.__dict__, "X": X}
 
-def from_mapping(content: Mapping[str, Any], name: str, split: str, where: str) -> Labelled:
-    """Take samples and labels out of named arrays, the wanted split where there are two."""
-    keys = [str(key) for key in content]
-    whole = [key for key in ("X", "y") if key in keys]
-    parts = [f"{a}_{b}" for b in ("train", "test") for a in "Xy"]
-    halves = [key for key in parts if key in keys]
-    if len(whole) == 2 and not halves:
-        return Labelled(_array(content["X"]), np.asarray(content["y"]), name)
-    if split not in SPLITS:
-        raise DataError(f"unknown split {split!r}; {hint(split, SPLITS)}")
-    wanted = [key for key in parts if split == "all" or key.endswith(split)]
-    missing = [key for key in wanted if key not in keys]
-    if whole or missing:
-        needs = (
-            "X and y" if not halves else f"{' and '.join(missing or ['only one of X, X_train'])}"
-        )
-        raise DataError(f"{where}: needs {needs}; it holds {listing(keys) or 'nothing'}")
-    X = [_array(content[key]) for key in wanted if key.startswith("X")]
-    y = [np.asarray(content[key]) for key in wanted if key.startswith("y")]
-    if len(X) == 1:
-        return Labelled(X[0], y[0], f"{name} ({split})")
-    if X[0].shape[1:] != X[1].shape[1:]:
-        raise DataError(f"{where}: train and test differ in shape: {X[0].shape}, {X[1].shape}")
-    return Labelled(np.concatenate(X), np.concatenate(y), f"{name} (all)")
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if state["file"] is not None:
+            state = {**state, "X": np.load(state["file"], mmap_mode="r", allow_pickle=False)}
+        self.__dict__.update(state)
 
+    def take(self, rows: Rows) -> Sequence[Sample]:
+        """Some samples; views where they follow each other."""
+        wanted = slice(rows.start, rows.stop) if isinstance(rows, range) else rows
+        taken: Sequence[Sample] = self.X[wanted]  # type: ignore[assignment]
+        return taken
 
-def read_npy(path: Path, labels: Path | None = None) -> Labelled:
-    """Read samples from one file, memory-mapped, and labels from another beside it."""
-    if labels is None:
-        names = [name.format(stem=path.stem) for name in _LABEL_FILES]
-        found = [path.with_name(name) for name in names if path.with_name(name).is_file()]
-        found = [candidate for candidate in found if candidate != path]
-        if not found:
-            raise DataError(f"{path}: no labels beside it; one of {', '.join(names)} is needed")
-        labels = found[0]
-    name = path.stem if path.stem != "X" else path.resolve().parent.name
-    return Labelled(_load(path, mmap=True), _load(labels), name)
+    def subset(self, rows: NDArray[np.int64]) -> Arrays:
+        """A copy of some samples."""
+        return Arrays(self.X[rows], self.given)
 
+    def hash_into(self, digest: Digest) -> None:
+        """Feed type, shape and values to a digest."""
+        digest.update(f"{self.X.dtype.str}{self.X.shape}\0".encode())
+        for block in self.blocks():
+            digest.update(np.ascontiguousarray(block).data)
 
-def from_pair(X: Any, labels: Any) -> Labelled:
-    """Take arrays, or the paths of two ``.npy`` files."""
-    if isinstance(X, str | Path) and isinstance(labels, str | Path):
-        return read_npy(Path(X), Path(labels))
-    return Labelled(_array(X), np.asarray(labels), "arrays")
+    def blocks(self) -> Iterator[NDArray[Any]]:
+        """Row blocks of about 32 MB, so that a file is not read at once."""
+        rows = max(1, _BLOCK_BYTES // max(1, self.X[:1].nbytes))
+        for start in range(0, len(self.X), rows):
+            yield self.X[start : start + rows]
 
+    def baseline(self) -> NDArray[np.floating[Any]]:
+        """The numbers themselves, a row a sample; images shrunk."""
+        wide = np.result_type(self.X.dtype, np.float32) == np.float64
+        dtype = np.float64 if wide else np.float32
+        size = (THUMBNAIL, THUMBNAIL)
+        if self.modality == "image" and self.X[0].size > 3 * THUMBNAIL**2 and is_image(self.X[0]):
+            small = [resize(channels_last(image), size, "area").ravel() for image in self.X]
+            return np.stack(small).astype(dtype)
+        return np.ascontiguousarray(self.X.reshape(len(self.X), -1), dtype=dtype)
 
-def _array(X: ArrayLike) -> NDArray[Any]:
-    try:
-        return np.asarray(X)
-    except (ValueError, TypeError) as error:
-        raise DataError(f"X is not an array of numbers: {one_line(error)}") from None
+    def spilled(self, path: Path) -> Arrays:
+        """The same, mapped from ``path.npy``, which is written once."""
+        if self.file is not None:
+            return self
+        file = spill(self.X, path)
+        X = np.load(file, mmap_mode="r", allow_pickle=False)
+        return Arrays(X, self.given, file, stamp_of(file))
 
+    def changed(self) -> str | None:
+        """Name of the file that X is mapped from, if it is not any more as it was."""
+        same = self.file is None or stamp_of(self.file) == self.stamp
+        return None if same else inert(self.file)
 
-def _load(path: Path, mmap: bool = False) -> NDArray[Any]:
-    try:
-        loaded = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path}: not a readable .npy file: {not_loaded(error)}") from None
-    if not isinstance(loaded, np.ndarray):
-        raise DataError(f"{path}: not a .npy file but an archive")
-    return loaded
+    def read_as(self, modality: Modality) -> Arrays:
+        """The same array taken for images, series or a table."""
+        if modality not in ("image", "series", "table"):
+            raise DataError(f"an array of numbers is no {modality}; allowed: image, series, table")
+        return replace(self, given=modality)
+
+    def survey(self, name: str) -> Survey:
+        """Refuse arrays of other than finite real numbers."""
+        X = self.X
+        if X.ndim < 2:
+            raise DataError(f"{name}: X has shape {X.shape}; (n_samples, ...) is allowed")
+        if 0 in X.shape:
+            raise DataError(f"{name}: X has shape {X.shape}, which holds no numbers")
+        if X.dtype.kind not in "iubf":
+            raise DataError(f"{name}: X of type {X.dtype}; integers and real numbers are allowed")
+        start = 0
+        for block in self.blocks() if X.dtype.kind == "f" else ():
+            if bad := bad_row(block):
+                row, what = bad
+                raise DataError(f"{name}: row {start + row} holds {what}")
+            start += len(block)
+        return Survey(self)

@@ -4,26 +4,138 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, Union
 
 import numpy as np
 
-from zoorank.targets.images import ImageFiles
+from zoorank.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from typing_extensions import Self
 
 Modality = Literal["image", "series", "table", "text", "audio"]
-Kind = Literal["image", "series", "table"]
+Task = Literal["classes", "numbers"]
 # One sample, not decoded: an array or a row of one; of an image also its path or its bytes; a
 # text, a pair of texts, or the words of a sentence; of a sound its path or (waveform, rate).
 Sample = Any
 Rows = Union[range, "NDArray[np.int64]"]
+Matrix = Any  # ndarray of shape (n_rows, n_features)
 
-_BLOCK_BYTES = 32 * 2**20
-_RAW_IMAGE_SIDE = 32
+
+class Digest(Protocol):
+    """What hashes, as hashlib's objects do."""
+
+    def update(self, data: Any, /) -> None:
+        """Take in more bytes."""
+
+
+class Samples(Protocol):
+    """The samples of a target in one form, such as arrays, files or texts; picklable."""
+
+    @property
+    def modality(self) -> Modality:
+        """What they are."""
+
+    @property
+    def shape(self) -> str:
+        """Shape of one sample, for messages."""
+
+    @property
+    def starts(self) -> NDArray[np.int64] | None:
+        """First row of each sample and, last, the number of rows; None where each is one row."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, rows: Rows) -> Sequence[Sample]:
+        """Some samples, read lazily and not decoded."""
+
+    def subset(self, rows: NDArray[np.int64]) -> Samples:
+        """The same form with some samples only."""
+
+    def hash_into(self, digest: Digest) -> None:
+        """Feed the content of every sample to a digest."""
+
+    def blocks(self) -> Iterator[NDArray[Any]]:
+        """The numbers of all samples, some samples at a time; nothing where there are none."""
+
+    def baseline(self) -> Matrix | None:
+        """One vector of numbers a row that no network is needed for, or None."""
+
+    def spilled(self, path: Path) -> Samples:
+        """The same with what lies in memory moved to a file, so that it pickles cheaply.
+
+        ``path`` has no suffix; each form adds its own.
+        """
+
+    def read_as(self, modality: Modality) -> Samples:
+        """The same taken for another modality; DataError where that makes no sense."""
+
+    def survey(self, name: str) -> Survey:
+        """Look at every sample once, before hours of work are spent on the others.
+
+        Raises
+        ------
+        DataError
+            Beginning with ``name``, for samples that no source can be fed.
+        """
+
+    def changed(self) -> str | None:
+        """Name of the first file that is not any more as it was when it was surveyed."""
+
+
+class Form:
+    """What most forms of samples have in common: they lie in memory, and each is one row."""
+
+    modality: Modality
+
+    @property
+    def starts(self) -> NDArray[np.int64] | None:
+        """Every sample is a row."""
+        return None
+
+    def blocks(self) -> Iterator[NDArray[Any]]:
+        """Give nothing: no numbers."""
+        return iter(())
+
+    def spilled(self, path: Path) -> Self:  # noqa: ARG002
+        """Return the same: it pickles as it is."""
+        return self
+
+    def read_as(self, modality: Modality) -> Self:
+        """Refuse to take samples for anything but what they are."""
+        if modality != self.modality:
+            raise DataError(f"its samples are {_PLURAL[self.modality]}, which are no {modality}")
+        return self
+
+    def changed(self) -> str | None:
+        """Nothing changes what lies in memory."""
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What became of the samples when all of them were looked at.
+
+    Attributes
+    ----------
+    samples : Samples
+        Those that can be used.
+    rows : ndarray of int64, or None
+        Where they stood among all; None where all can be used.
+    skipped : tuple of (str, str)
+        Name and reason of each of the others.
+    notes : tuple of str
+        What is done to some of them when they are decoded, counted, the first one named.
+    """
+
+    samples: Samples
+    rows: NDArray[np.int64] | None = None
+    skipped: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Statistics(NamedTuple):
@@ -48,17 +160,16 @@ class Columns(NamedTuple):
 class Target:
     """Labelled samples, checked and fingerprinted.
 
+    A row is what has a label: a sample, or a word of one.
+
     Attributes
     ----------
     name : str
         What to call it in a table.
-    X : ndarray of shape (n_samples, ...) or ImageFiles
-        Images ``(n, height, width)``, ``(n, height, width, channels)`` or ``(n, channels,
-        height, width)``; series ``(n, length)`` or ``(n, variables, length)``; tables
-        ``(n, columns)``; or a folder of images of any sizes.
-    labels : ndarray of shape (n_samples,)
-        Integers or strings.
-    kind : {"image", "series", "table"}
+    samples : Samples
+        Arrays, files, texts and so on.
+    labels : ndarray of shape (n_rows,)
+        Integers or strings; float64 where ``task`` is ``"numbers"``.
     fingerprint : str
         SHA-256 of the content, in hexadecimal.
     source : str
@@ -66,120 +177,178 @@ class Target:
     place : str
         The path or name that it, or the whole that it is part of, was read from; empty for
         arrays.
+    task : {"classes", "numbers"}
+        Whether labels are classes, or numbers to predict.
+    groups : ndarray of shape (n_rows,), or None
+        What belongs together, such as the images of one patient.
+    notes : tuple of str
+        What was left out or changed when it was read: a line each, counted, the first named.
     """
 
     name: str
-    X: NDArray[Any] | ImageFiles
+    samples: Samples
     labels: NDArray[Any]
-    kind: Kind
     fingerprint: str
     source: str
     place: str = ""
+    task: Task = "classes"
+    groups: NDArray[Any] | None = None
+    notes: tuple[str, ...] = ()
 
-    @property
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @cached_property
     def modality(self) -> Modality:
         """What the samples are."""
-        return self.kind
+        return self.samples.modality
 
-    @property
+    @cached_property
     def n_samples(self) -> int:
         """Number of samples."""
-        return len(self.X)
+        return len(self.samples)
 
-    @property
+    @cached_property
     def n_rows(self) -> int:
         """Number of labels, and so of rows of an encoding: samples, or words of sentences."""
         return len(self.labels)
 
+    @property
+    def X(self) -> NDArray[Any]:  # noqa: N802
+        """The samples as one array.
+
+        Raises
+        ------
+        DataError
+            When they are files or texts.
+        """
+        array: NDArray[Any] | None = getattr(self.samples, "X", None)
+        if array is None:
+            raise DataError(f"{self.name}: its samples are no array but {_PLURAL[self.modality]}")
+        return array
+
     def take(self, samples: Rows) -> Sequence[Sample]:
         """Some samples, read lazily and not decoded."""
-        if isinstance(self.X, ImageFiles):
-            return [self.X[int(row)] for row in samples]
-        wanted = slice(samples.start, samples.stop) if isinstance(samples, range) else samples
-        taken: Sequence[Sample] = self.X[wanted]  # type: ignore[assignment]
-        return taken
+        return self.samples.take(samples)
 
     def rows_of(self, samples: Rows) -> NDArray[np.int64]:
         """Rows of the encoding that some samples give, in the order of the samples."""
-        return np.asarray(samples, dtype=np.int64)
+        wanted = np.asarray(samples, dtype=np.int64)
+        return wanted if self.samples.starts is None else rows_of(self.samples.starts, wanted)
 
     @cached_property
     def classes(self) -> NDArray[Any]:
         """The distinct labels, sorted."""
         return np.unique(self.labels)
 
-    @property
+    @cached_property
     def shape(self) -> str:
         """Shape of one sample, for messages."""
-        if isinstance(self.X, ImageFiles):
-            return "(height, width, 3)"
-        return str(tuple(self.X.shape[1:])).replace(",)", ")")
+        return self.samples.shape
 
-    def raw(self) -> NDArray[np.floating[Any]]:
-        """Return the input itself, one row a sample, as a baseline without any network.
+    def baseline(self) -> Matrix | None:
+        """Return the input itself, one vector a row, as a baseline without any network.
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features)
-            float64 for float64 and wide integer data, else float32. Images of a folder,
-            which may differ in size, are shrunk to 32 by 32 pixels.
+        ndarray of shape (n_rows, n_features), or None
+            The numbers of a table or series; the pixels of images, shrunk to 32 by 32 where
+            there are more; counts of characters of texts. float64 for float64 and wide
+            integer data, else float32. None where there is no such thing.
         """
-        if isinstance(self.X, ImageFiles):
-            return np.stack([_thumbnail(image) for image in self.X])
-        wide = np.result_type(self.X.dtype, np.float32) == np.float64
-        flat = self.X.reshape(len(self.X), -1)
-        return np.ascontiguousarray(flat, dtype=np.float64 if wide else np.float32)
+        return self.samples.baseline()
+
+    def spilled(self, folder: Path) -> Target:
+        """Move what lies in memory to a file of a folder, so that the target pickles cheaply.
+
+        Parameters
+        ----------
+        folder : Path
+            Files there are named by the target's fingerprint and used again.
+
+        Returns
+        -------
+        Target
+            The same content.
+        """
+        return replace(self, samples=self.samples.spilled(folder / self.fingerprint))
+
+    def changed(self) -> str | None:
+        """Name of the first file that is not any more as it was when the target was read.
+
+        Returns
+        -------
+        str or None
+            None where size and time of every file that is still to be read are the same.
+        """
+        return self.samples.changed()
 
     @cached_property
     def statistics(self) -> Statistics:
-        """Range, mean and deviation over all samples, in float64 and block by block."""
+        """Range, mean and deviation over all samples, in float64 and block by block.
+
+        Raises
+        ------
+        DataError
+            When samples are not made of numbers.
+        """
         low, high, count, total = np.inf, -np.inf, 0, 0.0
         for block in self._blocks():
             low, high = min(low, float(block.min())), max(high, float(block.max()))
             count += block.size
             total += float(block.sum(dtype=np.float64))
+        if not count:
+            raise DataError(f"{self.name}: {_PLURAL[self.modality]} have no mean and deviation")
         mean = total / count
         squares = sum(float(np.square(block - mean).sum()) for block in self._blocks())
         return Statistics(low, high, mean, float(np.sqrt(squares / count)))
 
     @cached_property
     def columns(self) -> Columns:
-        """Range, mean and deviation of each column of a table."""
-        X = np.asarray(self.X, dtype=np.float64)
-        return Columns(X.min(axis=0), X.max(axis=0), X.mean(axis=0), X.std(axis=0))
+        """Range, mean and deviation of each column of a table, block by block."""
+        first = next(self._blocks())[0]
+        low, high, total = first.copy(), first.copy(), np.zeros_like(first)
+        for block in self._blocks():
+            np.minimum(low, block.min(axis=0), out=low)
+            np.maximum(high, block.max(axis=0), out=high)
+            total += block.sum(axis=0)
+        mean = total / len(self)
+        squares = np.zeros_like(mean)
+        for block in self._blocks():
+            squares += np.square(block - mean).sum(axis=0)
+        return Columns(low, high, mean, np.sqrt(squares / len(self)))
 
     def _blocks(self) -> Iterator[NDArray[np.float64]]:
-        if isinstance(self.X, ImageFiles):
-            yield from (image.astype(np.float64) for image in self.X)
-        else:
-            yield from (block.astype(np.float64) for block in blocks(self.X))
+        return (block.astype(np.float64) for block in self.samples.blocks())
 
 
-def blocks(X: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Cut an array into row blocks of about 32 MB, so that a file is not read at once."""
-    rows = max(1, _BLOCK_BYTES // max(1, X[:1].nbytes))
-    for start in range(0, len(X), rows):
-        yield X[start : start + rows]
+_PLURAL: dict[Modality, str] = {
+    "image": "image files",
+    "series": "series",
+    "table": "tables",
+    "text": "texts",
+    "audio": "sounds",
+}
 
 
-def fingerprint(X: NDArray[Any] | ImageFiles, labels: NDArray[Any], names: Sequence[str]) -> str:
-    """Hash the content: values, shapes and types, or the bytes and names of image files."""
+def rows_of(starts: NDArray[np.int64], samples: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows of some samples that give several each.
+
+    Examples
+    --------
+    >>> rows_of(np.array([0, 2, 5]), np.array([1, 0]))
+    array([2, 3, 4, 0, 1])
+    """
+    counts = starts[samples + 1] - starts[samples]
+    # Of every row, its number within its sample, and where that sample begins.
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    rows: NDArray[np.int64] = np.repeat(starts[samples], counts) + within
+    return rows
+
+
+def fingerprint(samples: Samples, labels: NDArray[Any]) -> str:
+    """Hash the content: values, shapes and types, or the bytes and names of files; labels."""
     digest = hashlib.sha256()
-    if isinstance(X, ImageFiles):
-        for name, path in zip(names, X.paths, strict=True):
-            digest.update(f"{name}\0".encode())
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    else:
-        digest.update(f"{X.dtype.str}{X.shape}\0".encode())
-        for block in blocks(X):
-            digest.update(np.ascontiguousarray(block).data)
-    digest.update("\0".join(map(str, labels.tolist())).encode())
+    samples.hash_into(digest)
+    digest.update("\0".join(map(str, labels.tolist())).encode(errors="surrogateescape"))
     return digest.hexdigest()
-
-
-def _thumbnail(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    from PIL import Image
-
-    side = (_RAW_IMAGE_SIDE, _RAW_IMAGE_SIDE)
-    small = Image.fromarray(image).resize(side, Image.Resampling.BILINEAR)
-    return np.asarray(small, dtype=np.float32).ravel()

@@ -9,17 +9,24 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from zoorank.encoding.encode import encode_source
 from zoorank.errors import SourceError, UsageError
 from zoorank.messages import hint
 from zoorank.ranking.files import prepare, write_text
 from zoorank.ranking.progress import Progress
 from zoorank.ranking.rank import rank, store_directory
-from zoorank.ranking.ranking import Ranking, RankRow
+from zoorank.ranking.ranking import Ranking
+from zoorank.ranking.records import RankRow
 from zoorank.scores.probe import cross_validated
+from zoorank.sources.base import OpenOptions, Source, Split, Trainable, Training, TrainingOptions
+from zoorank.sources.manifest import zoo_of
+from zoorank.store.encodings import EncodingStore, key_of
+from zoorank.targets import load_target
+from zoorank.targets.base import Target
 from zoorank.verification.verdict import (
     FORMAT,
     Verification,
@@ -28,14 +35,9 @@ from zoorank.verification.verdict import (
     verdict,
 )
 
-if TYPE_CHECKING:
-    from zoorank.sources.specs import ModelSpec, Zoo
-    from zoorank.sources.torch.train import Training
-    from zoorank.targets.base import Target
-
 
 def verify(
-    zoo: str | os.PathLike[str] | Zoo,
+    zoo: Any,
     data: Any = None,
     *,
     top: int = 5,
@@ -49,6 +51,7 @@ def verify(
     store: str | os.PathLike[str] | None = None,
     device: str = "auto",
     allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    allow_packages: str | Sequence[str] = (),
     progress: Progress | None = None,
     on_step: Callable[[str], None] | None = None,
     **settings: Any,
@@ -64,7 +67,7 @@ def verify(
 
     Parameters
     ----------
-    zoo, data, limit, out, store, device, allow_code, progress
+    zoo, data, limit, out, store, device, allow_code, allow_packages, progress
         As for :func:`zoorank.rank`, as are further ``settings``: cuts, score, metric,
         batch_size. ``out`` also receives ``verification.json``.
     top : int
@@ -96,19 +99,17 @@ def verify(
     for name, least in (("top", 1), ("repeats", 1), ("epochs", 0), ("samples", 2)):
         if counts[name] < least:
             raise UsageError(f"{name} must be at least {least}, not {counts[name]}")
-    from zoorank.sources.manifest import load_zoo
-    from zoorank.targets import load_target
-
-    if isinstance(zoo, str | os.PathLike):
-        zoo = load_zoo(zoo, allow_code=allow_code)
+    zoo = zoo_of(zoo, allow_code=allow_code, allow_packages=allow_packages)
     place = store_directory(out, store)
     ranking = rank(
         zoo, data, out=out, store=place, device=device, limit=limit, progress=progress, **settings
     )
     target = load_target(zoo.data if data is None else data, limit=limit)
+    if target.task == "numbers":
+        raise UsageError("verify trains heads for classes, and the target has numbers to predict")
     start = time.monotonic()
-    specs = {spec.name: spec for spec in zoo.models}
-    trainer = _Trainer(specs, target, place, device, repeats, epochs, samples, on_step)
+    sources: dict[str, Source] = {source.name: source for source in zoo.models}
+    trainer = _Trainer(sources, target, place, device, repeats, epochs, samples, on_step)
     rows = [trainer.head(row) for row in _candidates(ranking, top, models)]
     if epochs:
         rows = trainer.by_halving(rows, time.monotonic() + budget)
@@ -146,7 +147,7 @@ def _candidates(ranking: Ranking, top: int, models: Sequence[str]) -> list[RankR
 class _Trainer:
     """Trains candidates, all on the same samples with the same settings."""
 
-    specs: dict[str, ModelSpec]
+    sources: dict[str, Source]
     target: Target
     store: Path
     device: str
@@ -162,14 +163,11 @@ class _Trainer:
 
     def head(self, row: RankRow) -> Verified:
         """Cross-validate a head on encodings that ranking has made."""
-        from zoorank.encoding.encode import encode_source
-        from zoorank.store.encodings import EncodingStore
-
         verified = Verified(row.rank, row.model, row.cut or "")
         self.announce(f"head on {row.model}, {row.cut}")
         try:
             (encoding,) = encode_source(
-                self.specs[row.model],
+                self.sources[row.model],
                 self.target,
                 cuts=[verified.cut],
                 store=EncodingStore(self.store),
@@ -225,28 +223,24 @@ class _Trainer:
 
     def train(self, row: Verified, seed: int, deadline: float) -> Training:
         """Fine-tune on one draw of the samples."""
-        from zoorank.sources.torch.train import fine_tune
-
-        return fine_tune(
-            self.specs[row.model],
-            self.target,
-            row.cut,
-            split(self.target.labels, self.samples, seed),
-            seed=seed,
-            epochs=self.epochs,
-            device=self.device,
-            deadline=deadline,
-        )
+        options = OpenOptions(self.target.modality, self.device)
+        with self.sources[row.model].open(options) as encoder:
+            if not isinstance(encoder, Trainable):
+                raise SourceError(f"zoorank trains no models of {encoder.facts.framework}")
+            return encoder.train(
+                self.target,
+                row.cut,
+                split(self.target.labels, self.samples, seed),
+                TrainingOptions(seed=seed, epochs=self.epochs, deadline=deadline),
+                lambda _epoch, _accuracy: None,
+            )
 
     def key(self, row: Verified, seed: int) -> str:
         """Name of a training by what it depends on."""
-        from zoorank.store.encodings import key_of
-
-        spec = self.specs[row.model]
         return key_of(
             {
                 "format": FORMAT,
-                "spec": spec.model_dump(mode="json"),
+                "source": self.sources[row.model].identity(),
                 "cut": row.cut,
                 "data": self.target.fingerprint,
                 "seed": seed,
@@ -267,15 +261,8 @@ def drawn(codes: Any, samples: int, seed: int) -> Any:
     return np.argsort(share, kind="stable")[:samples]
 
 
-def split(labels: Any, samples: int, seed: int) -> Any:
-    """Rows to train on, to stop by and to test on: 60, 20 and 20 in 100 of each class.
-
-    Returns
-    -------
-    zoorank.sources.torch.train.Split
-    """
-    from zoorank.sources.torch.train import Split
-
+def split(labels: Any, samples: int, seed: int) -> Split:
+    """Rows to train on, to stop by and to test on: 60, 20 and 20 in 100 of each class."""
     _, codes = np.unique(labels, return_inverse=True)
     chosen = drawn(codes, samples, seed)
     train, stop, test = [], [], []
@@ -291,8 +278,6 @@ def split(labels: Any, samples: int, seed: int) -> Any:
 
 
 def _read(path: Path) -> Training | None:
-    from zoorank.sources.torch.train import Training
-
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         return Training(**{**found, "curve": tuple(found["curve"])})

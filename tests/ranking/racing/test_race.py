@@ -13,6 +13,7 @@ import zoorank
 from zoorank.errors import UsageError
 from zoorank.ranking import Ranking, rank
 from zoorank.ranking.racing.samples import samples
+from zoorank.ranking.records import CutFacts
 
 MODELS = {
     "one": ("Keep", 1, 1.0),
@@ -45,7 +46,8 @@ def by_model(ranking):
 
 def table(ranking):
     """All of the rows but what a clock says and where the encodings came from."""
-    return [replace(row, score_seconds=None, encode_seconds=None, reused=False) for row in ranking]
+    timeless = {"score_seconds": None, "encode_seconds": None, "facts": CutFacts()}
+    return [replace(row, reused=False, **timeless) for row in ranking]
 
 
 def test_the_winner_is_that_of_the_full_run_and_the_worse_leave(zoo):

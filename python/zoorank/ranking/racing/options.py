@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zoorank.errors import UsageError
+from zoorank.ranking.consensus import Consensus, deciding_scores
+from zoorank.scores import TABLE, Score
+
+DEFAULT = "silhouette:euclidean"
+BY_DEFAULT = (
+    "Decided by MSC euclidean: the consensus cannot be judged by a sample of rows (docs/racing.md)."
+)
 
 
 @dataclass(frozen=True)
@@ -58,3 +66,28 @@ def race_options(
     if random_state < 0:
         raise UsageError(f"random_state must be at least 0, not {random_state}")
     return RaceOptions(confidence, first_rows, random_state)
+
+
+def racing_scores(
+    wanted: str | Sequence[str] | None, metric: str | None
+) -> tuple[Score, tuple[Score, ...]]:
+    """What decides a race, and all that is computed.
+
+    A race judges by a sample of rows, so the score that decides must mean the same on a
+    sample as on all rows. That of the consensus's parts that does takes its place by default.
+
+    Raises
+    ------
+    UsageError
+        If the first score cannot race, or one does not exist.
+    """
+    if wanted is None and metric is None:
+        wanted = DEFAULT
+    deciding, scores = deciding_scores(wanted, metric)
+    if isinstance(deciding, Consensus) or deciding.of_sample is None:
+        able = dict.fromkeys(score.name for score in TABLE if score.of_sample is not None)
+        raise UsageError(
+            f"score {deciding.name!r} cannot race, for a sample of rows cannot judge it; "
+            f"name one that can first; allowed: {', '.join(able)}"
+        )
+    return deciding, scores

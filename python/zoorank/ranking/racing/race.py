@@ -10,27 +10,19 @@ docs/racing.md has the statistics and the figures.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoorank.ranking.progress import Progress
+from zoorank.ranking.outcomes import Job
 from zoorank.ranking.racing.elimination import Heat, errors_by_round
 from zoorank.ranking.racing.estimates import Entry, estimated, of_selected
 from zoorank.ranking.racing.facts import RaceFacts, RaceRound
 from zoorank.ranking.racing.options import RaceOptions
 from zoorank.ranking.racing.samples import Sample, samples
-from zoorank.ranking.ranking import RankRow
-from zoorank.ranking.repeats import firsts_of, told
-from zoorank.ranking.run import Run, SourceResult, asked_for, check_finite, row_of, unscored
-from zoorank.scores.base import Array
-
-if TYPE_CHECKING:
-    from zoorank.encoding.plan import Encoding
-    from zoorank.sources.specs import ModelSpec
+from zoorank.ranking.records import RankRow
+from zoorank.ranking.work import SourceRows, Work
 
 Key = tuple[str, str]
 
@@ -43,38 +35,31 @@ class Race:
 
     Parameters
     ----------
-    run : Run
-        Its first score decides.
-    specs : sequence of ModelSpec
+    work : Work
+        The first of its scores decides.
     cuts_of : mapping
         The cuts asked for, by name of the source.
     options : RaceOptions
-    watcher : Progress
     """
 
     def __init__(
-        self,
-        run: Run,
-        specs: Sequence[ModelSpec],
-        cuts_of: Mapping[str, Sequence[str]],
-        options: RaceOptions,
-        watcher: Progress,
+        self, work: Work, cuts_of: Mapping[str, Sequence[str]], options: RaceOptions
     ) -> None:
-        self._run, self._specs, self._cuts_of = run, specs, cuts_of
-        self._options, self._watcher = options, watcher
-        labels = run.target.labels
+        self._work, self._cuts_of, self._options = work, cuts_of, options
+        self._run = work.run
+        labels = work.run.target.labels
         self._samples = samples(labels, options.first_rows, options.random_state)
         self._errors = errors_by_round(options.confidence, len(self._samples))
         self._entries: list[dict[Key, Entry]] = [{} for _ in self._samples]
         self._failed: dict[tuple[str, str | None], RankRow] = {}
-        self._sources: dict[str, SourceResult] = {}
+        self._sources: dict[str, SourceRows] = {}
         self._field: list[Key] = []
         self._finals: dict[Key, RankRow] = {}
         self._left: dict[Key, int] = {}
         self._rounds: list[RaceRound] = []
         self._ran: dict[str, int] = {}  # rows of each source, whatever became of the attempt
 
-    def results(self) -> tuple[list[SourceResult], RaceFacts]:
+    def results(self) -> tuple[list[SourceRows], RaceFacts]:
         """Race, and give the rows of every source with how it went."""
         if not self._samples:
             return self._without_a_race()
@@ -84,7 +69,7 @@ class Race:
         while not self._narrow():
             pass
         left = self._rows_that_left()
-        return [self._told(spec.name, left) for spec in self._specs], self._facts()
+        return [self._rows_of(source.name, left) for source in self._work.sources], self._facts()
 
     def _narrow(self) -> bool:
         """Go through the rounds to the end, unless a candidate fails on the way."""
@@ -129,54 +114,32 @@ class Race:
         entries, failed = self._entries[number], len(self._failed)
         sample = self._samples[number]
         self._tell(number, len(sample.rows), cuts)
-        for spec in self._specs:
-            missing = [cut for cut in cuts.get(spec.name, ()) if (spec.name, cut) not in entries]
+        earlier = self._samples[number - 1].rows if number else None
+        jobs = []
+        for source in self._work.sources:
+            asked = cuts.get(source.name, ())
+            missing = tuple(cut for cut in asked if (source.name, cut) not in entries)
             if missing:
-                earlier = self._samples[number - 1].rows if number else None
-                found = self._entries_of(spec, missing, sample, earlier)
-                entries.update(found)
-                self._watcher.finished(spec.name, [*self._rows_of(spec.name, found)])
+                jobs.append(Job(source, missing, sample.rows, earlier))
+        for name, done in self._work.done(jobs).items():
+            self._note(name, done, sample, entries)
         return len(self._failed) == failed
 
-    def _entries_of(
-        self, spec: ModelSpec, cuts: Sequence[str], sample: Sample, earlier: Array | None
-    ) -> dict[Key, Entry]:
-        encoded = self._run.encoded(spec, cuts, self._watcher, rows=sample.rows, earlier=earlier)
-        if isinstance(encoded, SourceResult):
-            self._sources[spec.name] = encoded
-            self._failed[spec.name, None] = encoded.rows[0]
-            return {}
-        self._sources[spec.name] = SourceResult(spec.name, (), encoded.weights_sha256)
-        self._ran[spec.name] = max(self._ran.get(spec.name, 0), len(sample.rows))
-        found = {}
-        asked = asked_for(encoded, cuts)
-        firsts = firsts_of(asked)
-        for encoding in asked:
-            self._watcher.scoring(spec.name, encoding.cut)
-            row = told(row_of(spec.name, encoding, encoded.note), firsts.get(encoding.cut))
-            try:
-                found[spec.name, encoding.cut] = self._entry(row, encoding, sample)
-            except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
-                self._failed[spec.name, encoding.cut] = unscored(row, error)
-        return found
-
-    def _entry(self, row: RankRow, encoding: Encoding, sample: Sample) -> Entry:
-        start, X = time.perf_counter(), encoding.load()
-        found = {}
-        for score in self._run.scores:
-            if score.of_sample is not None:
-                found[score.key] = score.of_sample(X, sample.labels, sample.sizes)
-                check_finite(score, found[score.key].value)
-        deciding = found[self._run.scores[0].key]
-        scored = replace(
-            row,
-            score=deciding.value,
-            scores={key: each.value for key, each in found.items()},
-            per_class=deciding.per_class,
-            score_seconds=time.perf_counter() - start,
-            rows=len(sample.rows),
-        )
-        return Entry.of(scored, deciding, found)
+    def _note(
+        self, name: str, source: SourceRows, sample: Sample, entries: dict[Key, Entry]
+    ) -> None:
+        """Keep what a sample says of the cuts of one source."""
+        self._sources[name] = source
+        if source.outcome.failure is None:
+            self._ran[name] = max(self._ran.get(name, 0), len(sample.rows))
+        key = self._run.scores[0].key
+        drawn = {each.record.cut: each.samples for each in source.outcome.candidates}
+        for row in source.rows:
+            if row.status == "failed":
+                self._failed[name, row.cut] = row
+            else:
+                found = drawn[row.cut or ""]
+                entries[name, row.cut or ""] = Entry.of(row, found[key], found)
 
     def _best(self, number: int) -> dict[str, tuple[str, ...]]:
         """The source that the sample says most of, of those not run on all rows."""
@@ -216,13 +179,14 @@ class Race:
         failed = len(self._failed)
         self._tell(number, self._run.target.n_samples, cuts)
         earlier = self._samples[min(number, len(self._samples) - 1)].rows
-        for spec in self._specs:
-            if spec.name not in cuts:
-                continue
-            self._ran[spec.name] = self._run.target.n_samples
-            source = self._run.source(spec, cuts[spec.name], self._watcher, earlier)
-            self._watcher.finished(spec.name, source.rows)
-            for row in source.rows:
+        jobs = [
+            Job(source, tuple(cuts[source.name]), earlier=earlier)
+            for source in self._work.sources
+            if source.name in cuts
+        ]
+        self._ran.update(dict.fromkeys(cuts, self._run.target.n_samples))
+        for found in self._work.done(jobs).values():
+            for row in found.rows:
                 if row.status == "failed":
                     self._failed[row.model, row.cut] = row
                 else:
@@ -234,7 +198,7 @@ class Race:
             key for key in keys if key not in self._failed and (key[0], None) not in self._failed
         ]
 
-    def _told(self, model: str, left: Mapping[Key, RankRow]) -> SourceResult:
+    def _rows_of(self, model: str, left: Mapping[Key, RankRow]) -> SourceRows:
         """The rows of a source: those run on all rows, those that left, and failures."""
         rows = [row for key, row in self._finals.items() if key[0] == model]
         rows += [row for key, row in left.items() if key[0] == model]
@@ -268,9 +232,9 @@ class Race:
             full_forwards=self._run.target.n_samples * len(self._ran),
         )
 
-    def _without_a_race(self) -> tuple[list[SourceResult], RaceFacts]:
+    def _without_a_race(self) -> tuple[list[SourceRows], RaceFacts]:
         """Run every source on all rows, and say why."""
-        sources = self._run.every(self._specs, self._cuts_of, self._watcher)
+        sources = self._work.every(self._cuts_of)
         total, classes = self._run.target.n_samples, len(self._run.target.classes)
         models = sum(any(row.score is not None for row in source.rows) for source in sources)
         candidates = sum(row.score is not None for source in sources for row in source.rows)
@@ -287,11 +251,7 @@ class Race:
         return sources, facts
 
     def _tell(self, number: int, rows: int, cuts: Mapping[str, Sequence[str]]) -> None:
-        self._watcher.round(number + 1, len(self._samples) + 1, rows, list(cuts))
-
-    def _rows_of(self, model: str, found: Mapping[Key, Entry]) -> Iterable[RankRow]:
-        yield from (entry.row for entry in found.values())
-        yield from (row for key, row in self._failed.items() if key[0] == model)
+        self._work.watcher.round(number + 1, len(self._samples) + 1, rows, list(cuts))
 
 
 def _by_model(field: Iterable[Key]) -> dict[str, tuple[str, ...]]:

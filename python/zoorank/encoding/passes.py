@@ -1,0 +1,250 @@
+"""Run samples of a target through an encoder, batch by batch, within the memory there is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoorank.encoding.prepared import SHARED
+from zoorank.errors import SourceError, ZoorankError
+from zoorank.messages import bad_row, one_line
+from zoorank.sources.base import Array, Cut, Encoder
+from zoorank.targets.base import Rows, Target
+from zoorank.transforms.base import Prepared, Transform
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Encoded = Mapping[str, Array]
+OnBatch = Callable[[int, int], None]
+
+# Samples whose lengths differ are sorted by length among so many batches of them.
+_SORTED_BATCHES = 64
+
+
+class RowsError(SourceError):
+    """A cut whose first axis is not that of the samples."""
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A loaded source and the target that it is given.
+
+    Attributes
+    ----------
+    encoder : Encoder
+    transform : Transform
+        Fitted to the target.
+    target : Target
+    least : int
+        Samples that the source must be given at once, at least.
+    """
+
+    encoder: Encoder
+    transform: Transform
+    target: Target
+    least: int = 1
+
+    def prepared(self, samples: Rows) -> list[Prepared]:
+        """Some samples as the source wants them, one by one."""
+        return SHARED.prepared(self.target, self.transform, samples)
+
+    def encode(self, prepared: Sequence[Prepared], cuts: Sequence[Cut]) -> Encoded:
+        """Encode prepared samples at once, filled up where the source wants more of them.
+
+        Raises
+        ------
+        RowsError
+            When a cut gives another number of rows than there are.
+        SourceError
+            When the source cannot be run.
+        """
+        size = self.encoder.facts.batch_size or max(self.least, len(prepared))
+        batch = self.transform.collate([*prepared, *[prepared[-1]] * (size - len(prepared))])
+        try:
+            encoded = self.encoder.encode(batch, cuts)
+        except (ZoorankError, MemoryError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # a stranger's code may raise anything, even SystemExit
+            raise SourceError(_reason(error)) from error
+        for name, array in encoded.items():
+            if array.ndim != 2 or len(array) != batch.rows:
+                raise RowsError(
+                    f"cut {name!r} gives {len(array)} rows for {batch.rows} samples: its first "
+                    "axis is not that of the samples"
+                )
+        if size == len(prepared):
+            return encoded
+        rows = self.transform.collate(prepared).rows
+        return {name: array[:rows] for name, array in encoded.items()}
+
+
+class Pass:
+    """One pass over samples of a target.
+
+    Attributes
+    ----------
+    seconds : float
+        Spent preparing and running batches so far.
+    batch_size : int
+        Of the last batches, after any halving.
+    note : str
+        What was done about memory; empty when nothing was.
+    truncated : int
+        Samples so far that were longer than the source takes.
+    """
+
+    def __init__(self, feed: Feed, samples: NDArray[np.int64], cuts: Sequence[Cut]) -> None:
+        self._feed, self._samples, self._cuts = feed, samples, cuts
+        self.seconds = 0.0
+        self.batch_size = 0
+        self.note = ""
+        self.truncated = 0
+
+    def run(
+        self, batch_size: int, on_batch: OnBatch | None = None
+    ) -> Iterator[tuple[NDArray[np.int64], Encoded]]:
+        """Yield samples and their encodings, by cut, where they were computed.
+
+        Samples of like length share a batch, so their order may be another than was given.
+
+        Raises
+        ------
+        SourceError
+            For NaN or infinity in an encoding, a batch that fails, or too little memory for
+            a single sample.
+        """
+        fixed = self._feed.encoder.facts.batch_size
+        self.batch_size = fixed or max(batch_size, self._feed.least)
+        done, total = 0, len(self._samples)
+        for samples, prepared in self._windows():
+            start = 0
+            while start < len(samples):
+                began = time.perf_counter()
+                stop = min(start + self._size(total - done), len(samples))
+                rows = samples[start:stop]
+                encoded = self._encode(rows, prepared[start:stop])
+                if encoded is not None:
+                    self._check(encoded, rows)  # waits for the device
+                self.seconds += time.perf_counter() - began
+                if encoded is None:
+                    self._halve(len(rows))
+                    continue
+                yield rows, encoded
+                start = stop
+                done += len(rows)
+                if on_batch is not None:
+                    on_batch(done, total)
+
+    def _size(self, left: int) -> int:
+        """Samples of the next batch; never so many that a single one is left."""
+        size = self.batch_size
+        if left == size + 1 and size > 2 and self._feed.encoder.facts.batch_size is None:
+            return size - 1
+        return size
+
+    def _windows(self) -> Iterator[tuple[NDArray[np.int64], list[Prepared]]]:
+        """Prepare samples while the batches before them are run.
+
+        A window is one batch, or many where lengths differ and are to be sorted.
+        """
+        start, batches = 0, 1
+        with ThreadPoolExecutor(1, "zoorank-prepare") as ahead:
+            ready = ahead.submit(self._window, start, batches)
+            while start < len(self._samples):
+                began = time.perf_counter()
+                samples, prepared = ready.result()
+                start += len(samples)
+                if any(each.length != prepared[0].length for each in prepared):
+                    batches = _SORTED_BATCHES
+                if start < len(self._samples):
+                    ready = ahead.submit(self._window, start, batches)
+                self.truncated += sum(each.truncated for each in prepared)
+                self.seconds += time.perf_counter() - began
+                yield samples, prepared
+
+    def _window(self, start: int, batches: int) -> tuple[NDArray[np.int64], list[Prepared]]:
+        left = len(self._samples) - start
+        size = self._size(left) if batches == 1 else self.batch_size * batches
+        samples = self._samples[start : start + size]
+        prepared = self._prepare(samples)
+        order = np.argsort([each.length for each in prepared], kind="stable")
+        return samples[order], [prepared[place] for place in order]
+
+    def _prepare(self, samples: NDArray[np.int64]) -> list[Prepared]:
+        try:
+            return self._feed.prepared(_together(samples))
+        except (ZoorankError, MemoryError):
+            raise
+        except Exception as error:
+            raise _failed(samples, error) from error
+
+    def _encode(self, samples: NDArray[np.int64], prepared: list[Prepared]) -> Encoded | None:
+        try:
+            return self._feed.encode(prepared, self._cuts)
+        except MemoryError:
+            return None
+        except SourceError as error:
+            raise _failed(samples, error) from (error.__cause__ or error)
+
+    def _halve(self, tried: int) -> None:
+        fixed = self._feed.encoder.facts.batch_size
+        if tried <= self._feed.least or fixed is not None:
+            one = "one sample at a time" if fixed is None else f"its batch of {fixed}"
+            raise SourceError(f"out of memory on {self._feed.encoder.device} even with {one}")
+        self.batch_size = max(tried // 2, self._feed.least)
+        self.note = f"batch halved to {self.batch_size} after out of memory"
+
+    def _check(self, encoded: Encoded, samples: NDArray[np.int64]) -> None:
+        for name, array in encoded.items():
+            if bool((array - array == 0).all()):  # in the words of every array library
+                continue
+            if bad := bad_row(to_host(array)):
+                row, what = bad
+                place = self._feed.target.rows_of(samples)[row]
+                raise SourceError(f"cut {name!r} gives {what} for row {place}")
+
+
+def to_host(array: Array) -> NDArray[Any]:
+    """The numbers in host memory, without a copy where they are there."""
+    return np.asarray(array.cpu() if hasattr(array, "cpu") else array)
+
+
+def same_numbers(one: Array, other: Array) -> bool:
+    """Whether all numbers are equal, found out in little memory and where they are."""
+    if one.shape != other.shape:
+        return False
+    block = 4096
+    starts = range(0, len(one), block)
+    return all(
+        bool((one[start : start + block] == other[start : start + block]).all()) for start in starts
+    )
+
+
+def _failed(samples: NDArray[np.int64], error: BaseException) -> SourceError:
+    return SourceError(f"failed on {_named(samples)}: {_reason(error)}")
+
+
+def _reason(error: BaseException) -> str:
+    """One line; the type of an exception is left out where its message says enough."""
+    plain = isinstance(error, SourceError | RuntimeError | ValueError)
+    return one_line(error) if plain else f"{type(error).__name__}: {one_line(error)}"
+
+
+def _together(rows: NDArray[np.int64]) -> Rows:
+    """Rows without gaps as a range, which is read at once."""
+    first, last = int(rows[0]), int(rows[-1])
+    return range(first, last + 1) if last - first + 1 == len(rows) else rows
+
+
+def _named(samples: NDArray[np.int64]) -> str:
+    if len(samples) == 1:
+        return f"row {samples[0]}"
+    first, last = int(samples.min()), int(samples.max())
+    part = "" if last - first + 1 == len(samples) else f"{len(samples)} of the "
+    return f"{part}rows {first} to {last}"

@@ -1,0 +1,174 @@
+"""Try a source on two samples before a whole target is run through it.
+
+A network may not fit the target at all; may mix samples up, where the first axis of an output
+is not that of the samples; may look at the other samples of a batch, as one whose batch
+normalization was left in training mode does; or may draw numbers at random. The last two are
+marked, for their encodings say little; the first two cannot be used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoorank.encoding.passes import Encoded, Feed, RowsError, to_host
+from zoorank.errors import SourceError
+from zoorank.sources.base import Calibratable, Cut, Refusal
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Batches of other sizes are summed in another order; what differs by more is no rounding.
+TOLERANCE = 1e-3
+_CALIBRATED_ON = 64
+
+RANDOM = "its encodings differ from call to call, as with dropout that stays on"
+MIXED = "its encodings depend on the other samples of a batch, as with batch statistics"
+NEEDS_TWO = "it cannot take a single sample, so it was never given one alone"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What two samples told about a source.
+
+    Attributes
+    ----------
+    feed : Feed
+        With the least number of samples that it takes at once.
+    cuts : tuple of Cut
+        That can be made, deepest last.
+    dims : mapping of str to int
+        Numbers a row, by cut.
+    refused : mapping of str to str
+        Cuts that cannot be made, and why.
+    notes : tuple of str
+    """
+
+    feed: Feed
+    cuts: tuple[Cut, ...]
+    dims: Mapping[str, int]
+    refused: Mapping[str, str]
+    notes: tuple[str, ...]
+
+
+def calibrate(feed: Feed) -> None:
+    """Calibrate a source that asks for it on samples of all classes.
+
+    They are drawn by class, so that neither the names of the classes nor their order matter.
+    """
+    encoder = feed.encoder
+    if isinstance(encoder, Calibratable) and encoder.calibrates:
+        prepared = feed.prepared(_drawn(feed.target.labels, _CALIBRATED_ON))
+        encoder.calibrate(feed.transform.collate(prepared))
+
+
+def tried(feed: Feed, wanted: Sequence[str]) -> Trial:
+    """Encode two samples together, again, and each alone.
+
+    Parameters
+    ----------
+    feed : Feed
+    wanted : sequence of str
+        Cuts.
+
+    Raises
+    ------
+    SourceError
+        When the source cannot be fed two samples, or no cut can be made.
+    UsageError
+        For a cut that it does not have.
+    """
+    pair = feed.prepared(_two(feed.target.n_samples))
+    size = feed.encoder.facts.batch_size or 2
+    batch = feed.transform.collate([*pair, *[pair[-1]] * (size - 2)][: max(size, 1)])
+    found = feed.encoder.cuts(batch, wanted)
+    refused = {each.name: each.reason for each in found if isinstance(each, Refusal)}
+    cuts = tuple(each for each in found if isinstance(each, Cut))
+    if not cuts:
+        _refuse_all(refused)
+    if size == 1:
+        return _one_by_one(feed, pair, cuts, refused)
+    together = _copied(feed.encode(pair, cuts))
+    dims = {name: array.shape[1] for name, array in together.items()}
+    notes = []
+    if _differ(together, feed.encode(pair, cuts)):
+        notes.append(RANDOM)
+    alone, least = _alone(feed, pair, cuts)
+    if alone is None:
+        notes.append(NEEDS_TWO)
+    elif not notes and _differ(together, alone):
+        swapped = {name: array[::-1] for name, array in alone.items()}
+        if not _differ(together, swapped):
+            raise SourceError("it mixes up the samples of a batch: two come out in turned order")
+        notes.append(MIXED)
+    return Trial(replace(feed, least=least), cuts, dims, refused, tuple(notes))
+
+
+def _one_by_one(
+    feed: Feed, pair: Sequence[Any], cuts: tuple[Cut, ...], refused: Mapping[str, str]
+) -> Trial:
+    first = _copied(feed.encode(pair[:1], cuts))
+    dims = {name: array.shape[1] for name, array in first.items()}
+    notes = (RANDOM,) if _differ(first, feed.encode(pair[:1], cuts)) else ()
+    return Trial(feed, cuts, dims, refused, notes)
+
+
+def _alone(
+    feed: Feed, pair: Sequence[Any], cuts: Sequence[Cut]
+) -> tuple[dict[str, NDArray[Any]] | None, int]:
+    """Each of two samples encoded alone, or None, and the fewest samples at once."""
+    if feed.encoder.facts.batch_size is not None:
+        filled = [_copied(feed.encode([each], cuts)) for each in pair]
+    else:
+        try:
+            filled = [_copied(feed.encode([each], cuts)) for each in pair]
+        except RowsError:
+            raise
+        except SourceError:
+            return None, 2
+    return {name: np.concatenate([each[name] for each in filled]) for name in filled[0]}, 1
+
+
+def _refuse_all(refused: Mapping[str, str]) -> None:
+    first, *others = (f"cut {name!r}: {reason}" for name, reason in refused.items())
+    more = f"; and {len(others)} more cuts" if others else ""
+    raise SourceError(f"{first}{more}")
+
+
+def _copied(encoded: Encoded) -> dict[str, NDArray[Any]]:
+    return {name: np.array(to_host(array), dtype=np.float64) for name, array in encoded.items()}
+
+
+def _differ(one: Mapping[str, NDArray[Any]], other: Encoded) -> bool:
+    """Whether two encodings of the same samples differ by more than rounding does."""
+    for name, expected in one.items():
+        found = to_host(other[name])
+        if found.shape != expected.shape:
+            return True
+        scale = float(np.abs(expected).max(initial=0.0))
+        difference = np.abs(found - expected).max(initial=0.0)
+        # NaN is for the pass to find, which names its row.
+        if np.isfinite(scale) and difference > TOLERANCE * scale:
+            return True
+    return False
+
+
+def _two(n_samples: int) -> NDArray[np.int64]:
+    return np.array([0, min(1, n_samples - 1)], dtype=np.int64)
+
+
+def _drawn(labels: NDArray[Any], size: int) -> NDArray[np.int64]:
+    """Rows of every class in its share, whatever the classes are called and in which order.
+
+    Those of a class are evenly spaced, so that they are the same wherever it stands.
+    """
+    _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    shares = np.maximum(1, np.minimum(counts, counts * size // len(labels)))
+    drawn = []
+    for code, count in enumerate(shares):
+        members = np.flatnonzero(codes == code)
+        drawn.append(members[np.arange(count) * len(members) // count])
+    return np.sort(np.concatenate(drawn)).astype(np.int64)

@@ -1,0 +1,238 @@
+"""One job: encode the target with one source and score it at each cut.
+
+A job runs in whatever process an executor chooses. It is given plain records and gives one;
+arrays travel through the store.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+
+from zoorank.encoding.encode import encode_source
+from zoorank.encoding.plan import EncodedSource, Encoding
+from zoorank.errors import DataError, SourceError, UsageError
+from zoorank.executors.base import Emit, Event, Failure
+from zoorank.ranking.outcomes import Candidate, Job, Outcome, Run
+from zoorank.ranking.page import Page
+from zoorank.ranking.prototypes import Prototypes
+from zoorank.ranking.scoring import FLAT_ENCODING, is_flat, needed_values, unscored_reason
+from zoorank.scores import Facts, ScoreValue, compute
+from zoorank.scores.base import Array, SampleScore
+from zoorank.sources.base import LOGITS
+from zoorank.store.encodings import EncodingStore
+from zoorank.store.ledger import Ledger
+from zoorank.targets.paths import same_place
+
+
+def encode_and_score(run: Run, job: Job, emit: Emit) -> Outcome:
+    """Run one job; a source that cannot be used gives an outcome that says so.
+
+    What the ledger knows of the source on this target is neither encoded nor scored again.
+
+    Raises
+    ------
+    StoreError
+        When the store cannot be written to, which every other job would meet too.
+    """
+    emit(Event(job.name, "opening"))
+    try:
+        with Ledger(run.store) as ledger:
+            return _Work(run, job, emit, ledger).outcome()
+    except (SourceError, UsageError, DataError) as error:
+        mistake = error if isinstance(error, UsageError) else None
+        return Outcome(job.name, failure=Failure.of(error), mistake=mistake)
+
+
+class _Work:
+    """One job at work."""
+
+    def __init__(self, run: Run, job: Job, emit: Emit, ledger: Ledger) -> None:
+        self._run, self._job, self._emit = run, job, emit
+        self._store = EncodingStore(run.store)
+        self._source = job.source.resolve(lambda _: None)
+        self._identity = self._source.identity()
+        self._page = Page(ledger, run, self._identity)
+        self._known: dict[str, ScoreValue] = {}  # values that no cut changes
+
+    def outcome(self) -> Outcome:
+        run, job = self._run, self._job
+        # Who ends this process is known by this digest to the one that survives it.
+        self._emit(Event(job.name, "opening", source=self._page.source))
+        if not run.retry and (failure := self._page.fatal()) is not None:
+            return Outcome(job.name, failure=failure)
+        compared, lacking = self._compared()
+        if job.rows is None and not compared:
+            remembered = self._page.candidates(job.cuts, self._store)
+            if remembered is not None:
+                return self._whole(remembered, self._page.refused(job.cuts), "", lacking)
+        encoded = self._encoded()
+        by_cut = {encoding.cut: encoding for encoding in encoded.encodings}
+        head = by_cut.get(LOGITS) if run.needs_head else None
+        facts = self._facts(None if head is None else head.load(), compared)
+        asked = [each for each in encoded.encodings if each is not head or LOGITS in job.cuts]
+        firsts = firsts_of(asked)
+        candidates = [self._candidate(each, facts, firsts.get(each.cut)) for each in asked]
+        if job.rows is None:
+            self._page.keep(job.cuts, candidates, encoded.refused)
+        return self._whole(candidates, encoded.refused, encoded.note, lacking)
+
+    def _whole(
+        self,
+        candidates: Sequence[Candidate],
+        refused: Mapping[str, str],
+        note: str,
+        lacking: str,
+    ) -> Outcome:
+        weights = self._identity.get("weights")
+        notes = [note] if note else dict.fromkeys(n for c in candidates for n in c.record.notes)
+        return Outcome(
+            model=self._job.name,
+            candidates=tuple(candidates),
+            refused=refused,
+            note="; ".join(filter(None, [*notes, lacking])),
+            weights_sha256=weights if isinstance(weights, str) else None,
+            known=self._source.known(),
+            saw_target=self._saw_target(),
+        )
+
+    def _encoded(self) -> EncodedSource:
+        run, job = self._run, self._job
+
+        def on_batch(done: int, total: int) -> None:
+            self._emit(Event(job.name, "encoding", done, total))
+
+        return encode_source(
+            self._source,
+            run.target,
+            cuts=(*job.cuts, LOGITS) if run.needs_head else job.cuts,
+            store=self._store,
+            batch_size=run.batch_size,
+            device=run.device,
+            precision=run.precision,
+            threads=run.threads,
+            on_batch=on_batch,
+            rows=job.rows,
+            earlier=job.earlier,
+            # Samples of a race are what its next draw goes on from.
+            keep=run.keep if job.rows is None else "store",
+        )
+
+    def _candidate(self, encoding: Encoding, facts: Facts, same_as: str | None) -> Candidate:
+        self._emit(Event(self._job.name, "scoring", cut=encoding.cut))
+        start = time.perf_counter()
+        values: dict[str, ScoreValue] = {}
+        samples: dict[str, SampleScore] = {}
+        copied: tuple[str, ...] = ()
+        reason = ""
+        try:
+            if self._job.rows is not None:
+                samples = self._estimated(encoding, self._job.rows)
+                values = {
+                    key: ScoreValue(each.value, per_class=each.per_class)
+                    for key, each in samples.items()
+                }
+            else:
+                values, copied = self._values(encoding, facts)
+        except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
+            values, samples, reason = {}, {}, unscored_reason(error)
+        return Candidate(
+            record=encoding.record,
+            key=encoding.key,
+            reused=encoding.reused,
+            values=values,
+            samples=samples,
+            score_seconds=time.perf_counter() - start,
+            same_as=same_as,
+            copied=copied,
+            reason=reason,
+        )
+
+    def _values(
+        self, encoding: Encoding, facts: Facts
+    ) -> tuple[dict[str, ScoreValue], tuple[str, ...]]:
+        """Values of all scores, and the labels of those that got a copy on the host."""
+        if is_flat(encoding.values):
+            raise ValueError(FLAT_ENCODING)
+        there = self._page.values(encoding.cut) | self._known
+        lacking = [score for score in self._run.scores if score.key not in there]
+        given = replace(facts, encoding=encoding.values)
+        computed = compute(lacking, given, n_threads=self._run.threads)
+        values = needed_values(lacking, computed)
+        for score in lacking:
+            if score.key in values and not score.varies_with_cut:
+                self._known[score.key] = values[score.key]
+        labels = {score.key: score.label for score in lacking}
+        copied = computed.copied if encoding.is_only_copy else ()
+        return there | values, tuple(labels[key] for key in copied)
+
+    def _estimated(self, encoding: Encoding, rows: Array) -> dict[str, SampleScore]:
+        X, labels = encoding.load(), self._run.target.labels
+        if is_flat(X):
+            raise ValueError(FLAT_ENCODING)
+        sizes = np.unique(labels, return_counts=True)[1]
+        found = {}
+        for score in self._run.scores:
+            if score.of_sample is not None:
+                found[score.key] = score.of_sample(X, labels[rows], sizes)
+                if not math.isfinite(found[score.key].value):
+                    raise ValueError(f"{score.label} is {found[score.key].value}")
+        return found
+
+    def _facts(self, logits: Array | None, compared: Mapping[str, Array]) -> Facts:
+        """What scores may look at whatever the cut."""
+        target = self._run.target
+        facts = Facts(target.labels, task=target.task, groups=target.groups, **compared)
+        if logits is None:
+            return facts
+        shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+        likely = shifted / shifted.sum(axis=1, keepdims=True)
+        labels = logits.argmax(axis=1)
+        return replace(facts, source_probabilities=likely, source_labels=labels)
+
+    @cached_property
+    def _prototypes(self) -> Prototypes:
+        return Prototypes(self._run.target, self._store)
+
+    def _compared(self) -> tuple[dict[str, Array], str]:
+        """What scores may look at of the source's own data, or why there is nothing."""
+        asking = [score.label for score in self._run.scores if score.needs_source_data]
+        if not asking:
+            return {}, ""
+        try:
+            target = self._prototypes.of_target()  # first: without them no source's are any use
+            source = self._prototypes.of_source(self._source)
+        except (DataError, UsageError) as error:
+            return {}, f"no {', '.join(asking)}: {error}"
+        return {"prototypes": target, "source_prototypes": source}, ""
+
+    def _saw_target(self) -> bool:
+        """Whether the manifest says that the source was trained on the place of the target.
+
+        What lies in two places is compared only if a score has read it anyway: to find out,
+        nothing is loaded.
+        """
+        place = self._job.source.trained_on
+        if place is None:
+            return False
+        return same_place(place, self._run.target.place) or self._prototypes.is_target(place)
+
+
+def firsts_of(encodings: Sequence[Encoding]) -> dict[str, str]:
+    """Of each cut that repeats an earlier one of the same source, which cut that is.
+
+    The last block of many networks, pooled, is the penultimate cut. Each cut keeps its row,
+    for whoever counts on it, but there is one encoding, and it counts once.
+    """
+    first: dict[str, str] = {}
+    repeats = {}
+    for encoding in encodings:
+        earlier = first.setdefault(encoding.content or encoding.cut, encoding.cut)
+        if earlier != encoding.cut:
+            repeats[encoding.cut] = earlier
+    return repeats
