@@ -11,7 +11,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-cpp test-cuda test-python cuda-on-host lint types format sanitize bench figures cuda clean distclean
+.PHONY: help demo test test-cpp test-cuda test-python test-long cuda-on-host lint types format sanitize bench figures docs charts cuda clean distclean
 export PATH := $(abspath $(BIN)):$(PATH)
 
 help:  ## list the targets
@@ -32,7 +32,7 @@ test-cpp: $(STAMPS)/tools  ## the C++ tests alone, with the consumer of an insta
 
 # `_cuda` over an emulated device, in an environment of its own that borrows all else; it takes small problems to it.
 EMULATED := build/cuda-on-host
-PYTEST_EMULATED := $(EMULATED)/bin/python -m pytest -q -p no:cacheprovider -o addopts=--import-mode=importlib
+PYTEST_EMULATED := $(EMULATED)/bin/python -m pytest -q -p no:cacheprovider -o addopts=--import-mode=importlib -m 'not long'
 CUDA_TESTS := $(wildcard tests/engine/test_cuda*.py)
 ON_CUDA := $(addprefix tests/engine/test_,batch.py distances.py input.py result.py silhouette.py)
 test-cuda: $(STAMPS)/test $(STAMPS)/core  ## the Python tests of the CUDA backend, over an emulated device
@@ -50,6 +50,9 @@ cuda-on-host: $(STAMPS)/test $(STAMPS)/core  ## those, and the engine's and the 
 
 test-python: $(STAMPS)/test $(STAMPS)/core  ## the Python tests and doctests alone
 	$(BIN)/pytest
+
+test-long: $(STAMPS)/test $(STAMPS)/core  ## the Python tests that take minutes, which `make test` leaves out
+	$(BIN)/pytest -m long
 
 lint: $(STAMPS)/test $(STAMPS)/core  ## style, formatting, and which room may import which
 	$(BIN)/ruff check
@@ -83,6 +86,12 @@ figures: $(STAMPS)/test $(STAMPS)/core  ## bring the figures in README.md and do
 	$(BIN)/python benchmarks/ucr/study.py --tables-only
 	$(BIN)/python benchmarks/figures/write.py
 
+docs: $(STAMPS)/docs $(STAMPS)/core  ## the documentation site, build/docs; a warning is an error
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --doctree-dir build/docs/.doctrees docs build/docs
+
+charts:  ## bundle the plotting library of report.html anew; needs Node.js
+	cd tools/charts && npm ci --no-fund --no-audit && npm run build
+
 cuda: $(STAMPS)/tools  ## the CUDA backend for every device family, wherever nvcc works
 	$(BIN)/cmake -G Ninja -S . -B build/cuda -DCMAKE_BUILD_TYPE=Release -DCMAKE_COMPILE_WARNING_AS_ERROR=ON \
 	  -DZOORANK_CUDA=ON -DZOORANK_CUDA_ARCHITECTURES=all -DZOORANK_PYTHON=ON -DZOORANK_CUDA_CHECK=ON -DZOORANK_TESTS=OFF \
@@ -114,26 +123,31 @@ endef
 # Directories are listed too: their time changes when a file comes or goes.
 CORE_SOURCES := $(shell find csrc cmake) CMakeLists.txt pyproject.toml
 
-# Each group of extras is installed when it, not the code, has changed; a change
-# of the C++ code reinstalls the package alone, from objects kept in build/.
-$(STAMPS)/demo: EXTRAS := zoo,cli,demo
-$(STAMPS)/test: EXTRAS := zoo,cli,demo,scores,report,ids,timm,torchvision,huggingface,sentence-transformers,keras,onnx,vectors,test,dev
-$(STAMPS)/test: $(wildcard tests/environment/*)
-$(STAMPS)/demo $(STAMPS)/test: pyproject.toml constraints.txt | $(STAMPS)/core
-	$(PIP) install --no-build-isolation -c constraints.txt -e '.[$(EXTRAS)]'
-	$(if $(filter %/test,$@),$(PIP) install --no-deps -r tests/environment/without_dependencies.txt)
-	$(if $(filter %/test,$@),$(BIN)/python tests/environment/torchvision_operators.py)
-	touch $@
+# Warnings stop a build on CI alone: a newer compiler's must not stop a user.
+INSTALL = $(PIP) install --no-build-isolation -c constraints.txt \
+  -C cmake.define.CMAKE_COMPILE_WARNING_AS_ERROR=$(if $(CI),ON,OFF)
 
 # Where nvcc works the kernels are compiled too: for the devices of this machine or,
 # without any, for one family, which shows that they compile. A wheel has them all.
 CUDA_ARCHITECTURES ?= $(if $(shell nvidia-smi -L 2>/dev/null),native,90a-real)
-$(STAMPS)/core: export ZOORANK_CUDA_ARCHITECTURES ?= $(CUDA_ARCHITECTURES)
+# The same for every step, or each would configure anew and compile everything again.
+$(STAMPS)/core $(STAMPS)/demo $(STAMPS)/docs $(STAMPS)/test: export ZOORANK_CUDA_ARCHITECTURES ?= $(CUDA_ARCHITECTURES)
 
-# Warnings stop a build on CI alone: a newer compiler's must not stop a user.
+# Each group of extras is installed when it, not the code, has changed; a change
+# of the C++ code reinstalls the package alone, from objects kept in build/.
+$(STAMPS)/demo: EXTRAS := zoo,cli,demo
+$(STAMPS)/docs: EXTRAS := docs
+$(STAMPS)/test: EXTRAS := zoo,cli,demo,scores,report,ids,timm,torchvision,huggingface,sentence-transformers,keras,onnx,vectors,audio,parquet,test,dev
+$(STAMPS)/test: $(wildcard tests/environment/*)
+$(STAMPS)/demo $(STAMPS)/docs $(STAMPS)/test: pyproject.toml constraints.txt | $(STAMPS)/core
+	$(INSTALL) -e '.[$(EXTRAS)]'
+	$(if $(filter %/test,$@),$(PIP) install --no-deps -r tests/environment/without_dependencies.txt)
+	$(if $(filter %/test,$@),$(BIN)/python tests/environment/torchvision_operators.py)
+	$(if $(filter %/test,$@),$(BIN)/python tests/environment/debian.py)
+	touch $@
+
 $(STAMPS)/core: $(CORE_SOURCES) | $(STAMPS)/tools
-	$(PIP) install --no-build-isolation -c constraints.txt \
-	  -C cmake.define.CMAKE_COMPILE_WARNING_AS_ERROR=$(if $(CI),ON,OFF) -e .
+	$(INSTALL) -e .
 	touch $@
 
 $(STAMPS)/tools: pyproject.toml | $(BIN)/python

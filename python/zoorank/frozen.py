@@ -13,7 +13,7 @@ from zoorank.messages import brief, hint, one_line
 Key = tuple[str | int, ...]
 
 _SHOWN = 3
-_TAGS = ("image", "series", "table", "text")
+_TAGS = ("image", "series", "table", "text", "audio")
 # In the words of TOML, not of Python.
 _PLAIN = {
     "tuple_type": "a list",

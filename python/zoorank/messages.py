@@ -15,7 +15,69 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SHOWN = 24
-_TERMINAL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+_TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
+_JOINED = re.compile(r"(?<=[^\x00-\x9f])[\u200c\u200d](?=[^\x00-\x9f\s])")
+_NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+# What a spreadsheet takes for the beginning of a formula, in its wide forms too.
+_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+
+
+def inert(text: object, limit: int | None = None, *, lines: bool = False) -> str:
+    r"""Write a text so that a terminal does nothing but show it.
+
+    Control characters, escapes, marks that turn the direction of writing, spaces that nobody
+    sees, and halves of characters are shown by their numbers. So is a name of a file that is
+    no UTF-8. Joiners stay where emoji and the scripts that need them have them: between two
+    characters that are no ASCII.
+
+    Parameters
+    ----------
+    text : object
+        Of a stranger: a name, a label, a path, a reason.
+    limit : int or None
+        Characters at most.
+    lines : bool
+        Whether it may go on in other lines.
+
+    Examples
+    --------
+    >>> print(inert("a\x1b[31m\u202eb\n"))
+    a\x1b[31m\u202eb\n
+    >>> inert("👩\u200d🔬 a\u200db") == "👩\u200d🔬 a\\u200db"
+    True
+    """
+    shown = str(text)
+    if not shown.isprintable():
+        joined = {match.start() for match in _JOINED.finditer(shown)}
+        shown = "".join(
+            each
+            if each.isprintable() or place in joined or (lines and each == "\n")
+            else _number(each)
+            for place, each in enumerate(shown)
+        )
+    return shown if limit is None or len(shown) <= limit else f"{shown[: limit - 3]}..."
+
+
+def csv_cell(text: str) -> str:
+    """Write a text so that a spreadsheet takes it for a text, and a terminal shows it.
+
+    Examples
+    --------
+    >>> csv_cell("=HYPERLINK(A1)"), csv_cell("resnet-18"), csv_cell(" -1+1")
+    ("'=HYPERLINK(A1)", 'resnet-18', "' -1+1")
+    """
+    plain = inert(text)
+    return f"'{plain}" if _FORMULA.match(text) else plain
+
+
+def _number(character: str) -> str:
+    if character in _NAMED:
+        return _NAMED[character]
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
 
 _brief = reprlib.Repr()
 _brief.maxstring = _brief.maxother = 80
@@ -28,6 +90,7 @@ EXTRAS = MappingProxyType(
         "typer": "cli",
         "rich": "cli",
         "threadpoolctl": "cli",
+        "jinja2": "cli",
         "pydantic": "manifest",
         "psutil": "manifest",
         "PIL": "manifest",
@@ -103,7 +166,7 @@ def one_line(error: object, limit: int = 300) -> str:
     except Exception:  # noqa: BLE001 - an exception of a stranger's code may fail even at that
         said = ""
     words = " ".join(_TERMINAL.sub("", said).split())
-    text = "".join(filter(str.isprintable, words)) or type(error).__name__
+    text = inert(words) or type(error).__name__
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 

@@ -20,7 +20,10 @@ class Rows:
     """A transform that gives rows of numbers as they are, perhaps with a length."""
 
     lengths: bool = False
-    key: str = "rows"
+
+    @property
+    def key(self) -> str:
+        return f"rows {self.lengths}"
 
     def fitted(self, target):
         return self

@@ -14,17 +14,18 @@ import numpy as np
 import pytest
 import torch
 from tests.sources import tiny_nets
+from tests.sources.opened import batch_of, opened, prepared
 
 from zoorank.encoding import encode
 from zoorank.encoding.encode import encode_source
+from zoorank.encoding.plan import Plan
 from zoorank.errors import SourceError, StoreError, UsageError
+from zoorank.sources.base import Trust
 from zoorank.sources.manifest import load_zoo
-from zoorank.sources.torch.calibrate import calibrate
-from zoorank.sources.torch.load import check_digest, load_model
+from zoorank.sources.torch.load import load
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
-from zoorank.transforms.preprocess import prepare
 from zoorank.transforms.specs import ImagePreprocessing
 
 ALL = ("1", "3", "penultimate")
@@ -47,8 +48,8 @@ def test_encodings_are_those_of_the_network(make_spec, table: Target, store) -> 
     )
     assert told == [(25, 60), (50, 60), (60, 60)]
     assert [each.cut for each in encoded.encodings] == list(ALL)
-    model = load_model(spec)
-    batch = prepare(spec.preprocessing, table, range(60))
+    model = load(spec).module
+    batch = prepared(spec.preprocessing, table, range(60))
     layers = list(model)
     first, second = (torch.nn.Sequential(*layers[:n])(batch) for n in (2, 4))
     expected = {"1": first, "3": second, "penultimate": second}
@@ -103,7 +104,7 @@ def test_edited_code_is_another_source(make_spec, table: Target, store, tmp_path
         )
         sys.modules.pop("edited_net", None)
         spec = make_spec("TinyMLP").model_copy(
-            update={"factory": "edited_net:Net", "allow_code": (tmp_path,)}
+            update={"factory": "edited_net:Net", "trust": Trust((tmp_path,))}
         )
         (encoding,) = encode_source(spec, table, store=store).encodings
         paths.add(encoding.path)
@@ -126,7 +127,7 @@ def test_edited_code_beside_the_factory_is_another_source(
         "        super().__init__(inner(), torch.nn.Linear(4, 2))\n"
     )
     spec = make_spec("TinyMLP").model_copy(
-        update={"factory": "layered:Net", "allow_code": (tmp_path / "code",)}
+        update={"factory": "layered:Net", "trust": Trust((tmp_path / "code",))}
     )
     keys = []
     for body in ("torch.nn.Identity()", "torch.nn.Tanh()"):
@@ -148,19 +149,22 @@ def test_another_torch_is_another_encoding(make_spec, table: Target, store, monk
     assert _key(spec, table, store) != before
 
 
-def test_a_weights_file_is_hashed_once(
+def test_what_is_loaded_is_what_was_hashed(
     make_spec, table: Target, store, tmp_path: Path, monkeypatch
 ) -> None:
-    torch.save(tiny_nets.TinyMLP().state_dict(), tmp_path / "w.pt")
-    calls = []
+    file = tmp_path / "w.pt"
+    torch.save(tiny_nets.TinyMLP().state_dict(), file)
+    of = Plan.of
 
-    def check(spec, file):
-        calls.append(file)
-        return check_digest(spec, file)
+    def swapped(*arguments):
+        plan = of(*arguments)
+        torch.save(tiny_nets.TinyMLP().state_dict(), file)
+        return plan
 
-    monkeypatch.setattr("zoorank.sources.torch.load.check_digest", check)
-    encode_source(make_spec("TinyMLP", 'file = "w.pt"'), table, store=store)
-    assert calls == [tmp_path / "w.pt"]
+    monkeypatch.setattr(Plan, "of", swapped)
+    with pytest.raises(SourceError, match=r"w\.pt changed after it was hashed; run it again"):
+        encode_source(make_spec("TinyMLP", 'file = "w.pt"'), table, store=store)
+    assert not _contents(store)
 
 
 def test_memory_that_runs_out_halves_the_batch(make_spec, table: Target, store) -> None:
@@ -198,7 +202,7 @@ def test_too_little_memory_for_one_sample(make_spec, table: Target, store, monke
 def test_encodings_that_are_not_numbers_name_cut_and_row(
     make_spec, table: Target, store, value: str
 ) -> None:
-    column = prepare(make_spec("Bad").preprocessing, table, range(60))[:, 0]
+    column = prepared(make_spec("Bad").preprocessing, table, range(60))[:, 0]
     row = int(torch.argmax(column))
     limit = float(column.sort().values[-2])
     spec = make_spec("Bad", arguments={"value": value, "limit": limit})
@@ -275,11 +279,12 @@ def test_a_random_network_is_calibrated_when_asked(make_spec, images: Target, st
 def test_calibration_leaves_a_network_in_evaluation_mode(images: Target) -> None:
     model = tiny_nets.TinyResNet().eval()
     momentum = model.bn1.momentum
-    calibrate(model, prepare(ImagePreprocessing(), images, range(20)))
+    encoder = opened(model)
+    encoder.calibrate(batch_of(prepared(ImagePreprocessing(), images, range(20))))
     assert not any(module.training for module in model.modules())
     assert model.bn1.momentum == momentum
-    with pytest.raises(SourceError, match="cannot be fed a batch of shape"):
-        calibrate(model, torch.zeros(2, 4))
+    with pytest.raises(SourceError, match="cannot be calibrated: "):
+        encoder.calibrate(batch_of(torch.zeros(2, 4)))
     assert not any(module.training for module in model.modules())
 
 
@@ -287,6 +292,8 @@ KILLED = """
 import os, signal, sys
 import torch
 from zoorank.encoding.encode import encode_source
+from zoorank.encoding.plan import Plan
+from zoorank.sources.base import Trust
 from zoorank.sources.manifest import load_zoo
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target

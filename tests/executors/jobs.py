@@ -66,9 +66,20 @@ def _fill_in_children(amount: int) -> None:
     subprocess.run([sys.executable, "-c", code], check=False)
 
 
-def _spin(_: Any) -> None:
-    while True:
+def _spin(seconds: float | None) -> None:
+    end = float("inf") if seconds is None else time.monotonic() + seconds
+    while time.monotonic() < end:
         pass
+
+
+def _load(given: tuple[str, float]) -> None:
+    """Write and read a file for some seconds, as a download or a slow disk does."""
+    file, seconds = given
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        Path(file).write_bytes(b"x" * 2**20)
+        Path(file).read_bytes()
+        time.sleep(0.1)
 
 
 def _fork_daemon(file: str) -> None:
@@ -123,7 +134,7 @@ def _close_all(_: Any) -> None:
 
 
 def _write_rubbish(_: Any) -> None:
-    for descriptor in range(3, 16):
+    for descriptor in range(3, 64):
         with contextlib.suppress(OSError):
             os.write(descriptor, b"\0\0\0\4rubbish")
     time.sleep(600)
@@ -167,12 +178,14 @@ DEEDS = {
     "recurse": _deepen,
     "sleep": time.sleep,
     "spin": _spin,
+    "load": _load,
     "hold the interpreter": _hold_the_interpreter,
     "ignore signals": _ignore_signals_and_sleep,
     "close all": _close_all,
     "write rubbish": _write_rubbish,
     "stop": lambda given: os.kill(os.getpid(), signal.SIGSTOP),
     "fill": _fill,
+    "fill and sleep": lambda amount: ([bytearray(amount)], time.sleep(30)),
     "fill in children": _fill_in_children,
     "fork a daemon": _fork_daemon,
     "fork and return": _fork_and_return,

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.executors import jobs
 from tests.executors.jobs import Job, work
 
 from zoorank.errors import StoreError, ZoorankError
+from zoorank.executors import watch
 from zoorank.executors.base import Event, Failure, Limits
 from zoorank.executors.workers import WorkerExecutor, cores
 
@@ -162,6 +164,41 @@ def test_jobs_are_pulled_as_places_free_up():
     ]
 
 
+def survive(number, every, workers=2):
+    """A run in which every so manieth job is bad, each in another way."""
+    ways = [(does, given, kind) for does, given, kind, *_ in ENDS if does != "stop"]
+    ways += [("fill", 2**34, "memory"), ("fork a daemon and end", None, "crash")]
+    todo, bad = [], {}
+    before = set(psutil.Process().children(recursive=True))
+    with TemporaryDirectory() as folder:
+        for i in range(number):
+            does, given, kind = ways[i // every % len(ways)]
+            if i % every:
+                todo.append(Job(str(i), "process"))
+                continue
+            given = f"{folder}/{i}" if does == "fork a daemon and end" else given
+            todo.append(Job(str(i), does, given))
+            bad[str(i)] = kind
+        limits = Limits(timeout=2.0, memory=2**29)
+        with WorkerExecutor(workers, limits) as executor:
+            found = outcomes(executor, *todo)
+    assert set(found) == {job.name for job in todo}
+    failed = {name: each for name, each in found.items() if isinstance(each, Failure)}
+    assert {name: each.kind for name, each in failed.items()} == bad
+    assert all(each.reason.isprintable() for each in failed.values())
+    assert set(psutil.Process().children(recursive=True)) <= before
+
+
+@pytest.mark.slow
+def test_every_second_job_is_bad():
+    survive(46, every=2)
+
+
+@pytest.mark.long
+def test_every_tenth_job_is_bad_and_there_are_many():
+    survive(1500, every=10, workers=3)
+
+
 class TestLimits:
     def test_a_job_that_does_nothing_hangs(self):
         with WorkerExecutor(1, Limits(stall=1.0, opening=60.0)) as executor:
@@ -174,11 +211,23 @@ class TestLimits:
     def test_a_job_that_is_busy_hangs_when_it_encodes_nothing(self):
         with WorkerExecutor(1, Limits(stall=1.0, opening=2.0)) as executor:
             failure = one(executor, "late spin")
-            assert failure.reason.startswith("it hangs: no progress for 1.")
+            assert failure.reason.startswith("it hangs: no progress for ")
             assert failure.reason.endswith(" s while encoding")
             failure = one(executor, "spin")
-            assert failure.reason.startswith("it hangs: no progress for 2.")
+            assert failure.reason.startswith("it hangs: no progress for ")
             assert failure.reason.endswith(" s while opening")
+
+    def test_reading_and_writing_is_no_silence_before_it_encodes(self, tmp_path):
+        with WorkerExecutor(1, Limits(stall=1.0, opening=1.0)) as executor:
+            assert not isinstance(one(executor, "load", (str(tmp_path / "file"), 4.0)), Failure)
+            failure = one(executor, "late load", (str(tmp_path / "file"), 30.0))
+            assert failure.reason.startswith("it hangs: no progress for ")
+
+    def test_a_process_that_gets_no_time_is_not_to_blame(self, monkeypatch):
+        monkeypatch.setattr(watch, "_SHARE", 1e6)
+        with WorkerExecutor(1, Limits(stall=1.0)) as executor:
+            assert not isinstance(one(executor, "late spin", 3.0), Failure)
+            assert one(executor, "late spin").reason.startswith("it hangs: no progress for ")
 
     def test_the_longest_silence_so_far_is_the_measure(self):
         with WorkerExecutor(1, Limits(stall=0.2, factor=20.0)) as executor:
@@ -201,6 +250,23 @@ class TestLimits:
             assert failure.kind == "memory"
             assert failure.reason.endswith("and 500 MiB is its limit")
         assert set(psutil.Process().children(recursive=True)) <= before
+
+    def test_the_greatest_goes_when_the_machine_has_no_memory(self, monkeypatch):
+        total = 200 * 2**20
+        monkeypatch.setattr(watch, "spare_memory", lambda: (0, total))
+        with WorkerExecutor(2) as executor:
+            todo = [Job("small", "sleep", 1.0), Job("great", "fill and sleep", 2**27)]
+            found = outcomes(executor, *todo)
+            assert found["small"] == ("s", "small", None)
+            assert found["great"].kind == "memory"
+            assert found["great"].reason.endswith(" when the memory of the machine had run out")
+            # What others have taken is no job's fault.
+            total = 2**60
+            assert not isinstance(one(executor, "sleep", 0.5), Failure)
+
+    def test_what_memory_there_is(self):
+        spare, total = watch.spare_memory()
+        assert 0 < spare <= total <= psutil.virtual_memory().total
 
     def test_a_caller_that_was_away_blames_nobody(self):
         with WorkerExecutor(2, Limits(stall=0.5, timeout=1.0, opening=0.5)) as executor:
@@ -311,8 +377,11 @@ from zoorank.executors.workers import WorkerExecutor
 class Mine(jobs.Job):
     "Of the program itself, which the process that works has to import."
 
+def prepare(threads):
+    "Of the program, too."
+
 def main():
-    with WorkerExecutor(1) as executor:
+    with WorkerExecutor(1, prepare=prepare) as executor:
         todo = [Mine("a", sys.argv[1], sys.argv[2]), Mine("b", sys.argv[3], sys.argv[4])]
         for job, outcome in executor.run(jobs.work, "", todo, print):
             print(job.name, outcome, flush=True)

@@ -7,7 +7,9 @@ import pytest
 from rich.console import Console
 from tests.ranking.rankings import RACED, RANKING
 
-from zoorank.report.table import RankingTable, count, seconds
+from zoorank.ranking.records import CutFacts
+from zoorank.report.figures import count, seconds, significant
+from zoorank.report.table import RankingTable
 
 
 def drawn(ranking, width, *, colour=False, encoding="utf-8"):
@@ -28,30 +30,72 @@ def test_nothing_is_cut_off_and_nothing_is_wider_than_the_console(width):
         assert row.model in text
         assert row.cut is None or row.cut in text
         for value in row.scores.values():
-            assert f"{value:.4f}" in text
-    for shown in ("480", "1.93M", "31.2", "0.41", "0.10…0.30", RANKING.verdict, "cosine"):
+            assert significant(value) in text
+    for shown in ("480", "1.93M", RANKING.verdict, "cosine"):
         assert shown in text
     assert " ".join(RANKING.rows[0].note.split()[:2]) in text
+    assert ("0.10…0.30" in text) == (width > 80)
 
 
-@pytest.mark.parametrize("width", [70, 80])
+CONSENSUS = {
+    "consensus": "consensus",
+    "euclidean": "MSC euclidean",
+    "logme": "LogME",
+    "hscore": "H-score",
+    "knn": "1-NN accuracy",
+    "cosine": "MSC cosine",
+}
+
+
+def by_consensus(**facts):
+    """A row as `rank` makes it by default."""
+    scores = dict(zip(CONSENSUS, (0.9, 0.2, -0.1, 8.63, 0.97, 0.3), strict=True))
+    row = replace(RANKING.rows[0], scores=scores, facts=CutFacts(**facts), note="")
+    return replace(RANKING, rows=(row,), key="consensus", labels=CONSENSUS)
+
+
+def test_80_columns_hold_what_decides_with_its_parts():
+    text = drawn(by_consensus(milliseconds=3.14, licence="MIT", bytes=7_720_000), 80)
+    assert max(map(len, text.splitlines())) <= 80
+    (head,) = (line for line in text.splitlines() if "consensus" in line)
+    wanted = ["source", "cut", "consensus", "MSC", "LogME", "H-score", "1-NN", "dim", "params"]
+    assert head.split() == wanted
+    (line,) = (line for line in text.splitlines() if "lite2" in line and "★" in line)
+    wanted = "★ 1 lite2 _blocks.10 0.900 0.200 -0.100 8.630 0.970 480 1.93M"
+    assert line.split() == wanted.split()
+    assert "In a wider window: MSC cosine, milliseconds a sample, range by class, size, " in text
+
+
+def test_a_wide_table_has_all_that_is_known():
+    text = drawn(by_consensus(milliseconds=3.14, licence="MIT", accuracy=0.776, flops=4.1e9), 160)
+    for shown in ("3.1", "MIT", "77.6%", "4.10G", "euclidean", "accuracy"):
+        assert shown in text
+    assert "size" not in text
+    assert "In a wider window" not in text
+
+
+@pytest.mark.parametrize("width", [50, 60])
 def test_what_a_narrow_table_leaves_out_is_named(width):
-    scores = {"consensus": 0.9, **RANKING.rows[0].scores, "logme": 0.1, "hscore": 0.2, "knn": 0.3}
-    labels = {
-        "consensus": "consensus",
-        **RANKING.labels,
-        "logme": "LogME",
-        "hscore": "H-score",
-        "knn": "1-NN accuracy",
-    }
-    row = replace(RANKING.rows[0], scores=scores)
-    text = drawn(replace(RANKING, rows=(row,), key="consensus", labels=labels), width)
+    text = drawn(by_consensus(), width)
     assert max(map(len, text.splitlines())) <= width
-    assert row.model in text
-    assert row.cut in text
-    for key in ("consensus", *RANKING.labels):
-        assert f"{scores[key]:.4f}" in text
-    assert "Too narrow for: score seconds, encode seconds, 1-NN accuracy" in " ".join(text.split())
+    assert "0.900" in text
+    left_out = " ".join(text.split()).partition("In a wider window: ")[2]
+    assert "1-NN accuracy" in left_out
+    assert "MSC cosine" in left_out
+
+
+def test_rows_with_the_same_note_share_a_line():
+    rows = [replace(RANKING.rows[3], model=f"net{i}") for i in range(12)]
+    text = drawn(replace(RANKING, rows=(RANKING.rows[0], *rows)), 100)
+    assert text.count("no weights") == 1
+    assert "net6, net7 and 4 more: no weights" in text
+
+
+def test_nothing_in_a_name_moves_the_cursor():
+    row = replace(RANKING.rows[0], model="a\x1b[2Jb\u202ec\nd", cut="\x07", note="\x9b31m\rgone")
+    text = drawn(replace(RANKING, rows=(row,)), 160)
+    assert {char for char in text if not char.isprintable()} == {"\n"}
+    assert "a\\x1b[2Jb\\u202ec\\nd" in text
 
 
 def test_a_name_that_does_not_fit_folds():
@@ -83,7 +127,7 @@ def test_the_best_row_is_marked_with_and_without_colour():
 
 
 def test_the_interval_of_an_estimate_is_shown():
-    assert "-0.0500 ± 0.0100" in drawn(RANKING, 160)
+    assert "-0.050 ± 0.010" in drawn(RANKING, 160)
 
 
 def test_a_terminal_that_knows_ascii_alone_gets_ascii():
@@ -116,8 +160,8 @@ def test_a_race_shows_who_left_where_and_how_it_went(width):
     assert max(map(len, text.splitlines())) <= width
     assert "1=" in text
     assert "2=" in text
-    assert "± 0.0100" in text
-    (line,) = (line for line in text.splitlines() if "-0.0500" in line)
+    assert "± 0.010" in text
+    (line,) = (line for line in text.splitlines() if "-0.050" in line)
     assert line.split()[-2:] == ["1", "300"]
     assert RACED.race.summary in " ".join(text.split())
     assert "left" not in drawn(RANKING, width)
@@ -127,14 +171,9 @@ def test_a_race_shows_who_left_where_and_how_it_went(width):
 def test_the_narrowest_table_keeps_names_and_what_decides(width):
     text = drawn(RACED, width)
     assert max(map(len, text.splitlines())) <= width
-    table = text.partition("Too narrow for: ")[0]
+    table = text.partition("In a wider window: ")[0]
     assert "…" not in table.replace("0.10…0.30", "")
     for row in RACED:
-        assert row.model[:8] in table
+        assert row.model[:8] in (text if row.status == "failed" else table)
         if row.score is not None:
-            assert f"{row.score:.4f}" in table
-    left_out = " ".join(text.split()).partition("Too narrow for: ")[2].partition(".")[0]
-    assert left_out.startswith("score seconds, encode seconds, range by class")
-    assert ("MSC euclidean" in left_out) == (
-        f"{RACED.rows[0].scores['euclidean']:.4f}" not in table
-    )
+            assert significant(row.score) in table

@@ -79,7 +79,7 @@ def test_a_single_module_is_its_file(package: Path) -> None:
 
 
 def test_an_allowed_directory_counts_whole(package: Path) -> None:
-    found = Found("net", package / "net.py", (), trusted_by_flag=True)
+    found = Found("net", package / "net.py", (), in_directory=True)
     before = fingerprint_code(found, (package,))
     (package / "inner" / "layers.py").write_text("edited = True\n")
     assert fingerprint_code(found, (package,)) != before
@@ -87,7 +87,7 @@ def test_an_allowed_directory_counts_whole(package: Path) -> None:
 
 def test_a_directory_of_everything_is_refused(package: Path, monkeypatch) -> None:
     monkeypatch.setattr(code, "_MOST_FILES", 2)
-    found = Found("net", package / "net.py", (), trusted_by_flag=True)
+    found = Found("net", package / "net.py", (), in_directory=True)
     with pytest.raises(SourceError, match="holds more than 2 Python files; name the directory"):
         fingerprint_code(found, (package,))
     _of_package(package)  # an installed package may be as large as it is

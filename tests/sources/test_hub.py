@@ -125,7 +125,7 @@ def test_a_complete_cache_answers_alone(tmp_path: Path) -> None:
     there = lay_cache(tmp_path / "cache", "org/tiny", tmp_path / "files")
     for revision in (None, "main", "c" * 40):
         assert hub.snapshot("org/tiny", revision, choose, lacks, refuse) == there
-    with pytest.raises(SourceError, match=r"org/tiny@other: the hub's cache .* lacks all of it"):
+    with pytest.raises(SourceError, match=r"org/tiny@other: the hub's cache lacks all of it"):
         hub.snapshot("org/tiny", "other", choose, lacks, lambda _: None)
 
 
@@ -172,7 +172,7 @@ def test_an_unreachable_hub_is_one_line() -> None:
     with pytest.raises(SourceError, match="lacks all of it, and the hub cannot be reached") as told:
         hub.snapshot("org/tiny", None, choose, lacks, refuse)
     assert "\n" not in str(told.value)
-    with pytest.raises(SourceError, match=r"is not in .*checkpoints, and the hub cannot"):
+    with pytest.raises(SourceError, match="torch's hub, and the hub cannot"):
         hub.checkpoint("http://127.0.0.1:9/weights.pth", refuse)
 
 

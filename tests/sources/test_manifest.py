@@ -13,6 +13,7 @@ import pytest
 
 from zoorank.cli import DEMO_MANIFEST
 from zoorank.errors import ManifestError, SourceError
+from zoorank.sources.base import Trust
 from zoorank.sources.manifest import load_zoo
 from zoorank.sources.weights import FileWeights, PackageWeights, RandomWeights
 
@@ -50,7 +51,7 @@ def test_everything_a_model_can_say(tmp_path: Path) -> None:
     assert spec.preprocessing.size == (32, 32)
     assert spec.preprocessing.scaling == 255
     assert spec.cuts == ("penultimate",)
-    assert spec.allow_code == ()
+    assert spec.trust == Trust()
 
 
 def test_the_demonstration() -> None:
@@ -130,6 +131,11 @@ def test_a_family_is_a_model_for_each_file(tmp_path: Path) -> None:
     assert [spec.name for spec in zoo.models] == ["fcn-a", "fcn-b"]
 
 
+@pytest.mark.parametrize("key", ["allow_packages", "trust"])
+def test_a_manifest_cannot_allow_a_package(tmp_path: Path, key: str) -> None:
+    assert f"unknown key '{key}'" in _error(tmp_path, MODEL + f'{key} = ["."]\n')
+
+
 def test_a_manifest_cannot_allow_code(tmp_path: Path) -> None:
     assert "unknown key 'allow_code'" in _error(tmp_path, MODEL + 'allow_code = ["."]\n')
 
@@ -184,7 +190,7 @@ def test_a_manifest_cannot_allow_code(tmp_path: Path) -> None:
         ("scaling = 255", "mean = [0.1, 0.2]", "mean has 2 numbers for 3 channels"),
         ("scaling = 255", "interpolation = 'cubic'", "'cubic' is not one of 'bilinear', 'bicubic'"),
         ('"image"', '"picture"', "'picture' is not one of 'image', 'series', 'table'"),
-        ('input = "image", ', "", "needs input = 'image', 'series', 'table' or 'text'"),
+        ('input = "image", ', "", "needs input = 'image', 'series', 'table', 'text' or 'audio'"),
         ('"penultimate"', "[]", "line 8, model 1 'one', cuts:"),
         (
             "arguments =",
@@ -325,7 +331,7 @@ def test_allowed_code_must_be_a_directory(tmp_path: Path) -> None:
 def test_code_is_allowed_from_one_directory_without_a_list(tmp_path: Path, kind: type) -> None:
     (tmp_path / "zoo.toml").write_text(MODEL)
     (spec,) = load_zoo(tmp_path / "zoo.toml", allow_code=kind(tmp_path)).models
-    assert spec.allow_code == (tmp_path.resolve(),)
+    assert spec.trust == Trust(code=(tmp_path.resolve(),))
 
 
 SOURCE = """

@@ -14,6 +14,7 @@ from zoorank.sources.specs import FamilyEntry, ModelEntry, SourceEntry, StateDic
 from zoorank.sources.weights import SOURCES
 from zoorank.targets.named import _SETS
 from zoorank.transforms.specs import (
+    AudioPreprocessing,
     ImagePreprocessing,
     SeriesPreprocessing,
     TablePreprocessing,
@@ -34,6 +35,7 @@ SECTIONS = {
     '### `input = "series"`': SeriesPreprocessing,
     '### `input = "table"`': TablePreprocessing,
     '### `input = "text"`': TextPreprocessing,
+    '### `input = "audio"`': AudioPreprocessing,
 }
 
 

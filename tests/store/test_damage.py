@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -88,18 +87,3 @@ def test_labels_are_those_of_the_target(store: EncodingStore) -> None:
     np.save(path, labels[::-1])
     assert store.save_labels("f" * 64, labels) == path
     assert np.load(path).tolist() == ["a", "b", "a"]
-
-
-@pytest.mark.parametrize("change", ["value", "key"])
-def test_results_are_those_that_were_found(store: EncodingStore, change: str) -> None:
-    store.save_results(KEYS[0], {"record": {"dim": 4}, "results": {"a": [0.5]}})
-    assert store.results(KEYS[0]) == {"record": {"dim": 4}, "results": {"a": [0.5]}}
-    path = store.directory / f"{KEYS[0]}.results.json"
-    if change == "key":
-        path.rename(store.directory / f"{KEYS[1]}.results.json")
-        assert store.results(KEYS[1]) is None
-    else:
-        found = json.loads(path.read_text())
-        found["results"]["a"] = [0.6]
-        path.write_text(json.dumps(found))
-        assert store.results(KEYS[0]) is None

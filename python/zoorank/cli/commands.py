@@ -17,15 +17,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zoorank.cli import FAILED, INTERRUPTED, trust
+from zoorank.cli import data as data_command
 from zoorank.cli.options import (
     AllowCode,
+    AllowPackage,
     BatchSize,
     Confidence,
     Cuts,
     Data,
     Device,
     FirstRows,
+    GroupColumn,
+    InputColumn,
     Json,
+    LabelColumn,
     Limit,
     MemoryLimit,
     Metric,
@@ -35,11 +40,13 @@ from zoorank.cli.options import (
     Quiet,
     Race,
     RandomState,
+    Retry,
     SaveEncodings,
     ScoreNames,
     ScoresOfFile,
     Sources,
     Store,
+    Strict,
     Timeout,
     Workers,
     app,
@@ -49,8 +56,8 @@ from zoorank.cli.options import (
     stdout,
     worker_count,
 )
-from zoorank.errors import UsageError
-from zoorank.messages import EXTRAS
+from zoorank.errors import DataError, UsageError
+from zoorank.messages import EXTRAS, missing_package, one_line
 
 if TYPE_CHECKING:
     from zoorank.ranking import Ranking
@@ -71,15 +78,38 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+FIRST_STEPS = """\
+zoorank says which pre-trained model, cut at which layer, to transfer from.
+
+An example with nothing to prepare:
+  zoorank demo
+
+Two models by name, and your own images, in a folder for each class:
+  zoorank rank timm:resnet18.a1_in1k timm:mobilenetv3_small_100 --data birds/
+
+A zoo in a file, labelled texts, and a page with charts, results/report.html:
+  zoorank rank zoo.toml --data reviews.csv --out results
+
+Encodings that you have made yourself, and their labels:
+  zoorank score X.npy labels.npy
+
+All commands: zoorank --help. What a command takes: zoorank rank --help."""
+
+
 @app.callback()
 def options(
-    version: Annotated[
+    context: typer.Context,
+    _version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    _debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
+    ] = False,
 ) -> None:
     """Say which pre-trained model, cut at which layer, to transfer from."""
+    if context.invoked_subcommand is None:
+        typer.echo(FIRST_STEPS)
 
 
 @app.command()
@@ -100,7 +130,13 @@ def rank(
     memory_limit: MemoryLimit = None,
     save_encodings: SaveEncodings = None,
     limit: Limit = None,
+    input_column: InputColumn = None,
+    label_column: LabelColumn = None,
+    group_column: GroupColumn = None,
+    strict: Strict = False,
+    retry: Retry = False,
     allow_code: AllowCode = None,
+    allow_package: AllowPackage = None,
     race: Race = False,
     confidence: Confidence = None,
     first_rows: FirstRows = None,
@@ -129,7 +165,13 @@ def rank(
         memory_limit=in_bytes(memory_limit, "--memory-limit"),
         save_encodings=save_encodings,
         limit=limit,
+        input_column=tuple(input_column or ()),
+        label_column=label_column,
+        group_column=group_column,
+        strict=strict,
+        retry=retry,
         allow_code=allow_code or (),
+        allow_packages=allow_package or (),
         race=race,
         confidence=confidence,
         first_rows=first_rows,
@@ -181,6 +223,7 @@ def cuts(
         ),
     ] = None,
     allow_code: AllowCode = None,
+    allow_package: AllowPackage = None,
     as_json: Json = False,
 ) -> int:
     """List where models can be cut: output shape, share of FLOPs and parameters.
@@ -190,7 +233,13 @@ def cuts(
     from zoorank.encoding.cuts import cuts as list_cuts
 
     sizes = None if shape is None else _sizes(shape)
-    found = list_cuts(models, data=data, shape=sizes, allow_code=allow_code or ())
+    found = list_cuts(
+        models,
+        data=data,
+        shape=sizes,
+        allow_code=allow_code or (),
+        allow_packages=allow_package or (),
+    )
     if as_json:
         print_json([asdict(source) for source in found])
     else:
@@ -272,8 +321,30 @@ def score(
     return 0
 
 
+app.command()(data_command.data)
 app.command()(trust.verify)
 app.command()(trust.evaluate)
+
+
+@app.command()
+def report(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="What `rank --out` wrote: ranking.json.")
+    ],
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="PATH|NAME", help="The target, where it is no longer where it was."),
+    ] = None,
+) -> int:
+    """Write report.html beside a ranking: one page with charts, to look at and to pass on.
+
+    Example: `zoorank report results`
+    """
+    from zoorank.ranking import Ranking
+
+    written = _write_page(Ranking.from_json(directory / "ranking.json"), directory, data)
+    typer.echo("".join(f"{path}\n" for path in written), nl=False)
+    return 0 if written else FAILED
 
 
 @app.command()
@@ -336,20 +407,44 @@ def _rank(
             err=True,
         )
         return INTERRUPTED
+    out = settings["out"]
+    written = [] if out is None else [out / "ranking.json", out / "ranking.csv"]
+    if out is not None:
+        written += _write_page(ranking, out, data)
     if as_json:
         typer.echo(ranking.to_json(), nl=False)
     else:
-        _print_ranking(ranking, settings["out"])
+        _print_ranking(ranking, written)
     return 0 if ranking.best else FAILED
 
 
-def _print_ranking(ranking: Ranking, out: Path | None) -> None:
+def _print_ranking(ranking: Ranking, written: Sequence[Path]) -> None:
     from zoorank.report.table import RankingTable
 
     console = stdout()
     console.print(RankingTable(ranking))
-    if out is not None:
-        console.print(f"Written: {out / 'ranking.json'}, {out / 'ranking.csv'}", style="dim")
+    if written:
+        console.print(f"Written: {', '.join(map(str, written))}", style="dim")
+
+
+def _write_page(ranking: Ranking, directory: Path, data: str | None) -> list[Path]:
+    """Write report.html, as far as it can be; what is missing is said, and costs no ranking."""
+    try:
+        from zoorank.report.closeups import look_closer
+        from zoorank.report.html import write_page
+
+        closeups = None
+        try:
+            if ranking.best is not None:
+                closeups = look_closer(ranking, data)
+        except (DataError, MemoryError, ValueError) as error:
+            typer.echo(f"zoorank: report.html has no closer look: {one_line(error)}", err=True)
+        return [write_page(ranking, directory, closeups)]
+    except ModuleNotFoundError as error:
+        if not missing_package(error):
+            raise
+        typer.echo(f"zoorank: no report.html: {missing_package(error)}", err=True)
+        return []
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -20,9 +20,9 @@ FILE_WIDTH = 160
 
 app = typer.Typer(
     name="zoorank",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,  # boxes leave no room for words in 80 columns
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -82,7 +82,8 @@ ScoreNames = Annotated[
     ),
 ]
 Out = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Write ranking.json and ranking.csv there.")
+    Path | None,
+    typer.Option(metavar="DIR", help="Write ranking.json, ranking.csv and report.html there."),
 ]
 Store = Annotated[
     Path | None,
@@ -94,6 +95,21 @@ Store = Annotated[
 ]
 BatchSize = Annotated[
     int | None, typer.Option(min=1, help="Samples in a forward pass. Default: the manifest's.")
+]
+InputColumn = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Column of the samples; twice for pairs of texts."),
+]
+LabelColumn = Annotated[str | None, typer.Option(metavar="NAME", help="Column of the labels.")]
+GroupColumn = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Column of what belongs together, such as a patient."),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse data of which anything would be left out.")
+]
+Retry = Annotated[
+    bool, typer.Option("--retry", help="Try sources again that crashed in an earlier run.")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Precision = Annotated[str, typer.Option(help="float32, or bf16: faster where the hardware has it.")]
@@ -127,6 +143,14 @@ AllowCode = Annotated[
         metavar="DIR",
         help="Let the manifest name factories in modules of this directory. "
         "Their code is run. May be repeated.",
+    ),
+]
+AllowPackage = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Let the manifest build networks of this installed package, with any arguments, "
+        "beside those that zoorank knows. May be repeated.",
     ),
 ]
 Race = Annotated[

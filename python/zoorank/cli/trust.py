@@ -10,6 +10,7 @@ import typer
 from zoorank.cli import FAILED
 from zoorank.cli.options import (
     AllowCode,
+    AllowPackage,
     BatchSize,
     Cuts,
     Data,
@@ -24,6 +25,7 @@ from zoorank.cli.options import (
     Store,
     stdout,
 )
+from zoorank.messages import inert
 
 
 def verify(
@@ -52,6 +54,7 @@ def verify(
     device: Device = "auto",
     limit: Limit = None,
     allow_code: AllowCode = None,
+    allow_package: AllowPackage = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -87,8 +90,9 @@ def verify(
             device=device,
             limit=limit,
             allow_code=allow_code or (),
+            allow_packages=allow_package or (),
             progress=watcher,
-            on_step=None if quiet else lambda text: typer.echo(text, err=True),
+            on_step=None if quiet else lambda text: typer.echo(inert(text), err=True),
         )
     if figure is not None:
         curves_figure(found, figure)
@@ -97,7 +101,7 @@ def verify(
     else:
         console = stdout()
         table = verification_table(found, console.encoding)
-        console.print(table, "", Text(found.verdict), sep="\n")
+        console.print(table, "", Text(inert(found.verdict)), sep="\n")
     return 0 if any(row.head for row in found.rows) else FAILED
 
 

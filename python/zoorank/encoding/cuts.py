@@ -15,12 +15,12 @@ from zoorank.encoding.passes import Feed
 from zoorank.errors import SourceError, UsageError
 from zoorank.frozen import explain
 from zoorank.messages import hint
-from zoorank.sources.base import ALL, Cut, OpenOptions, Source
+from zoorank.sources.base import ALL, Cut, OpenOptions, Source, Trust
 from zoorank.sources.manifest import zoo_of
 from zoorank.sources.references import is_known_kind
+from zoorank.sources.trust import trusted
 from zoorank.targets import load_target
 from zoorank.targets.base import Modality, Target
-from zoorank.targets.paths import path_list
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -48,7 +48,12 @@ class SourceCuts:
 
 
 def cuts(
-    models: Any, data: Any = None, *, shape: Sequence[int] | None = None, allow_code: Paths = ()
+    models: Any,
+    data: Any = None,
+    *,
+    shape: Sequence[int] | None = None,
+    allow_code: Paths = (),
+    allow_packages: str | Sequence[str] = (),
 ) -> tuple[SourceCuts, ...]:
     """List where sources can be cut, with what each cut costs.
 
@@ -65,6 +70,8 @@ def cuts(
         ``(variables, length)`` or ``(columns,)``.
     allow_code : path or sequence of path
         Directories whose modules may be named as factories. Their code is run.
+    allow_packages : str or sequence of str
+        Installed packages whose networks may be built, beside those that zoorank knows.
 
     Returns
     -------
@@ -90,9 +97,11 @@ def cuts(
     factory = _factory(models)
     if factory is not None:
         blank = _blank(shape or _SHAPES["image"])
-        return (_cuts(_bare(factory, blank, path_list(allow_code)), blank),)
+        return (_cuts(_bare(factory, blank, trusted(allow_code, allow_packages)), blank),)
     path, name = _named_model(models)
-    zoo = zoo_of(models if path is None else path, allow_code=allow_code)
+    zoo = zoo_of(
+        models if path is None else path, allow_code=allow_code, allow_packages=allow_packages
+    )
     sources = zoo.models if path is None else (_of_name(zoo.models, path, name),)
     given = zoo.data if data is None else data
     target: Target | None = None
@@ -160,10 +169,10 @@ def _blank(shape: Sequence[int]) -> Target:
     return load_target((ramp.reshape(4, *shape), [0, 0, 1, 1]), modality=MODALITIES[len(shape)])
 
 
-def _bare(factory: str, target: Target, allow_code: Sequence[Path]) -> Source:
+def _bare(factory: str, target: Target, trust: Trust) -> Source:
     from pydantic import ValidationError
 
-    from zoorank.sources.specs import ModelSpec
+    from zoorank.sources.torch.source import TorchSource
 
     preprocessing: dict[str, Any] = {"input": target.modality}
     if target.modality != "table":
@@ -173,10 +182,10 @@ def _bare(factory: str, target: Target, allow_code: Sequence[Path]) -> Source:
         "factory": factory,
         "weights": {"random": {}},
         "preprocessing": preprocessing,
-        "allow_code": tuple(allow_code),
+        "trust": trust,
     }
     try:
-        return ModelSpec.model_validate(entry)
+        return TorchSource.model_validate(entry)
     except ValidationError as error:
         key, message = explain(error)
         raise UsageError(f"{factory}: {'.'.join(map(str, key))}: {message}") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
@@ -14,7 +14,16 @@ from zoorank.encoding.passes import Encoded, Feed, OnBatch, Pass, same_numbers, 
 from zoorank.encoding.plan import EncodedSource, Held, Plan, Record
 from zoorank.encoding.trial import Trial, calibrate, tried
 from zoorank.errors import SourceError
-from zoorank.sources.base import ALL, PENULTIMATE, Array, Noting, OpenOptions, Precision, Source
+from zoorank.sources.base import (
+    ALL,
+    PENULTIMATE,
+    Array,
+    Events,
+    Noting,
+    OpenOptions,
+    Precision,
+    Source,
+)
 from zoorank.store.encodings import EncodingStore, EncodingWriter
 from zoorank.targets.base import Target
 
@@ -40,10 +49,10 @@ def encode_source(
     precision: Precision = "float32",
     threads: int | None = None,
     on_batch: OnBatch | None = None,
+    events: Events = lambda _: None,
     rows: NDArray[np.int64] | None = None,
     earlier: NDArray[np.int64] | None = None,
     keep: Keep | Callable[[str], Keep] = "store",
-    results: Collection[str] = (),
 ) -> EncodedSource:
     """Encode ``target`` with ``source``; what the store has is not done again.
 
@@ -64,6 +73,8 @@ def encode_source(
         Of the source's framework; None leaves its pool as it is.
     on_batch : callable or None
         Told ``(done, total)`` samples after every batch, of those that are run.
+    events : callable
+        Told in a line what takes long before the source is there, such as a download.
     rows : ndarray of int64 or None
         Which rows to encode, ascending; None for all. A subset has a key of its own, and
         scaling and calibration are those of the whole target.
@@ -74,9 +85,6 @@ def encode_source(
         Where encodings are kept, or what tells so of the device that the source runs on.
         "memory" is that of this device: nothing of them is copied or written. What does not
         fit there goes to the store, and the note says so.
-    results : collection of str
-        With "memory": names of results of which an encoding that the store has all of is not
-        made again.
 
     Returns
     -------
@@ -94,11 +102,12 @@ def encode_source(
         When a file of the target vanishes or breaks meanwhile.
     """
     wanted = tuple(cuts or source.cuts or (PENULTIMATE,))
+    source = source.resolve(events)
     plan = Plan.of(source, target, store, rows, precision)
     if ALL not in wanted:
-        known, scored = plan.known(wanted), plan.scored(wanted, results)
-        if set(known) | set(scored) == set(wanted):
-            return _of_store(plan, known, scored)
+        known = plan.known(wanted)
+        if set(known) == set(wanted):
+            return plan.result(known)
     options = OpenOptions(target.modality, device, precision, threads)
     with source.open(options) as encoder:
         feed = Feed(encoder, encoder.transform.fitted(target), target)
@@ -108,30 +117,17 @@ def encode_source(
         except MemoryError as error:
             raise SourceError(f"out of memory on {encoder.device} with two samples") from error
         kept = keep(encoder.device) if callable(keep) else keep
-        run = _Run(plan, trial, kept, results)
+        run = _Run(plan, trial, kept)
         return run.encoded(earlier, batch_size or BATCH_SIZE, on_batch, precision)
-
-
-def _of_store(
-    plan: Plan,
-    known: Mapping[str, Record],
-    scored: Mapping[str, tuple[Record, Mapping[str, object]]],
-    refused: Mapping[str, str] | None = None,
-) -> EncodedSource:
-    records = {**{cut: record for cut, (record, _) in scored.items()}, **known}
-    found = {cut: results for cut, (_, results) in scored.items() if cut not in known}
-    return plan.result(records, results=found, refused=refused)
 
 
 class _Run:
     """A source that was opened and tried, about to be run over what the store lacks."""
 
-    def __init__(self, plan: Plan, trial: Trial, keep: Keep, results: Collection[str]) -> None:
+    def __init__(self, plan: Plan, trial: Trial, keep: Keep) -> None:
         self._plan, self._trial, self._keep = plan, trial, keep
-        names = [cut.name for cut in trial.cuts]
-        self._known, self._scored = plan.known(names), plan.scored(names, results)
-        there = {*self._known, *self._scored}
-        self._missing = tuple(cut for cut in trial.cuts if cut.name not in there)
+        self._known = plan.known(cut.name for cut in trial.cuts)
+        self._missing = tuple(cut for cut in trial.cuts if cut.name not in self._known)
 
     def encoded(
         self,
@@ -143,7 +139,7 @@ class _Run:
         """Run what is missing, keep it, and give all."""
         plan, trial = self._plan, self._trial
         if not self._missing:
-            return _of_store(plan, self._known, self._scored, trial.refused)
+            return plan.result(self._known, refused=trial.refused)
         dims = {cut.name: trial.dims[cut.name] for cut in self._missing}
         held = plan.held(list(dims), earlier)
         notes = list(trial.notes)
@@ -158,6 +154,9 @@ class _Run:
                 for name, array in (arrays or {}).items():
                     array[places] = encoded[name]
             notes += [whole.note] if whole.note else []
+            if whole.truncated:
+                cut_off = f"{whole.truncated:,} of {len(new):,} samples"
+                notes.append(f"{cut_off} are longer than the source takes and were cut off")
             encoder = trial.feed.encoder
             notes += [encoder.note] if isinstance(encoder, Noting) and encoder.note else []
             fresh = self._records(whole, held, new, tuple(notes), precision)
@@ -167,12 +166,10 @@ class _Run:
                 fresh = _with_contents(plan, fresh, arrays)
         if plan.is_whole and saved:
             plan.store.save_labels(plan.target.fingerprint, plan.target.labels)
-        scored = {cut: record for cut, (record, _) in self._scored.items()}
         return plan.result(
-            {**scored, **self._known, **fresh},
+            {**self._known, **fresh},
             fresh,
             arrays=arrays,
-            results={cut: results for cut, (_, results) in self._scored.items()},
             refused=trial.refused,
             unsaved=() if saved else fresh,
         )

@@ -34,6 +34,7 @@ def encode(
     precision: Precision = "float32",
     limit: int | None = None,
     allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    allow_packages: str | Sequence[str] = (),
     on_batch: OnBatch | None = None,
 ) -> NDArray[np.float32]:
     """Encode data with one source, cut at one place.
@@ -56,6 +57,8 @@ def encode(
         Use at most this many samples, drawn by class.
     allow_code : path or sequence of path
         Directories whose modules a manifest may name.
+    allow_packages : str or sequence of str
+        Installed packages whose networks a manifest may build with any arguments.
     on_batch : callable, optional
         Told ``(done, total)`` samples.
 
@@ -82,7 +85,7 @@ def encode(
     >>> zoorank.encode((network, TablePreprocessing()), "sklearn:iris", cut="1").shape
     (150, 8)
     """
-    zoo = zoo_of(source, allow_code=allow_code)
+    zoo = zoo_of(source, allow_code=allow_code, allow_packages=allow_packages)
     if len(zoo.models) > 1:
         raise UsageError(f"{len(zoo.models)} sources; encode takes one")
     (model,) = zoo.models
@@ -93,7 +96,7 @@ def encode(
     target = load_target(data, limit=limit)
     with TemporaryDirectory() as folder:
         encoded = encode_source(
-            model.resolve(lambda _: None),
+            model,
             target,
             cuts=cuts,
             store=EncodingStore(folder),

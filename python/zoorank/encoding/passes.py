@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoorank.encoding.prepared import SHARED
 from zoorank.errors import SourceError, ZoorankError
 from zoorank.messages import bad_row, one_line
 from zoorank.sources.base import Array, Cut, Encoder
@@ -50,7 +52,7 @@ class Feed:
 
     def prepared(self, samples: Rows) -> list[Prepared]:
         """Some samples as the source wants them, one by one."""
-        return [self.transform.prepare(sample) for sample in self.target.take(samples)]
+        return SHARED.prepared(self.target, self.transform, samples)
 
     def encode(self, prepared: Sequence[Prepared], cuts: Sequence[Cut]) -> Encoded:
         """Encode prepared samples at once, filled up where the source wants more of them.
@@ -64,7 +66,12 @@ class Feed:
         """
         size = self.encoder.facts.batch_size or max(self.least, len(prepared))
         batch = self.transform.collate([*prepared, *[prepared[-1]] * (size - len(prepared))])
-        encoded = self.encoder.encode(batch, cuts)
+        try:
+            encoded = self.encoder.encode(batch, cuts)
+        except (ZoorankError, MemoryError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # a stranger's code may raise anything, even SystemExit
+            raise SourceError(_reason(error)) from error
         for name, array in encoded.items():
             if array.ndim != 2 or len(array) != batch.rows:
                 raise RowsError(
@@ -142,23 +149,32 @@ class Pass:
         return size
 
     def _windows(self) -> Iterator[tuple[NDArray[np.int64], list[Prepared]]]:
-        """Prepare some samples at a time: one batch, or many where lengths are to be sorted."""
+        """Prepare samples while the batches before them are run.
+
+        A window is one batch, or many where lengths differ and are to be sorted.
+        """
         start, batches = 0, 1
-        while start < len(self._samples):
-            began = time.perf_counter()
-            wanted = self._size(len(self._samples) - start) if batches == 1 else 0
-            size = wanted or self.batch_size * batches
-            samples = self._samples[start : start + size]
-            prepared = self._prepare(samples)
-            lengths = np.array([each.length for each in prepared])
-            if np.ptp(lengths):
-                order = np.argsort(lengths, kind="stable")
-                samples, prepared = samples[order], [prepared[place] for place in order]
-                batches = _SORTED_BATCHES
-            self.truncated += sum(each.truncated for each in prepared)
-            self.seconds += time.perf_counter() - began
-            yield samples, prepared
-            start += size
+        with ThreadPoolExecutor(1, "zoorank-prepare") as ahead:
+            ready = ahead.submit(self._window, start, batches)
+            while start < len(self._samples):
+                began = time.perf_counter()
+                samples, prepared = ready.result()
+                start += len(samples)
+                if any(each.length != prepared[0].length for each in prepared):
+                    batches = _SORTED_BATCHES
+                if start < len(self._samples):
+                    ready = ahead.submit(self._window, start, batches)
+                self.truncated += sum(each.truncated for each in prepared)
+                self.seconds += time.perf_counter() - began
+                yield samples, prepared
+
+    def _window(self, start: int, batches: int) -> tuple[NDArray[np.int64], list[Prepared]]:
+        left = len(self._samples) - start
+        size = self._size(left) if batches == 1 else self.batch_size * batches
+        samples = self._samples[start : start + size]
+        prepared = self._prepare(samples)
+        order = np.argsort([each.length for each in prepared], kind="stable")
+        return samples[order], [prepared[place] for place in order]
 
     def _prepare(self, samples: NDArray[np.int64]) -> list[Prepared]:
         try:
@@ -174,11 +190,7 @@ class Pass:
         except MemoryError:
             return None
         except SourceError as error:
-            raise _failed(samples, error) from error
-        except (ZoorankError, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            raise _failed(samples, error) from error
+            raise _failed(samples, error) from (error.__cause__ or error)
 
     def _halve(self, tried: int) -> None:
         fixed = self._feed.encoder.facts.batch_size
@@ -215,10 +227,13 @@ def same_numbers(one: Array, other: Array) -> bool:
 
 
 def _failed(samples: NDArray[np.int64], error: BaseException) -> SourceError:
-    reason = one_line(error)
-    if not isinstance(error, SourceError | RuntimeError | ValueError):
-        reason = f"{type(error).__name__}: {reason}"
-    return SourceError(f"failed on {_named(samples)}: {reason}")
+    return SourceError(f"failed on {_named(samples)}: {_reason(error)}")
+
+
+def _reason(error: BaseException) -> str:
+    """One line; the type of an exception is left out where its message says enough."""
+    plain = isinstance(error, SourceError | RuntimeError | ValueError)
+    return one_line(error) if plain else f"{type(error).__name__}: {one_line(error)}"
 
 
 def _together(rows: NDArray[np.int64]) -> Rows:

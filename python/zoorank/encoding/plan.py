@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Self
 
-_FORMAT = 2  # raise it when the same inputs give other encodings than before
+FORMAT = 2  # raise it when the same inputs give other encodings than before
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Record:
     content: str = ""
 
     @classmethod
-    def of(cls, plain: Mapping[str, Any] | None) -> Self | None:
+    def of(cls, plain: object) -> Self | None:
         """Read what :func:`dataclasses.asdict` made; anything else is no record."""
         if not isinstance(plain, Mapping):
             return None
@@ -113,12 +114,9 @@ class Encoding:
     key : str
         Its name in the store.
     reused : bool
-        All of it, or its results, was in the store already.
+        It was in the store already.
     array : array or None
         The encodings where they were computed, if they stayed there.
-    results : mapping
-        What an earlier run kept of an encoding that it did not keep; then there is nothing
-        to load.
     is_only_copy : bool
         Whether the encodings are in memory and not in the store.
     """
@@ -128,20 +126,19 @@ class Encoding:
     key: str
     reused: bool
     array: Array | None = field(default=None, repr=False, compare=False)
-    results: Mapping[str, Any] = field(default_factory=dict)
     is_only_copy: bool = field(default=False, compare=False)
 
-    @property
+    @cached_property
     def cut(self) -> str:
         """Where the source was cut."""
         return self.record.cut
 
-    @property
+    @cached_property
     def dim(self) -> int:
         """Numbers a row."""
         return self.record.dim
 
-    @property
+    @cached_property
     def seconds(self) -> float:
         """What encoding at this cut alone would have cost."""
         return self.record.seconds
@@ -151,12 +148,12 @@ class Encoding:
         """A ``.npy`` file, float32 of shape ``(n_rows, dim)``; of a subset, its rows alone."""
         return self.store.path(self.key)
 
-    @property
+    @cached_property
     def content(self) -> str:
         """Equal for encodings of equal numbers; empty where that is not known."""
         return self.record.content
 
-    @property
+    @cached_property
     def values(self) -> Array:
         """The encodings where they are: on a device, or the map of a file."""
         return self.load() if self.array is None else self.array
@@ -235,7 +232,7 @@ class Plan:
     ) -> Plan:
         """Look at the weights and the code; `rows` None stands for all."""
         identity: dict[str, Json] = {
-            "format": _FORMAT,
+            "format": FORMAT,
             **source.identity(),
             "data": target.fingerprint,
         }
@@ -250,7 +247,7 @@ class Plan:
         weights = self.identity.get("weights")
         return weights if isinstance(weights, str) else None
 
-    @property
+    @cached_property
     def is_whole(self) -> bool:
         """Whether every row of the target is wanted."""
         return len(self.rows) == self.target.n_rows
@@ -267,18 +264,6 @@ class Plan:
         """What the store has of these rows, or of all and so of these."""
         records = {cut: self._record(self.key(cut)) or self._part(cut) for cut in cuts}
         return {cut: record for cut, record in records.items() if record is not None}
-
-    def scored(
-        self, cuts: Iterable[str], names: Collection[str]
-    ) -> dict[str, tuple[Record, Mapping[str, Any]]]:
-        """Records and results of encodings that earlier runs did not keep, where they suffice."""
-        found = {}
-        for cut in cuts:
-            kept = self.store.results(self.key(cut))
-            record = Record.of(kept["record"]) if kept is not None else None
-            if record is not None and kept and names and set(names) <= set(kept["results"]):
-                found[cut] = record, kept["results"]
-        return found
 
     def held(self, cuts: Sequence[str], rows: NDArray[np.int64] | None) -> dict[str, Held]:
         """Encodings of fewer rows to start from; empty unless there is one of every cut."""
@@ -324,12 +309,11 @@ class Plan:
         fresh: Container[str] = (),
         *,
         arrays: Mapping[str, Array] | None = None,
-        results: Mapping[str, Mapping[str, Any]] | None = None,
         refused: Mapping[str, str] | None = None,
         unsaved: Container[str] = (),
     ) -> EncodedSource:
         """Put together what there is now of the source."""
-        arrays, results = arrays or {}, results or {}
+        arrays = arrays or {}
         ordered = sorted(records.values(), key=lambda record: record.order)
         encodings = tuple(
             Encoding(
@@ -338,7 +322,6 @@ class Plan:
                 key=self.key(record.cut),
                 reused=record.cut not in fresh,
                 array=arrays.get(record.cut),
-                results=results.get(record.cut, {}),
                 is_only_copy=record.cut in unsaved,
             )
             for record in ordered

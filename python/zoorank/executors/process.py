@@ -82,7 +82,8 @@ class WorkerProcess:
         self.pid = self._process.pid
         self._listener = self._thread(self._listen)
         self._drain = self._thread(self._keep_tail)
-        self._send(setup)
+        pickled = dumped(setup)
+        self._send((_program(pickled), pickled))
 
     def work(self, function: bytes, job: bytes) -> None:
         """Send a job, with its function where that is another than the last one."""
@@ -97,6 +98,8 @@ class WorkerProcess:
         """Negative for the signal that ended it; None while it lives."""
         if self._process.returncode is not None:
             return self._process.returncode
+        if not hasattr(os, "waitid"):  # on macOS
+            return self._process.poll()
         try:
             # Without taking it away: until that is done its number is nobody else's.
             ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)

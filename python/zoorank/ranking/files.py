@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from zoorank.errors import StoreError
+from zoorank.messages import csv_cell
 
 
 def prepare(directory: str | os.PathLike[str]) -> Path:
@@ -60,6 +61,8 @@ def _umask() -> int:
 def csv_text(records: Sequence[Mapping[str, Any]]) -> str:
     """CSV with a header line, from records that have the same keys; None is left empty.
 
+    Texts are written as :func:`zoorank.messages.csv_cell` does, so that none is a formula.
+
     Examples
     --------
     >>> csv_text([{"model": "a", "rank": 1}, {"model": "b", "rank": None}]).splitlines()
@@ -68,5 +71,9 @@ def csv_text(records: Sequence[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
+    for record in records:
+        cells = (
+            (key, csv_cell(each) if isinstance(each, str) else each) for key, each in record.items()
+        )
+        writer.writerow(dict(cells))
     return text.getvalue()

@@ -13,11 +13,16 @@ from zoorank.engine.environment import check_environment
 from zoorank.errors import UsageError
 from zoorank.executors.base import Executor, Limits
 from zoorank.executors.local import LocalExecutor
-from zoorank.ranking.consensus import Consensus, deciding_scores, names
+from zoorank.ranking.consensus import (
+    Consensus,
+    deciding_of_numbers,
+    deciding_scores,
+    names,
+)
 from zoorank.ranking.files import prepare
 from zoorank.ranking.guidance import guidance
-from zoorank.ranking.job import Run
 from zoorank.ranking.order import marked, ranked, verdict
+from zoorank.ranking.outcomes import Run
 from zoorank.ranking.progress import Progress, Silent
 from zoorank.ranking.provenance import collect, describe_call
 from zoorank.ranking.ranking import Ranking
@@ -25,6 +30,7 @@ from zoorank.ranking.records import TargetFacts
 from zoorank.ranking.rows import baseline_rows
 from zoorank.ranking.work import SourceRows, Work
 from zoorank.sources.base import Guarded, Precision, Source
+from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
 from zoorank.targets.paths import path_list
@@ -34,6 +40,12 @@ if TYPE_CHECKING:
     from zoorank.ranking.racing.options import RaceOptions
     from zoorank.scores import Score
     from zoorank.sources.specs import Zoo
+
+
+# Networks free and ask for the same memory batch after batch. Where the C library returns it
+# to the system in between, most of a pass on a CPU may go into page faults. It takes no larger
+# threshold than the first.
+_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 
 
 @describe_call
@@ -52,9 +64,15 @@ def rank(
     workers: int | Literal["auto"] | None = None,
     timeout: float | None = None,
     memory_limit: int | None = None,
+    retry: bool = False,
     save_encodings: bool | None = None,
     limit: int | None = None,
+    input_column: str | Sequence[str] = (),
+    label_column: str | None = None,
+    group_column: str | None = None,
+    strict: bool = False,
     allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    allow_packages: str | Sequence[str] = (),
     race: bool = False,
     confidence: float | None = None,
     first_rows: int | None = None,
@@ -109,6 +127,8 @@ def rank(
         Seconds that a source may take; needs ``workers``.
     memory_limit : int, optional
         Bytes that a source may hold; needs ``workers``.
+    retry : bool
+        Try sources again that crashed, hung or ran out of memory in an earlier run.
     save_encodings : bool, optional
         Whether encodings are written to the store. Without, they stay in the memory of the
         device that computes them, only results are kept there, and a run that is repeated
@@ -117,9 +137,18 @@ def rank(
         silhouettes do; other scores need a copy in host memory.
     limit : int, optional
         Use at most this many samples of the target.
+    input_column, label_column, group_column : str, optional
+        Columns of a target that has columns: of the samples (two for pairs of texts), the
+        labels, and what belongs together, such as a patient. The first two are recognised by
+        their usual names.
+    strict : bool
+        Refuse a target of which a file or a row would have to be left out.
     allow_code : path or sequence of path
         Directories whose modules the manifest may name as factories. Their code
         is run.
+    allow_packages : str or sequence of str
+        Installed packages, as Python imports them, whose networks the manifest may build
+        with any arguments, beside those that zoorank knows.
     race : bool
         Run every source on a sample of the target first, drop the candidates that are
         surely worse than another there, go on with four times as many rows for the rest,
@@ -189,17 +218,29 @@ def rank(
     wanted = _named(cuts)
     from zoorank.sources.manifest import zoo_of  # needs pydantic, which a Ranking does not
 
-    zoo = zoo_of(zoo, allow_code=allow_code)
+    zoo = zoo_of(zoo, allow_code=allow_code, allow_packages=allow_packages)
     if data is None and zoo.data is None:
         raise UsageError(f"no target: give data, or a `data` entry in {zoo.path or 'the zoo'}")
     _check_source_data(scores, zoo)
     _check_code(zoo.models)
-    target = load_target(zoo.data if data is None else data, limit=limit)
+    target = load_target(
+        zoo.data if data is None else data,
+        limit=limit,
+        input_column=input_column,
+        label_column=label_column,
+        group_column=group_column,
+        strict=strict,
+    )
+    if target.task == "numbers":
+        if options is not None:
+            raise UsageError("a race judges by silhouettes, which need classes, not numbers")
+        deciding, scores = deciding_of_numbers(score, metric)
     if out is not None:
         prepare(out)
     place = store_directory(out, store)
     if workers is not None:
-        target = target.spilled(place)
+        with EncodingStore(place).reported(target.labels.nbytes):
+            target = target.spilled(place)
     run = Run(
         target=target,
         scores=scores,
@@ -208,6 +249,7 @@ def rank(
         device=device,
         save_encodings=save_encodings,
         precision=precision,
+        retry=retry,
     )
     executor = _executor(workers, timeout, memory_limit)
     work = Work(run, zoo.models, executor, progress or Silent())
@@ -246,7 +288,12 @@ def rank(
                 "memory_limit": memory_limit,
                 "save_encodings": save_encodings,
                 "limit": limit,
+                "input_column": input_column,
+                "label_column": label_column,
+                "group_column": group_column,
+                "strict": strict,
                 "allow_code": [os.fspath(path) for path in path_list(allow_code)],
+                "allow_packages": list(names(allow_packages)),
                 "race": None if options is None else asdict(options),
                 "store": place.absolute(),
             },
@@ -314,7 +361,8 @@ def _executor(
     count = max(1, cores() // 2) if workers == "auto" else workers
     if count < 1:
         raise UsageError(f"workers must be at least 1 or 'auto', not {workers}")
-    return WorkerExecutor(count, Limits(timeout=timeout, memory=memory_limit))
+    limits = Limits(timeout=timeout, memory=memory_limit)
+    return WorkerExecutor(count, limits, environment=_ALLOCATOR)
 
 
 def _race_options(
@@ -370,6 +418,9 @@ def _facts(target: Target) -> TargetFacts:
         modality=target.modality,
         n_samples=target.n_samples,
         shape=target.shape,
-        classes=tuple(str(label) for label in target.classes),
+        classes=() if target.task == "numbers" else tuple(map(str, target.classes)),
         fingerprint=target.fingerprint,
+        task=target.task,
+        n_rows=target.n_rows,
+        notes=target.notes,
     )

@@ -229,6 +229,7 @@ class Ranking:
             )
             facts = values.pop("target")
             facts["classes"] = tuple(facts["classes"])
+            facts["notes"] = tuple(facts["notes"])
             race = values.pop("race", None)
             return cls(
                 rows=rows,

@@ -139,6 +139,12 @@ class TargetFacts:
         Class labels, sorted.
     fingerprint : str
         sha256 of its content.
+    task : {"classes", "numbers"}
+        What its labels are.
+    n_rows : int
+        Labels, and so rows of an encoding: words of sentences, else samples.
+    notes : tuple of str
+        What was left out of it.
     """
 
     name: str
@@ -148,6 +154,9 @@ class TargetFacts:
     shape: str
     classes: tuple[str, ...]
     fingerprint: str
+    task: str = "classes"
+    n_rows: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

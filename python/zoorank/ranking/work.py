@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zoorank.executors.base import Event, Executor, Failure
-from zoorank.ranking.job import Job, Outcome, Run, encode_and_score
+from zoorank.ranking.job import encode_and_score
+from zoorank.ranking.outcomes import Job, Outcome, Run
+from zoorank.ranking.page import record_fatal
 from zoorank.ranking.progress import Progress
 from zoorank.ranking.records import RankRow
 from zoorank.ranking.rows import rows_of
 from zoorank.sources.base import Source
+from zoorank.store.ledger import Ledger
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,15 @@ class Work:
     sources : tuple of Source
     executor : Executor
     watcher : Progress
+    digests : dict of str to str
+        By what the ledger knows the sources that were begun.
     """
 
     run: Run
     sources: tuple[Source, ...]
     executor: Executor
     watcher: Progress
+    digests: dict[str, str] = field(default_factory=dict)
 
     def every(self, cuts_of: Mapping[str, Sequence[str]]) -> list[SourceRows]:
         """Encode the target with every source and score it at its cuts, in the zoo's order."""
@@ -48,13 +54,23 @@ class Work:
         """Run jobs, by name; the watcher is told of each as it ends."""
         found = {}
         for job, ended in self.executor.run(encode_and_score, self.run, jobs, self._tell):
-            outcome = Outcome(job.name, failure=ended) if isinstance(ended, Failure) else ended
+            outcome = self._failed(job, ended) if isinstance(ended, Failure) else ended
             rows = tuple(rows_of(outcome, self.run.scores))
             found[job.name] = SourceRows(outcome, rows)
             self.watcher.finished(job.name, rows)
         return found
 
+    def _failed(self, job: Job, failure: Failure) -> Outcome:
+        """What became of a source whose job did not come to its end, for later runs too."""
+        if job.name in self.digests:
+            with Ledger(self.run.store) as ledger:
+                fingerprint = self.run.target.fingerprint
+                record_fatal(ledger, self.digests[job.name], fingerprint, failure)
+        return Outcome(job.name, failure=failure)
+
     def _tell(self, event: Event) -> None:
+        if event.source:
+            self.digests[event.job] = event.source
         if event.stage == "encoding":
             self.watcher.encoding(event.job, event.done, event.total)
         elif event.stage == "scoring":

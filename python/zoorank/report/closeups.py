@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from zoorank.engine import pairwise_distances, silhouette_samples
+from zoorank.errors import DataError
 from zoorank.ranking import Ranking, RankRow
 from zoorank.report.previews import Preview, previews
+from zoorank.targets import load_target
+from zoorank.targets.base import Modality, Target
+from zoorank.targets.paths import is_named
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -157,9 +162,60 @@ def closeups(
         n_classes=len(classes),
         rows=tuple(rows.tolist()),
         labels=tuple(np.searchsorted(shown, codes[rows]).tolist()),
-        previews=() if samples_of is None else previews(samples_of(rows), ranking.target.kind),
+        previews=() if samples_of is None else previews(samples_of(rows), ranking.target.modality),
         picks=tuple(picks),
     )
+
+
+def look_closer(ranking: Ranking, data: str | None = None) -> Closeups:
+    """Look closer at the first picks of a ranking that was read from a file.
+
+    Parameters
+    ----------
+    ranking : Ranking
+    data : str, optional
+        Its target, as for :func:`zoorank.load_target`; by default where it was found then.
+
+    Returns
+    -------
+    Closeups
+
+    Raises
+    ------
+    DataError
+        If the target is not there, or another one now, or no encoding is kept.
+    """
+    target = load_again(ranking, data)
+    starts = target.samples.starts
+
+    def samples_of(rows: NDArray[np.int64]) -> Sequence[Any]:
+        return target.take(rows if starts is None else np.searchsorted(starts, rows, "right") - 1)
+
+    def encoding_of(row: RankRow) -> NDArray[Any] | None:
+        try:
+            return ranking.encoding(row)
+        except DataError:
+            return None
+
+    found = closeups(ranking, target.labels, encoding_of, samples_of)
+    if found is None:
+        raise DataError(
+            f"no encoding of the first picks is in {ranking.provenance.settings.get('store')}"
+        )
+    return found
+
+
+def load_again(ranking: Ranking, data: str | None = None) -> Target:
+    """Load the target of a ranking; DataError where it is not the same any more."""
+    limit = ranking.provenance.settings.get("limit")
+    place = data or ranking.target.source.removesuffix(f" (limit {limit})")
+    if data is None and not is_named(place):
+        place = str(Path(ranking.provenance.directory, Path(place).expanduser()))
+    modality = cast("Modality", ranking.target.modality)
+    target = load_target(place, limit=limit, modality=modality)
+    if target.fingerprint != ranking.target.fingerprint:
+        raise DataError(f"{place} holds other data now than those that were ranked for")
+    return target
 
 
 def first_picks(ranking: Ranking, top: int) -> list[RankRow]:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zoorank.evaluation.evaluate import Estimate, Evaluation
+from zoorank.messages import inert
 from zoorank.report.pictures import new_figure, picture_path, save_figure
 from zoorank.report.table import ASIDE
 
@@ -47,7 +48,9 @@ def evaluation_table(evaluation: Evaluation) -> Table:
             _chance(score.p_static),
         ]
         # As Text, because a name in brackets is no markup.
-        table.add_row(*map(Text, cells), style=ASIDE if score.is_baseline else "")
+        table.add_row(
+            *(Text(inert(cell)) for cell in cells), style=ASIDE if score.is_baseline else ""
+        )
     return table
 
 
@@ -56,7 +59,8 @@ def evaluation_heading(evaluation: Evaluation) -> Text:
     low, high = min(evaluation.n_candidates), max(evaluation.n_candidates)
     count = str(low) if low == high else f"{low} to {high}"
     unit = " (points)" if _scale(evaluation) > 1 else ""
-    left = f"\n{evaluation.note[0].upper()}{evaluation.note[1:]}." if evaluation.note else ""
+    note = inert(evaluation.note)
+    left = f"\n{note[0].upper()}{note[1:]}." if note else ""
     return Text(
         f"{len(evaluation.targets)} targets, {count} candidates each; the best of each has an "
         f"accuracy of {evaluation.oracle:.4f} on average. Regret{unit}: what a pick lacks "

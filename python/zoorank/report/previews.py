@@ -37,7 +37,7 @@ class Preview:
     content: str | tuple[int, ...]
 
 
-def previews(samples: Sequence[Any], kind: str) -> tuple[Preview, ...]:
+def previews(samples: Sequence[Any], modality: str) -> tuple[Preview, ...]:
     """Samples, small; one that cannot be read says so.
 
     Parameters
@@ -45,22 +45,22 @@ def previews(samples: Sequence[Any], kind: str) -> tuple[Preview, ...]:
     samples : sequence
         Not decoded: arrays, paths or bytes of images; arrays of series and of tables; texts,
         pairs of texts, or lists of words.
-    kind : {"image", "series", "table", "text", "audio"}
+    modality : {"image", "series", "table", "text", "audio"}
     """
     arrays = [np.asarray(sample) for sample in samples if isinstance(sample, np.ndarray)]
     numbers = [each for each in arrays if each.size and each.dtype.kind in "uif"]
     low = min((float(each.min()) for each in numbers), default=0.0)
     high = max((float(each.max()) for each in numbers), default=1.0)
-    return tuple(_preview(sample, kind, low, high) for sample in samples)
+    return tuple(_preview(sample, modality, low, high) for sample in samples)
 
 
-def _preview(sample: Any, kind: str, low: float, high: float) -> Preview:
+def _preview(sample: Any, modality: str, low: float, high: float) -> Preview:
     try:
-        if kind == "image":
+        if modality == "image":
             return Preview("image", thumbnail(sample, low, high))
-        if kind == "series":
+        if modality == "series":
             return Preview("series", curve(np.asarray(sample)))
-        if kind == "audio" and isinstance(sample, tuple):
+        if modality == "audio" and isinstance(sample, tuple):
             return Preview("series", curve(np.asarray(sample[0])))
     except (OSError, ValueError, TypeError) as error:
         return Preview("text", f"cannot be shown: {one_line(error)}")

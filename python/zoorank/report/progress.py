@@ -7,30 +7,28 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as Bars
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from zoorank.messages import inert, listing
 from zoorank.ranking.progress import Silent
-from zoorank.report.table import FAILED, seconds
+from zoorank.report.figures import seconds, significant
+from zoorank.report.table import FAILED
+from zoorank.scores import TABLE
 
 if TYPE_CHECKING:
-    from zoorank.ranking import Progress, RankRow, TargetFacts
+    from zoorank.ranking import Progress as Watcher
+    from zoorank.ranking import RankRow, TargetFacts
 
 PLAIN_INTERVAL = 10.0
+RUNNING = 8  # sources that the live display has bars for, however many workers there are
 
 
 def progress(
     *, quiet: bool = False, console: Console | None = None
-) -> AbstractContextManager[Progress]:
+) -> AbstractContextManager[Watcher]:
     """Choose how to show a run.
 
     Parameters
@@ -57,8 +55,49 @@ def progress(
     return LiveProgress(console) if console.is_terminal else nullcontext(PlainProgress(console))
 
 
+class Tally:
+    """What has become of the sources so far, of a race those of its round."""
+
+    def __init__(self) -> None:
+        self.total = self.done = self.failed = 0
+        self.running: dict[str, str] = {}
+        self.leader: RankRow | None = None
+
+    def start(self, sources: int) -> None:
+        """Begin with so many sources; who leads leads on."""
+        self.total, self.done, self.failed, self.running = sources, 0, 0, {}
+
+    def finish(self, model: str, rows: Sequence[RankRow]) -> None:
+        """Count a source that is done, and see whether one of its cuts leads."""
+        self.running.pop(model, None)
+        self.done += 1
+        scored = [row for row in rows if row.score is not None]
+        self.failed += not scored
+        if scored:
+            _, more_is_better = _first_score(scored[0])
+            scored += [] if self.leader is None else [self.leader]
+            order = max if more_is_better else min
+            self.leader = order(scored, key=lambda row: row.score or 0.0)
+
+    def in_words(self) -> str:
+        """How many are done and how many of them failed."""
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"{self.done} of {self.total} done{failed}"
+
+    def leader_in_words(self) -> str:
+        """Who leads by the first score, which need not be the one that decides."""
+        row = self.leader
+        if row is None or row.score is None:
+            return ""
+        place = f"{inert(row.model)}, {inert(row.cut)}" if row.cut else inert(row.model)
+        label, _ = _first_score(row)
+        return f"{place} leads by {label}, {significant(row.score)}"
+
+
 class LiveProgress:
-    """Bars for sources and samples with the time left, a line for each source done.
+    """A bar for all sources with the time left, one for each that runs, and who leads.
+
+    A line for each source that is done stays above.
 
     Parameters
     ----------
@@ -66,107 +105,140 @@ class LiveProgress:
     """
 
     def __init__(self, console: Console) -> None:
-        self._bars = Bars(
-            TextColumn("{task.description}", style="bold"),
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[unit]}"),
+        self._tally = Tally()
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[state]}", markup=False),
             TimeRemainingColumn(compact=True),
-            TextColumn("left"),
+            TextColumn("left", markup=False),
             console=console,
-            transient=True,
+            auto_refresh=False,
             speed_estimate_period=600.0,
         )
+        self._live = Live(
+            console=console,
+            get_renderable=self._drawn,
+            refresh_per_second=8,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
         self._all = TaskID(0)
-        self._one = TaskID(0)
-        self._model = ""
-        self._done = 0
+        self._one: dict[str, TaskID] = {}
 
-    def __enter__(self) -> Progress:
-        self._bars.start()
+    def __enter__(self) -> Watcher:
+        self._live.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._bars.stop()
+        self._live.stop()
 
     def started(self, target: TargetFacts, models: Sequence[str]) -> None:
-        """Draw both bars."""
-        self._bars.print(_opening(target, models))
-        self._all = self._bars.add_task("all sources", total=len(models), unit="sources")
-        self._one = self._bars.add_task("", total=None, unit="samples", visible=False)
+        """Draw the bar of all sources."""
+        self._tally.start(len(models))
+        self._line(_opening(target, models))
+        words = self._tally.in_words()
+        self._all = self._bars.add_task("sources", total=len(models), state=words)
 
     def round(self, number: int, rounds: int, rows: int, models: Sequence[str]) -> None:
         """Start the bar of the sources again, for those that go on."""
-        self._bars.print(_round(number, rounds, rows, models))
-        self._done, self._model = 0, ""
+        self._tally.start(len(models))
+        self._line(_round(number, rounds, rows, models))
         text = f"round {number} of {rounds}"
-        self._bars.reset(self._all, total=len(models), description=text)
+        self._bars.reset(
+            self._all, total=len(models), description=text, state=self._tally.in_words()
+        )
 
     def encoding(self, model: str, done: int, total: int) -> None:
-        """Move both bars."""
-        if model != self._model:
-            self._model = model
-            self._bars.reset(self._one, total=total, description=escape(model), visible=True)
-        self._bars.update(self._one, completed=done)
-        self._bars.update(self._all, completed=self._done + done / total)
+        """Move the bar of the source, and that of all."""
+        self._tally.running[model] = f"{done}/{total}"
+        self._move(model, total=total, completed=done, state=f"{done} of {total} samples")
+        running = sum(map(self._share, self._one.values()))
+        self._bars.update(self._all, completed=self._tally.done + running)
 
     def scoring(self, model: str, cut: str) -> None:
         """Say which cut is being scored."""
-        text = f"{escape(model)}, scoring {escape(cut)}"
-        self._bars.update(self._one, description=text, visible=True)
+        self._move(model, state=f"scoring {inert(cut)}")
 
     def finished(self, model: str, rows: Sequence[RankRow]) -> None:
         """Leave a line about the source above the bars."""
-        self._done += 1
-        self._bars.update(self._one, visible=False)
-        self._bars.update(self._all, completed=self._done)
-        self._bars.print(outcome(model, rows))
+        if model in self._one:
+            self._bars.remove_task(self._one.pop(model))
+            for task in [*self._one.values()][:RUNNING]:
+                self._bars.update(task, visible=True)
+        self._tally.finish(model, rows)
+        self._bars.update(self._all, completed=self._tally.done, state=self._tally.in_words())
+        self._line(outcome(model, rows))
+
+    def _move(self, model: str, **fields: object) -> None:
+        if model not in self._one:
+            self._one[model] = self._bars.add_task(
+                f"  {inert(model, 40)}", total=None, state="", visible=len(self._one) < RUNNING
+            )
+        self._bars.update(self._one[model], **fields)  # type: ignore[arg-type]
+
+    def _share(self, task: TaskID) -> float:
+        found = next(each for each in self._bars.tasks if each.id == task)
+        return found.percentage / 100 if found.total else 0.0
+
+    def _drawn(self) -> Group:
+        leader = self._tally.leader_in_words()
+        return Group(self._bars, *([Text(leader, "dim")] if leader else []))
+
+    def _line(self, text: Text) -> None:
+        self._live.console.print(text, soft_wrap=True)
 
 
 class PlainProgress:
-    """A line when a source is done, and one now and then while it runs.
+    """A line when a source is done, and one now and then about those that run.
 
     Parameters
     ----------
     console : rich.console.Console
     interval : float
-        Seconds between lines about the same source.
+        Seconds between lines about sources that run.
     """
 
     def __init__(self, console: Console, interval: float = PLAIN_INTERVAL) -> None:
         self._console = console
         self._interval = interval
         self._last = time.monotonic()
-        self._done = 0
-        self._total = 0
+        self._tally = Tally()
 
     def started(self, target: TargetFacts, models: Sequence[str]) -> None:
         """Print what is about to be done."""
-        self._total = len(models)
+        self._tally.start(len(models))
         self._line(_opening(target, models))
 
     def round(self, number: int, rounds: int, rows: int, models: Sequence[str]) -> None:
         """Print who goes on."""
-        self._done, self._total = 0, len(models)
+        self._tally.start(len(models))
         self._line(_round(number, rounds, rows, models))
 
     def encoding(self, model: str, done: int, total: int) -> None:
-        """Print how far the source is, if the last line is old enough."""
-        if time.monotonic() - self._last >= self._interval:
-            self._line(Text(f"{self._place(1)} {model}: {done} of {total} samples encoded"))
+        """Print how far the sources are, if the last line is old enough."""
+        self._tally.running[model] = f"{done} of {total} samples encoded"
+        self._now_and_then()
 
     def scoring(self, model: str, cut: str) -> None:
-        """Print which cut is scored, if the last line is old enough."""
-        if time.monotonic() - self._last >= self._interval:
-            self._line(Text(f"{self._place(1)} {model}: scoring {cut}"))
+        """Print how far the sources are, if the last line is old enough."""
+        self._tally.running[model] = f"scoring {inert(cut)}"
+        self._now_and_then()
 
     def finished(self, model: str, rows: Sequence[RankRow]) -> None:
         """Print what became of the source."""
-        self._done += 1
-        self._line(Text.assemble(f"{self._place(0)} ", outcome(model, rows)))
+        self._tally.finish(model, rows)
+        place = f"[{self._tally.done}/{self._tally.total}] "
+        self._line(Text.assemble(place, outcome(model, rows)))
 
-    def _place(self, ahead: int) -> str:
-        return f"[{self._done + ahead}/{self._total}]"
+    def _now_and_then(self) -> None:
+        if time.monotonic() - self._last < self._interval:
+            return
+        running = [f"{inert(model)}: {state}" for model, state in self._tally.running.items()]
+        leader = self._tally.leader_in_words()
+        parts = [f"{self._tally.in_words()}; {listing(running, RUNNING)}", leader]
+        self._line(Text("; ".join(filter(None, parts))))
 
     def _line(self, text: Text) -> None:
         self._last = time.monotonic()
@@ -178,7 +250,7 @@ def outcome(model: str, rows: Sequence[RankRow]) -> Text:
     scored = [row for row in rows if row.score is not None]
     if not scored:
         reason = "; ".join(dict.fromkeys(row.note for row in rows))
-        return Text.assemble((model, FAILED), f": failed: {reason}")
+        return Text.assemble((inert(model), FAILED), f": failed: {inert(reason)}")
     # All cuts share one pass; the deepest is charged with all of it.
     spent = max((row.encode_seconds or 0.0 for row in scored if not row.reused), default=0.0)
     reused = sum(row.reused for row in scored)
@@ -187,11 +259,18 @@ def outcome(model: str, rows: Sequence[RankRow]) -> Text:
     parts += [f"encoded in {seconds(spent)} s" if reused < len(scored) else ""]
     failed = len(rows) - len(scored)
     parts += [f"{failed} failed" if failed else ""]
-    return Text.assemble((model, "bold"), ": ", ", ".join(filter(None, parts)))
+    return Text.assemble((inert(model), "bold"), ": ", ", ".join(filter(None, parts)))
+
+
+def _first_score(row: RankRow) -> tuple[str, bool]:
+    """What the score of a row is called while others run, and whether more of it is better."""
+    key = next((key for key, value in row.scores.items() if value == row.score), "score")
+    known = next((score for score in TABLE if score.key == key), None)
+    return (key, True) if known is None else (known.label, known.higher_is_better)
 
 
 def _opening(target: TargetFacts, models: Sequence[str]) -> Text:
-    return Text(f"{_sources(models)} for {target.n_samples} samples of {target.name}")
+    return Text(f"{_sources(models)} for {target.n_samples} samples of {inert(target.name)}")
 
 
 def _round(number: int, rounds: int, rows: int, models: Sequence[str]) -> Text:

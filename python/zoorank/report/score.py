@@ -7,7 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from zoorank.report.table import seconds
+from zoorank.messages import inert
+from zoorank.report.figures import seconds
 from zoorank.scores import Score
 from zoorank.scores.files import FileScore
 
@@ -27,5 +28,5 @@ def score_table(result: FileScore, score: Score) -> RenderableType:
     table.add_column("class", overflow="fold")
     table.add_column(score.label, justify="right", no_wrap=True)
     for name, value in sorted(result.per_class.items(), key=lambda item: item[1]):
-        table.add_row(Text(name), f"{value:.4f}")
+        table.add_row(Text(inert(name)), f"{value:.4f}")
     return Group(line, Text(), table)

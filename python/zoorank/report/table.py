@@ -1,10 +1,9 @@
-"""A ranking as a table for people."""
+"""A ranking as a table for people, in as many columns as a terminal has."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TypeVar
 
 from rich import box
@@ -13,7 +12,9 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from zoorank.messages import inert, listing
 from zoorank.ranking import Ranking, RankRow
+from zoorank.report.figures import count, milliseconds, significant, size
 
 T = TypeVar("T")
 
@@ -22,209 +23,278 @@ ASIDE = "italic cyan"
 FAILED = "red"
 NOTE_WIDTH = 24
 NAME_WIDTH = 16
+PLACES = 8  # named at a note that is about many rows
+NONE = ("–", "-")
+# Columns that leave before headings are cut short and cuts move under their sources.
+DETAIL = 35
 
-# Columns that a narrow table can do without, beside those of scores.
-SCORE_SECONDS, ENCODE_SECONDS, BY_CLASS = "score seconds", "encode seconds", "range by class"
-PARAMETERS, DIM, LEFT, ROWS = "parameters kept", "dim", "left in round", "rows"
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes
+    ----------
+    name : str
+        What it is called where it has to be left out.
+    head, second : str
+        Its heading, and a second line of that, which is left out where there is no room and the
+        first tells enough.
+    cells : tuple of str
+        One for each row of the ranking.
+    justify : str
+        Words are to the left, and fold where there is no room.
+    style : str
+        Of the head.
+    leaves : int
+        The larger, the sooner it is left out where there is no room; 0 never.
+    """
+
+    name: str
+    head: str
+    cells: tuple[str, ...]
+    second: str = ""
+    justify: JustifyMethod = "right"
+    style: str = ""
+    leaves: int = 0
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Columns of a table, the blanks between them, and how wide a name may be."""
+
+    columns: tuple[Column, ...]
+    gap: int = 2
+    name_width: int | None = None
 
 
 @dataclass(frozen=True)
 class RankingTable:
     """Draws a ranking to fit the console.
 
-    As the console gets narrower, notes move below the table, then columns move
-    together, then the cut goes under its model, then columns are left out, the least
-    telling first, and named below. Nothing is cut off: before the last columns go, names
-    fold.
+    What failed stands below the table, with its reason. As the console gets narrower, notes
+    move there too and columns are left out, the least telling first, and named; then the cut
+    goes under its source, and names fold.
     """
 
     ranking: Ranking
 
+    @property
+    def _rows(self) -> list[RankRow]:
+        """Those of the table; what failed is told below it."""
+        return [row for row in self.ranking if row.status != "failed"]
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the heading, the table, the notes and the verdict."""
         signs = Signs.for_encoding(options.encoding)
-        unbound = options.update(width=1000)
-        for layout in self._layouts():
-            width = Measurement.get(console, unbound, self._table(layout, signs)).maximum
-            if width <= options.max_width:
-                break
-        # Measured with names folded, drawn with all the room there is for them.
-        layout = replace(layout, name_width=None)
-        noted = [row for row in self.ranking if row.note]
+        columns = list(self._columns(signs))
+        layout, width = self._fitting(columns, console, options)
+        shown = layout.columns
+        notes = [row for row in self._rows if row.note]
         room = options.max_width - width - 2
-        if noted and room >= min(NOTE_WIDTH, max(len(row.note) for row in noted)):
-            layout, noted = replace(layout, notes=True), []
+        if notes and room >= min(NOTE_WIDTH, max(len(row.note) for row in notes)):
+            cells = tuple(inert(row.note) for row in self._rows)
+            note = Column("note", "note", cells, justify="left")
+            layout, notes = replace(layout, columns=(*shown, note)), []
         yield self._heading()
         yield Text()
-        yield self._table(layout, signs)
-        if layout.hidden:
-            yield Text(f"Too narrow for: {', '.join(layout.hidden)}.", style="dim")
-        if noted:
+        yield self._table(layout)
+        names = {column.name for column in (*shown, *columns[:3])}
+        left_out = [column.name for column in columns if column.name not in names]
+        if left_out:
+            yield Text(f"In a wider window: {', '.join(left_out)}.", style="dim")
+        notes += self.ranking.failures
+        if notes:
             yield Text()
-        for row in noted:
-            place = f"{row.model}, {row.cut}" if row.cut else row.model
-            yield Text.assemble((place, _style(row) or "bold"), f": {row.note}")
+            yield from _notes(notes)
         if self.ranking.race is not None:
             yield Text()
             yield Text(self.ranking.race.summary)
         yield Text()
-        yield Text(self.ranking.verdict, style="bold")
+        yield Text(inert(self.ranking.verdict), style="bold")
         if self.ranking.guidance:
             yield Text()
             yield Text(self.ranking.guidance)
 
-    def _layouts(self) -> Iterator[_Layout]:
-        """From the widest to the narrowest."""
-        yield _Layout()
-        yield _Layout(dense=True)
-        narrow = _Layout(dense=True, stacked=True)
-        yield narrow
-        others = [
-            label
-            for key, label in reversed(list(self.ranking.labels.items()))
-            if key != self.ranking.key
-        ]
-        silhouettes = [label for label in others if label.startswith("MSC")]
-        details = [label for label in others if label not in silhouettes]
-        first = (SCORE_SECONDS, ENCODE_SECONDS, *details, BY_CLASS)
-        last = (PARAMETERS, DIM, *silhouettes)
-        if self.ranking.race is not None:
-            last += (LEFT, ROWS)
-        for most in range(1, len(first) + 1):
-            yield replace(narrow, hidden=first[:most])
-        for most in range(len(last) + 1):
-            yield replace(narrow, hidden=first + last[:most], name_width=NAME_WIDTH)
+    def _fitting(
+        self, columns: Sequence[Column], console: Console, options: ConsoleOptions
+    ) -> tuple[Layout, int]:
+        """The widest layout that fits, and how wide it is."""
+        unbound = options.update(width=1000)
+        for layout in _narrower(columns):
+            table = self._table(layout)
+            width = Measurement.get(console, unbound, table).maximum
+            if width <= options.max_width:
+                break
+        # Measured with names folded, drawn with all the room there is for them.
+        return replace(layout, name_width=None), width
 
     def _heading(self) -> Text:
         target = self.ranking.target
         return Text.assemble(
-            (target.name, "bold"),
+            (inert(target.name), "bold"),
             f": {target.n_samples} samples, {len(target.classes)} classes, "
             f"{target.modality} {target.shape}",
         )
 
-    def _table(self, layout: _Layout, signs: Signs) -> Table:
-        gap = 0 if layout.dense else 1
+    def _table(self, layout: Layout) -> Table:
         table = Table(
-            box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0), show_edge=False, header_style="dim"
+            box=box.SIMPLE_HEAD,
+            padding=(0, layout.gap - 1, 0, 0),  # the box has one of its own
+            show_edge=False,
+            header_style="dim",
         )
-        columns = [each for each in self._columns(layout, signs) if each.name not in layout.hidden]
-        for column in columns:
+        two_lines = any(column.second for column in layout.columns)
+        for column in layout.columns:
             folds = column.justify == "left"
             table.add_column(
-                Text(column.head, column.style),
+                Text(_head(column, two_lines=two_lines), column.style),
                 justify=column.justify,
                 no_wrap=not folds,
                 overflow="fold" if folds else "ellipsis",
                 max_width=layout.name_width if folds else None,
             )
         best = self.ranking.best
-        for row in self.ranking:
+        for place, row in enumerate(self._rows):
             style = BEST if row is best else _style(row)
             # As Text, because a name in brackets is no markup.
-            table.add_row(*(Text(column.cell(row)) for column in columns), style=style)
+            table.add_row(*(Text(column.cells[place]) for column in layout.columns), style=style)
         return table
 
-    def _columns(self, layout: _Layout, signs: Signs) -> Iterator[_Column]:
-        ranking = self.ranking
+    def _columns(self, signs: Signs) -> Iterator[Column]:
+        """All columns that have something to show."""
+        ranking, rows = self.ranking, self._rows
 
-        def shown(value: T | None, form: Callable[[T], str]) -> str:
-            return signs.none if value is None else form(value)
+        def shown(values: Sequence[T | None], form: Callable[[T], str]) -> tuple[str, ...]:
+            return tuple(signs.none if value is None else form(value) for value in values)
 
-        def rank(row: RankRow) -> str:
-            text = shown(row.rank, str) + ("=" if row.tied else "")
-            return f"{signs.best} {text}" if row is ranking.best else text
-
-        def stacked(row: RankRow) -> str:
-            return f"{row.model}\n  {row.cut}" if row.cut else row.model
-
-        def score(row: RankRow, key: str) -> str:
-            width = row.half_width if key == ranking.key else 0.0
-            interval = f" {signs.within} {width:.4f}" if width > 0 else ""
-            return shown(row.scores.get(key), "{:.4f}".format) + interval
-
-        def by_class(row: RankRow) -> str:
-            if not row.per_class:
-                return signs.none
-            low, high = (shown(end, "{:.2f}".format) for end in (row.class_min, row.class_max))
-            return f"{low:>5}{signs.to}{high:<5}"
-
-        def rows(row: RankRow) -> str:
-            every = ranking.target.n_samples if row.score is not None else None
-            return shown(row.rows or every, str)
-
-        yield _Column("", "", rank)
-        if layout.stacked:
-            yield _Column("model", "model\n  cut", stacked, "left")
-        else:
-            yield _Column("model", "model", lambda row: row.model, "left")
-            yield _Column("cut", "cut", lambda row: row.cut or signs.none, "left")
-        for key, label in ranking.labels.items():
-            style = "bold not dim" if key == ranking.key else ""
-            yield _Column(label, _head(label, layout), partial(score, key=key), style=style)
-        of_deciding = _head(ranking.labels[ranking.class_key or ranking.key], layout)
-        of_deciding = of_deciding.rpartition("\n")[2]
-        yield _Column(BY_CLASS, f"by class\n{of_deciding}", by_class, "center")
-        yield _Column(DIM, "\ndim", lambda row: shown(row.dim, str))
-        yield _Column(PARAMETERS, "params\nkept", lambda row: shown(row.parameters_kept, count))
-        head = "enc.\ns" if layout.dense else "encode\ns"
-        yield _Column(ENCODE_SECONDS, head, lambda row: shown(row.encode_seconds, seconds))
-        yield _Column(SCORE_SECONDS, "score\ns", lambda row: shown(row.score_seconds, seconds))
+        ranks = shown([row.rank for row in rows], str)
+        yield Column(
+            "rank",
+            "",
+            tuple(
+                (f"{signs.best} " if row is ranking.best else "") + rank + "=" * row.tied
+                for row, rank in zip(rows, ranks, strict=True)
+            ),
+        )
+        yield Column("source", "source", tuple(inert(row.model) for row in rows), justify="left")
+        yield Column("cut", "cut", shown([row.cut for row in rows], inert), justify="left")
+        for place, (key, label) in enumerate(ranking.labels.items()):
+            scores = shown([row.scores.get(key) for row in rows], significant)
+            head, _, second = label.partition(" ")
+            if key != ranking.key:
+                yield Column(label, head, scores, second, leaves=30 + place)
+                continue
+            intervals = [
+                f" {signs.within} {significant(row.half_width)}" if row.half_width > 0 else ""
+                for row in rows
+            ]
+            cells = tuple(map("".join, zip(scores, intervals, strict=True)))
+            yield Column(label, head, cells, second, style="bold not dim")
+        yield Column("dim", "dim", shown([row.dim for row in rows], str), leaves=20)
+        kept = [row.parameters_kept for row in rows]
+        yield Column("parameters kept", "params", shown(kept, count), leaves=21)
+        facts = [row.facts for row in rows]
+        spent = shown([each.milliseconds for each in facts], milliseconds)
+        licences = shown([each.licence or None for each in facts], inert)
+        known = [
+            Column("milliseconds a sample", "ms", spent, leaves=50),
+            Column("FLOPs", "FLOPs", shown([each.flops for each in facts], count), leaves=60),
+            Column("range by class", "by class", self._ranges(signs), justify="center", leaves=61),
+            Column("size", "size", shown([each.bytes for each in facts], size), leaves=62),
+            Column(
+                "published accuracy",
+                "published",
+                shown([each.accuracy for each in facts], "{:.1%}".format),
+                leaves=63,
+            ),
+            Column("licence", "licence", licences, justify="left", leaves=64),
+        ]
+        yield from (column for column in known if set(column.cells) != {signs.none})
         if ranking.race is not None:
-            yield _Column(LEFT, "left in\nround", lambda row: shown(row.left_in_round, str))
-            yield _Column(ROWS, "\nrows", rows)
-        if layout.notes:
-            yield _Column("note", "note", lambda row: row.note, "left")
+            every = ranking.target.n_samples
+            seen = [(row.rows or every) if row.score is not None else None for row in rows]
+            left = shown([row.left_in_round for row in rows], str)
+            yield Column("left in round", "left in", left, "round", leaves=11)
+            yield Column("rows", "rows", shown(seen, str), leaves=10)
+
+    def _ranges(self, signs: Signs) -> tuple[str, ...]:
+        """Score of the worst and of the best class of each row."""
+        ends = [(row.class_min, row.class_max) for row in self._rows]
+        return tuple(
+            signs.none
+            if low is None or high is None
+            else f"{_end(low):>5}{signs.to}{_end(high):<5}"
+            for low, high in ends
+        )
 
 
-def count(number: int) -> str:
-    """A count in three digits.
-
-    Examples
-    --------
-    >>> [count(number) for number in (0, 950, 4_652_008, 25_600_000)]
-    ['0', '950', '4.65M', '25.6M']
-    """
-    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if number >= size:
-            return f"{number / size:#.3g}".rstrip(".") + unit
-    return str(number)
+def _notes(rows: Sequence[RankRow]) -> Iterator[Text]:
+    """A line for each note, with all the rows that it is about."""
+    by_note: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        place = f"{row.model}, {row.cut}" if row.cut else row.model
+        by_note.setdefault((row.note, _style(row)), []).append(place)
+    for (note, style), places in by_note.items():
+        yield Text.assemble((inert(listing(places, PLACES)), style or "bold"), f": {inert(note)}")
 
 
-def seconds(duration: float) -> str:
-    """A duration to the digits that matter.
-
-    Examples
-    --------
-    >>> [seconds(duration) for duration in (0.0004, 0.123, 4.56, 312.4)]
-    ['<0.01', '0.12', '4.6', '312']
-    """
-    if duration < 0.01:
-        return "<0.01"
-    digits = 2 if duration < 1 else 1 if duration < 99.95 else 0
-    return f"{duration:.{digits}f}"
+def _end(score: float) -> str:
+    """A score in two decimals; 0 has no sign."""
+    return f"{round(score, 2) + 0.0:.2f}"
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """How a table makes do with the width there is."""
-
-    dense: bool = False
-    stacked: bool = False
-    notes: bool = False
-    hidden: tuple[str, ...] = ()
-    name_width: int | None = None
+def _head(column: Column, *, two_lines: bool) -> str:
+    """A heading; one of a line stands at the bottom of two."""
+    if column.second:
+        return f"{column.head}\n{column.second}"
+    return f"\n{column.head}" if two_lines else column.head
 
 
-@dataclass(frozen=True)
-class _Column:
-    """What a row shows in a column; one of words is to the left and folds."""
+def _narrower(columns: Sequence[Column]) -> Iterator[Layout]:
+    """From the widest to the narrowest layout, as :class:`RankingTable` says."""
+    layout = Layout(tuple(columns))
+    leaving = sorted(filter(lambda column: column.leaves, columns), key=lambda each: -each.leaves)
+    yield layout
+    for column in leaving:
+        if column.leaves >= DETAIL:
+            layout = replace(layout, columns=_without(layout.columns, column))
+            yield layout
+    layout = replace(layout, columns=_with_short_heads(layout.columns))
+    yield layout
+    layout = replace(layout, gap=1)
+    yield layout
+    layout = replace(layout, columns=_stacked(layout.columns))
+    yield layout
+    for column in leaving:
+        if column.leaves < DETAIL:
+            layout = replace(layout, columns=_without(layout.columns, column))
+            yield layout
+    yield replace(layout, name_width=NAME_WIDTH)
 
-    name: str
-    head: str
-    cell: Callable[[RankRow], str]
-    justify: JustifyMethod = "right"
-    style: str = ""
+
+def _without(columns: Sequence[Column], leaving: Column) -> tuple[Column, ...]:
+    return tuple(column for column in columns if column.name != leaving.name)
+
+
+def _with_short_heads(columns: Sequence[Column]) -> tuple[Column, ...]:
+    """Headings of one line where no other begins alike."""
+    heads = [column.head for column in columns]
+    return tuple(
+        column if heads.count(column.head) > 1 else replace(column, second="") for column in columns
+    )
+
+
+def _stacked(columns: Sequence[Column]) -> tuple[Column, ...]:
+    """The cut under its source, in one column."""
+    named = {column.name: column for column in columns}
+    source, cut = named["source"], named["cut"]
+    cells = tuple(
+        model if place in NONE else f"{model}\n  {place}"
+        for model, place in zip(source.cells, cut.cells, strict=True)
+    )
+    both = replace(source, cells=cells)
+    return tuple(both if each is source else each for each in columns if each is not cut)
 
 
 @dataclass(frozen=True)
@@ -240,16 +310,8 @@ class Signs:
     def for_encoding(cls, encoding: str) -> Signs:
         """Those of ASCII where the encoding is not of Unicode."""
         if encoding.lower().startswith("utf"):
-            return cls("★", "–", "…", "±")
-        return cls("*", "-", "..", "+-")
-
-
-def _head(label: str, layout: _Layout) -> str:
-    """A label over two lines, its second word short where space is."""
-    first, _, second = label.partition(" ")
-    if layout.dense and len(second) > 7:
-        second = f"{second[:6]}."
-    return f"{first}\n{second}" if second else f"\n{first}"
+            return cls("★", NONE[0], "…", "±")
+        return cls("*", NONE[1], "..", "+-")
 
 
 def _style(row: RankRow) -> str:

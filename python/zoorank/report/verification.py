@@ -12,6 +12,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from zoorank.messages import inert
 from zoorank.report.pictures import new_figure, picture_path, save_figure
 from zoorank.report.table import BEST, Signs
 from zoorank.verification.verdict import Verification, Verified
@@ -51,7 +52,9 @@ def verification_table(found: Verification, encoding: str = "utf-8") -> Table:
             str(len(row.tuned)),
             row.note,
         ]
-        table.add_row(*map(Text, cells), style=BEST if place == found.chosen else "")
+        table.add_row(
+            *(Text(inert(cell)) for cell in cells), style=BEST if place == found.chosen else ""
+        )
     return table
 
 

@@ -38,7 +38,7 @@ def fingerprint_code(found: Found, allowed: Sequence[Path] = ()) -> str:
         When a source cannot be read, or a directory holds too many to be one of models.
     """
     digest = hashlib.sha256()
-    if not found.trusted_by_flag:
+    if not found.in_directory:
         digest.update(repr(_distributions(found.name)).encode())
     roots = list(dict.fromkeys([*allowed, *found.folders]))
     try:

@@ -53,6 +53,7 @@ def snapshot(
     choose: Callable[[Sequence[str]], Iterable[str]],
     lacks: Callable[[Path], str],
     events: Events,
+    cache: Path | None = None,
 ) -> Path:
     """Find a repository of the Hugging Face hub in its cache, fetching only what is not there.
 
@@ -68,6 +69,8 @@ def snapshot(
         Told a folder, says what it lacks for the model to be used, or nothing.
     events : callable
         Told the number and size of the files before they are fetched.
+    cache : Path or None
+        Where repositories are kept; None for where huggingface_hub keeps them.
 
     Returns
     -------
@@ -79,16 +82,17 @@ def snapshot(
     SourceError
         When something lacks and the hub may not be asked, or cannot be reached.
     """
-    cached = find_cached(repository, revision)
+    cache = cache or _cache()
+    cached = find_cached(repository, revision, cache)
     lacking = lacks(cached) if cached else "all of it"
     if cached and not lacking:
         return cached
     where = f"{repository}{f'@{revision}' if revision else ''}"
-    gap = f"the hub's cache {_cache()} lacks {lacking}"
+    gap = f"the hub's cache lacks {lacking}"
     if reason := offline():
         raise SourceError(f"{where}: {gap}, and {reason} forbids to ask the hub")
     try:
-        folder = _fetch(repository, revision, choose, events)
+        folder = _fetch(repository, revision, choose, events, cache)
     except Exception as error:  # noqa: BLE001  what a hub's answer raises depends on its library
         raise SourceError(f"{where}: {gap}, and {_said(error)}") from None
     if lacking := lacks(folder):
@@ -96,9 +100,9 @@ def snapshot(
     return folder
 
 
-def find_cached(repository: str, revision: str | None) -> Path | None:
+def find_cached(repository: str, revision: str | None, cache: Path | None = None) -> Path | None:
     """Find the folder of a repository's commit in the cache, complete or not, asking nobody."""
-    home = _cache() / f"models--{repository.replace('/', '--')}"
+    home = (cache or _cache()) / f"models--{repository.replace('/', '--')}"
     reference = home / "refs" / (revision or "main")
     commit = reference.read_text().strip() if reference.is_file() else revision
     folder = home / "snapshots" / commit if commit else None
@@ -127,7 +131,9 @@ def checkpoint(url: str, events: Events) -> Path:
     if file.is_file():
         return file
     if reason := offline():
-        raise SourceError(f"{name} is not in {file.parent}, and {reason} forbids to fetch it")
+        raise SourceError(
+            f"{name} is not in the cache of torch's hub, and {reason} forbids to fetch it"
+        )
     try:
         head = urllib.request.Request(url, method="HEAD")  # noqa: S310  the library's own address
         with urllib.request.urlopen(head, timeout=_SECONDS) as answer:  # noqa: S310
@@ -137,7 +143,9 @@ def checkpoint(url: str, events: Events) -> Path:
         digest = _HASH.search(name)
         download_url_to_file(url, str(file), digest[1] if digest else None, progress=False)
     except Exception as error:  # noqa: BLE001  what a refused connection raises is not one thing
-        raise SourceError(f"{name} is not in {file.parent}, and {_said(error)}") from None
+        raise SourceError(
+            f"{name} is not in the cache of torch's hub, and {_said(error)}"
+        ) from None
     return file
 
 
@@ -180,6 +188,7 @@ def _fetch(
     revision: str | None,
     choose: Callable[[Sequence[str]], Iterable[str]],
     events: Events,
+    cache: Path,
 ) -> Path:
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.utils import (  # type: ignore[attr-defined]
@@ -191,16 +200,16 @@ def _fetch(
     info = HfApi().model_info(repository, revision=revision, files_metadata=True, timeout=_SECONDS)
     sizes = {each.rfilename: each.size or 0 for each in info.siblings or ()}
     wanted = sorted(choose(sorted(sizes)))
-    cached = find_cached(repository, info.sha)
+    cached = find_cached(repository, info.sha, cache)
     missing = [name for name in wanted if cached is None or not (cached / name).exists()]
     size = megabytes(sum(sizes[name] for name in missing))
-    events(f"fetching {len(missing)} files of {repository}, {size}, into {_cache()}")
+    events(f"fetching {len(missing)} files of {repository}, {size}, into {cache}")
     bars = not are_progress_bars_disabled()
     disable_progress_bars()
     try:
         exactly = [re.sub(r"([*?[])", r"[\1]", name) for name in wanted]
         folder = snapshot_download(
-            repository, revision=revision, cache_dir=_cache(), allow_patterns=exactly
+            repository, revision=revision, cache_dir=cache, allow_patterns=exactly
         )
     finally:
         if bars:

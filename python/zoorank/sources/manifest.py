@@ -27,12 +27,13 @@ from zoorank.sources.specs import (
     FactoryName,
     FamilyEntry,
     ModelEntry,
-    ModelSpec,
     SourceEntry,
     Zoo,
 )
 from zoorank.sources.toml import NotTomlError, find_line, parse
-from zoorank.targets.paths import expand, expand_data, path_list
+from zoorank.sources.torch.source import TorchSource
+from zoorank.sources.trust import trusted
+from zoorank.targets.paths import expand, expand_data
 from zoorank.transforms.specs import Preprocessing
 
 T = TypeVar("T", bound=Frozen)
@@ -68,6 +69,7 @@ def load_zoo(
     path: str | os.PathLike[str],
     *,
     allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    allow_packages: str | Sequence[str] = (),
 ) -> Zoo:
     """Read a manifest and check all of it, without importing or loading any model.
 
@@ -76,7 +78,10 @@ def load_zoo(
     path : path-like
         The manifest. Paths in it are relative to its folder and may use ``${NAME}``.
     allow_code : path-like or sequence of path-like
-        Directories that factories may be imported from, besides installed packages.
+        Directories that factories may be imported from. Their code is run.
+    allow_packages : str or sequence of str
+        Installed packages, as Python imports them, whose networks may be built with any
+        arguments, beside those that zoorank knows.
 
     Returns
     -------
@@ -118,8 +123,7 @@ def load_zoo(
         raise ManifestError(f"{path}: not valid TOML: {error}") from None
     reader = _Reader(path, text)
     top = reader.check(_Manifest, content, entry=None)
-    code = _directories(path_list(allow_code))
-    models = tuple(reader.models(top, Trust(code=code)))
+    models = tuple(reader.models(top, trusted(allow_code, allow_packages)))
     data = None if top.data is None else reader.absolute(expand_data, top.data, None, "data")
     if not models:
         raise ManifestError(f"{path}: names no model; add a [[model]] or a [[family]]")
@@ -136,6 +140,7 @@ def zoo_of(
     models: Any,
     *,
     allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    allow_packages: str | Sequence[str] = (),
 ) -> Zoo:
     """Give the sources that an argument of the command, or of a function, stands for.
 
@@ -144,7 +149,7 @@ def zoo_of(
     models : Zoo, path-like, str, Source, torch.nn.Module, or sequence of these
         A zoo as it is; a manifest; a reference; or several of these, with one manifest at
         most, whose data and cuts are then those of the whole.
-    allow_code : path-like or sequence of path-like
+    allow_code, allow_packages
         As for `load_zoo`.
 
     Returns
@@ -162,12 +167,16 @@ def zoo_of(
     >>> [(model.name, zoo.cuts_of(model)) for model in zoo.models]
     [('vectors:glove.txt', ('penultimate',)), ('onnx:minilm.onnx::logits', ('logits',))]
     """
-    trust = Trust(code=_directories(path_list(allow_code)))
+    trust = trusted(allow_code, allow_packages)
     zoos: list[Zoo] = []
     found: list[Source] = []
     for each in models if _are_several(models) else (models,):
         if isinstance(each, Zoo) or _is_path(each):
-            zoos.append(each if isinstance(each, Zoo) else load_zoo(each, allow_code=allow_code))
+            zoos.append(
+                each
+                if isinstance(each, Zoo)
+                else load_zoo(each, allow_code=allow_code, allow_packages=allow_packages)
+            )
             found += zoos[-1].models
         else:
             found += sources_of(each, Entry(trust=trust))
@@ -205,14 +214,6 @@ def _read(path: Path) -> str:
         raise ManifestError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ManifestError(f"{path}: not UTF-8 text (byte {error.start})") from None
-
-
-def _directories(allow_code: Sequence[Path]) -> tuple[Path, ...]:
-    folders = tuple(folder.expanduser().resolve() for folder in allow_code)
-    for folder in folders:
-        if not folder.is_dir():
-            raise ManifestError(f"no directory {folder} to allow code from")
-    return folders
 
 
 class _Entry(NamedTuple):
@@ -265,7 +266,7 @@ class _Reader:
             models = iter((self.check(ModelEntry, values, entry),))
         for model in models:
             fields = {name: getattr(model, name) for name in ModelEntry.model_fields}
-            yield ModelSpec.model_construct(**fields, allow_code=trust.code)
+            yield TorchSource.model_construct(**fields, trust=trust)
 
     def _family(self, entry: _Entry, values: dict[str, Any]) -> Iterator[ModelEntry]:
         family = self.check(FamilyEntry, values, entry)

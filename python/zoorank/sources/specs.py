@@ -179,58 +179,6 @@ class FamilyEntry(_Network):
     name: Annotated[str, Field(pattern=r"\{stem\}")] = "{stem}"
 
 
-class ModelSpec(ModelEntry):
-    """One model of a zoo, ready to be loaded.
-
-    Attributes
-    ----------
-    allow_code : tuple of Path
-        Directories, besides installed packages, that the factory may come from. A
-        manifest cannot say this, only the person who loads it.
-    """
-
-    allow_code: tuple[Path, ...] = ()
-
-    @property
-    def modalities(self):
-        return frozenset({self.preprocessing.input})
-
-    def resolve(self, events):
-        return self
-
-    def known(self):
-        from zoorank.sources.base import Known
-
-        return Known()
-
-    def identity(self):
-        import torch
-
-        from zoorank.sources.torch.factory import code_fingerprint
-        from zoorank.sources.torch.load import check_digest
-
-        digest = check_digest(self, self.weights.locate())
-        return {
-            "factory": self.factory,
-            "arguments": {**self.arguments, "from weights": self.arguments_from_weights},
-            "code": code_fingerprint(self),
-            "torch": torch.__version__,
-            "weights": digest or self.weights.model_dump(mode="json"),
-            "state_dict": self.state_dict.model_dump(mode="json"),
-            "preprocessing": self.preprocessing.model_dump(mode="json"),
-        }
-
-    def open(self, options):
-        from zoorank.sources.torch.encoder import TorchEncoder
-
-        return TorchEncoder(self, options)
-
-    def refusal(self):
-        from zoorank.sources.torch.factory import _refusal
-
-        return _refusal(self)
-
-
 @dataclass(frozen=True)
 class Zoo:
     """Sources to rank, in the order of their manifest.

@@ -4,8 +4,7 @@ An encoding is ``<key>.npy`` with ``<key>.json`` beside it. Both are written und
 temporary name and renamed when complete, the JSON last. The JSON names the key, the shape
 and the digest of the numbers, and is sealed itself: what was cut off, exchanged, edited or
 decayed since is not there. That also makes up for what a power cut takes away, so that one
-synchronisation with the disk an encoding is enough. Of encodings that are not kept,
-``<key>.results.json`` holds what was found out about them.
+synchronisation with the disk an encoding is enough.
 """
 
 from __future__ import annotations
@@ -138,24 +137,6 @@ class EncodingStore:
             When the disk is full or cannot be written to.
         """
         return EncodingWriter(self, key, n_samples, dim)
-
-    def results(self, key: str) -> dict[str, Any] | None:
-        """Return what :meth:`save_results` kept under ``key``; None where there is nothing."""
-        found = read_sealed(self.directory / f"{key}.results.json")
-        return found if found is not None and found.pop("key", None) == key else None
-
-    def save_results(self, key: str, found: Mapping[str, Any]) -> None:
-        """Keep what was found out about an encoding without the encoding, beside what was before.
-
-        ``found`` has a ``record``, what is to be known about the encoding, and ``results``.
-        """
-        earlier = self.results(key)
-        results = {**(earlier["results"] if earlier else {}), **found["results"]}
-        text = sealed({"key": key, "record": found["record"], "results": results})
-        path = self.directory / f"{key}.results.json"
-        with self.reported(len(text)), Partial(path) as partial:
-            partial.stream.write(text.encode())
-            partial.publish(durable=False)
 
     def save_labels(self, fingerprint: str, labels: NDArray[Any]) -> Path:
         """Keep the labels of a target beside its encodings."""

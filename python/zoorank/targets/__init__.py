@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -11,44 +11,80 @@ from typing import Any, get_args
 import numpy as np
 
 from zoorank.errors import DataError, UsageError
-from zoorank.messages import guess, hint
-from zoorank.targets.base import Modality, Target, fingerprint
+from zoorank.messages import guess, hint, inert, listing
+from zoorank.targets.base import Modality, Target, Task, fingerprint
+from zoorank.targets.conll import SUFFIXES as TAGGED
+from zoorank.targets.conll import is_tagged, read_conll
 from zoorank.targets.folder import read_folder
-from zoorank.targets.labelled import Labelled, check
+from zoorank.targets.labelled import (
+    Checked,
+    Labelled,
+    Reading,
+    Split,
+    check,
+    left_out,
+    subset,
+)
+from zoorank.targets.labels import order_by_class
 from zoorank.targets.named import read_named
-from zoorank.targets.numpy_files import SPLITS, from_mapping, from_pair, read_npy, read_npz
+from zoorank.targets.numpy_files import read_npy, read_npz
+from zoorank.targets.objects import from_object
+from zoorank.targets.opening import exists, read_start
 from zoorank.targets.paths import is_named
-from zoorank.targets.series import read_ts, read_tsv
-from zoorank.targets.texts import read_csv
+from zoorank.targets.record_files import SUFFIXES as RECORDS
+from zoorank.targets.record_files import read_records
+from zoorank.targets.series import is_ucr, read_ts, read_ucr
 
-_EXTENSIONS = (".npz", ".npy", ".tsv", ".ts", ".csv")
+_SPLITS = ("train", "test", "all")
+_READERS: dict[str, Callable[[Path, Reading], Labelled]] = {
+    ".npz": read_npz,
+    ".npy": read_npy,
+    ".ts": read_ts,
+    **dict.fromkeys(RECORDS, read_records),
+    **dict.fromkeys(TAGGED, read_conll),
+}
 
 
 def load_target(
     data: Any,
     *,
-    split: str = "train",
+    split: Split = "train",
     limit: int | None = None,
     modality: Modality | None = None,
     name: str | None = None,
+    input_column: str | Sequence[str] = (),
+    label_column: str | None = None,
+    group_column: str | None = None,
+    groups: Any = None,
+    task: Task | None = None,
+    strict: bool = False,
 ) -> Target:
     """Read labelled data, check that it can be ranked for, and fingerprint it.
 
     Parameters
     ----------
-    data : path-like, str, mapping or (X, labels)
-        A ``.npz`` file (``X``, ``y`` or ``X_train``, ...), a ``.npy`` file with labels beside
-        it, a ``.tsv`` (UCR) or ``.ts`` (sktime) file, a ``.csv`` file of texts and labels, a
-        folder of such files or of images by class, ``"sklearn:digits"``, arrays, or a mapping
-        with the keys of a ``.npz``.
+    data : path-like, str, (X, labels), mapping, data frame or data set
+        Whatever form the data have: docs/targets.md lists them all.
     split : {"train", "test", "all"}
-        Which part, where the data come in two.
+        Which part, where the data come in several.
     limit : int or None
         Keep at most so many samples, drawn in proportion to the classes; the same each time.
     modality : {"image", "series", "table", "text", "audio"} or None
-        What the samples are, where their shape does not tell.
+        What the samples are, where they leave a choice.
     name : str or None
         What to call the data.
+    input_column : str or sequence of str
+        Column of the samples, or both of a pair of texts, or all of a table; empty where
+        names or values tell.
+    label_column, group_column : str or None
+        Column of the labels, and of what belongs together, such as a patient.
+    groups : array-like of shape (n_rows,), or None
+        The same for data without columns.
+    task : {"classes", "numbers"} or None
+        Whether labels are classes, or numbers to predict; None takes real numbers that are
+        no integers as numbers to predict.
+    strict : bool
+        Refuse data of which a file or a row would have to be left out.
 
     Returns
     -------
@@ -67,67 +103,93 @@ def load_target(
     >>> len(target), target.modality, len(target.classes)
     (1797, 'image', 10)
     """
-    if split not in SPLITS:
-        raise UsageError(f"unknown split {split!r}; {hint(split, SPLITS)}")
-    if modality is not None and modality not in get_args(Modality):
-        raise UsageError(
-            f"unknown modality {modality!r}; {hint(str(modality), get_args(Modality))}"
-        )
+    _check_choice("split", split, _SPLITS)
+    _check_choice("modality", modality, get_args(Modality))
+    _check_choice("task", task, get_args(Task))
     if limit is not None and limit < 2:
         raise UsageError(f"limit is {limit}; at least 2 samples are needed")
-    found, place = _read(data, split)
+    columns = (input_column,) if isinstance(input_column, str) else tuple(input_column)
+    how = Reading(split, modality, columns, label_column, group_column, task, strict)
+    found, place = _read(data, how)
     if modality is not None:
         found = replace(found, samples=found.samples.read_as(modality))
-    found = check(replace(found, name=name or found.name))
-    if limit is not None and limit < len(found.samples):
-        rows = _stratified(found.labels, limit)
-        samples, labels = found.samples.subset(rows), found.labels[rows]
-        found = check(replace(found, samples=samples, labels=labels))
+    if groups is not None:
+        found = replace(found, groups=np.asarray(groups))
+    checked = _surveyed(_limited(check(replace(found, name=name or found.name), task), limit), how)
     return Target(
-        name=found.name,
-        samples=found.samples,
-        labels=found.labels,
-        fingerprint=fingerprint(found.samples, found.labels),
+        name=checked.name,
+        samples=checked.samples,
+        labels=checked.labels,
+        fingerprint=fingerprint(checked.samples, checked.labels),
         source=(place or "arrays") if limit is None else f"{place or 'arrays'} (limit {limit})",
         place=place,
-        notes=found.notes,
+        task=checked.task,
+        groups=checked.groups,
+        notes=checked.notes,
     )
 
 
-def _read(data: Any, split: str) -> tuple[Labelled, str]:
-    if isinstance(data, Mapping):
-        return from_mapping(data, "arrays", split, "data"), ""
-    if isinstance(data, tuple | list) and len(data) == 2:
-        return from_pair(*data), ""
+def _check_choice(what: str, given: Any, allowed: Sequence[str]) -> None:
+    if given is not None and given not in allowed:
+        raise UsageError(f"unknown {what} {given!r}; {hint(str(given), allowed)}")
+
+
+def _limited(data: Checked, limit: int | None) -> Checked:
+    """Draw samples in proportion to the classes, or plainly where rows are words or numbers."""
+    if limit is None or limit >= len(data.samples):
+        return data
+    starts = data.samples.starts
+    codes = np.zeros(len(data.samples), dtype=np.int64)
+    if starts is None and data.task == "classes":
+        codes = np.unique(data.labels, return_inverse=True)[1].ravel()
+    samples = np.sort(np.argsort(order_by_class(codes), kind="stable")[:limit])
+    return subset(data, samples)
+
+
+def _surveyed(data: Checked, how: Reading) -> Checked:
+    """Look at every sample, and leave out what cannot be read."""
+    survey = data.samples.survey(data.name)
+    notes = (*data.notes, *left_out(data.name, "file", survey.skipped, how), *survey.notes)
+    if survey.rows is None:
+        return replace(data, samples=survey.samples, notes=notes)
+    try:
+        kept = subset(replace(data, notes=notes), survey.rows, survey.samples)
+    except DataError as error:
+        raise DataError("; ".join([str(error), *notes])) from None
+    gone = np.setdiff1d(data.labels, kept.labels) if data.task == "classes" else ()
+    if len(gone):
+        names = listing([inert(label) for label in gone], 8)
+        kept = replace(kept, notes=(*notes, f"no sample is left of the classes {names}"))
+    return kept
+
+
+def _read(data: Any, how: Reading) -> tuple[Labelled, str]:
     if not isinstance(data, str | os.PathLike):
-        allowed = "a path, (X, labels), a mapping or a name such as 'sklearn:digits'"
-        raise UsageError(f"data of type {type(data).__name__}; allowed: {allowed}")
+        return from_object(data, how), ""
     if isinstance(data, str) and is_named(data):
-        return read_named(data), data
+        return read_named(data, how), data
     if not os.fspath(data):
         raise DataError("data '' names nothing; give a path, or a name such as 'sklearn:digits'")
     path = Path(data).expanduser()
-    if not path.exists():
-        raise DataError(f"data {path} does not exist{_neighbour(path)}")
-    return _read_path(path, split), str(path)
+    if not exists(path):
+        raise DataError(f"data {inert(path)} does not exist{_neighbour(path)}")
+    return _read_path(path, how), str(path)
 
 
-def _read_path(path: Path, split: str) -> Labelled:
+def _read_path(path: Path, how: Reading) -> Labelled:
     if path.is_dir():
-        return read_folder(path, split)
-    match path.suffix.lower():
-        case ".npz":
-            return read_npz(path, split)
-        case ".npy":
-            return read_npy(path)
-        case ".tsv":
-            return read_tsv(path)
-        case ".ts":
-            return read_ts(path)
-        case ".csv":
-            return read_csv(path)
-    allowed = f"{', '.join(_EXTENSIONS)}, a folder or 'sklearn:NAME'"
-    raise DataError(f"{path}: unknown kind of file {path.suffix!r}; allowed: {allowed}")
+        return read_folder(path, how)
+    suffix = path.suffix.lower()
+    if suffix in (".txt", ".tsv", ""):
+        text = read_start(path)
+        if how.modality in (None, "series") and is_ucr(text):
+            return read_ucr(path, how)
+        if suffix != ".tsv" and is_tagged(text):
+            return read_conll(path, how)
+    if suffix in _READERS:
+        return _READERS[suffix](path, how)
+    allowed = f"{', '.join(_READERS)}, a folder or a name such as 'sklearn:digits'"
+    raise DataError(f"{inert(path)}: unknown kind of file {inert(suffix)!r}; allowed: {allowed}")
 
 
 def _neighbour(path: Path) -> str:
@@ -135,14 +197,3 @@ def _neighbour(path: Path) -> str:
     names = [other.name for other in folder.iterdir()] if folder.is_dir() else []
     near = guess(path.name, names).rstrip()
     return f"; {near}" if near else ""
-
-
-def _stratified(labels: np.ndarray, limit: int) -> np.ndarray:
-    # Rank every sample within its class, at random, as a fraction of the class: the
-    # smallest fractions are a sample in proportion to the classes.
-    order = np.random.default_rng(0).permutation(len(labels))
-    fraction = np.empty(len(labels))
-    for label in np.unique(labels):
-        rows = order[labels[order] == label]
-        fraction[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
-    return np.sort(np.argsort(fraction, kind="stable")[:limit])

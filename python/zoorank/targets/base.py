@@ -15,11 +15,13 @@ from zoorank.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from typing_extensions import Self
 
 Modality = Literal["image", "series", "table", "text", "audio"]
 Task = Literal["classes", "numbers"]
 # One sample, not decoded: an array or a row of one; of an image also its path or its bytes; a
-# text, a pair of texts, or the words of a sentence; of a sound its path or (waveform, rate).
+# text, a pair of texts as a tuple, or the words of a sentence as a list; of a sound its path, its
+# bytes, or a tuple of waveform and rate.
 Sample = Any
 Rows = Union[range, "NDArray[np.int64]"]
 Matrix = Any  # ndarray of shape (n_rows, n_features)
@@ -73,8 +75,68 @@ class Samples(Protocol):
     def read_as(self, modality: Modality) -> Samples:
         """The same taken for another modality; DataError where that makes no sense."""
 
-    def check(self, name: str) -> None:
-        """Refuse, with a DataError, samples that no source can be fed."""
+    def survey(self, name: str) -> Survey:
+        """Look at every sample once, before hours of work are spent on the others.
+
+        Raises
+        ------
+        DataError
+            Beginning with ``name``, for samples that no source can be fed.
+        """
+
+    def changed(self) -> str | None:
+        """Name of the first file that is not any more as it was when it was surveyed."""
+
+
+class Form:
+    """What most forms of samples have in common: they lie in memory, and each is one row."""
+
+    modality: Modality
+
+    @property
+    def starts(self) -> NDArray[np.int64] | None:
+        """Every sample is a row."""
+        return None
+
+    def blocks(self) -> Iterator[NDArray[Any]]:
+        """Give nothing: no numbers."""
+        return iter(())
+
+    def spilled(self, path: Path) -> Self:  # noqa: ARG002
+        """Return the same: it pickles as it is."""
+        return self
+
+    def read_as(self, modality: Modality) -> Self:
+        """Refuse to take samples for anything but what they are."""
+        if modality != self.modality:
+            raise DataError(f"its samples are {_PLURAL[self.modality]}, which are no {modality}")
+        return self
+
+    def changed(self) -> str | None:
+        """Nothing changes what lies in memory."""
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What became of the samples when all of them were looked at.
+
+    Attributes
+    ----------
+    samples : Samples
+        Those that can be used.
+    rows : ndarray of int64, or None
+        Where they stood among all; None where all can be used.
+    skipped : tuple of (str, str)
+        Name and reason of each of the others.
+    notes : tuple of str
+        What is done to some of them when they are decoded, counted, the first one named.
+    """
+
+    samples: Samples
+    rows: NDArray[np.int64] | None = None
+    skipped: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Statistics(NamedTuple):
@@ -137,17 +199,17 @@ class Target:
     def __len__(self) -> int:
         return len(self.samples)
 
-    @property
+    @cached_property
     def modality(self) -> Modality:
         """What the samples are."""
         return self.samples.modality
 
-    @property
+    @cached_property
     def n_samples(self) -> int:
         """Number of samples."""
         return len(self.samples)
 
-    @property
+    @cached_property
     def n_rows(self) -> int:
         """Number of labels, and so of rows of an encoding: samples, or words of sentences."""
         return len(self.labels)
@@ -173,21 +235,14 @@ class Target:
     def rows_of(self, samples: Rows) -> NDArray[np.int64]:
         """Rows of the encoding that some samples give, in the order of the samples."""
         wanted = np.asarray(samples, dtype=np.int64)
-        starts = self.samples.starts
-        if starts is None:
-            return wanted
-        counts = starts[wanted + 1] - starts[wanted]
-        # Of every row, its number within its sample, and where that sample begins.
-        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        rows: NDArray[np.int64] = np.repeat(starts[wanted], counts) + within
-        return rows
+        return wanted if self.samples.starts is None else rows_of(self.samples.starts, wanted)
 
     @cached_property
     def classes(self) -> NDArray[Any]:
         """The distinct labels, sorted."""
         return np.unique(self.labels)
 
-    @property
+    @cached_property
     def shape(self) -> str:
         """Shape of one sample, for messages."""
         return self.samples.shape
@@ -218,6 +273,16 @@ class Target:
             The same content.
         """
         return replace(self, samples=self.samples.spilled(folder / self.fingerprint))
+
+    def changed(self) -> str | None:
+        """Name of the first file that is not any more as it was when the target was read.
+
+        Returns
+        -------
+        str or None
+            None where size and time of every file that is still to be read are the same.
+        """
+        return self.samples.changed()
 
     @cached_property
     def statistics(self) -> Statistics:
@@ -265,6 +330,21 @@ _PLURAL: dict[Modality, str] = {
     "text": "texts",
     "audio": "sounds",
 }
+
+
+def rows_of(starts: NDArray[np.int64], samples: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows of some samples that give several each.
+
+    Examples
+    --------
+    >>> rows_of(np.array([0, 2, 5]), np.array([1, 0]))
+    array([2, 3, 4, 0, 1])
+    """
+    counts = starts[samples + 1] - starts[samples]
+    # Of every row, its number within its sample, and where that sample begins.
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    rows: NDArray[np.int64] = np.repeat(starts[samples], counts) + within
+    return rows
 
 
 def fingerprint(samples: Samples, labels: NDArray[Any]) -> str:

@@ -1,12 +1,10 @@
-"""Images that stay on disk until a batch needs them; decoding and resizing by Pillow."""
+"""Decoding and resizing of images by Pillow: upright, opaque, of 8 bits, grey or RGB."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoorank.errors import DataError
-from zoorank.messages import one_line
-from zoorank.targets.base import Digest, Modality, Rows
+from zoorank.targets.opening import reading, regular
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,90 +23,20 @@ Pixels = NDArray[Any]  # (height, width) or (height, width, channels)
 THUMBNAIL = 32  # height and width that images are shrunk to for a baseline
 
 _FILTERS = {"area": "BOX"}  # the others have Pillow's names
-_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
+# EPS and WMF run programs, and of the others Pillow reads the header alone.
+_UNREAD = ("EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG")
+_BACKGROUND = (255, 255, 255)
+FRAMES = "with several frames, of which the first is taken"
+TRANSPARENT = "transparent and laid over white"
+DEEP = "of 16 bits, divided by 257"
 
 
-@dataclass(frozen=True, eq=False)
-class ImageFiles:
-    """Images of any sizes, one file each.
-
-    Attributes
-    ----------
-    root : Path
-        Folder that they lie in.
-    names : tuple of str
-        Of the files, relative to the folder.
-    """
-
-    root: Path
-    names: tuple[str, ...]
-    modality: Modality = "image"
-
-    @property
-    def shape(self) -> str:
-        """Shape of one sample, for messages."""
-        return "(height, width, 3)"
-
-    @property
-    def starts(self) -> None:
-        """Every sample is a row."""
-        return
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """Where the files lie."""
-        return tuple(self.root / name for name in self.names)
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def take(self, rows: Rows) -> Sequence[Path]:
-        """Paths of some images."""
-        return [self.root / self.names[row] for row in rows]
-
-    def subset(self, rows: NDArray[np.int64]) -> ImageFiles:
-        """Some of the images."""
-        return ImageFiles(self.root, tuple(self.names[row] for row in rows))
-
-    def hash_into(self, digest: Digest) -> None:
-        """Feed the name and the bytes of every file to a digest."""
-        for name, path in zip(self.names, self.paths, strict=True):
-            digest.update(os.fsencode(name) + b"\0")
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-
-    def blocks(self) -> Iterator[Pixels]:
-        """Every image as ``(1, height, width, 3)``."""
-        return (np.asarray(decode(path).convert("RGB"))[None] for path in self.paths)
-
-    def baseline(self) -> NDArray[np.float32]:
-        """Every image shrunk to 32 by 32 pixels, in one row."""
-        return np.stack([_thumbnail(path) for path in self.paths])
-
-    def spilled(self, path: Path) -> ImageFiles:  # noqa: ARG002
-        """Return the same: nothing lies in memory."""
-        return self
-
-    def read_as(self, modality: Modality) -> ImageFiles:
-        """Refuse to take images for anything else."""
-        if modality != "image":
-            raise DataError(f"{self.root}: holds image files, which are no {modality}")
-        return self
-
-    def check(self, name: str) -> None:
-        """Accept them all: the reader has decoded them."""
-
-    def decode_all(self) -> None:
-        """Decode every image once, so that a broken one is found before hours of work."""
-        for path in self.paths:
-            decode(path, least=THUMBNAIL).load()
-
-
-def decode(file: Path, least: int | None = None) -> Image:
-    """Open one image and decode it, grey as ``L`` and all else as ``RGB``.
+def decode(file: Path | bytes | Image, least: int | None = None) -> Image:
+    """Open one image and make 8-bit grey (``L``) or ``RGB`` of it, as a viewer shows it.
 
     Parameters
     ----------
-    file : Path
+    file : Path, bytes or PIL.Image.Image
     least : int or None
         A JPEG may be decoded at a half, quarter or eighth of its size as long as no side
         falls below so many pixels; None decodes every pixel.
@@ -117,24 +44,96 @@ def decode(file: Path, least: int | None = None) -> Image:
     Raises
     ------
     DataError
-        Naming the file that is no readable 8-bit image.
+        Naming the file that cannot be read.
     """
+    return decode_and_remark(file, least)[0]
+
+
+def decode_and_remark(
+    file: Path | bytes | Image, least: int | None = None
+) -> tuple[Image, tuple[str, ...]]:
+    """Decode one image and say what was done to it beside: `FRAMES`, `TRANSPARENT`, `DEEP`."""
     try:
-        from PIL import Image
+        from PIL import Image, UnidentifiedImageError
     except ImportError:
-        raise DataError("images need Pillow: pip install pillow") from None
+        raise DataError("images need Pillow: pip install 'zoorank[zoo]'") from None
+    if isinstance(file, Image.Image):
+        return _plain(file)
+    name = "a file" if isinstance(file, bytes) else str(file)
+    source = BytesIO(file) if isinstance(file, bytes) else regular(file)
+    suffix = "" if isinstance(file, bytes) else file.suffix.lower()
+    with reading(name, "image"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            opened = Image.open(source, formats=_formats(suffix in known_suffixes()))
+        except UnidentifiedImageError:  # whose message names the file once more
+            raise ValueError("of no format that Pillow reads here") from None
+        with opened as image:
+            if least is not None:
+                image.draft(None, (least, least))
+            return _plain(image)
+
+
+@cache
+def known_suffixes() -> frozenset[str]:
+    """Suffixes of the image files that Pillow reads here, in small letters with their dot."""
+    from PIL import Image
+
+    known = Image.registered_extensions().items()
+    return frozenset(suffix for suffix, name in known if name in Image.OPEN and name not in _UNREAD)
+
+
+@cache
+def _formats(by_suffix: bool) -> list[str]:
+    """Formats to try: without a suffix that tells, only those that their first bytes tell."""
+    from PIL import Image
+
+    Image.init()
+    read = [name for name in Image.ID if name not in _UNREAD]
+    return read if by_suffix else [name for name in read if Image.OPEN[name][1] is not None]
+
+
+def _plain(image: Image) -> tuple[Image, tuple[str, ...]]:
+    from PIL import Image as pillow  # noqa: N813
+
+    remarks = [FRAMES] if getattr(image, "n_frames", 1) > 1 else []
+    upright = _upright(image)
+    if upright.mode.startswith("I"):
+        upright = _shallow(upright)
+        remarks.append(DEEP)
+    elif upright.mode == "F":
+        raise ValueError("its pixels are real numbers, whose range is not known")
+    if upright.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in upright.info:
+        layered = upright.convert("RGBA")
+        alpha = layered.getchannel("A")
+        if alpha.getextrema() != (255, 255):
+            remarks.append(TRANSPARENT)
+            opaque = pillow.new("RGB", layered.size, _BACKGROUND)
+            opaque.paste(layered, mask=alpha)
+            return opaque, tuple(remarks)
+    grey = upright.mode in ("1", "L", "LA", "La")
+    return upright.convert("L" if grey else "RGB"), tuple(remarks)
+
+
+def _upright(image: Image) -> Image:
+    from PIL import ImageOps
+
+    image.load()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(file) as image:
-                if image.mode not in _MODES:
-                    raise DataError(f"{file}: mode {image.mode} is not an 8-bit image")
-                if least is not None:
-                    image.draft(None, (least, least))
-                decoded: Image.Image = image.convert("L" if image.mode in ("1", "L") else "RGB")
-                return decoded
-    except (OSError, ValueError, SyntaxError, Warning, Image.DecompressionBombError) as error:
-        raise DataError(f"{file}: not a readable image: {one_line(error)}") from None
+        return ImageOps.exif_transpose(image)
+    except Exception:  # noqa: BLE001 - damaged EXIF data rotate nothing
+        return image
+
+
+def _shallow(image: Image) -> Image:
+    """Make 8 bits of 16, which Pillow also holds as 32."""
+    from PIL import Image as pillow  # noqa: N813
+
+    pixels = np.asarray(image).astype(np.int64)
+    if pixels.min() < 0 or pixels.max() > 65535:
+        raise ValueError("its pixels are 32-bit integers, whose range is not known")
+    return pillow.fromarray(((pixels + 128) // 257).astype(np.uint8))
 
 
 def is_image(array: NDArray[Any]) -> bool:
@@ -189,7 +188,7 @@ def resize_image(image: Image, size: tuple[int, int], interpolation: Interpolati
     return image.resize((size[1], size[0]), Resampling[name])
 
 
-def _thumbnail(path: Path) -> NDArray[np.float32]:
-    size = (THUMBNAIL, THUMBNAIL)
-    small = resize_image(decode(path, least=2 * THUMBNAIL).convert("RGB"), size, "bilinear")
-    return np.asarray(small, dtype=np.float32).ravel()
+def thumbnail(image: Image) -> NDArray[np.uint8]:
+    """Shrink an image to 32 by 32 pixels in one row of three colours each."""
+    small = resize_image(image.convert("RGB"), (THUMBNAIL, THUMBNAIL), "bilinear")
+    return np.asarray(small).ravel()

@@ -2,35 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zoorank.errors import DataError
-from zoorank.targets.arrays import Arrays
-from zoorank.targets.labelled import Labelled
+from zoorank.messages import inert
+from zoorank.targets.forms import stretched
+from zoorank.targets.labelled import Labelled, Reading
+from zoorank.targets.labels import parse
+from zoorank.targets.opening import read_text
+from zoorank.targets.records import filled
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_MISSING = ("?", "nan", "")
+_SEPARATORS = ("\t", ",", ";")
+
+Variables = list["NDArray[np.float64]"]  # of one series, each of shape (length,)
 
 
-def read_tsv(path: Path) -> Labelled:
-    """Read UCR ``.tsv``: a label, then the values, one series a line."""
-    lines = [line for line in _lines(path) if line.strip()]
-    rows: list[list[list[float]]] = []
+def read_ucr(path: Path, how: Reading) -> Labelled:
+    """Read the UCR archive's files: a label, then the values, one series a line.
+
+    Tabs, commas, semicolons or blanks separate; missing values at the end make a series
+    shorter.
+    """
+    text, notes = read_text(path)
+    rows: list[Variables] = []
     labels: list[str] = []
-    for row, line in enumerate(lines):
-        label, *values = line.rstrip("\n").split("\t")
-        rows.append([_numbers(path, row, values)])
-        labels.append(label.strip())
-    return _series(path, rows, labels)
+    for line in text.splitlines():
+        if line.strip():
+            cells = split_line(line)
+            rows.append([_numbers(path, len(rows), cells[1:])])
+            labels.append(cells[0].strip())
+    return _series(path, rows, labels, how, notes)
 
 
-def read_ts(path: Path) -> Labelled:
-    """Read sktime's ``.ts``: ``@`` tags, then ``values:...:label`` lines, all of one length."""
+def is_ucr(text: str) -> bool:
+    r"""Whether the lines of a text hold several numbers behind the first cell.
+
+    Examples
+    --------
+    >>> is_ucr("1\t0.5\t0.7\n"), is_ucr("text\tlabel\n"), is_ucr("1\n")
+    (True, False, False)
+    """
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    label, *values = split_line(first) or [""]
+    # A text beside a number or two is more likely a text.
+    enough = 2 if _is_number(label) else 8
+    return len(values) >= enough and all(_is_number(cell) for cell in values)
+
+
+def split_line(line: str) -> list[str]:
+    """Cells of a line, whatever separates them; separators at its end count for nothing."""
+    mark = next((mark for mark in _SEPARATORS if mark in line), None)
+    return line.split() if mark is None else line.rstrip(f"{mark} \r").lstrip().split(mark)
+
+
+def read_ts(path: Path, how: Reading) -> Labelled:
+    """Read sktime's ``.ts``: ``@`` tags, then ``values:...:label`` lines."""
+    text, notes = read_text(path)
     header: dict[str, str] = {}
-    rows: list[list[list[float]]] = []
+    rows: list[Variables] = []
     labels: list[str] = []
     in_data = False
-    for line in map(str.strip, _lines(path)):
+    for line in map(str.strip, text.splitlines()):
         if not line or line.startswith("#"):
             continue
         if line.startswith("@"):
@@ -39,7 +79,7 @@ def read_ts(path: Path) -> Labelled:
             header[tag.lower()] = value.strip().lower()
             continue
         if not in_data:
-            raise DataError(f"{path}: {line[:40]!r} stands before @data")
+            raise DataError(f"{path}: {inert(line[:40])!r} stands before @data")
         if not rows:
             _check_header(path, header)
         *dimensions, label = line.split(":")
@@ -47,66 +87,85 @@ def read_ts(path: Path) -> Labelled:
         labels.append(label.strip())
     if not in_data:
         raise DataError(f"{path}: no @data line, so not a .ts file")
-    return _series(path, rows, labels)
+    predicted = header.get("targetlabel", "false").split(" ")[0] == "true"
+    return _series(path, rows, labels, how, notes, predicted=predicted)
 
 
 def _check_header(path: Path, header: dict[str, str]) -> None:
     if header.get("timestamps", "false") != "false":
         raise DataError(f"{path}: @timeStamps true; only series without time stamps are read")
-    if header.get("classlabel", "true").split(" ")[0] != "true":
+    known = (header.get(tag, "").split(" ")[0] for tag in ("classlabel", "targetlabel"))
+    if "true" not in known and header.get("classlabel", "true") != "true":
         raise DataError(f"{path}: @classLabel false; a ranking needs labels")
-    if header.get("equallength", "true") != "true":
-        raise DataError(f"{path}: @equalLength false; only series of one length are read")
 
 
-def _lines(path: Path) -> list[str]:
+def _is_number(cell: str) -> bool:
+    cell = cell.strip().lower()
     try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not a text file") from None
+        return cell in _MISSING or float(cell) is not None
+    except ValueError:
+        return False
 
 
-def _numbers(path: Path, row: int, values: list[str]) -> list[float]:
-    numbers = []
-    for value in values:
-        if value.strip().lower() in ("?", "nan", ""):
-            raise DataError(f"{path}: row {row} has a missing value; fill in or drop that series")
-        try:
-            numbers.append(float(value))
-        except ValueError:
-            raise DataError(f"{path}: row {row}: {value[:20]!r} is not a number") from None
-    if not numbers:
+def _numbers(path: Path, row: int, cells: Sequence[str]) -> NDArray[np.float64]:
+    """Numbers of one series, NaN where they are missing; those at its end are no part of it."""
+    try:
+        values = np.array(cells, dtype=np.float64)
+    except ValueError:
+        known = ["nan" if cell.strip().lower() in _MISSING else cell for cell in cells]
+        bad = next((cell for cell in known if not _is_number(cell)), None)
+        if bad is not None:
+            raise DataError(f"{path}: row {row}: {inert(bad[:20])!r} is not a number") from None
+        values = np.array(known, dtype=np.float64)
+    if np.isinf(values).any():
+        raise DataError(f"{path}: row {row} holds infinity")
+    known_at = np.flatnonzero(~np.isnan(values))
+    if not known_at.size:
         raise DataError(f"{path}: row {row} has a label but no values")
-    return numbers
+    return values[: known_at[-1] + 1]
 
 
-def _series(path: Path, rows: list[list[list[float]]], labels: list[str]) -> Labelled:
+def _series(
+    path: Path,
+    rows: list[Variables],
+    labels: list[str],
+    how: Reading,
+    notes: tuple[str, ...],
+    *,
+    predicted: bool = False,
+) -> Labelled:
     if not rows:
         raise DataError(f"{path}: holds no series")
-    first = [len(values) for values in rows[0]]
+    missing = [row for row, series in enumerate(rows) if any(np.isnan(v).any() for v in series)]
+    if missing and how.strict:
+        raise DataError(f"{path}: row {missing[0]} has a missing value")
+    whole = []
     for row, series in enumerate(rows):
-        lengths = [len(values) for values in series]
-        if lengths != first or len(set(lengths)) > 1:
+        if not series:
+            raise DataError(f"{path}: row {row} has a label but no values")
+        if len(series) != len(rows[0]):
             raise DataError(
-                f"{path}: row {row} has length {_text(lengths)}, row 0 has {_text(first)}; "
-                "only series of one length are read"
+                f"{path}: row {row} has {len(series)} variables, row 0 has {len(rows[0])}"
             )
-    X = np.array(rows, dtype=np.float64)
-    samples = Arrays(X[:, 0] if X.shape[1] == 1 else X, "series")
-    return Labelled(samples, _integers(labels), path.stem)
+        longest = max(map(len, series))
+        variables = [filled(values) for values in series]
+        even = [
+            values if len(values) == longest else _even(values, longest) for values in variables
+        ]
+        whole.append(np.array(even))
+    samples, stretching = stretched(whole, str(path))
+    if missing:
+        noun = f"{len(missing)} series" if len(missing) > 1 else "1 series"
+        note = f"missing values of {noun} filled in from their neighbours"
+        notes = (*notes, f"{note}, the first in row {missing[0]}")
+    return Labelled(
+        samples,
+        parse(labels),
+        path.stem,
+        (*notes, *stretching),
+        task="numbers" if predicted else None,
+    )
 
 
-def _text(lengths: Iterable[int]) -> str:
-    return " and ".join(str(length) for length in dict.fromkeys(lengths)) or "0"
-
-
-def _integers(labels: list[str]) -> np.ndarray:
-    # The archive writes some integer labels as 1.0000000e+00.
-    try:
-        numbers = np.array(labels, dtype=np.float64)
-    except ValueError:
-        return np.array(labels)
-    whole = np.isfinite(numbers).all() and (numbers == np.round(numbers)).all()
-    return numbers.astype(np.int64) if whole else np.array(labels)
+def _even(values: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+    return np.interp(np.linspace(0, len(values) - 1, length), np.arange(len(values)), values)

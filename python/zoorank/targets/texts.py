@@ -1,102 +1,135 @@
-"""Texts, and the CSV files that people keep them in."""
+"""Texts, pairs of texts, and sentences whose words have labels of their own."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
 from zoorank.errors import DataError
-from zoorank.messages import one_line
-from zoorank.targets.base import Digest, Modality, Rows
-from zoorank.targets.labelled import Labelled
+from zoorank.targets.base import Digest, Form, Modality, Rows, Survey
+from zoorank.targets.packed import Packed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# A text, a pair of texts as a tuple, or the words of a sentence as a list.
+Text = str | tuple[str, ...] | list[str]
+
 _GRAMS = (2, 3, 4)
-_COLUMNS = 1024
-_LABEL_NAMES = ("label", "labels", "class", "category", "target", "y")
+_TEXT_COLUMNS = 1024
+_WORD_COLUMNS = 256  # there are far more words than texts, and each has fewer runs
 
 
 @dataclass(frozen=True, eq=False)
-class Texts:
-    """One text a sample.
+class Texts(Form, Sequence[Text]):
+    """One text a sample, or one pair of texts, or one sentence in words.
 
     Attributes
     ----------
-    texts : tuple of str
+    content : tuple of str or of tuple of str, or Packed
+        In memory, or each as JSON.
+    counts : ndarray of int64, shape (n_samples,), or None
+        How many words each sentence has, where every word is a row.
     """
 
-    texts: tuple[str, ...]
+    content: tuple[Text, ...] | Packed
+    counts: NDArray[np.int64] | None = None
     modality: Modality = "text"
 
     @property
     def shape(self) -> str:
         """Shape of one sample, for messages."""
-        return "(text)"
+        if self.counts is not None:
+            return "(words)"
+        return "(text)" if len(self) == 0 or isinstance(self[0], str) else "(text, text)"
 
-    @property
-    def starts(self) -> None:
-        """Every text is a row."""
-        return
+    @cached_property
+    def starts(self) -> NDArray[np.int64] | None:
+        """First row of each sentence; None where every text is one row."""
+        if self.counts is None:
+            return None
+        return np.concatenate([[0], np.cumsum(self.counts)]).astype(np.int64)
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(self.content)
 
-    def take(self, rows: Rows) -> Sequence[str]:
+    @overload
+    def __getitem__(self, row: int) -> Text: ...
+    @overload
+    def __getitem__(self, row: slice) -> Sequence[Text]: ...
+    def __getitem__(self, row: int | slice) -> Text | Sequence[Text]:
+        if isinstance(row, slice):
+            return [self[each] for each in range(*row.indices(len(self)))]
+        text = self.content[row]
+        if isinstance(text, bytes):
+            text = json.loads(text)
+        if isinstance(text, str):
+            return text
+        return tuple(text) if self.counts is None else list(text)
+
+    def take(self, rows: Rows) -> Sequence[Text]:
         """Some texts."""
-        return [self.texts[row] for row in rows]
+        return [self[int(row)] for row in rows]
 
     def subset(self, rows: NDArray[np.int64]) -> Texts:
         """Some of the texts."""
-        return Texts(tuple(self.take(rows)))
+        counts = None if self.counts is None else self.counts[rows]
+        return Texts(tuple(self.take(rows)), counts)
 
     def hash_into(self, digest: Digest) -> None:
         """Feed every text, with its length before it, to a digest."""
-        digest.update(b"texts\0")
-        for text in self.texts:
-            content = text.encode("utf-8", "surrogatepass")
+        digest.update(f"{self.shape}\0".encode())
+        for text in self:
+            content = _packed(text)
             digest.update(len(content).to_bytes(8, "little") + content)
 
-    def blocks(self) -> Iterator[NDArray[Any]]:
-        """Give nothing: a text holds no numbers."""
-        return iter(())
-
     def baseline(self) -> NDArray[np.float32]:
-        """Weighted counts of the runs of two to four characters in every text."""
-        return character_counts(self.texts)
+        """Weighted counts of the runs of two to four characters in every text, or word."""
+        if self.counts is None:
+            return character_counts([" ".join(_parts(text)) for text in self], _TEXT_COLUMNS)
+        # Most words come again and again.
+        words = [word for sentence in self for word in sentence]
+        distinct = {word: number for number, word in enumerate(dict.fromkeys(words))}
+        counts = character_counts(list(distinct), _WORD_COLUMNS)
+        return counts[[distinct[word] for word in words]]
 
-    def spilled(self, path: Path) -> Texts:  # noqa: ARG002
-        """Return the same: texts pickle as they are."""
-        return self
+    def spilled(self, path: Path) -> Texts:
+        """The same with the texts in one file."""
+        if isinstance(self.content, Packed):
+            return self
+        return replace(self, content=Packed.of(map(_packed, self.content)).spilled(path))
 
-    def read_as(self, modality: Modality) -> Texts:
-        """Refuse to take texts for anything else."""
-        if modality != "text":
-            raise DataError(f"its samples are texts, which are no {modality}")
-        return self
-
-    def check(self, name: str) -> None:
+    def survey(self, name: str) -> Survey:
         """Refuse texts that are all empty."""
-        if not any(map(str.strip, self.texts)):
+        if not any(part.strip() for text in self for part in _parts(text)):
             raise DataError(f"{name}: all its texts are empty")
+        return Survey(self)
 
 
-def character_counts(texts: Sequence[str]) -> NDArray[np.float32]:
-    """Count runs of characters, hashed into 1024 columns and weighted by how rare they are.
+def sentences(words: Iterable[Sequence[str]]) -> Texts:
+    """Sentences whose every word is a row."""
+    content = tuple(tuple(sentence) for sentence in words)
+    return Texts(content, np.array([len(sentence) for sentence in content], dtype=np.int64))
+
+
+def character_counts(texts: Sequence[str], columns: int = _TEXT_COLUMNS) -> NDArray[np.float32]:
+    """Count runs of characters, hashed into columns and weighted by how rare they are.
 
     Parameters
     ----------
     texts : sequence of str
+    columns : int
+        A power of 2.
 
     Returns
     -------
-    ndarray of shape (n_texts, 1024)
+    ndarray of shape (n_texts, columns)
         Rows of length 1, or of zeros for an empty text: ``1 + log(count)``, times the
         logarithm of the inverse share of texts that have the run (tf-idf).
 
@@ -106,7 +139,8 @@ def character_counts(texts: Sequence[str]) -> NDArray[np.float32]:
     >>> (counts @ counts[0]).round(2)
     array([1., 1., 0.], dtype=float32)
     """
-    counts = np.zeros((len(texts), _COLUMNS), dtype=np.float32)
+    shift = np.uint64(64 - (columns.bit_length() - 1))
+    counts = np.zeros((len(texts), columns), dtype=np.float32)
     for row, text in enumerate(texts):
         spaced = " ".join(["", *text.lower().split(), ""])
         codes = np.frombuffer(spaced.encode("utf-32-le", "surrogatepass"), np.uint32)
@@ -115,8 +149,8 @@ def character_counts(texts: Sequence[str]) -> NDArray[np.float32]:
             hashed = np.full(max(0, len(codes) - length + 1), length, dtype=np.uint64)
             for k in range(length):
                 hashed = hashed * np.uint64(1_000_003) + codes[k : k + len(hashed)]
-            columns = (hashed * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(54)
-            counts[row] += np.bincount(columns.astype(np.int64), minlength=_COLUMNS)
+            places = (hashed * np.uint64(0x9E3779B97F4A7C15)) >> shift
+            counts[row] += np.bincount(places.astype(np.int64), minlength=columns)
     found = counts > 0
     rare = np.log((1 + len(texts)) / (1 + found.sum(axis=0))) + 1
     np.log(counts, out=counts, where=found)
@@ -127,25 +161,9 @@ def character_counts(texts: Sequence[str]) -> NDArray[np.float32]:
     return counts
 
 
-def read_csv(path: Path) -> Labelled:
-    """Read two columns, a text and its label; a first line that names them is recognised."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            lines = [line for line in csv.reader(stream, strict=True) if line]
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a readable .csv file: {one_line(error)}") from None
-    if not lines:
-        raise DataError(f"{path}: holds no lines")
-    for row, line in enumerate(lines):
-        if len(line) != 2:
-            raise DataError(
-                f"{path}: row {row} has {len(line)} columns; two are read: text and label"
-            )
-    names = [name.strip().lower() for name in lines[0]]
-    header = next((k for k in (1, 0) if names[k] in _LABEL_NAMES), None)
-    label = 1 if header is None else header
-    rows = lines if header is None else lines[1:]
-    texts = Texts(tuple(row[1 - label] for row in rows))
-    return Labelled(texts, np.array([row[label].strip() for row in rows], dtype=np.str_), path.stem)
+def _parts(text: Text) -> Sequence[str]:
+    return (text,) if isinstance(text, str) else text
+
+
+def _packed(text: Text) -> bytes:
+    return json.dumps(text).encode()  # ASCII, so that half of a surrogate pair is none too

@@ -16,7 +16,7 @@ def transform_of(preprocessing: Preprocessing) -> Transform:
 
     Parameters
     ----------
-    preprocessing : ImagePreprocessing, SeriesPreprocessing or TablePreprocessing
+    preprocessing : Preprocessing
 
     Returns
     -------
@@ -35,9 +35,11 @@ def transform_of(preprocessing: Preprocessing) -> Transform:
     >>> transform_of(ImagePreprocessing(size=8)).prepare(np.zeros((4, 4), np.uint8)).value.shape
     (8, 8)
     """
+    from zoorank.transforms.audio import AudioTransform
     from zoorank.transforms.image import ImageTransform
     from zoorank.transforms.series import SeriesTransform
     from zoorank.transforms.specs import (
+        AudioPreprocessing,
         ImagePreprocessing,
         SeriesPreprocessing,
         TablePreprocessing,
@@ -51,4 +53,6 @@ def transform_of(preprocessing: Preprocessing) -> Transform:
             return SeriesTransform(preprocessing)
         case TablePreprocessing():
             return TableTransform(preprocessing)
+        case AudioPreprocessing():
+            return AudioTransform(preprocessing)
     raise SourceError("texts need a tokenizer, which this kind of source does not bring")

@@ -51,6 +51,7 @@ def verify(
     store: str | os.PathLike[str] | None = None,
     device: str = "auto",
     allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    allow_packages: str | Sequence[str] = (),
     progress: Progress | None = None,
     on_step: Callable[[str], None] | None = None,
     **settings: Any,
@@ -66,7 +67,7 @@ def verify(
 
     Parameters
     ----------
-    zoo, data, limit, out, store, device, allow_code, progress
+    zoo, data, limit, out, store, device, allow_code, allow_packages, progress
         As for :func:`zoorank.rank`, as are further ``settings``: cuts, score, metric,
         batch_size. ``out`` also receives ``verification.json``.
     top : int
@@ -98,12 +99,14 @@ def verify(
     for name, least in (("top", 1), ("repeats", 1), ("epochs", 0), ("samples", 2)):
         if counts[name] < least:
             raise UsageError(f"{name} must be at least {least}, not {counts[name]}")
-    zoo = zoo_of(zoo, allow_code=allow_code)
+    zoo = zoo_of(zoo, allow_code=allow_code, allow_packages=allow_packages)
     place = store_directory(out, store)
     ranking = rank(
         zoo, data, out=out, store=place, device=device, limit=limit, progress=progress, **settings
     )
     target = load_target(zoo.data if data is None else data, limit=limit)
+    if target.task == "numbers":
+        raise UsageError("verify trains heads for classes, and the target has numbers to predict")
     start = time.monotonic()
     sources: dict[str, Source] = {source.name: source for source in zoo.models}
     trainer = _Trainer(sources, target, place, device, repeats, epochs, samples, on_step)

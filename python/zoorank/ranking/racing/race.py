@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from zoorank.ranking.job import Job
+from zoorank.ranking.outcomes import Job
 from zoorank.ranking.racing.elimination import Heat, errors_by_round
 from zoorank.ranking.racing.estimates import Entry, estimated, of_selected
 from zoorank.ranking.racing.facts import RaceFacts, RaceRound

@@ -18,7 +18,12 @@ from zoorank.sources.keras.applications import own_preprocessing
 from zoorank.sources.keras.archive import check_archive
 from zoorank.sources.keras.calls import operations
 from zoorank.sources.keras.encoder import KerasEncoder, as_numpy
-from zoorank.transforms.specs import ImagePreprocessing, SeriesPreprocessing, TextPreprocessing
+from zoorank.transforms.specs import (
+    AudioPreprocessing,
+    ImagePreprocessing,
+    SeriesPreprocessing,
+    TextPreprocessing,
+)
 
 if TYPE_CHECKING:
     from zoorank.sources.keras import KerasSource
@@ -42,8 +47,8 @@ def open_model(source: KerasSource, options: OpenOptions) -> Encoder:
     shape, dtype = model.inputs[0].shape, np.dtype(model.inputs[0].dtype)
     given = Input(model.inputs[0].name, tuple(shape), dtype)
     said = bare(options.modality, source.preprocessing)
-    if isinstance(said, TextPreprocessing):
-        raise _refusal(source, "takes no texts")
+    if isinstance(said, TextPreprocessing | AudioPreprocessing):
+        raise _refusal(source, "takes neither texts nor sounds")
     fed = complete(
         _with_layout(model, _own(source, said, shape)),
         given,

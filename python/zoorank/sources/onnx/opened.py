@@ -13,7 +13,7 @@ from zoorank.sources.onnx.encoder import OnnxEncoder
 from zoorank.sources.onnx.graph import Graph
 from zoorank.transforms import transform_of
 from zoorank.transforms.base import ONLY
-from zoorank.transforms.specs import TextPreprocessing
+from zoorank.transforms.specs import AudioPreprocessing, TextPreprocessing
 
 if TYPE_CHECKING:
     from zoorank.sources.onnx import OnnxSource
@@ -33,6 +33,8 @@ def open_graph(source: OnnxSource, graph: Graph, options: OpenOptions) -> Encode
         from zoorank.sources.onnx.texts import open_texts
 
         return open_texts(source, graph, output, options)
+    if isinstance(said, AudioPreprocessing):
+        raise source.file.refuse("is fed images, series, tables or texts, and no sounds yet")
     if len(graph.inputs) != 1:
         inputs = listing(map(str, graph.inputs)) or "none"
         raise source.file.refuse(

@@ -1,0 +1,164 @@
+"""What passes between a ranking and its jobs: plain records that cross processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from zoorank.encoding.encode import Keep
+from zoorank.encoding.plan import Record
+from zoorank.engine import cuda
+from zoorank.errors import UsageError
+from zoorank.executors.base import Failure
+from zoorank.scores import Score, ScoreValue
+from zoorank.scores.base import Array, SampleScore
+from zoorank.sources.base import Known, Precision, Source
+from zoorank.targets.base import Target
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all jobs of one ranking share.
+
+    Attributes
+    ----------
+    target : Target
+    scores : tuple of Score
+    store : Path
+        Directory of the encodings.
+    batch_size : int
+    device : str
+    save_encodings : bool or None
+        Whether encodings are written to the store; None where a score needs them on the host.
+    precision : {"float32", "bf16"}
+    threads : int or None
+        For each source and its scores; None takes all.
+    retry : bool
+        Whether sources that ended their process in an earlier run are tried again.
+    """
+
+    target: Target
+    scores: tuple[Score, ...]
+    store: Path
+    batch_size: int
+    device: str
+    save_encodings: bool | None = None
+    precision: Precision = "float32"
+    threads: int | None = None
+    retry: bool = False
+
+    @cached_property
+    def needs_head(self) -> bool:
+        """Whether a score looks at what the source's own classifier says."""
+        return any(score.needs_head for score in self.scores)
+
+    def keep(self, device: str) -> Keep:
+        """Where encodings of a source that runs on a device are kept.
+
+        On a device that the engine computes on they stay; they are written too as soon as a
+        score cannot follow them there, for it needs them in host memory anyway.
+        """
+        if self.save_encodings is False:
+            return "memory"
+        if not device.startswith("cuda") or cuda.unavailable_reason():
+            return "store"
+        if self.save_encodings is None and all(score.on_device for score in self.scores):
+            return "memory"
+        return "both"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One source to be encoded and scored.
+
+    Attributes
+    ----------
+    source : Source
+    cuts : tuple of str
+    rows : ndarray of int64 or None
+        A sample of the target's rows, by which the scores of all are estimated; None for all.
+    earlier : ndarray of int64 or None
+        Rows that the store holds.
+    """
+
+    source: Source
+    cuts: tuple[str, ...]
+    rows: Array | None = None
+    earlier: Array | None = None
+
+    @cached_property
+    def name(self) -> str:
+        """Name of the source."""
+        return self.source.name
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A source cut at one layer, scored.
+
+    Attributes
+    ----------
+    record : Record
+    key : str
+        Of its encoding in the store.
+    reused : bool
+        Whether the encoding was in the store already.
+    values : mapping of str to ScoreValue
+        By key of the score; on a sample these are estimates.
+    samples : mapping of str to SampleScore
+        On a sample, what each estimate rests on.
+    score_seconds : float
+    same_as : str or None
+        The first cut of this source whose encoding is the same, bit for bit.
+    copied : tuple of str
+        Labels of the scores for which it was copied from a device to the host.
+    reason : str
+        Why it has no score.
+    """
+
+    record: Record
+    key: str
+    reused: bool
+    values: Mapping[str, ScoreValue] = field(default_factory=dict)
+    samples: Mapping[str, SampleScore] = field(default_factory=dict)
+    score_seconds: float = 0.0
+    same_as: str | None = None
+    copied: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one source.
+
+    Attributes
+    ----------
+    model : str
+    candidates : tuple of Candidate
+        In the order in which the cuts run.
+    refused : mapping of str to str
+        Cuts that could not be made, and why.
+    note : str
+        What a reader of its rows should know.
+    weights_sha256 : str or None
+    known : Known
+    saw_target : bool
+        Whether it was trained on the target itself.
+    failure : Failure or None
+        Why there are no candidates.
+    mistake : UsageError or None
+        What was wrong with the request for this source, such as a cut it does not have; other
+        sources may well have it.
+    """
+
+    model: str
+    candidates: tuple[Candidate, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+    weights_sha256: str | None = None
+    known: Known = field(default_factory=Known)
+    saw_target: bool = False
+    failure: Failure | None = None
+    mistake: UsageError | None = None

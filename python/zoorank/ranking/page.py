@@ -1,0 +1,164 @@
+"""What the ledger has of one source on one target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import zoorank
+from zoorank.encoding.plan import FORMAT, Record
+from zoorank.executors.base import Failure
+from zoorank.ranking.outcomes import Candidate, Run
+from zoorank.scores import TABLE, Score, ScoreValue
+from zoorank.sources.base import Json
+from zoorank.store.encodings import EncodingStore, key_of
+from zoorank.store.ledger import Key, Ledger, Outcome
+
+_FATAL = ("crash", "timeout", "memory")
+
+
+class Page:
+    """Outcomes of one source on one target, as earlier runs left them.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    run : Run
+    identity : mapping
+        What the source's encodings depend on.
+
+    Attributes
+    ----------
+    source : str
+        Digest of the source.
+    """
+
+    def __init__(self, ledger: Ledger, run: Run, identity: Mapping[str, Json]) -> None:
+        self._ledger, self._run = ledger, run
+        parts = {"format": FORMAT, "precision": run.precision, **identity}
+        self.source = key_of(parts)
+        self._target = run.target.fingerprint
+        self._found = ledger.outcomes(self.source, self._target)
+
+    def fatal(self) -> Failure | None:
+        """How the source ended its process in an earlier run, if it did."""
+        found = self._found.get(Key(self.source, self._target))
+        if found is None or found.kind not in _FATAL:
+            return None
+        reason = f"{found.reason} in an earlier run; --retry tries it again"
+        return Failure(reason, found.kind, found.traceback)  # type: ignore[arg-type]
+
+    def values(self, cut: str) -> dict[str, ScoreValue]:
+        """Values of the run's scores that are known."""
+        found = {}
+        for score in self._run.scores:
+            name = score_name(score)
+            kept = self._found.get(self._key(cut, name)) if name else None
+            if kept is not None and kept.value is not None:
+                found[score.key] = ScoreValue(kept.value, kept.half_width, kept.per_class)
+        return found
+
+    def candidates(self, cuts: Sequence[str], store: EncodingStore) -> list[Candidate] | None:
+        """All candidates, where nothing of them is left to be done."""
+        names = self._cuts(cuts)
+        if names is None:
+            return None
+        found = []
+        for name in names:
+            kept = self._found.get(self._key(name))
+            record = None if kept is None else Record.of(kept.facts.get("record"))
+            values = self.values(name)
+            if kept is None or record is None or set(values) != self._wanted():
+                return None
+            key = str(kept.facts.get("key", ""))
+            if self._run.keep("cpu") != "memory" and not store.path(key).is_file():
+                return None
+            same_as = kept.facts.get("same_as")
+            found.append(
+                Candidate(
+                    record=record,
+                    key=key,
+                    reused=True,
+                    values={score.key: values[score.key] for score in self._scores(values)},
+                    score_seconds=kept.seconds,
+                    same_as=same_as if isinstance(same_as, str) and same_as in names else None,
+                )
+            )
+        return found
+
+    def refused(self, cuts: Sequence[str]) -> dict[str, str]:
+        """Cuts that could not be made, and why."""
+        facts = self._request(cuts)
+        refused = facts.get("refused") if facts else None
+        return dict(refused) if isinstance(refused, Mapping) else {}
+
+    def keep(
+        self, cuts: Sequence[str], candidates: Sequence[Candidate], refused: Mapping[str, str]
+    ) -> None:
+        """Record what came of the source."""
+        outcomes: dict[Key, Outcome] = {}
+        for each in candidates:
+            if not each.reason:
+                outcomes |= self._outcomes_of(each)
+        if all(not each.reason and not each.copied for each in candidates):
+            names = [each.record.cut for each in candidates]
+            facts: dict[str, Any] = {"cuts": names, "refused": dict(refused)}
+            outcomes[self._key("", _request_name(cuts))] = Outcome(facts=facts)
+        outcomes[Key(self.source, self._target)] = Outcome()
+        self._ledger.record(outcomes)
+
+    def _outcomes_of(self, candidate: Candidate) -> dict[Key, Outcome]:
+        cut = candidate.record.cut
+        record = candidate.record.plain()
+        facts: dict[str, Any] = {
+            "record": record,
+            "key": candidate.key,
+            "same_as": candidate.same_as,
+        }
+        found = {self._key(cut): Outcome(seconds=candidate.score_seconds, facts=facts)}
+        for score in self._scores(candidate.values):
+            value, name = candidate.values[score.key], score_name(score)
+            if name:
+                kept = Outcome(value.value, value.half_width, value.per_class)
+                found[self._key(cut, name)] = kept
+        return found
+
+    def _cuts(self, cuts: Sequence[str]) -> list[str] | None:
+        facts = self._request(cuts)
+        names = facts.get("cuts") if facts else None
+        return [str(name) for name in names] if isinstance(names, list) else None
+
+    def _request(self, cuts: Sequence[str]) -> Mapping[str, Any] | None:
+        kept = self._found.get(self._key("", _request_name(cuts)))
+        return None if kept is None else kept.facts
+
+    def _wanted(self) -> set[str]:
+        return {score.key for score in self._run.scores if not score.needs_source_data}
+
+    def _scores(self, values: Mapping[str, ScoreValue]) -> list[Score]:
+        return [score for score in self._run.scores if score.key in values]
+
+    def _key(self, cut: str, score: str = "") -> Key:
+        return Key(self.source, self._target, cut, score)
+
+
+def record_fatal(ledger: Ledger, source: str, target: str, failure: Failure) -> None:
+    """Remember that a source ended its process, so that no later run meets it blindly."""
+    if failure.kind in _FATAL:
+        kept = Outcome(kind=failure.kind, reason=failure.reason, traceback=failure.traceback)
+        ledger.record({Key(source, target): kept})
+
+
+def score_name(score: Score) -> str:
+    """Under what the values of a score are kept; empty for one whose values are not.
+
+    A value belongs to the version of zoorank that computed it. Other packages' scores have
+    versions that are not known here, and an encoding's key knows nothing of the data of sources.
+    """
+    if score not in TABLE or score.needs_source_data:
+        return ""
+    return f"{score.key}, zoorank {zoorank.__version__}"
+
+
+def _request_name(cuts: Sequence[str]) -> str:
+    return f"cuts {key_of({'cuts': list(cuts)})}"

@@ -1,0 +1,376 @@
+"""What came of every source, cut and score on every target, in a database beside the encodings."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union
+from urllib.parse import quote
+
+from zoorank.errors import StoreError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+Kind = Literal["", "error", "crash", "timeout", "memory"]
+Json = Union[None, bool, int, float, str, "list[Json]", "dict[str, Json]"]
+T = TypeVar("T")
+_Rows = list[tuple[Any, Any]]
+
+_NAME = "ledger-1.sqlite"  # another number when the table changes
+_WAIT = 30.0  # seconds, for another process to end its change
+_TABLE = """CREATE TABLE outcomes (
+  job BLOB NOT NULL, part BLOB NOT NULL, content BLOB NOT NULL, seal BLOB NOT NULL,
+  PRIMARY KEY (job, part)
+) WITHOUT ROWID"""
+
+
+@dataclass(frozen=True)
+class Key:
+    """What an outcome is of.
+
+    Attributes
+    ----------
+    source : str
+        Digest of all that the source's encodings depend on but the target.
+    target : str
+        Fingerprint of the target, with the rows of it that were taken.
+    cut : str
+        Empty for an outcome of the whole source.
+    score : str
+        With the version of what computes it; empty for an outcome of the cut.
+    """
+
+    source: str
+    target: str
+    cut: str = ""
+    score: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it.
+
+    Attributes
+    ----------
+    value : float or None
+        The score; None where there is none.
+    half_width : float
+        Of the score's interval.
+    per_class : tuple of float
+        The score of every class.
+    kind : {"", "error", "crash", "timeout", "memory"}
+        How it failed; empty if it did not.
+    reason : str
+        Why it failed, in one line.
+    traceback : str
+    seconds : float
+        That it took.
+    at : float
+        When it ended, in seconds since 1970.
+    versions : mapping of str to str
+        Of the packages that had a part in it.
+    facts : mapping
+        More to know of the source or the cut, such as its width.
+    """
+
+    value: float | None = None
+    half_width: float = 0.0
+    per_class: tuple[float, ...] = ()
+    kind: Kind = ""
+    reason: str = ""
+    traceback: str = ""
+    seconds: float = 0.0
+    at: float = field(default_factory=time.time)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Json] = field(default_factory=dict)
+
+
+class Ledger:
+    """The outcomes of all runs that share a store; any number of processes may use it at once.
+
+    What is recorded survives the end of the process at any moment. What was changed by
+    another hand is not there; a database that cannot be read is set aside.
+
+    Parameters
+    ----------
+    directory : path-like
+        Of the store, which exists.
+    say : callable or None
+        Told in a line when a damaged database was set aside.
+
+    Notes
+    -----
+    A context manager. It is opened when it is first asked, and can be pickled: another
+    process opens it for itself. In a directory that may only be read it can be asked.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder, Ledger(folder) as ledger:
+    ...     key = Key("source", "target", "layer4", "logme")
+    ...     ledger.record({key: Outcome(0.5)})
+    ...     ledger.outcome(key).value, ledger.outcome(Key("other", "target"))
+    (0.5, None)
+    """
+
+    def __init__(
+        self, directory: str | os.PathLike[str], say: Callable[[str], None] | None = None
+    ) -> None:
+        self.path = Path(directory) / _NAME
+        self._say = say
+        self._lock = threading.RLock()
+        self._opened: _Opened | None = None
+
+    def outcome(self, key: Key) -> Outcome | None:
+        """Return what is known; None where nothing is."""
+        sql = "SELECT content, seal FROM outcomes WHERE job = ? AND part = ?"
+        wanted = _job(key), _part(key)
+        rows: _Rows = self._try(lambda database: database.execute(sql, wanted).fetchall(), [])
+        return dict(_read(key.source, key.target, rows)).get(key)
+
+    def outcomes(self, source: str, target: str) -> dict[Key, Outcome]:
+        """Return all that is known of a source on a target."""
+        job = _job(Key(source, target))
+        sql = "SELECT content, seal FROM outcomes WHERE job = ?"
+        rows: _Rows = self._try(lambda database: database.execute(sql, (job,)).fetchall(), [])
+        return dict(_read(source, target, rows))
+
+    def record(self, outcomes: Mapping[Key, Outcome]) -> None:
+        """Keep outcomes, all or none; one of the same key is replaced.
+
+        Raises
+        ------
+        StoreError
+            When the disk is full or the database cannot be written to.
+        """
+        sql = "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?)"
+        rows = [_row(key, outcome) for key, outcome in outcomes.items()]
+        self._change(lambda database: database.executemany(sql, rows))
+
+    def forget(self, source: str, target: str) -> None:
+        """Remove all that is known of a source on a target."""
+        job = _job(Key(source, target))
+        self._change(
+            lambda database: database.execute("DELETE FROM outcomes WHERE job = ?", (job,))
+        )
+
+    def close(self) -> None:
+        """Close the database; it is opened again when it is asked."""
+        with self._lock:
+            if self._opened is not None and self._opened.process == os.getpid():
+                self._opened.database.close()
+            self._opened = None
+
+    def _change(self, action: Callable[[sqlite3.Connection], object]) -> None:
+        def changed(database: sqlite3.Connection) -> None:
+            with database:
+                action(database)
+
+        self._try(changed, None, writes=True)
+
+    def _try(
+        self, action: Callable[[sqlite3.Connection], T], otherwise: T, *, writes: bool = False
+    ) -> T:
+        """Do something with the database, with a new one if this one is damaged."""
+        with self._lock:
+            try:
+                return self._asked(action, otherwise, writes)
+            except sqlite3.DatabaseError as error:
+                self.close()
+                raise StoreError(f"cannot use {self.path}: {error}") from None
+
+    def _asked(self, action: Callable[[sqlite3.Connection], T], otherwise: T, writes: bool) -> T:
+        database = self._database(writes)
+        try:
+            return otherwise if database is None else action(database)
+        except sqlite3.DatabaseError as error:
+            if _is_of_the_system(error):
+                raise
+            self._set_aside(str(error))
+        database = self._database(writes)
+        return otherwise if database is None else action(database)
+
+    def _database(self, writes: bool) -> sqlite3.Connection | None:
+        """The open database; None where there is nothing to be asked."""
+        if self._opened is not None and self._opened.process != os.getpid():
+            _inherited.append(self._opened.database)
+            self._opened = None
+        if self._opened is not None and (self._opened.writable or not writes):
+            return self._opened.database
+        self.close()
+        if not writes and not os.path.lexists(self.path):
+            return None
+        try:
+            database, writable = _open(self.path), True
+        except sqlite3.DatabaseError as error:
+            if not _is_of_the_system(error):
+                self._set_aside(str(error))
+                database, writable = _open(self.path), True
+            elif writes or not self.path.is_file():
+                raise
+            else:
+                # Where nothing may be written its journal cannot be looked at.
+                database, writable = _connect(self.path, "mode=ro&immutable=1"), False
+        self._opened = _Opened(self.path, database, writable=writable)
+        return database
+
+    def _set_aside(self, reason: str) -> None:
+        """Give another name to a damaged database, unless somebody else has done so."""
+        damaged = None if self._opened is None else self._opened.file
+        self.close()
+        with _locked(self.path.parent):
+            if damaged is not None and damaged != _file(self.path):
+                return
+            aside = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
+            with contextlib.suppress(FileNotFoundError):
+                self.path.rename(aside)
+            for suffix in ("-wal", "-shm"):
+                with contextlib.suppress(FileNotFoundError):
+                    self.path.with_name(self.path.name + suffix).rename(f"{aside}{suffix}")
+        if self._say is not None:
+            self._say(
+                f"{self.path.name} is damaged ({reason}): what it held is found out again, "
+                f"and the file is kept as {aside.name}"
+            )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Ledger, (self.path.parent, self._say)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _Opened:
+    """A connection, the process that may use it, and the file that it is of."""
+
+    def __init__(self, path: Path, database: sqlite3.Connection, *, writable: bool) -> None:
+        self.process, self.database, self.writable = os.getpid(), database, writable
+        self.file = _file(path)
+
+
+# Connections that a forked process has from its parent: to close one is as wrong as to use it.
+_inherited: list[sqlite3.Connection] = []
+
+
+def _is_of_the_system(error: sqlite3.DatabaseError) -> bool:
+    """Whether it is no fault of the database."""
+    signs = ("locked", "full", "readonly", "unable to open", "disk I/O")
+    return isinstance(error, sqlite3.OperationalError) and any(each in str(error) for each in signs)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open the database, or make it.
+
+    Raises
+    ------
+    sqlite3.DatabaseError
+        When it is no ledger, or the system does not let it.
+    """
+    if os.path.lexists(path) and not path.is_file():
+        raise sqlite3.DatabaseError("not a file")
+    database = _connect(path, "mode=rwc")
+    try:
+        # One synchronisation with the disk for many changes; none of them is lost but by a
+        # power cut, and then the last ones alone.
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        with database:
+            database.execute(_TABLE.replace("TABLE", "TABLE IF NOT EXISTS", 1))
+        found = database.execute("SELECT sql FROM sqlite_master WHERE sql NOTNULL").fetchall()
+        if found != [(_TABLE.encode(),)]:
+            raise sqlite3.DatabaseError("it holds something else")
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _connect(path: Path, how: str) -> sqlite3.Connection:
+    place = quote(os.fsencode(path.absolute()))
+    database = sqlite3.connect(f"file:{place}?{how}", _WAIT, uri=True, check_same_thread=False)
+    database.text_factory = bytes  # what is no text is not there; it is no error
+    return database
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Be the only process here that sets something aside."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _job(key: Key) -> bytes:
+    return _digest(key.source, key.target)
+
+
+def _part(key: Key) -> bytes:
+    return _digest(key.cut, key.score)
+
+
+def _digest(*parts: str) -> bytes:
+    text = json.dumps(parts)  # which says where one ends, and knows names that are no Unicode
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+def _seal(job: bytes, part: bytes, content: bytes) -> bytes:
+    return hashlib.blake2b(job + part + content, digest_size=16).digest()
+
+
+def _row(key: Key, outcome: Outcome) -> tuple[bytes, bytes, bytes, bytes]:
+    facts = {name: value for name, value in asdict(outcome).items() if value != _PLAIN[name]}
+    content = json.dumps({"cut": key.cut, "score": key.score, **facts}).encode()
+    job, part = _job(key), _part(key)
+    return job, part, content, _seal(job, part, content)
+
+
+def _read(source: str, target: str, rows: _Rows) -> Iterator[tuple[Key, Outcome]]:
+    """What is as it was written; the rest is not there."""
+    for content, seal in rows:
+        # A RecursionError comes of brackets without end, the others of any other content.
+        with contextlib.suppress(
+            ValueError, LookupError, TypeError, AttributeError, RecursionError
+        ):
+            facts = json.loads(content)
+            key = Key(source, target, facts.pop("cut"), facts.pop("score"))
+            if _seal(_job(key), _part(key), content) == seal:
+                per_class = tuple(facts.pop("per_class", ()))
+                yield key, Outcome(**facts, per_class=per_class)
+
+
+_PLAIN = asdict(Outcome(at=0.0))

@@ -1,0 +1,190 @@
+"""How every reader opens what a path leads to, and says in one line what is wrong with it."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from zoorank.errors import DataError, ZoorankError
+from zoorank.messages import inert, not_loaded
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_LONGEST_LINE = 2**24  # bytes; a million values and more
+_START_BYTES = 2**20
+_JUNK = {"thumbs.db", "desktop.ini", "__macosx", "@eadir", "lost+found"}
+
+
+@contextmanager
+def reading(path: str | Path, what: str) -> Iterator[None]:
+    """Turn whatever a library raises over a file into one line.
+
+    Parameters
+    ----------
+    path : str or Path
+        What the line begins with.
+    what : str
+        What it ought to have been, such as ``".npz file"``.
+
+    Raises
+    ------
+    DataError
+
+    Examples
+    --------
+    >>> with reading("photo.npz", ".npz file"):
+    ...     raise KeyError("no such member")
+    Traceback (most recent call last):
+    zoorank.errors.DataError: photo.npz: not a readable .npz file: 'no such member'
+    """
+    try:
+        yield
+    except ZoorankError:
+        raise
+    except MemoryError:
+        raise DataError(f"{inert(path)}: does not fit into memory") from None
+    except OSError as error:
+        reason = error.strerror or not_loaded(error)
+        raise DataError(f"{inert(path)}: not a readable {what}: {reason}") from None
+    # Readers of damaged files raise whatever their code stumbles over.
+    except Exception as error:  # noqa: BLE001
+        raise DataError(f"{inert(path)}: not a readable {what}: {not_loaded(error)}") from None
+
+
+def regular(path: Path) -> Path:
+    """Give the path back if it leads to a regular file, which alone can be read to an end.
+
+    Raises
+    ------
+    DataError
+        For a FIFO, a device, a folder, a loop of links or nothing.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        raise DataError(f"{inert(path)}: {getattr(error, 'strerror', None) or error}") from None
+    if not stat.S_ISREG(mode):
+        kind = next((name for test, name in _KINDS if test(mode)), "no regular file")
+        raise DataError(f"{inert(path)}: is {kind}; files are read")
+    return path
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a regular file as a whole."""
+    with reading(path, "file"):
+        return regular(path).read_bytes()
+
+
+def read_text(path: Path, *, lines: bool = True) -> tuple[str, tuple[str, ...]]:
+    """Read a text file in whatever encoding it says or has.
+
+    Parameters
+    ----------
+    path : Path
+    lines : bool
+        Whether it is made of lines, of which one longer than 16 MB is refused.
+
+    Returns
+    -------
+    text : str
+        Without a byte-order mark; lines as they end in the file.
+    notes : tuple of str
+        That the file is not UTF-8, where it is not.
+
+    Raises
+    ------
+    DataError
+        For what is no text.
+    """
+    with reading(path, "file"), regular(path).open("rb") as stream:
+        content = b"".join(_checked_lines(path, stream)) if lines else stream.read()
+    for mark, encoding in _BOMS:
+        if content.startswith(mark):
+            with reading(path, "text file"):
+                return content.decode(encoding), ()
+    if b"\0" in content:
+        raise DataError(f"{inert(path)}: not a text file")
+    try:
+        return content.decode("utf-8"), ()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        note = f"{inert(path.name)} is not UTF-8 (line {line}) and was read as Windows-1252"
+        return content.decode("cp1252", errors="replace"), (note,)
+
+
+def read_start(path: Path) -> str:
+    """The first lines of a text file, for a look at what they hold.
+
+    A line that does not end within a megabyte is cut.
+    """
+    with reading(path, "file"), regular(path).open("rb") as stream:
+        content = stream.read(_START_BYTES)
+    encoding = next((name for mark, name in _BOMS if content.startswith(mark)), "utf-8")
+    return content.decode(encoding, errors="replace")
+
+
+def _checked_lines(path: Path, stream: IO[bytes]) -> Iterator[bytes]:
+    number = 0
+    while line := stream.readline(_LONGEST_LINE + 1):
+        number += 1
+        if len(line) > _LONGEST_LINE:
+            raise DataError(f"{inert(path)}: line {number} is longer than {_LONGEST_LINE:,} bytes")
+        yield line
+
+
+def stamp_of(path: Path) -> tuple[int, int]:
+    """Size of a file, and when it was last written, in nanoseconds; twice -1 where it is gone."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
+
+
+def exists(path: Path) -> bool:
+    """Whether there is something at a path; no name is too strange to ask."""
+    try:
+        path.stat()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """Every visible file below a folder, by name; links are followed, but to no folder twice.
+
+    Hidden files and what file managers leave behind are no one's data.
+    """
+    seen: set[tuple[int, int]] = set()
+    waiting = [folder]
+    while waiting:
+        path = waiting.pop()
+        if not path.is_dir():
+            yield path
+            continue
+        with reading(path, "folder"):
+            place = path.stat()
+            inside = sorted(path.iterdir(), key=os.fsencode, reverse=True)
+        if (place.st_dev, place.st_ino) not in seen:
+            seen.add((place.st_dev, place.st_ino))
+            waiting += [each for each in inside if not is_hidden(each.name)]
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a name is that of a hidden file, or of one that file managers leave behind."""
+    return name.startswith(".") or name.lower() in _JUNK

@@ -1,0 +1,379 @@
+"""Columns with names, from whatever file or object: which hold the samples, which the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoorank.errors import DataError, UsageError
+from zoorank.messages import hint, inert, listing
+from zoorank.targets.arrays import Arrays
+from zoorank.targets.base import Samples
+from zoorank.targets.forms import Given, samples_of
+from zoorank.targets.labelled import SPLIT_NAMES, Labelled, Reading, left_out
+from zoorank.targets.labels import is_missing, parse
+from zoorank.targets.texts import Texts
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_LABELS = (
+    *("label", "labels", "class", "target", "category", "classes", "species", "sentiment"),
+    *("intent", "topic", "emotion", "genre", "y", "ner_tags", "pos_tags", "tags", "fine_label"),
+)
+_SOUNDS = ("audio", "sound", "speech", "wav", "recording")
+_SAMPLES = (
+    *("text", "sentence", "review", "content", "document", "body", "comment", "message", "tweet"),
+    *("utterance", "image", "img", "picture", "photo", "tokens", "words", *_SOUNDS),
+    *("file_name", "filename", "file", "path", "filepath", "image_path", "audio_path"),
+    *("series", "features", "embedding", "question", "title"),
+)
+_PAIRS = (
+    *(("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2")),
+    *(("text1", "text2"), ("text_a", "text_b"), ("query", "passage"), ("question", "sentence")),
+)
+KNOWN_NAMES = frozenset((*_LABELS, *_SAMPLES, *(name for pair in _PAIRS for name in pair)))
+_NUMBERING = ("", "unnamed: 0", "index", "idx", "id", "__index_level_0__")
+_SPLITS = ("split", "subset", "partition")
+_NO_VALUE = ("", "?", "na", "n/a", "nan", "null", "none")
+
+
+@dataclass(frozen=True, eq=False)
+class Records:
+    """Named columns of one length.
+
+    Attributes
+    ----------
+    columns : mapping of str to sequence or ndarray
+        In their order.
+    where : str
+        The file or object they come from, for messages.
+    name : str
+        What to call the data.
+    folder : Path or None
+        Where relative paths among the values start; None where values are no paths.
+    classes : mapping of str to sequence of str
+        Names of the classes that the integers of a column stand for, where they are known.
+    notes : tuple of str
+        What was noticed when they were read.
+    words : bool
+        Whether every value was written as a word and may stand for a number.
+    """
+
+    columns: Mapping[str, Any]
+    where: str
+    name: str
+    folder: Path | None = None
+    classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    words: bool = False
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()), ()))
+
+    def rows(self, kept: Sequence[int]) -> Records:
+        """Some of the rows."""
+        columns = {name: [values[row] for row in kept] for name, values in self.columns.items()}
+        return replace(self, columns=columns)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Which columns hold what."""
+
+    inputs: tuple[str, ...]
+    label: str
+    group: str | None
+
+
+def labelled(records: Records, reading: Reading) -> Labelled:
+    """Take samples, labels and groups out of columns.
+
+    Parameters
+    ----------
+    records : Records
+    reading : Reading
+
+    Returns
+    -------
+    Labelled
+
+    Raises
+    ------
+    DataError, UsageError
+        Where columns are neither named nor recognised, naming them.
+    """
+    records, split = _of_split(records, reading)
+    if not len(records):
+        raise DataError(f"{records.where}: holds no rows")
+    choice = _choose(records, reading, split)
+    records, dropped = _without_gaps(records, choice, reading)
+    samples, remarks = _samples(records, choice, reading)
+    labels: Any = records.columns[choice.label]
+    group = None if choice.group is None else [str(each) for each in records.columns[choice.group]]
+    if samples.starts is not None:
+        labels = labels_of_words(samples, labels, records.where)
+        counts = np.diff(samples.starts)
+        group = None if group is None else np.repeat(group, counts).tolist()
+    if names := records.classes.get(choice.label):
+        labels = [names[label] for label in labels]
+    elif records.words:
+        labels = parse([label.strip() for label in labels])
+    told = (
+        _told(records, choice, split)
+        if not (reading.input_columns and reading.label_column)
+        else ()
+    )
+    notes = (*records.notes, *told, *dropped, *remarks)
+    groups = None if group is None else np.array(group, dtype=np.str_)
+    return Labelled(samples, labels, records.name, notes, groups)
+
+
+def samples_of_columns(records: Records, how: Reading) -> tuple[Samples, tuple[str, ...]]:
+    """Take all columns, or those that were chosen, for the samples."""
+    names = how.input_columns or tuple(records.columns)
+    for name in names:
+        if name not in records.columns:
+            raise UsageError(
+                f"{records.where} has no column {name!r}; {hint(name, records.columns)}"
+            )
+    return _samples(records, _Choice(names, "", None), how)
+
+
+def _of_split(records: Records, reading: Reading) -> tuple[Records, str | None]:
+    """Keep the rows of the wanted part where a column says which part a row belongs to."""
+    named = {name.lower(): name for name in records.columns}
+    known = {each for names in SPLIT_NAMES.values() for each in names}
+    for candidate in _SPLITS:
+        name = named.get(candidate)
+        if name is None or name in (*reading.input_columns, reading.label_column):
+            continue
+        parts = [str(value).strip().lower() for value in records.columns[name]]
+        if not set(parts) <= known or reading.split == "all":
+            return records, name if set(parts) <= known else None
+        taken = next((each for each in SPLIT_NAMES[reading.split] if each in parts), None)
+        if taken is None:
+            have = listing(sorted(set(parts)))
+            raise DataError(f"{records.where}: no row is of the part {reading.split!r}, but {have}")
+        kept = [row for row, part in enumerate(parts) if part == taken]
+        note = f"{len(kept)} of {len(parts)} rows are of the part {taken!r}"
+        return replace(records.rows(kept), notes=(*records.notes, note)), name
+    return records, None
+
+
+def _choose(records: Records, reading: Reading, split: str | None) -> _Choice:
+    names = list(records.columns)
+    for wanted in (*reading.input_columns, reading.label_column, reading.group_column):
+        if wanted is not None and wanted not in names:
+            raise UsageError(f"{records.where} has no column {wanted!r}; {hint(wanted, names)}")
+    given = {*reading.input_columns, reading.label_column, reading.group_column, split}
+    free = [name for name in names if name not in given]
+    label = reading.label_column or _label(records, free, reading)
+    rest = [name for name in free if name != label]
+    inputs = reading.input_columns or _inputs(records, rest)
+    return _Choice(tuple(inputs), label, reading.group_column)
+
+
+def _label(records: Records, free: Sequence[str], reading: Reading) -> str:
+    small = {name.strip().lower(): name for name in reversed(free)}
+    for known in (*(name for name in records.classes if name in free), *_LABELS):
+        if known in free:
+            return known
+        if known in small:
+            return small[known]
+    columns = [name for name in free if name.strip().lower() not in _NUMBERING]
+    if reading.input_columns and len(columns) == 1:
+        return columns[0]
+    if len(columns) == 2 and not reading.input_columns:
+        # The labels repeat, the samples hardly ever do.
+        distinct = [len(set(map(str, records.columns[name]))) for name in columns]
+        return columns[0] if distinct[0] < distinct[1] else columns[1]
+    raise DataError(
+        f"{records.where}: which column holds the labels? say label_column; "
+        f"it has {listing(map(inert, records.columns))}"
+    )
+
+
+def _inputs(records: Records, rest: Sequence[str]) -> Sequence[str]:
+    small = {name.strip().lower(): name for name in reversed(rest)}
+    for pair in _PAIRS:
+        if all(name in small for name in pair):
+            return [small[name] for name in pair]
+    for known in _SAMPLES:
+        if known in small:
+            return [small[known]]
+    columns = [name for name in rest if name.strip().lower() not in _NUMBERING] or rest
+    if _are_numbers(records, columns):
+        return columns
+    numeric = [name for name in columns if _kind(records, name) == "numbers"]
+    others = [name for name in columns if name not in numeric]
+    if len(others) == 1 and not numeric:
+        return others
+    raise DataError(
+        f"{records.where}: which columns hold the samples? say input_columns; "
+        f"{listing(map(inert, numeric), 8) or 'none'} are numbers, "
+        f"{listing(map(inert, others), 8) or 'none'} are not"
+    )
+
+
+def _are_numbers(records: Records, names: Sequence[str]) -> bool:
+    """Whether columns hold numbers; some of them may hold nothing at all."""
+    kinds = {_kind(records, name) for name in names}
+    return "numbers" in kinds and "others" not in kinds
+
+
+def _kind(records: Records, name: str) -> str:
+    """What a column holds: ``"numbers"``, ``"nothing"`` or ``"others"``."""
+    values = records.columns[name]
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iubf":
+        return "nothing" if np.isnan(values).all() else "numbers"
+    missing = True
+    for value in values:
+        number = _number(value, records.words)
+        if number is None:
+            return "others"
+        missing = missing and np.isnan(number)
+    return "nothing" if missing else "numbers"
+
+
+def _number(value: Any, words: bool) -> float | None:
+    """The number that a value is or stands for, NaN where it is missing; None for no number."""
+    if is_missing(value) or (words and value.strip().lower() in _NO_VALUE):
+        return float("nan")
+    try:
+        return float(value) if words or not isinstance(value, str | bytes) else None
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _without_gaps(
+    records: Records, choice: _Choice, reading: Reading
+) -> tuple[Records, tuple[str, ...]]:
+    """Leave out rows that lack a label or, unless they hold numbers, a sample."""
+
+    def lacks(name: str) -> list[bool]:
+        values = records.columns[name]
+        if isinstance(values, np.ndarray) and values.dtype.kind not in "Of":
+            return [False] * len(values)
+        blank = [isinstance(value, str) and not value.strip() for value in values]
+        return [is_missing(value) or empty for value, empty in zip(values, blank, strict=True)]
+
+    wanted = {choice.label: "no label"}
+    if len(choice.inputs) <= 2 and not _are_numbers(records, choice.inputs):
+        wanted |= dict.fromkeys(choice.inputs, "no sample")
+    if choice.group is not None:
+        wanted[choice.group] = "no group"
+    reasons: dict[int, str] = {}
+    for name, reason in wanted.items():
+        for row, missing in enumerate(lacks(name)):
+            if missing:
+                reasons.setdefault(row, f"{reason} in column {inert(name)!r}")
+    if not reasons:
+        return records, ()
+    if len(reasons) == len(records):
+        raise DataError(f"{records.where}: no row has both a sample and a label")
+    skipped = [(f"row {row}", reasons[row]) for row in sorted(reasons)]
+    kept = [row for row in range(len(records)) if row not in reasons]
+    return records.rows(kept), left_out(records.where, "row", skipped, reading)
+
+
+def _samples(
+    records: Records, choice: _Choice, reading: Reading
+) -> tuple[Samples, tuple[str, ...]]:
+    values = [records.columns[name] for name in choice.inputs]
+    if _are_numbers(records, choice.inputs):
+        return _table(records, choice, reading)
+    if len(values) == 1:
+        sounds = any(known in choice.inputs[0].lower() for known in _SOUNDS)
+        given = Given(records.where, reading.modality, records.folder, sounds)
+        return samples_of(values[0], given)
+    texts = [all(isinstance(each, str) for each in column) for column in values]
+    if len(values) == 2 and all(texts):
+        return Texts(tuple(zip(*values, strict=True))), ()
+    other = next(name for name in choice.inputs if _kind(records, name) != "numbers")
+    raise DataError(
+        f"{records.where}: samples are two columns of texts, or columns of numbers alone; "
+        f"{inert(other)!r} does not fit"
+    )
+
+
+def _table(records: Records, choice: _Choice, reading: Reading) -> tuple[Samples, tuple[str, ...]]:
+    """Make a table of columns of numbers; a missing one becomes the mean of its column."""
+    X = np.empty((len(records), len(choice.inputs)))
+    for k, name in enumerate(choice.inputs):
+        values = records.columns[name]
+        if not (isinstance(values, np.ndarray) and values.dtype.kind in "iubf"):
+            values = [_number(value, records.words) for value in values]
+        X[:, k] = values
+    missing = np.isnan(X)
+    given = reading.modality
+    if not missing.any():
+        return Arrays(X, given), ()
+    rows = np.flatnonzero(missing.any(axis=1))
+    first = f"row {rows[0]}"
+    if reading.strict:
+        raise DataError(f"{records.where}: {first} has a missing value")
+    empty = missing.all(axis=0)
+    notes = [f"{missing.sum()} missing values filled in, the first in {first}"]
+    if given == "series":
+        X = np.stack([filled(series) for series in X])
+        notes[0] += ": from their neighbours in time"
+        return Arrays(X, given), tuple(notes)
+    if empty.any():
+        names = [inert(choice.inputs[k]) for k in np.flatnonzero(empty)]
+        notes.append(f"columns without any value are left out: {listing(names, 8)}")
+    X, missing = X[:, ~empty], missing[:, ~empty]
+    means = np.nanmean(X, axis=0)
+    notes[0] = f"{missing.sum()} missing values filled in, the first in {first}: means of columns"
+    return Arrays(np.where(missing, means, X), given), tuple(notes)
+
+
+def filled(series: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Interpolate missing values of one series linearly; its ends continue the nearest value.
+
+    Examples
+    --------
+    >>> filled(np.array([np.nan, 1.0, np.nan, 3.0]))
+    array([1., 1., 2., 3.])
+    """
+    known = np.flatnonzero(~np.isnan(series))
+    if not known.size:
+        return np.zeros_like(series)
+    return np.interp(np.arange(len(series)), known, series[known])
+
+
+def labels_of_words(samples: Samples, labels: Any, where: str) -> Any:
+    """One label a row where samples are sentences and labels a list for each of them.
+
+    Raises
+    ------
+    DataError
+        Naming the first sentence that has not as many labels as words.
+    """
+    if samples.starts is None or len(labels) != len(samples) or not _is_list(labels[0]):
+        return labels
+    for row, count in enumerate(np.diff(samples.starts).tolist()):
+        found = len(labels[row]) if _is_list(labels[row]) else 1
+        if found != count:
+            raise DataError(f"{where}: row {row} has {count} words but {found} labels")
+    return [label for sentence in labels for label in sentence]
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple | np.ndarray) and np.ndim(value) == 1
+
+
+def _told(records: Records, choice: _Choice, split: str | None) -> tuple[str, ...]:
+    """Say which columns hold what, and which are not used."""
+    few = len(choice.inputs) <= 3
+    inputs = listing(map(inert, choice.inputs)) if few else f"{len(choice.inputs)} columns"
+    used = {*choice.inputs, choice.label, choice.group, split}
+    unused = [inert(name) for name in records.columns if name not in used]
+    note = f"samples: {inputs}; labels: {inert(choice.label)}"
+    if choice.group is not None:
+        note += f"; groups: {inert(choice.group)}"
+    return (f"{note}; not used: {listing(unused, 8)}",) if unused else (note,)

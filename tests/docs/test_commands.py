@@ -1,0 +1,141 @@
+"""Every `zoorank` command of README.md and docs/ runs as it is typed there.
+
+What a hub would have to be asked for is laid into its cache beforehand, with weights of chance.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the zoo needs torch: pip install 'zoorank[zoo]'")
+pytest.importorskip("timm", reason="models by name: pip install 'zoorank[timm]'")
+pytest.importorskip("onnx", reason="models in files: pip install 'zoorank[onnx]'")
+pytest.importorskip("typer", reason="the command line needs typer: pip install 'zoorank[cli]'")
+
+import onnx
+import timm
+import torch
+from PIL import Image
+from tests.sources.carried import lay_cache
+from tests.sources.onnx_nets import residual_net
+from timm.models import save_for_hf
+
+from zoorank.cli import main
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# What other programs are told, and what is shown for its form alone.
+OTHERS = ("make", "pip", "cmake", "ctest", "benchmarks/", "export", "python")
+MODELS = ("resnet18.a1_in1k", "mobilenetv3_small_100.lamb_in1k")
+
+
+def commands_of(page):
+    """The commands in the consoles of a page, without comments; one may span lines."""
+    for block in re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        for line in re.findall(r"^\$ (.*)$", block.replace("\\\n", " "), re.MULTILINE):
+            yield line.partition("  #")[0].strip()
+
+
+ZOO = """
+data = "birds"
+factory = "efficientnet_lite_pytorch:EfficientNet.from_name"
+preprocessing = { input = "image", size = 32 }
+[[model]]
+name = "lite0"
+arguments = { model_name = "efficientnet-lite0" }
+weights.random = { seed = 0 }
+[[model]]
+name = "resnet50"
+arguments = { model_name = "efficientnet-lite0" }
+weights.random = { seed = 1 }
+"""
+# IDS compares time series, here with those that a source says it was trained on.
+ZOO_OF_SERIES = """
+data = "target.npz"
+[[model]]
+name = "linear"
+factory = "torch.nn.Linear"
+arguments = { in_features = 20, out_features = 4 }
+preprocessing = { input = "series", layout = "nl" }
+weights.random = { seed = 0 }
+trained_on = "source.npz"
+"""
+
+COMMANDS = {
+    line: pytest.param(line, id=f"{page.relative_to(ROOT)}: {line}")
+    for page in PAGES
+    for line in commands_of(page)
+    if line.startswith("zoorank ") and "histogram:" not in line  # tests/sources/test_references.py
+}
+
+
+def test_every_other_command_is_one_of_another_program():
+    lines = [line for page in PAGES for line in commands_of(page)]
+    others = [line for line in lines if not line.startswith("zoorank ")]
+    assert all(line.startswith(OTHERS) for line in others), others
+    assert len(COMMANDS) >= 20
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """The cache of a hub that holds two models of timm, with weights of chance."""
+    place = tmp_path_factory.mktemp("hub")
+    for name in MODELS:
+        torch.manual_seed(0)
+        saved = place / "saved" / name
+        save_for_hf(timm.create_model(name), saved, safe_serialization=True)
+        lay_cache(place / "cache", f"timm/{name}", saved)
+    return place / "cache"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return tmp_path_factory.mktemp("user-cache")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, cache, store):
+    """Where a reader of the docs would be: images, a zoo, files of numbers."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_CACHE", str(cache))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(store))
+    rng = np.random.default_rng(0)
+    for place, name in enumerate(("finch", "heron", "wren")):
+        (tmp_path / "birds" / name).mkdir(parents=True)
+        for i in range(8):
+            pixels = rng.integers(0, 160, (40, 40, 3)) + 40 * np.eye(3, dtype=int)[place]
+            image = Image.fromarray(pixels.astype(np.uint8))
+            image.save(tmp_path / "birds" / name / f"{i}.png")
+    onnx.save(residual_net(side=32), tmp_path / "mine.onnx")
+    (tmp_path / "zoo.toml").write_text(ZOO)
+    for name in ("target", "source"):
+        series = rng.normal(size=(24, 20)).cumsum(axis=1)
+        np.savez(tmp_path / f"{name}.npz", X=series, y=np.arange(24) % 3)
+    np.save(tmp_path / "X.npy", rng.normal(size=(30, 5)))
+    np.save(tmp_path / "labels.npy", np.arange(30) % 3)
+    pairs = [(target, source) for target in ("A", "B") for source in ("x", "y", "z")]
+    for name, column in (("scores", "logme"), ("accuracies", "accuracy")):
+        lines = [f"{target},{source},{rng.random()}" for target, source in pairs]
+        Path(f"{name}.csv").write_text("\n".join([f"target,source,{column}", *lines]) + "\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("line", COMMANDS.values())
+def test_it_runs(folder, line, capsys):
+    words = shlex.split(line.partition(" > ")[0])[1:]
+    if "ids" in line:
+        pytest.importorskip("tslearn", reason="IDS needs tslearn: pip install 'zoorank[ids]'")
+        (folder / "zoo.toml").write_text(ZOO_OF_SERIES)
+    if words[0] == "rank" and "--workers" not in words:
+        words += ["--workers", "0"]  # a process for each would take longer than all else
+    if words[0] == "demo":
+        words += ["--limit", "40"]
+    if words[0] == "report":
+        assert main(["rank", "zoo.toml", "--out", words[1], "--workers", "0"]) == 0
+    assert main(words) == 0, capsys.readouterr().err
