@@ -17,7 +17,7 @@ from zoorank.sources.base import ALL, LOGITS, PENULTIMATE, Cut, ModelFacts, Refu
 from zoorank.sources.batches import Feed, in_parts, lengthened
 from zoorank.sources.exported.program import Program
 from zoorank.sources.heads import NoCutError
-from zoorank.sources.pooling import pooled_axes
+from zoorank.sources.pooling import one_sample, pooled_axes, sample_axis
 from zoorank.sources.torch.token_rows import pool_tokens
 from zoorank.transforms.base import Batch, Transform
 
@@ -218,7 +218,7 @@ class ExportedEncoder:
         share = kept / total if total else 1.0
         return ExportedCut(
             name=name,
-            shape=tuple(output.shape[1:]),
+            shape=one_sample(output.shape, part.samples),
             order=program.places[value],
             flops_share=costs.flops[value] / costs.total if costs.total else share,
             parameters_kept=kept,
@@ -229,12 +229,9 @@ class ExportedEncoder:
 
     def _pooled(self, output: Any, axis: int | None, part: Batch) -> Tensor:
         values = _real(output)
+        if sample_axis(values.shape, part.samples, self._feed.batch_first):
+            values = values.transpose(0, 1)
         shape = tuple(values.shape)
-        if not shape or shape[0] != part.samples:
-            raise ValueError(
-                f"its output has shape {shape} for {part.samples} samples: "
-                "they are not along its first axis; choose another value"
-            )
         if self._feed.mask is not None:
             mask = torch.from_numpy(part.inputs[self._feed.mask]).to(values.device)
             return pool_tokens(values, mask, self._pooling, part.words)

@@ -45,14 +45,14 @@ def open_program(source: ExportedSource, options: OpenOptions) -> Encoder:
     if len(program.inputs) != 1:
         inputs = listing(map(str, program.inputs)) or "none"
         raise file.refuse(
-            f"takes {len(program.inputs)} inputs ({inputs}); images, series and tables go into one"
+            f"takes {len(program.inputs)} inputs ({inputs}); all but texts goes into one"
         )
     (given,) = program.inputs
     fed = complete(said, given, file.refuse, declared=source.preprocessing is not None)
     return ExportedEncoder(
         program,
         transform_of(fed.preprocessing),
-        Feed({given.name: ONLY}, given.dims[0], axis=fed.declared),
+        Feed({given.name: ONLY}, given.dims[0], axis=fed.declared, batch_first=fed.batch_first),
         given.name,
         fed.preprocessing.pooling,
         fed.axis,
