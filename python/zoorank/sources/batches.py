@@ -31,6 +31,8 @@ class Feed:
         The only number of tokens that the graph takes; shorter batches are filled up.
     axis : int or None
         Of the channels of a value where the graph does not tell, if the user does.
+    batch_first : bool or None
+        Whether samples lie along the first axis of every value, where the user says so.
     """
 
     names: Mapping[str, str]
@@ -38,6 +40,7 @@ class Feed:
     mask: str | None = None
     tokens: int | None = None
     axis: int | None = None
+    batch_first: bool | None = None
 
     def filled(self, batch: Batch) -> Batch:
         """Fill a batch of texts up to the number of tokens that the graph takes."""

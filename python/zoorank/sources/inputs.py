@@ -14,6 +14,7 @@ from zoorank.messages import listing
 from zoorank.sources.tokens import IDS, MASK, POSITIONS, TYPES
 from zoorank.targets.base import Modality
 from zoorank.transforms.specs import (
+    AudioPreprocessing,
     ImagePreprocessing,
     Preprocessing,
     SeriesPreprocessing,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=Frozen)
 Refuse = Callable[[str], SourceError]  # builds the error that names the file
-Shaped = ImagePreprocessing | SeriesPreprocessing | TablePreprocessing
+Shaped = ImagePreprocessing | SeriesPreprocessing | TablePreprocessing | AudioPreprocessing
 
 # What exporters call the inputs, by the names that batches of tokens have.
 _USUAL = {
@@ -42,6 +43,7 @@ _BARE: Mapping[str, Preprocessing] = {
     "series": SeriesPreprocessing(),
     "table": TablePreprocessing(),
     "text": TextPreprocessing(),
+    "audio": AudioPreprocessing(),
 }
 
 
@@ -71,12 +73,14 @@ class Fed(NamedTuple):
 
     Attributes
     ----------
-    preprocessing : ImagePreprocessing, SeriesPreprocessing or TablePreprocessing
+    preprocessing : ImagePreprocessing, SeriesPreprocessing, ...
     axis : int or None
         Of the input's channels; None where it has none of their own.
     declared : int or None
         Axis of the channels of an output of which nothing else tells: the second, where the
         manifest itself says how to pool.
+    batch_first : bool or None
+        Whether samples lie along the first axis of every output, where the manifest says so.
     note : str
         What a reader of the table should know.
     """
@@ -84,6 +88,7 @@ class Fed(NamedTuple):
     preprocessing: Shaped
     axis: int | None
     declared: int | None
+    batch_first: bool | None
     note: str
 
 
@@ -97,7 +102,7 @@ def complete(said: Shaped, given: Input, refuse: Refuse, *, declared: bool) -> F
 
     Parameters
     ----------
-    said : ImagePreprocessing, SeriesPreprocessing or TablePreprocessing
+    said : ImagePreprocessing, SeriesPreprocessing, ...
     given : Input
     refuse : callable
     declared : bool
@@ -116,6 +121,9 @@ def complete(said: Shaped, given: Input, refuse: Refuse, *, declared: bool) -> F
         case SeriesPreprocessing():
             said = _series(said, given, refuse)
             axis = {"ncl": 1, "nlc": -1}.get(said.layout)
+        case AudioPreprocessing():
+            _check_sounds(said, given, refuse, declared=declared)
+            axis = {"ncl": 1, "nlc": -1, "nchw": 1}.get(said.layout)
         case _ if len(given.dims) != 2:
             raise refuse(f"its input is {given}, which is no table")
     pooled = 1 if "pooling" in said.model_fields_set else None
@@ -124,7 +132,7 @@ def complete(said: Shaped, given: Input, refuse: Refuse, *, declared: bool) -> F
         if declared
         else f"no preprocessing is declared: {said.input} samples as its input has them"
     )
-    return Fed(said, axis, pooled, note)
+    return Fed(said, axis, pooled, said.batch_first, note)
 
 
 def _image(image: ImagePreprocessing, given: Input, refuse: Refuse) -> ImagePreprocessing:
@@ -192,6 +200,19 @@ def _series(series: SeriesPreprocessing, given: Input, refuse: Refuse) -> Series
     if "channels" not in own and channels is not None:
         found["channels"] = channels
     return _completed(series, found, refuse)
+
+
+def _check_sounds(
+    said: AudioPreprocessing, given: Input, refuse: Refuse, *, declared: bool
+) -> None:
+    """Refuse sounds of which nothing tells the rate, or that the input does not take."""
+    if not declared:
+        raise refuse(
+            "takes sounds, and nothing says at which rate: say preprocessing = "
+            "{ input = 'audio', rate = 16000 }"
+        )
+    if len(given.dims) != len(said.layout):
+        raise refuse(f"its input is {given}, which does not fit the layout {said.layout!r}")
 
 
 def _completed(preprocessing: T, found: Mapping[str, object], refuse: Refuse) -> T:

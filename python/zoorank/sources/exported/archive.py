@@ -25,7 +25,8 @@ ALLOW = "if you trust it with any code, say --allow-code with the directory that
 
 _SCHEMA = 8  # of torch 2.8 and later; what another one may hold nobody has looked at
 _LARGEST_TEXT = 256 * 2**20
-_NAME = re.compile(r"[\w.@:/-]*", re.ASCII)
+_NAME = re.compile(r"[\w.]*", re.ASCII)  # of a value: torch writes it into source
+_KEY = re.compile(r"[\w.+@:/-]*", re.ASCII)
 _PAYLOAD = re.compile(r"(weight|tensor)_\d+", re.ASCII)
 _SYMBOLS = (
     "Symbol Integer Float Add Mul Max Min Mod PythonMod FloorDiv CeilDiv CleanDiv IntTrueDiv "
@@ -33,8 +34,10 @@ _SYMBOLS = (
     "Gt Ge Lt Le And Or Not Equality Unequality StrictGreaterThan GreaterThan StrictLessThan "
     "LessThan true false True False positive integer nonnegative nonzero real"
 )
+_ONE = r"[a-z]{1,3}\d{1,9}"
+_POWER = rf"Pow\((Symbol\('{_ONE}'(, \w{{1,12}}=True){{0,4}}\)|{_ONE}), (Integer\([1-4]\)|[1-4])\)"
 _SYMBOLIC = re.compile(
-    rf"(?:(?:{'|'.join(_SYMBOLS.split())})\b|'[a-z]{{1,3}}\d{{1,9}}'|[a-z]{{1,3}}\d{{1,9}}\b"
+    rf"(?:{_POWER}|(?:{'|'.join(_SYMBOLS.split())})\b|'[a-z]{{1,3}}\d{{1,9}}'|[a-z]{{1,3}}\d{{1,9}}\b"
     r"|\d{1,19}(?:\.\d{1,19})?(?![\d.])|\*\*[1-4]\b|\*(?!\*)|[-+/(),=<> ])*"
 )
 # Functions between operators; all else is an operator of ATen or one that holds graphs.
@@ -49,13 +52,12 @@ _ATEN = re.compile(r"torch\.ops\.aten\.(?P<name>\w+)\.\w+", re.ASCII)
 _READS_FILES = ("from_file",)
 # Operators that begin with an underscore often trust their arguments. These are of exports.
 _UNDERSCORED = re.compile(
-    r"_(softmax|log_softmax|to_copy|unsafe_view|native_batch_norm_legit(_no_training)?"
+    r"__(and|or|xor)__|_(softmax|log_softmax|to_copy|unsafe_view|native_batch_norm_legit(_no_training)?"
     r"|scaled_dot_product_\w*attention\w*|adaptive_avg_pool[23]d|assert_tensor_metadata"
     r"|assert_scalar|assert_async|conj|convolution|weight_norm|reshape_alias|trilinear|pdist_forward"
     r"|upsample_\w+|fake_quantize_\w+|chunk_cat|cdist_forward|native_multi_head_attention"
     r"|transformer_encoder_layer_fwd|embedding_bag|local_scalar_dense)"
 )
-_TREE_TYPES = (None, "builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict")
 _METADATA = ("nn_module_stack",)
 
 
@@ -137,7 +139,7 @@ def _payloads(config: Mapping[str, Any], file: SourceFile) -> Iterator[str]:
         path = str(entry["path_name"])
         if entry.get("use_pickle") or not _PAYLOAD.fullmatch(path):
             _refuse(file, f"weight {brief(name)} is pickled")
-        _check_name(name, file)
+        _check_form(_KEY, name, file)
         _check(entry.get("tensor_meta"), file)
         yield path
 
@@ -147,7 +149,9 @@ def _checked_program(program: dict[str, Any], file: SourceFile) -> dict[str, Any
     if major != _SCHEMA:
         _refuse(file, f"is of schema {brief(major)}, and only {_SCHEMA} has been looked at")
     # Guards are compiled; what is run here is the graph alone.
-    program = {**program, "guards_code": []}
+    module = program["graph_module"]
+    module = {**module, "module_call_graph": _plain_trees(module["module_call_graph"])}
+    program = {**program, "graph_module": module, "guards_code": []}
     _check(program, file)
     return program
 
@@ -162,7 +166,7 @@ def _check(value: Any, file: SourceFile) -> None:
                 kept = {name: each["metadata"].get(name) for name in _METADATA}
                 each["metadata"] = {name: text for name, text in kept.items() if text}
             for name, inner in each.items():
-                _check_name(name, file)
+                _check_form(_KEY, name, file)
                 left.append((name, inner))
         elif isinstance(each, list):
             left += [(key, inner) for inner in each]
@@ -176,12 +180,10 @@ def _check_text(key: str, text: str, file: SourceFile) -> None:
     elif key == "expr_str":
         if len(text) > 1000 or not _SYMBOLIC.fullmatch(text):
             _refuse(file, f"the size {brief(text)} is of no known form")
-    elif key in ("in_spec", "out_spec"):
-        _check_tree(json.loads(text), file)
     elif key.startswith("as_custom_obj") or key == "class_fqn":
         _refuse(file, f"holds an object of class {brief(text)}")
-    elif key not in ("nn_module_stack", "as_string", "as_strings", "torch_version"):
-        _check_name(text, file)
+    elif key not in ("nn_module_stack", "as_string", "as_strings", "in_spec", "out_spec"):
+        _check_form(_NAME if key == "name" else _KEY, text, file)
 
 
 def _check_target(target: str, file: SourceFile) -> None:
@@ -196,26 +198,39 @@ def _check_target(target: str, file: SourceFile) -> None:
     _refuse(file, f"operator {brief(target)} is none that is known to be harmless")
 
 
-def _check_tree(tree: Any, file: SourceFile) -> None:
-    """Look at how inputs and outputs are nested: containers of Python alone."""
-    left = [tree]
+def _plain_trees(calls: Any) -> list[dict[str, Any]]:
+    """How inputs and outputs are nested, without the classes that hold them: a graph needs none."""
+    (whole,) = (each for each in calls if each["fqn"] == "")
+    signature = whole["signature"]
+    inputs, outputs = (
+        [_LEAF] * _leaves(json.loads(signature[name])[1]) for name in ("in_spec", "out_spec")
+    )
+    given = [_node("builtins.tuple", "null", inputs), _node("builtins.dict", "[]", [])]
+    plain = {
+        "in_spec": json.dumps([1, _node("builtins.tuple", "null", given)]),
+        "out_spec": json.dumps([1, _node("builtins.tuple", "null", outputs)]),
+    }
+    return [{"fqn": "", "signature": {**signature, **plain}}]
+
+
+def _node(kind: str | None, context: str | None, inner: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"type": kind, "context": context, "children_spec": inner}
+
+
+_LEAF = _node(None, None, [])
+
+
+def _leaves(tree: Any) -> int:
+    count, left = 0, [tree]
     while left:
         each = left.pop()
-        if isinstance(each, list):
-            left += each
-        elif isinstance(each, dict):
-            context = json.loads(each.get("context") or "null")
-            keys = context if isinstance(context, list) else []
-            plain = context is None or all(isinstance(key, str | int) for key in keys)
-            if each.get("type") not in _TREE_TYPES or not plain:
-                _refuse(file, f"its inputs or outputs are of type {brief(each.get('type'))}")
-            for key in keys:
-                _check_name(str(key), file)
-            left += each.get("children_spec", [])
+        count += each["type"] is None
+        left += each["children_spec"]
+    return count
 
 
-def _check_name(name: str, file: SourceFile) -> None:
-    if not _NAME.fullmatch(name):
+def _check_form(form: re.Pattern[str], name: str, file: SourceFile) -> None:
+    if not form.fullmatch(name):
         _refuse(file, f"the name {brief(name)} is of no known form")
 
 

@@ -18,7 +18,7 @@ from zoorank.sources.heads import NoCutError
 from zoorank.sources.onnx.costs import counted, operations
 from zoorank.sources.onnx.cuts import Places
 from zoorank.sources.onnx.graph import Graph, shape_outputs
-from zoorank.sources.pooling import pool, pool_tokens
+from zoorank.sources.pooling import one_sample, pool, pool_tokens, sample_axis
 from zoorank.transforms.base import Batch, Transform
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ class OnnxEncoder:
         if costs is not None:
             self.facts = replace(self.facts, flops=sum(costs.get(each, 0) for each in whole))
         made = [
-            self._cut(name, value, shapes[value], costs, whole) for name, value in values.items()
+            self._cut(name, value, one_sample(shapes[value], part.samples), costs, whole)
+            for name, value in values.items()
         ]
         tried = self._tried(made, part)
         stretched = self._stretched(made, part)
@@ -186,7 +187,7 @@ class OnnxEncoder:
             flops = sum(costs.get(number, 0) for number in kept) / self.facts.flops
         return OnnxCut(
             name=name,
-            shape=shape[1:],
+            shape=shape,
             order=graph.producer[value],
             flops_share=min(1.0, flops),
             parameters_kept=weights,
@@ -223,11 +224,8 @@ class OnnxEncoder:
     def _pooled(self, cut: OnnxCut, output: NDArray[Any], part: Batch) -> NDArray[np.float32]:
         if output.dtype.kind != "f" and output.dtype.name != "bfloat16":
             raise ValueError(f"it holds {output.dtype}, not real numbers")
-        if len(output) != part.samples if output.ndim else True:
-            raise ValueError(
-                f"its output has shape {output.shape} for {part.samples} samples: "
-                "they are not along its first axis; choose another value"
-            )
+        if sample_axis(output.shape, part.samples, self._feed.batch_first):
+            output = np.swapaxes(output, 0, 1)
         if self._feed.mask is None:
             return pool(output, self._pooling, cut.axis)
         return pool_tokens(output, part.inputs[self._feed.mask], self._pooling, part.words)

@@ -13,7 +13,7 @@ from zoorank.sources.onnx.encoder import OnnxEncoder
 from zoorank.sources.onnx.graph import Graph
 from zoorank.transforms import transform_of
 from zoorank.transforms.base import ONLY
-from zoorank.transforms.specs import AudioPreprocessing, TextPreprocessing
+from zoorank.transforms.specs import TextPreprocessing
 
 if TYPE_CHECKING:
     from zoorank.sources.onnx import OnnxSource
@@ -33,19 +33,19 @@ def open_graph(source: OnnxSource, graph: Graph, options: OpenOptions) -> Encode
         from zoorank.sources.onnx.texts import open_texts
 
         return open_texts(source, graph, output, options)
-    if isinstance(said, AudioPreprocessing):
-        raise source.file.refuse("is fed images, series, tables or texts, and no sounds yet")
     if len(graph.inputs) != 1:
         inputs = listing(map(str, graph.inputs)) or "none"
         raise source.file.refuse(
-            f"takes {len(graph.inputs)} inputs ({inputs}); images, series and tables go into one"
+            f"takes {len(graph.inputs)} inputs ({inputs}); all but texts goes into one"
         )
     (given,) = graph.inputs
     fed = complete(said, given, source.file.refuse, declared=source.preprocessing is not None)
     return OnnxEncoder(
         places=Places(graph, given.name, output),
         transform=transform_of(fed.preprocessing),
-        feed=Feed({given.name: ONLY}, given.dims[0], axis=fed.declared),
+        feed=Feed(
+            {given.name: ONLY}, given.dims[0], axis=fed.declared, batch_first=fed.batch_first
+        ),
         pooling=fed.preprocessing.pooling,
         axis=fed.axis,
         options=options,
