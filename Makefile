@@ -143,12 +143,13 @@ $(STAMPS)/core $(STAMPS)/demo $(STAMPS)/docs $(STAMPS)/test: export ZOORANK_CUDA
 # of the C++ code reinstalls the package alone, from objects kept in build/.
 $(STAMPS)/demo: EXTRAS := zoo,cli,demo
 $(STAMPS)/docs: EXTRAS := docs
-$(STAMPS)/test: EXTRAS := zoo,cli,demo,scores,report,ids,timm,torchvision,huggingface,sentence-transformers,keras,onnx,vectors,test,dev
+$(STAMPS)/test: EXTRAS := zoo,cli,demo,scores,report,ids,timm,torchvision,huggingface,sentence-transformers,keras,onnx,vectors,audio,parquet,test,dev
 $(STAMPS)/test: $(wildcard tests/environment/*)
 $(STAMPS)/demo $(STAMPS)/docs $(STAMPS)/test: pyproject.toml constraints.txt | $(STAMPS)/core
 	$(INSTALL) -e '.[$(EXTRAS)]'
 	$(if $(filter %/test,$@),$(PIP) install --no-deps -r tests/environment/without_dependencies.txt)
 	$(if $(filter %/test,$@),$(BIN)/python tests/environment/torchvision_operators.py)
+	$(if $(filter %/test,$@),$(BIN)/python tests/environment/debian.py)
 	touch $@
 
 $(STAMPS)/core: $(CORE_SOURCES) | $(STAMPS)/tools

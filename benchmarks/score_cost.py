@@ -1,65 +1,120 @@
-"""What does each score cost on wide encodings, and is its value right?
+"""What do the scores cost on wide encodings, alone and together, and are their values right?
 
-One thread, in this process; the median of some runs in processor time, of which other
-programs on a busy machine take less than of the wall's. Scores with a closed form are
-compared, before they are timed, with that form by singular values in float64.
+First each score by itself, on one thread; then those that `rank` computes by default, together,
+with one thread and with as many as there are processors, and both again while another program
+keeps every core busy. The median of some runs in processor time, of which other programs take
+less than of the wall's. Values are compared, before they are timed, with what singular values
+and all distances in float64 say; those computed together have the bits of those computed alone.
 
     python benchmarks/score_cost.py
 """
 
 import math
+import os
 import sys
 import time
 
 import numpy as np
 from _common import arguments, finish
 from threadpoolctl import threadpool_limits
+from threads import busy_processes
 
-from zoorank.scores import TABLE
+from zoorank.scores import TABLE, Facts, compute, find_scores
 
-SHAPES = ((1797, 1280, 10), (5000, 1280, 10))  # samples, features, classes
-LARGEST_ERROR = 1e-6
+# Samples, features, classes: fewer samples than one thousand are of no interest here.
+SHAPES = ((1797, 1280, 10), (5000, 1280, 10))
+BY_DEFAULT = find_scores("silhouette:euclidean,logme,hscore,knn,silhouette:cosine")
+LARGEST_ERROR = 1e-9
 SLOW_SECONDS = 5.0  # what takes longer is run once
 
 
 def main(argv=None):
     chosen = arguments(__doc__, argv)
-    rows = []
+    alone, together = [], []
     for n, d, classes in ((300, 64, 4), (60, 90, 3)) if chosen.quick else SHAPES:
+        problem = Problem(n, d, classes)
         with threadpool_limits(1, user_api="blas"):
-            rows += measured(n, d, classes, chosen.rounds)
-    finish(rows, "score_cost", chosen.out)
-    wrong = {row["score"] for row in rows if row["error"] and row["error"] > LARGEST_ERROR}
+            alone += problem.alone(chosen.rounds)
+        together += problem.together(chosen.rounds)
+    finish(alone, "score_cost", chosen.out)
+    print()
+    finish(together, "scores_together", chosen.out)
+    wrong = {row["score"] for row in alone if row["error"] and row["error"] > LARGEST_ERROR}
+    if not all(row["same bits"] for row in together):
+        wrong.add("together")
     return f"wrong: {', '.join(sorted(wrong))}" if wrong else 0
 
 
-def measured(n, d, classes, rounds):
-    """A row for each score on encodings, dearest first."""
-    X, labels = encoding(n, d, classes)
-    right = closed_forms(X.astype(np.float64), labels)
-    rows = []
-    for score in TABLE:
-        if score.needs_head or score.needs_source_data:
-            continue
-        seconds, value = timed(lambda score=score: score.compute(X, labels).value, rounds)
-        error = abs(value / right[score.key] - 1) if score.key in right else None
-        rows.append(
-            {"score": score.key, "n": n, "d": d, "classes": classes}
-            | {"milliseconds": 1e3 * seconds, "error": error}
-        )
-    return sorted(rows, key=lambda row: -row["milliseconds"])
+class Problem:
+    """An encoding with classes, and with numbers to predict."""
+
+    def __init__(self, n, d, classes):
+        self.shape = {"n": n, "d": d, "classes": classes}
+        self.X, self.labels = encoding(n, d, classes)
+        noise = np.random.default_rng(1).standard_normal(n)
+        self.numbers = 20 + self.X @ np.linspace(-1, 1, d) + noise
+
+    def facts(self, task="classes"):
+        labels = self.labels if task == "classes" else self.numbers
+        return Facts(labels, self.X, task=task)
+
+    def alone(self, rounds):
+        """A row for each score of encodings and each of its tasks, dearest first."""
+        F = self.X.astype(np.float64)
+        right = {
+            "classes": closed_forms(F, self.labels),
+            "numbers": closed_forms_of_numbers(F, self.numbers),
+        }
+        rows = []
+        for score in TABLE:
+            for task in sorted(score.tasks) if score.varies_with_cut else ():
+                facts = self.facts(task)
+                seconds, _, computed = timed(
+                    lambda score=score, facts=facts: compute([score], facts, n_threads=1), rounds
+                )
+                expected = right[task].get(score.key)
+                value = computed.values[score.key].value
+                rows.append(
+                    {"score": score.key, "task": task, **self.shape}
+                    | {"milliseconds": 1e3 * seconds}
+                    | {"error": None if expected is None else abs(value / expected - 1)}
+                )
+        return sorted(rows, key=lambda row: -row["milliseconds"])
+
+    def together(self, rounds):
+        """A row for each number of threads, alone and beside a program that is busy."""
+        facts, cores = self.facts(), len(os.sched_getaffinity(0))
+        one_by_one = {
+            score.key: compute([score], facts, n_threads=1).values[score.key]
+            for score in BY_DEFAULT
+        }
+        rows = []
+        for busy in (0, cores):
+            with busy_processes(busy):
+                for threads in sorted({1, cores}):
+                    seconds, wall, computed = timed(
+                        lambda threads=threads: compute(BY_DEFAULT, facts, n_threads=threads),
+                        rounds,
+                    )
+                    rows.append(
+                        {"scores": len(BY_DEFAULT), **self.shape}
+                        | {"threads": threads, "busy cores": busy}
+                        | {"milliseconds": 1e3 * seconds, "wall milliseconds": 1e3 * wall}
+                        | {"same bits": computed.values == one_by_one}
+                    )
+        return rows
 
 
 def timed(call, rounds):
-    """Median of the processor time, and what the call returned."""
+    """Medians of the processor time and of the wall's, and what the call returned."""
     spent = []
     while len(spent) < rounds:
-        start = time.process_time()
+        start, wall = time.process_time(), time.perf_counter()
         value = call()
-        spent.append(time.process_time() - start)
-        if spent[0] > SLOW_SECONDS:
+        spent.append((time.process_time() - start, time.perf_counter() - wall))
+        if spent[0][1] > SLOW_SECONDS:
             break
-    return float(np.median(spent)), value
+    return *np.median(spent, axis=0).tolist(), value
 
 
 def encoding(n, d, classes):
@@ -88,9 +143,19 @@ def closed_forms(F, labels):
     return {
         "hscore": between.sum(),
         "regularised_hscore": (1 - shrinkage) * (between.sum(axis=0) * variances / shrunk).sum(),
-        "logme": log_evidence(F, member),
+        "logme": np.mean([evidence for evidence, _ in best_evidences(F, member)]),
+        "knn": np.mean(labels[neighbours(F, 1)[:, 0]] == labels),
         "gbc": overlap(U[:, :64] * s[:64], member),
         "transrate": coding_rates(centred, member),
+    }
+
+
+def closed_forms_of_numbers(F, y):
+    scaled = ((y - y.mean()) / y.std())[:, None]
+    predicted = y[neighbours(F, 5)].mean(axis=1)
+    return {
+        "logme": best_evidences(F, scaled)[0][0],
+        "knn_r2": 1 - np.square(y - predicted).sum() / np.square(y - y.mean()).sum(),
     }
 
 
@@ -107,14 +172,14 @@ def ledoit_wolf(centred, variances, d):
     return min(1, ((lengths**2).sum() / n - (variances**2).sum()) / n / spread)
 
 
-def log_evidence(F, member):
-    """The evidence at its maximum over β, searched for over t = α/β."""
+def best_evidences(F, targets):
+    """The evidence a sample at its maximum over β, searched for over t = α/β, and that t."""
     from scipy.optimize import minimize_scalar
 
     U, s, _ = kept(F)
     n, squares = len(F), s**2
-    parts = []
-    for y in member.T:
+    found = []
+    for y in targets.T:
         z = (U.T @ y) ** 2
         outside = max(y @ y - z.sum(), 0.0)
 
@@ -125,9 +190,20 @@ def log_evidence(F, member):
 
         grid = np.linspace(-10, 12, 45)
         near = grid[np.argmin([loss(each) for each in grid])]
-        found = minimize_scalar(loss, (near - 0.5, near, near + 0.5), options={"xtol": 1e-12})
-        parts.append(-found.fun / n)
-    return np.mean(parts)
+        best = minimize_scalar(loss, (near - 0.5, near, near + 0.5), options={"xtol": 1e-12})
+        found.append((-best.fun / n, math.exp(best.x)))
+    return found
+
+
+def neighbours(F, k):
+    """The k nearest others of each row, features scaled to equal variance."""
+    from scipy.spatial.distance import cdist
+
+    varying = F.std(axis=0) > 0
+    Z = (F[:, varying] - F[:, varying].mean(axis=0)) / F[:, varying].std(axis=0)
+    D = cdist(Z, Z, "sqeuclidean")
+    np.fill_diagonal(D, np.inf)
+    return np.argsort(D, axis=1, kind="stable")[:, :k]
 
 
 def overlap(P, member):

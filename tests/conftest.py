@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tests.ranking.tiny_zoo import TinyZoo, tiny_zoo
 
-from zoorank.sources.specs import ModelSpec
+from zoorank.sources.torch.source import TorchSource
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
 
@@ -61,7 +61,7 @@ def images() -> Target:
     return load_target((rng.integers(0, 256, (20, 16, 16, 3), np.uint8), np.arange(20) % 2))
 
 
-SpecMaker = Callable[..., ModelSpec]
+SpecMaker = Callable[..., TorchSource]
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def make_spec(tmp_path: Path) -> SpecMaker:
 
     from zoorank.sources.manifest import load_zoo
 
-    def make(network: str, weights: str = "random = { seed = 0 }", **keys: Any) -> ModelSpec:
+    def make(network: str, weights: str = "random = { seed = 0 }", **keys: Any) -> TorchSource:
         keys = {"preprocessing": {"input": "table"}, **keys}
         rest = "".join(f"{key} = {_toml(value)}\n" for key, value in keys.items())
         manifest = tmp_path / "one.toml"

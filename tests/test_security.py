@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import re
 import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,10 @@ from zoorank.encoding.encode import encode_source
 from zoorank.errors import DataError, ManifestError, SourceError
 from zoorank.ranking import rank
 from zoorank.sources.manifest import load_zoo
-from zoorank.sources.specs import ModelSpec
-from zoorank.sources.torch.load import load_model
+from zoorank.sources.torch.load import load
+from zoorank.sources.torch.source import TorchSource
 from zoorank.store.encodings import EncodingStore
+from zoorank.store.files import read_sealed, sealed
 from zoorank.targets import load_target
 
 ROOT = Path(__file__).parents[1]
@@ -48,7 +51,7 @@ def test_each_point_has_its_test() -> None:
     assert (untested, unclaimed) == ([], [])
 
 
-def _spec(tmp_path: Path, factory: str, rest: str = "", **allowed: Any) -> ModelSpec:
+def _spec(tmp_path: Path, factory: str, rest: str = "", **allowed: Any) -> TorchSource:
     (tmp_path / "zoo.toml").write_text(
         f'[[model]]\nname = "m"\nfactory = "{factory}"\npreprocessing = {{ input = "table" }}\n'
         + (rest if "weights" in rest else f"weights.random = {{}}\n{rest}")
@@ -58,7 +61,7 @@ def _spec(tmp_path: Path, factory: str, rest: str = "", **allowed: Any) -> Model
 
 def _refusal(tmp_path: Path, factory: str, rest: str = "", **allowed: Any) -> str:
     with pytest.raises(SourceError) as caught:
-        load_model(_spec(tmp_path, factory, rest, **allowed))
+        load(_spec(tmp_path, factory, rest, **allowed))
     return str(caught.value)
 
 
@@ -90,7 +93,7 @@ def test_other_packages(tmp_path: Path, monkeypatch) -> None:
         text = _refusal(tmp_path, f"efficientnet_lite_pytorch:{name}")
         assert "is not in efficientnet_lite_pytorch's list of models" in text
     arguments = 'arguments = { model_name = "efficientnet-lite0" }\n'
-    load_model(_spec(tmp_path, "efficientnet_lite_pytorch:EfficientNet.from_name", arguments))
+    load(_spec(tmp_path, "efficientnet_lite_pytorch:EfficientNet.from_name", arguments))
 
 
 @claim("call what lies in the standard library")
@@ -204,7 +207,7 @@ def test_a_builder_that_exits_is_a_row(tmp_path: Path, package: str, table) -> N
 @claim("give a builder any numbers")
 def test_a_network_of_any_size(tmp_path: Path) -> None:
     arguments = "arguments = { in_features = 4, out_features = 1_000_000 }\n"
-    assert load_model(_spec(tmp_path, "torch.nn:Linear", arguments)).out_features == 10**6
+    assert load(_spec(tmp_path, "torch.nn:Linear", arguments)).module.out_features == 10**6
 
 
 @claim("name any file that you may read")
@@ -220,7 +223,7 @@ def test_any_file_is_opened(tmp_path: Path, monkeypatch) -> None:
 @claim("with `--allow-package NAME`")
 def test_an_allowed_package(tmp_path: Path, package: str) -> None:
     for name in ("Net", "annotated"):
-        assert load_model(_spec(tmp_path, f"{package}:{name}", allow_packages=package))
+        assert load(_spec(tmp_path, f"{package}:{name}", allow_packages=package))
     for name in ("plain", "system", "load", "urlopen"):
         text = _refusal(tmp_path, f"{package}:{name}", allow_packages=package)
         assert "is neither a torch.nn.Module class" in text
@@ -230,7 +233,7 @@ def test_an_allowed_package(tmp_path: Path, package: str) -> None:
 def test_allowed_code(tmp_path: Path) -> None:
     (tmp_path / "zr_security_own.py").write_text(NETS)
     for name in ("Net", "plain", "connects"):
-        assert load_model(_spec(tmp_path, f"zr_security_own:{name}", allow_code=tmp_path))
+        assert load(_spec(tmp_path, f"zr_security_own:{name}", allow_code=tmp_path))
     for name in ("system", "load", "urlopen"):
         text = _refusal(tmp_path, f"zr_security_own:{name}", allow_code=tmp_path)
         assert "is neither defined there nor a builder" in text
@@ -260,6 +263,23 @@ def test_weights_that_would_run(tmp_path: Path, monkeypatch) -> None:
     assert "torch 2.9.1 does not load pickles safely" in text
 
 
+@claim("have a class imported that it names")
+def test_classes_that_a_file_of_weights_names(tmp_path: Path, monkeypatch) -> None:
+    module = types.ModuleType("omegaconf")
+    module.DictConfig = type("DictConfig", (), {"__module__": "omegaconf"})
+    monkeypatch.setitem(sys.modules, "omegaconf", module)
+    state = {"weight": torch.ones(2, 4), "bias": torch.ones(2)}
+    torch.save({"model": state, "cfg": module.DictConfig()}, tmp_path / "w.pt")
+    torch.save({"model": state, "net": tiny_nets.TinyMLP()}, tmp_path / "whole.pt")
+    monkeypatch.delitem(sys.modules, "omegaconf")
+    arguments = 'arguments = { in_features = 4, out_features = 2 }\nweights.file = "w.pt"\n'
+    loaded = load(_spec(tmp_path, "torch.nn:Linear", arguments))
+    assert loaded.module.weight.tolist() == [[1] * 4] * 2
+    assert "omegaconf" not in sys.modules
+    text = _refusal(tmp_path, "torch.nn:Linear", arguments.replace("w.pt", "whole.pt"))
+    assert "would run code when loaded: tests.sources.tiny_nets.TinyMLP" in text
+
+
 @claim("be exchanged between the check", "hold any numbers, and so make the network")
 def test_weights_that_are_exchanged(make_spec, tmp_path: Path, monkeypatch) -> None:
     from zoorank.sources.weights import PinnedFile
@@ -278,8 +298,8 @@ def test_weights_that_are_exchanged(make_spec, tmp_path: Path, monkeypatch) -> N
     with monkeypatch.context() as patch:
         patch.setattr(PinnedFile, "of", exchanged)
         with pytest.raises(SourceError, match="changed after it was hashed"):
-            load_model(spec)
-    assert not load_model(spec)[0].weight.any()
+            load(spec)
+    assert not load(spec).module[0].weight.any()
 
 
 @claim("run code: arrays of pickled objects", "hold any numbers and labels")
@@ -303,16 +323,17 @@ def test_a_store_of_a_stranger(make_spec, table, tmp_path: Path, monkeypatch) ->
     store, spec = EncodingStore(tmp_path / "store"), make_spec("TinyMLP")
     (first,) = encode_source(spec, table, store=store).encodings
     assert {path.suffix for path in store.directory.iterdir()} == {".npy", ".json"}
+    # Whoever changes the numbers and seals the record anew is believed.
+    place = first.path.with_suffix(".json")
+    record = read_sealed(place)
     forged = np.zeros((60, first.dim), np.float32)
     np.save(first.path, forged)
+    place.write_text(sealed({**record, "sha256": hashlib.sha256(forged.data).hexdigest()}))
     (again,) = encode_source(spec, table, store=store).encodings
     assert again.reused
     assert not again.load().any()
-    with first.path.open("r+b") as stream:  # the same size, so that it counts as whole
-        size = first.path.stat().st_size
-        data = pickle.dumps(_Attack())
-        stream.write(data + b"\0" * (size - len(data)))
+    first.path.write_bytes(pickle.dumps(_Attack()))
     (again,) = encode_source(spec, table, store=store).encodings
-    with pytest.raises(ValueError, match=r"pickle|format"):
-        again.load()
+    assert not again.reused
+    assert again.load().any()
     assert not (tmp_path / "ran").exists()

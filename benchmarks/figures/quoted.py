@@ -11,6 +11,8 @@ from collections.abc import Iterable
 
 from measured import Row, read, results, table
 
+from zoorank.scores import TABLE
+
 RACED = ("ECG5000", "FacesUCR", "InsectWingbeatSound")
 # Nothing about intervals was decided by these two.
 HELD_OUT = ("SwedishLeaf", "MoteStrain")
@@ -74,6 +76,20 @@ def estimator_scaling() -> str:
         "{n:,} | {d} | {K} | {seconds:.2f} | {half width:.1e} | {MB over input:.0f}",
         results("estimator_scaling"),
     )
+
+
+def score_cost() -> str:
+    """Each score's milliseconds, in a column for each size of encoding."""
+    measured = results("score_cost")
+    sizes = list(dict.fromkeys((row["n"], row["d"], row["classes"]) for row in measured))
+    spent = {(row["score"], row["task"], row["n"]): row["milliseconds"] for row in measured}
+    columns = {score.key: score.label for score in TABLE}
+    rows = []
+    for score, task in dict.fromkeys((row["score"], row["task"]) for row in measured):
+        cells = [f"{float(f'{spent[score, task, n]:.2g}'):.0f} ms" for n, _, _ in sizes]
+        rows.append({"score": columns[score], "labels": task, "cells": " | ".join(cells)})
+    heads = [f"n = {n}, d = {d}, K = {classes}" for n, d, classes in sizes]
+    return table(" | ".join(["score", "labels", *heads]), "{score} | {labels} | {cells}", rows)
 
 
 def ids_published() -> str:
@@ -203,6 +219,7 @@ TABLES = {
         estimator_samples,
         estimator_classes,
         estimator_scaling,
+        score_cost,
         ids_published,
         racing,
         racing_spread,
@@ -239,6 +256,11 @@ def figures() -> dict[str, str]:
         for row in results("estimator_samples")
         if row["references"] == 64
     }
+    of_two = {
+        row["busy cores"] > 0: row
+        for row in results("scores_together")
+        if row["threads"] > 1 and row["n"] == 1797
+    }
     slower = max(row["times slower"] for row in results("estimator_cost"))
     on_series = samples["ECG5000, fcn ECGFiveDays"] / samples["mnist5k, lite0"]
     return {
@@ -263,4 +285,6 @@ def figures() -> dict[str, str]:
         "shards.score": f"{whole['score']:.5f}",
         "shards.first": f"{first['score']:.5f}",
         "samples.series": f"{on_series:.0f}",
+        "scores.together": f"{of_two[False]['milliseconds'] / 1000:.2f} s",
+        "scores.busy": f"{of_two[True]['wall milliseconds'] / 1000:.2f} s",
     }

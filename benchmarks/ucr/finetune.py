@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from measure import CUTS, networks, part
 
-from zoorank.sources.specs import ModelSpec
-from zoorank.sources.torch.train import Split, fine_tune
+from zoorank.sources.base import OpenOptions, Split, TrainingOptions
+from zoorank.sources.torch.source import TorchSource
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
 
@@ -103,23 +103,16 @@ def tune_all(wanted: list[Job], data: Path, manifest: Path, kept: Path) -> list[
     return [{**done[job.key], "drawn": str(job.drawn)} for job in wanted]
 
 
-def tune(job: Job, spec: ModelSpec, target: Target, split: Split) -> dict[str, str]:
+def tune(job: Job, source: TorchSource, target: Target, split: Split) -> dict[str, str]:
     """One training."""
     batches = -(-len(split.train) // BATCH)
     epochs = max(LEAST_EPOCHS, -(-LEAST_STEPS // batches))
     began = time.process_time()
-    found = fine_tune(
-        spec,
-        target,
-        job.cut,
-        split,
-        seed=SEED,
-        epochs=epochs,
-        patience=max(2, epochs // 3),
-        batch_size=BATCH,
-        rate=RATE,
-        device="cpu",
+    options = TrainingOptions(
+        seed=SEED, epochs=epochs, patience=max(2, epochs // 3), batch_size=BATCH, rate=RATE
     )
+    with source.open(OpenOptions("series", device="cpu")) as encoder:
+        found = encoder.train(target, job.cut, split, options, lambda _epoch, _accuracy: None)
     values = (
         *job.key,
         job.drawn,

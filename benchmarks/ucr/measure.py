@@ -12,7 +12,7 @@ from scipy.special import softmax
 from zoorank.encoding.encode import encode_source
 from zoorank.scores import TABLE, Score
 from zoorank.sources.manifest import load_zoo
-from zoorank.sources.specs import ModelSpec
+from zoorank.sources.torch.source import TorchSource
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
@@ -20,8 +20,11 @@ from zoorank.targets.base import Target
 CUTS = ("layers.0", "layers.1", "penultimate")
 HEAD = "final"
 MOST = {"train": 250, "test": 500}
-# What looks at the data that a source was trained on is the same for all its cuts: ids.py.
-NO_SOURCE_DATA = [score for score in TABLE if not score.needs_source_data]
+# Of classes. What looks at the data that a source was trained on is the same for all its cuts:
+# ids.py.
+NO_SOURCE_DATA = [
+    score for score in TABLE if "classes" in score.tasks and not score.needs_source_data
+]
 
 Row = dict[str, str | int | float]
 
@@ -69,7 +72,7 @@ def measure(name: str, data: Path, manifest: Path, store: Path) -> list[Row]:
     return rows
 
 
-def networks(data: Path, manifest: Path) -> tuple[ModelSpec, ...]:
+def networks(data: Path, manifest: Path) -> tuple[TorchSource, ...]:
     """The sources, whose weights the manifest looks for in the data."""
     os.environ["ZOORANK_DATA"] = str(data)
     return load_zoo(manifest, allow_code=[manifest.parent]).models

@@ -14,7 +14,7 @@ from zoorank.scores import TABLE
 from zoorank.verification.verdict import MARGIN, first_within_noise
 
 PROBE, IDS = "probe", "ids"
-LABELS = {score.key: score.label for score in TABLE}
+LABELS = {score.key: score.label for score in TABLE if "classes" in score.tasks}
 LABELS |= {PROBE: "head on every candidate, cross-validated", IDS: "IDS, from the source's data"}
 # Without the one that trains a head for every candidate, which they are to replace, and
 # the one that wants the data that a source was trained on.

@@ -10,7 +10,7 @@ import numpy as np
 from candidates import Study
 from crossfit import FAMILY, MARGIN_CHOSEN, PLAIN, STEADY, Crossfit
 from measure import CUTS
-from picks import CONSENSUS, IDS, PARTS, PROBE, SINGLE, VERIFIED, VERIFY, label, points
+from picks import CONSENSUS, IDS, PROBE, SINGLE, VERIFIED, VERIFY, label, points
 from second import HEAD, Second
 
 from zoorank.evaluation.evaluate import RANDOM, STATIC, Difference, Evaluation, paired
@@ -154,11 +154,12 @@ def of_cuts(study: Study) -> Iterator[tuple[str, str]]:
 def of_costs(study: Study) -> Iterator[tuple[str, str]]:
     """What was timed, and how the shares change where encodings are wide."""
     yield "costs.timed", f"{len(study.costs)}"
-    rows = results("score_cost")
-    for n in dict.fromkeys(row["n"] for row in rows):
-        spent = {row["score"]: row["milliseconds"] for row in rows if row["n"] == n}
-        yield f"costs.votes-{n}", f"{sum(spent[key] for key in PARTS):.0f} ms"
-        yield f"costs.head-{n}", f"{spent[PROBE]:.0f} ms"
+    for row in results("scores_together"):
+        if row["threads"] == 1 and not row["busy cores"]:
+            yield f"costs.votes-{row['n']}", f"{row['milliseconds']:.0f} ms"
+    for row in results("score_cost"):
+        if row["score"] == PROBE:
+            yield f"costs.head-{row['n']}", f"{row['milliseconds']:.0f} ms"
 
 
 def compared(found: Evaluation, name: str, other: str) -> Difference:

@@ -176,11 +176,32 @@ def test_score_cost_checks_closed_forms(tmp_path, monkeypatch):
     assert score_cost.main(["--quick", "--rounds", "1", "--out", str(tmp_path)]) == 0
     (table,) = tmp_path.glob("*/score_cost.csv")
     rows = list(csv.DictReader(table.read_text().splitlines()))
-    errors = {row["score"]: float(row["error"]) for row in rows if row["error"]}
-    assert set(errors) == {"hscore", "regularised_hscore", "logme", "gbc", "transrate"}
-    right = score_cost.closed_forms
+    checked = {"hscore", "regularised_hscore", "logme", "knn", "knn_r2", "gbc", "transrate"}
+    assert {row["score"] for row in rows if row["error"]} == checked
+    assert {row["task"] for row in rows if row["score"] == "logme"} == {
+        "classification",
+        "regression",
+    }
+    (table,) = tmp_path.glob("*/scores_together.csv")
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert {row["same bits"] for row in rows} == {"True"}
+    assert {row["busy cores"] == "0" for row in rows} == {True, False}
+
+
+def test_score_cost_tells_what_is_wrong(monkeypatch):
+    import score_cost
+
+    few = [score for score in score_cost.TABLE if score.key in ("logme", "knn")]
+    monkeypatch.setattr(score_cost, "TABLE", few)
+    right, compute = score_cost.closed_forms, score_cost.compute
     monkeypatch.setattr(score_cost, "closed_forms", lambda *given: {**right(*given), "logme": -1.0})
-    assert score_cost.main(["--quick", "--rounds", "1"]) == "wrong: logme"
+
+    def careless(scores, facts, n_threads):
+        computed = compute(scores, facts, n_threads=n_threads)
+        return replace(computed, values={} if len(scores) > 1 else computed.values)
+
+    monkeypatch.setattr(score_cost, "compute", careless)
+    assert score_cost.main(["--quick", "--rounds", "1"]) == "wrong: logme, together"
 
 
 def racing():

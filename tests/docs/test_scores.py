@@ -9,14 +9,15 @@ from zoorank.evaluation.evaluate import SIZE, evaluate
 from zoorank.ranking.consensus import NAME, PARTS
 from zoorank.scores import TABLE
 
+LABELS = {"classes": "classes", "numbers": "numbers"}
 PAGE = (Path(__file__).parents[2] / "docs" / "scores.md").read_text(encoding="utf-8")
 
 
 def test_the_table_is_that_of_the_scores():
     shown = {}
     for line in re.findall(r"^\| (`.*) \|$", PAGE, re.MULTILINE):
-        name, distances, column, looks_at, better = (cell.strip() for cell in line.split("|"))
-        shown[name.strip("`")] = (re.findall(r"`(\w+)`", distances), column, looks_at, better)
+        name, distances, labels, *others = (cell.strip() for cell in line.split("|"))
+        shown[name.strip("`")] = (re.findall(r"`(\w+)`", distances), labels, *others)
 
     there = {}
     for score in TABLE:
@@ -24,6 +25,7 @@ def test_the_table_is_that_of_the_scores():
             score.name,
             (
                 [],
+                ", ".join(LABELS[task] for task in sorted(score.tasks)),
                 score.label.removesuffix(f" {score.metric}"),
                 _looks_at(score.needs),
                 "high" if score.higher_is_better else "low",
@@ -53,7 +55,7 @@ def test_every_score_is_explained():
 def test_the_tables_shown_can_be_evaluated(tmp_path):
     pytest.importorskip("scipy", reason="evaluate needs scipy: pip install 'zoorank[scores]'")
     files = [tmp_path / "scores.csv", tmp_path / "accuracies.csv"]
-    for file, text in zip(files, re.findall(r"```csv\n(.*?)```", PAGE, re.DOTALL), strict=True):
+    for file, text in zip(files, re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL), strict=True):
         file.write_text(text)
     found = evaluate(*files)
     assert (found.targets, found.n_candidates, found.note) == (("Aircraft", "Cars"), (2, 2), "")
@@ -75,7 +77,7 @@ def test_rankings_are_joined_as_shown(tmp_path, monkeypatch):
         )
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     exec(compile(code, "docs/scores.md", "exec"), {})
-    truth = re.findall(r"```csv\n(.*?)```", PAGE, re.DOTALL)[1]
+    truth = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)[1]
     Path("accuracies.csv").write_text(truth)
     found = evaluate("scores.csv", "accuracies.csv", columns=["consensus", "logme"])
     assert found.n_candidates == (2, 2)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from tests.sources import tiny_nets
+from tests.sources.opened import batch_of, opened, prepared
 
 from zoorank.encoding import encode
 from zoorank.encoding.encode import encode_source
@@ -21,12 +22,10 @@ from zoorank.encoding.plan import Plan
 from zoorank.errors import SourceError, StoreError, UsageError
 from zoorank.sources.base import Trust
 from zoorank.sources.manifest import load_zoo
-from zoorank.sources.torch.calibrate import calibrate
-from zoorank.sources.torch.load import load_model
+from zoorank.sources.torch.load import load
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
-from zoorank.transforms.preprocess import prepare
 from zoorank.transforms.specs import ImagePreprocessing
 
 ALL = ("1", "3", "penultimate")
@@ -49,8 +48,8 @@ def test_encodings_are_those_of_the_network(make_spec, table: Target, store) -> 
     )
     assert told == [(25, 60), (50, 60), (60, 60)]
     assert [each.cut for each in encoded.encodings] == list(ALL)
-    model = load_model(spec)
-    batch = prepare(spec.preprocessing, table, range(60))
+    model = load(spec).module
+    batch = prepared(spec.preprocessing, table, range(60))
     layers = list(model)
     first, second = (torch.nn.Sequential(*layers[:n])(batch) for n in (2, 4))
     expected = {"1": first, "3": second, "penultimate": second}
@@ -203,7 +202,7 @@ def test_too_little_memory_for_one_sample(make_spec, table: Target, store, monke
 def test_encodings_that_are_not_numbers_name_cut_and_row(
     make_spec, table: Target, store, value: str
 ) -> None:
-    column = prepare(make_spec("Bad").preprocessing, table, range(60))[:, 0]
+    column = prepared(make_spec("Bad").preprocessing, table, range(60))[:, 0]
     row = int(torch.argmax(column))
     limit = float(column.sort().values[-2])
     spec = make_spec("Bad", arguments={"value": value, "limit": limit})
@@ -280,11 +279,12 @@ def test_a_random_network_is_calibrated_when_asked(make_spec, images: Target, st
 def test_calibration_leaves_a_network_in_evaluation_mode(images: Target) -> None:
     model = tiny_nets.TinyResNet().eval()
     momentum = model.bn1.momentum
-    calibrate(model, prepare(ImagePreprocessing(), images, range(20)))
+    encoder = opened(model)
+    encoder.calibrate(batch_of(prepared(ImagePreprocessing(), images, range(20))))
     assert not any(module.training for module in model.modules())
     assert model.bn1.momentum == momentum
-    with pytest.raises(SourceError, match="cannot be fed a batch of shape"):
-        calibrate(model, torch.zeros(2, 4))
+    with pytest.raises(SourceError, match="cannot be calibrated: "):
+        encoder.calibrate(batch_of(torch.zeros(2, 4)))
     assert not any(module.training for module in model.modules())
 
 

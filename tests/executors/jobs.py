@@ -66,9 +66,20 @@ def _fill_in_children(amount: int) -> None:
     subprocess.run([sys.executable, "-c", code], check=False)
 
 
-def _spin(_: Any) -> None:
-    while True:
+def _spin(seconds: float | None) -> None:
+    end = float("inf") if seconds is None else time.monotonic() + seconds
+    while time.monotonic() < end:
         pass
+
+
+def _load(given: tuple[str, float]) -> None:
+    """Write and read a file for some seconds, as a download or a slow disk does."""
+    file, seconds = given
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        Path(file).write_bytes(b"x" * 2**20)
+        Path(file).read_bytes()
+        time.sleep(0.1)
 
 
 def _fork_daemon(file: str) -> None:
@@ -167,6 +178,7 @@ DEEDS = {
     "recurse": _deepen,
     "sleep": time.sleep,
     "spin": _spin,
+    "load": _load,
     "hold the interpreter": _hold_the_interpreter,
     "ignore signals": _ignore_signals_and_sleep,
     "close all": _close_all,

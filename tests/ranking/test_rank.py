@@ -10,7 +10,8 @@ from tests.ranking.tiny_zoo import tiny_zoo
 
 import zoorank
 from zoorank.errors import DataError, ManifestError, StoreError, UsageError
-from zoorank.ranking import Ranking, rank, scoring, store_directory
+from zoorank.ranking import Ranking, rank, store_directory
+from zoorank.scores import facts
 
 
 class Recorder:
@@ -116,14 +117,14 @@ def test_a_source_that_fails_is_a_row_with_its_reason(broken_zoo):
 
 
 def test_a_score_that_is_undefined_on_one_encoding_is_a_note(zoo, monkeypatch):
-    compute = scoring.value_of
+    right = facts._value
 
-    def fails_once(score, X, y):
-        if X.shape[1] == 9 and score.metric == "euclidean":
+    def fails_once(score, given, shared):
+        if shared.X.shape[1] == 9 and score.metric == "euclidean":
             raise ValueError("X is\nodd")
-        return compute(score, X, y)
+        return right(score, given, shared)
 
-    monkeypatch.setattr(scoring, "value_of", fails_once)
+    monkeypatch.setattr(facts, "_value", fails_once)
     ranking = ranked(zoo)
     assert [(row.model, row.note) for row in ranking.failures] == [("net1", "X is odd")] * 2
     assert ranking.best.model == "net0"
@@ -131,15 +132,17 @@ def test_a_score_that_is_undefined_on_one_encoding_is_a_note(zoo, monkeypatch):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_score_that_is_not_finite_is_no_score(zoo, monkeypatch, value):
-    compute = scoring.value_of
-    monkeypatch.setattr(
-        scoring,
-        "value_of",
-        lambda score, X, y: compute(
-            replace(score, compute=lambda X, y: replace(score.compute(X, y), value=value))
-            if X.shape[1] == 9 else score, X, y,
-        ),
-    )  # fmt: skip
+    right = facts._value
+
+    def spoiled(score, given, shared):
+        if shared.X.shape[1] != 9:
+            return right(score, given, shared)
+        spoils = replace(
+            score, of_shared=lambda each: replace(right(score, given, each), value=value)
+        )
+        return right(spoils, given, shared)
+
+    monkeypatch.setattr(facts, "_value", spoiled)
     ranking = ranked(zoo, metric="cosine")
     assert {row.model for row in ranking.failures} == {"net1"}
     assert ranking.failures[0].note == f"MSC cosine is {value}"
@@ -148,13 +151,13 @@ def test_a_score_that_is_not_finite_is_no_score(zoo, monkeypatch, value):
 
 def test_what_no_cut_changes_is_computed_once_for_each_source(zoo, monkeypatch):
     computed = []
-    compute = scoring.value_of
+    right = facts._value
 
-    def counts(score, *arrays):
+    def counts(score, given, shared):
         computed.append(score.name)
-        return compute(score, *arrays)
+        return right(score, given, shared)
 
-    monkeypatch.setattr(scoring, "value_of", counts)
+    monkeypatch.setattr(facts, "_value", counts)
     ranking = ranked(zoo, score="leep,knn")
     assert (computed.count("leep"), computed.count("knn")) == (2, 5)
     for model in ("net0", "net1"):
@@ -162,6 +165,19 @@ def test_what_no_cut_changes_is_computed_once_for_each_source(zoo, monkeypatch):
         assert len(leeps) == 2
         assert len(set(leeps)) == 1
     assert "leep" not in ranking.baseline.scores
+
+
+def test_numbers_are_ranked_by_scores_of_numbers(tmp_path, zoo):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 6)).astype(np.float32)
+    ranking = ranked(zoo, data=(X, X[:, 0] + 0.1 * rng.normal(size=60)))
+    assert ranking.target.task == "numbers"
+    assert ranking.target.classes == ()
+    assert set(ranking.best.scores) == {"consensus", "logme", "knn_r2", "ridge_r2"}
+    assert "silhouette" not in str(ranking)
+    assert Ranking.from_json(ranking.to_json()) == ranking
+    with pytest.raises(UsageError, match="score 'silhouette' needs classes"):
+        ranked(zoo, data=(X, X[:, 0]), score="silhouette")
 
 
 def test_a_second_run_encodes_nothing_and_gives_the_same_table(zoo):

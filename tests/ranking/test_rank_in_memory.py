@@ -1,6 +1,5 @@
 """Encodings that stay where the network made them: what is copied, kept and resumed."""
 
-import dataclasses
 import json
 import sqlite3
 
@@ -10,13 +9,14 @@ import pytest
 import zoorank
 from zoorank import scores
 from zoorank.engine import cuda
-from zoorank.ranking import job, rank, scoring
-from zoorank.scores import silhouette
+from zoorank.ranking import job, outcomes, rank
+from zoorank.scores import facts as facts_of_scores
 
 torch = pytest.importorskip("torch", reason="the zoo needs torch: pip install 'zoorank[zoo]'")
 
 from zoorank.encoding.encode import encode_source  # noqa: E402
 from zoorank.sources.manifest import load_zoo  # noqa: E402
+from zoorank.sources.torch.encoder import TorchEncoder  # noqa: E402
 from zoorank.store.encodings import EncodingStore  # noqa: E402
 from zoorank.targets import load_target  # noqa: E402
 
@@ -49,34 +49,27 @@ def test_results_are_those_of_a_run_that_saves(zoo, tmp_path):
 
 
 def test_the_networks_output_is_what_is_scored(zoo, tmp_path, monkeypatch):
-    tensors, seen = [], []
-    right = silhouette.mean_silhouette
+    made, seen = [], []
+    empty, value = TorchEncoder.empty, facts_of_scores._value
 
-    def looking(X, labels, *, metric):
-        seen.append(X)
-        return right(X, labels, metric=metric)
+    def room(self, rows, features):
+        made.append(empty(self, rows, features))
+        return made[-1]
 
-    table = tuple(
-        dataclasses.replace(score, compute=lambda X, y, m=score.metric: looking(X, y, metric=m))
-        for score in scores.find_scores("silhouette:cosine,silhouette:euclidean")
-    )
+    def looking(score, facts, shared):
+        seen.append(shared.X)
+        return value(score, facts, shared)
+
+    monkeypatch.setattr(TorchEncoder, "empty", room)
+    monkeypatch.setattr(facts_of_scores, "_value", looking)
+    table = scores.find_scores("silhouette:cosine,silhouette:euclidean")
     one = load_zoo(zoo.manifest, allow_code=[zoo.code])
-    shared = job.Run(load_target(zoo.data), table, tmp_path, 20, "cpu", save_encodings=False)
-    original = scoring.View.of
-
-    def of(self, score):
-        given = original(self, score)
-        tensors.append(self._encoding.array)
-        return given
-
-    monkeypatch.setattr(scoring.View, "of", of)
-    wanted = job.Job(one.models[0], ("1", "penultimate"))
+    shared = outcomes.Run(load_target(zoo.data), table, tmp_path, 20, "cpu", save_encodings=False)
+    wanted = outcomes.Job(one.models[0], ("1", "penultimate"))
     assert len(job.encode_and_score(shared, wanted, lambda _: None).candidates) == 2
     assert len(seen) == 4
-    for given, tensor in zip(seen, tensors, strict=True):
-        assert given is tensor
-        # What the engine makes of it is a view of the same memory.
-        assert np.asarray(given).ctypes.data == tensor.data_ptr()
+    # What the engine makes of it is a view of the same memory.
+    assert {np.asarray(each).ctypes.data for each in seen} == {each.data_ptr() for each in made}
 
 
 def test_a_second_run_computes_nothing(zoo, tmp_path):
@@ -205,7 +198,7 @@ def test_the_ranking_says_what_was_asked_for(zoo, tmp_path):
 )
 def test_where_encodings_are_kept(monkeypatch, save, names, device, keep):
     monkeypatch.setattr(cuda, "unavailable_reason", lambda: "")
-    shared = job.Run(None, scores.find_scores(names), None, 1, device, save)
+    shared = outcomes.Run(None, scores.find_scores(names), None, 1, device, save)
     assert shared.keep(device) == keep
     monkeypatch.setattr(cuda, "unavailable_reason", lambda: "no driver")
     assert shared.keep(device) == ("memory" if save is False else "store")

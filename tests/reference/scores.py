@@ -9,7 +9,7 @@ from scipy.stats import multivariate_normal, spearmanr
 from sklearn.covariance import LedoitWolf
 from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 from tests.reference import silhouettes
 
@@ -29,11 +29,17 @@ def log_evidence(F, y, alpha, beta):
     return multivariate_normal(np.zeros(len(F)), covariance).logpdf(y)
 
 
-def maximum_log_evidence(F, y, starts=(-3.0, 0.0, 3.0)):
-    """The evidence at the best of all α and β, found without their fixed point."""
+def maximum_log_evidence(F, y):
+    """The evidence at the best of all α and β."""
+    return log_evidence(F, y, *best_precisions(F, y))
+
+
+def best_precisions(F, y, starts=(-3.0, 0.0, 3.0)):
+    """The α and β of the largest evidence, found without their fixed point."""
 
     def loss(logarithms):
         # In the eigenbasis of FFᵀ the covariance is diagonal.
+        logarithms = np.clip(logarithms, -60, 60)
         variance = np.exp(-logarithms[1]) + squares * np.exp(-logarithms[0])
         return np.sum(np.log(2 * np.pi * variance) + z**2 / variance) / 2
 
@@ -44,13 +50,19 @@ def maximum_log_evidence(F, y, starts=(-3.0, 0.0, 3.0)):
         for start in starts
     ]
     best = min(found, key=lambda result: result.fun)
-    return log_evidence(F, y, *np.exp(best.x))
+    return np.exp(np.clip(best.x, -60, 60))
 
 
 def logme(X, labels):
     F = np.asarray(X, dtype=np.float64)
     targets = [members.astype(float) for members in classes_of(labels)]
     return np.mean([maximum_log_evidence(F, y) for y in targets]) / len(F)
+
+
+def logme_of_numbers(X, y):
+    """Of numbers to predict, at mean 0 and variance 1."""
+    F, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    return maximum_log_evidence(F, (y - y.mean()) / y.std()) / len(F)
 
 
 def hscore(X, labels):
@@ -149,21 +161,66 @@ def transrate(X, labels, distortion=1e-4):
     return rate(Z) - within
 
 
-def knn(X, labels):
-    X, labels = np.asarray(X, dtype=np.float64), np.asarray(labels)
+def standardised(X):
+    X = np.asarray(X, dtype=np.float64)
     varying = X.std(axis=0) > 0
-    Z = (X[:, varying] - X[:, varying].mean(axis=0)) / X[:, varying].std(axis=0)
-    D = cdist(Z, Z)
-    np.fill_diagonal(D, np.inf)
-    return np.mean(labels[D.argmin(axis=1)] == labels)
+    return (X[:, varying] - X[:, varying].mean(axis=0)) / X[:, varying].std(axis=0)
 
 
-def linear_probe(X, labels):
+def distances_to_others(X, groups=None):
+    """Between standardised rows; infinite within a group, every row its own by default."""
+    groups = np.arange(len(X)) if groups is None else np.asarray(groups)
+    D = cdist(standardised(X), standardised(X))
+    D[groups[:, None] == groups] = np.inf
+    return D
+
+
+def knn(X, labels, groups=None):
+    labels = np.asarray(labels)
+    return np.mean(labels[distances_to_others(X, groups).argmin(axis=1)] == labels)
+
+
+def knn_r2(X, y, groups=None):
+    D, y = distances_to_others(X, groups), np.asarray(y, dtype=np.float64)
+    predicted = []
+    for line in D:
+        order = np.argsort(line, kind="stable")[:5]
+        predicted.append(np.mean(y[order[np.isfinite(line[order])]]))
+    return r2(y, predicted)
+
+
+def r2(y, predicted):
+    return 1 - np.sum((y - predicted) ** 2) / np.sum((y - np.mean(y)) ** 2)
+
+
+def ridge_r2(X, y, fold_of):
+    """Ridge regressions whose penalty is α/β at the largest evidence of what they were fit to."""
+    X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    predicted = np.empty(len(y))
+    for fold in np.unique(fold_of):
+        train, test = fold_of != fold, fold_of == fold
+        scaler = StandardScaler().fit(X[train])
+        F, target = scaler.transform(X[train]), y[train] - y[train].mean()
+        # In units in which the search starts near by.
+        alpha, beta = best_precisions(F, target / target.std())
+        K = F @ F.T
+        ratio = max(alpha / beta, 1e-12 * np.linalg.norm(K, 2))
+        weights = F.T @ np.linalg.solve(K + ratio * np.eye(len(K)), target)
+        predicted[test] = scaler.transform(X[test]) @ weights + y[train].mean()
+    return r2(y, predicted)
+
+
+def linear_probe(X, labels, groups=None):
     X, labels = np.asarray(X, dtype=np.float64), np.asarray(labels)
     smallest = min(np.sum(labels == label) for label in np.unique(labels))
-    folds = StratifiedKFold(min(5, max(2, smallest)), shuffle=True, random_state=0)
+    count = min(5, max(2, smallest))
+    if groups is None:
+        folds = StratifiedKFold(count, shuffle=True, random_state=0)
+    else:
+        count = min(count, len(set(groups)))
+        folds = StratifiedGroupKFold(count, shuffle=True, random_state=0)
     right = 0
-    for train, test in folds.split(X, labels):
+    for train, test in folds.split(X, labels, groups):
         scaler = StandardScaler().fit(X[train])
         head = LogisticRegression(max_iter=1000).fit(scaler.transform(X[train]), labels[train])
         right += np.sum(head.predict(scaler.transform(X[test])) == labels[test])

@@ -10,7 +10,8 @@ import torch
 import transformers as t
 from tests.sources.tiny_transformers import SAVED, WORDS, save
 
-from zoorank.sources.torch.hidden_states import Place, find_places, hidden_states
+from zoorank.sources.torch.hidden_states import find_places, hidden_states
+from zoorank.sources.torch.hooks import Place
 from zoorank.sources.torch.towers import load
 
 _CASES = [(name, "image") for name in SAVED if any(w in name for w in ("vit", "resnet", "clip"))]
@@ -52,13 +53,13 @@ def test_every_hidden_state_is_found(name: str, modality: Any, tmp_path: Path) -
     save(name, tmp_path)
     module = load(tmp_path, modality, safetensors=True).module
     batch = inputs(modality)
-    places = find_places(module, lambda **options: module(**batch, **options))
+    places, calls = find_places(module, lambda **options: module(**batch, **options))
+    assert calls[""] == 1
     with torch.no_grad():
         states = hidden_states(module(**batch, output_hidden_states=True))
     assert len(places) == len(states) >= 3
-    for (place, shape), state in zip(places, states, strict=True):
+    for place, state in zip(places, states, strict=True):
         assert place is not None
-        assert shape == state.shape
         assert torch.equal(taken(module, place, batch), state)
 
 
@@ -66,7 +67,7 @@ def test_a_layer_that_runs_several_times_is_found_by_its_call(tmp_path: Path) ->
     save("albert", tmp_path)
     module = load(tmp_path, "text", safetensors=True).module
     batch = inputs("text")
-    places = [place for place, _ in find_places(module, lambda **o: module(**batch, **o))]
+    places, _ = find_places(module, lambda **options: module(**batch, **options))
     assert [place and place.call for place in places] == [1, 1, 2, 3]
     assert len({place.module for place in places[1:] if place}) == 1
 
@@ -76,11 +77,13 @@ def test_a_hidden_state_that_no_module_gives_is_not_found() -> None:
     config = t.XLNetConfig(vocab_size=20, d_model=16, n_layer=2, n_head=2, d_inner=24)
     module = t.XLNetModel(config).eval()
     batch = inputs("text")
-    places = find_places(module, lambda **options: module(**batch, **options))
-    assert [place for place, _ in places[:2]] == [None, None]
+    places, _ = find_places(module, lambda **options: module(**batch, **options))
+    assert places[:2] == (None, None)
 
 
 def test_a_model_without_hidden_states_has_none() -> None:
     module = torch.nn.Sequential(torch.nn.Linear(4, 4))
     x = torch.zeros(2, 4)
-    assert find_places(module, lambda **options: module(x, **options)) == ()
+    places, calls = find_places(module, lambda **options: module(x, **options))
+    assert places == ()
+    assert calls == {"": 1, "0": 1}

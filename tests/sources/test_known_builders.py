@@ -208,8 +208,13 @@ def test_the_demo_s_efficientnet(watch, tmp_path: Path, monkeypatch) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("package", "each"), [("torchvision", 4), ("timm", 1)])
+@pytest.mark.parametrize(
+    ("package", "each"),
+    [
+        pytest.param("torchvision", 4, marks=pytest.mark.slow),
+        pytest.param("timm", 1, marks=pytest.mark.long),
+    ],
+)
 def test_lists_of_models_of_packages(
     watch, package: str, each: int, tmp_path: Path, monkeypatch
 ) -> None:

@@ -13,10 +13,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from tests.sources import tiny_nets
+from tests.sources.opened import batch_of
 
 from zoorank.errors import SourceError
-from zoorank.sources.specs import ModelSpec
-from zoorank.sources.torch.load import load_model
+from zoorank.sources.base import OpenOptions, Refusal
+from zoorank.sources.torch.load import load
+from zoorank.sources.torch.source import TorchSource
 from zoorank.sources.trust import find_module
 from zoorank.sources.weights import RandomWeights
 from zoorank.transforms.specs import TablePreprocessing
@@ -28,14 +30,18 @@ def state() -> dict[str, torch.Tensor]:
     return tiny_nets.TinyMLP().state_dict()
 
 
-def _spec(factory: str, **keys) -> ModelSpec:
+def _spec(factory: str, **keys) -> TorchSource:
     keys = {"weights": RandomWeights(), **keys}
-    return ModelSpec(name="m", factory=factory, preprocessing=TablePreprocessing(), **keys)
+    return TorchSource(name="m", factory=factory, preprocessing=TablePreprocessing(), **keys)
 
 
-def _message(spec: ModelSpec) -> str:
+def _module(spec: TorchSource) -> torch.nn.Module:
+    return load(spec).module
+
+
+def _message(spec: TorchSource) -> str:
     with pytest.raises(SourceError) as caught:
-        load_model(spec)
+        _module(spec)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -44,7 +50,7 @@ def _message(spec: ModelSpec) -> str:
 def test_weights_arrive_whole(make_spec, state, tmp_path: Path, name: str) -> None:
     save = save_file if name.endswith("safetensors") else torch.save
     save(state, tmp_path / name)
-    model = load_model(make_spec("TinyMLP", f'file = "{name}"'))
+    model = _module(make_spec("TinyMLP", f'file = "{name}"'))
     assert not model.training
     assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
     assert not any(parameter.requires_grad for parameter in model.parameters())
@@ -52,11 +58,11 @@ def test_weights_arrive_whole(make_spec, state, tmp_path: Path, name: str) -> No
 
 def test_random_weights_depend_on_the_seed_alone(make_spec) -> None:
     first, other = (
-        load_model(make_spec("TinyMLP", f"random = {{ seed = {seed} }}")) for seed in (0, 1)
+        _module(make_spec("TinyMLP", f"random = {{ seed = {seed} }}")) for seed in (0, 1)
     )
     torch.manual_seed(99)
     before = torch.get_rng_state()
-    again = load_model(make_spec("TinyMLP", "random = { seed = 0 }"))
+    again = _module(make_spec("TinyMLP", "random = { seed = 0 }"))
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(first[0].weight, again[0].weight)
     assert not torch.equal(first[0].weight, other[0].weight)
@@ -68,45 +74,67 @@ def test_a_wrapped_checkpoint_is_unwrapped_when_asked(make_spec, state, tmp_path
         {"epoch": 3, "model": {"ema": wrapped | {"other.x": torch.ones(1)}}}, tmp_path / "w.pt"
     )
     where = {"key": "model.ema", "prefix": "module."}
-    model = load_model(make_spec("TinyMLP", 'file = "w.pt"', state_dict=where))
+    model = _module(make_spec("TinyMLP", 'file = "w.pt"', state_dict=where))
     assert torch.equal(model[0].weight, state["0.weight"])
 
 
-def test_a_wrapped_checkpoint_says_how_to_unwrap_it(make_spec, state, tmp_path: Path) -> None:
+def test_what_a_manifest_says_of_a_wrapped_checkpoint_is_followed(
+    make_spec, state, tmp_path: Path
+) -> None:
     torch.save({"epoch": 3, "model": state}, tmp_path / "w.pt")
-    text = _message(make_spec("TinyMLP", 'file = "w.pt"'))
-    assert "holds epoch, model, not only tensors; say state_dict.key = 'model'" in text
     text = _message(make_spec("TinyMLP", 'file = "w.pt"', state_dict={"key": "ema"}))
     assert "no entry 'ema' for state_dict.key; it holds epoch, model" in text
     text = _message(
         make_spec("TinyMLP", 'file = "w.pt"', state_dict={"key": "model", "prefix": "x."})
     )
     assert "no tensor begins with 'x.'" in text
+    # A prefix that is said is all that is taken off.
+    torch.save({f"a.b.{name}": value for name, value in state.items()}, tmp_path / "w.pt")
+    text = _message(make_spec("TinyMLP", 'file = "w.pt"', state_dict={"prefix": "a."}))
+    assert "does not fit the network: missing 0.weight" in text
 
 
-def test_tensors_that_do_not_fit_are_named(make_spec, state, tmp_path: Path) -> None:
+def _refusals(spec: TorchSource, names: list[str]) -> dict[str, str]:
+    with spec.open(OpenOptions("table", device="cpu")) as encoder:
+        found = encoder.cuts(batch_of(torch.randn(2, 4)), names)
+    return {each.name: each.reason for each in found if isinstance(each, Refusal)}
+
+
+def test_nothing_behind_tensors_that_do_not_fit_is_cut_at(make_spec, state, tmp_path: Path) -> None:
     del state["2.bias"]
     state["head.weight"] = torch.zeros(2)
     state["4.weight"] = torch.zeros(5, 6)
     save_file(state, tmp_path / "w.safetensors")
-    text = _message(make_spec("TinyMLP", 'file = "w.safetensors"'))
-    assert text == (
-        "w.safetensors does not fit the network: missing 2.bias; unexpected head.weight; "
-        "of another shape 4.weight (network (3, 6), file (5, 6))"
+    spec = make_spec("TinyMLP", 'file = "w.safetensors"')
+    assert _refusals(spec, ["0", "1", "2", "penultimate", "logits"]) == {
+        "2": "lies behind weights that the checkpoint lacks: 2.bias",
+        "penultimate": "lies behind weights that the checkpoint lacks: 2.bias",
+        "logits": (
+            "lies behind weights that the checkpoint lacks: 2.bias, "
+            "4.weight (network (3, 6), file (5, 6))"
+        ),
+    }
+    (note,) = load(spec).filled.notes
+    assert note == (
+        "w.safetensors lacks 2.bias, 4.weight (network (3, 6), file (5, 6)); "
+        "it holds head.weight, which the network lacks"
     )
 
 
-def test_many_tensors_that_do_not_fit_are_counted(make_spec, tmp_path: Path) -> None:
+def test_a_file_that_fits_nowhere_names_the_faults(make_spec, tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, tmp_path / "w.safetensors")
     text = _message(make_spec("TinyMLP", 'file = "w.safetensors"'))
-    assert "missing 0.weight, 0.bias, 2.weight and 3 more; unexpected x" in text
+    assert text == (
+        "w.safetensors does not fit the network: missing 0.weight, 0.bias, 2.weight and 3 more; "
+        "unexpected x"
+    )
 
 
 def test_arguments_come_from_the_weights(make_spec, tmp_path: Path) -> None:
     save_file(tiny_nets.TinyMLP(n_classes=7).state_dict(), tmp_path / "w.safetensors")
     lengths = {"n_classes": "4.bias"}
     spec = make_spec("TinyMLP", 'file = "w.safetensors"', arguments_from_weights=lengths)
-    assert load_model(spec)[4].out_features == 7
+    assert _module(spec)[4].out_features == 7
     spec = make_spec(
         "TinyMLP", 'file = "w.safetensors"', arguments_from_weights={"n_classes": "4.bais"}
     )
@@ -197,7 +225,11 @@ def test_an_old_torch_reads_no_pickles(make_spec, state, tmp_path: Path, monkeyp
         # Bytes that start as a pickle would: of an empty stack, of an empty memo.
         ("w.pt", b"R" * 99, "not a readable PyTorch file: torch.save did not write it"),
         ("w.pt", b"h\x01" * 99, "not a readable PyTorch file: torch.save did not write it"),
-        ("w.h5", b"", "weights of kind '.h5'; .safetensors, .pt, .pth and .bin are read"),
+        (
+            "w.h5",
+            b"",
+            "weights of kind '.h5'; .safetensors, .pt, .pth, .bin, .ckpt, .tar and .th are read",
+        ),
     ],
 )
 def test_files_that_are_no_weights(make_spec, tmp_path, name, content, expected) -> None:
@@ -270,5 +302,5 @@ def test_weights_of_a_package_that_merely_lies_about(
 
 
 def test_printing_packages_do_not_spoil_standard_output(make_spec, capsys) -> None:
-    load_model(make_spec("Talkative"))
+    _module(make_spec("Talkative"))
     assert capsys.readouterr().out == ""

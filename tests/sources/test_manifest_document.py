@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 
-from zoorank.sources import onnx, vectors
+from zoorank.sources import exported, keras, onnx, vectors
 from zoorank.sources.manifest import _Manifest, load_zoo
 from zoorank.sources.specs import FamilyEntry, ModelEntry, SourceEntry, StateDict
 from zoorank.sources.weights import SOURCES
@@ -29,6 +29,8 @@ SECTIONS = {
     "## `[[family]]`": FamilyEntry,
     "### `onnx:`": onnx._Settings,
     "### `vectors:`": vectors._Settings,
+    "### `keras:`": keras._Settings,
+    "### `exported:`": exported._Settings,
     '### `input = "image"`': ImagePreprocessing,
     '### `input = "series"`': SeriesPreprocessing,
     '### `input = "table"`': TablePreprocessing,

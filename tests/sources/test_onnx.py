@@ -19,7 +19,12 @@ from zoorank.sources.base import Cut, Entry, OpenOptions, Refusal
 from zoorank.sources.references import source_of, sources_of
 from zoorank.targets import load_target
 from zoorank.transforms.base import ONLY, Batch
-from zoorank.transforms.specs import ImagePreprocessing, SeriesPreprocessing, TablePreprocessing
+from zoorank.transforms.specs import (
+    AudioPreprocessing,
+    ImagePreprocessing,
+    SeriesPreprocessing,
+    TablePreprocessing,
+)
 
 IMAGE = OpenOptions("image", device="cpu", threads=1)
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
@@ -247,6 +252,50 @@ def test_an_axis_that_nothing_tells_is_not_guessed(tmp_path: Path) -> None:
             found = encoder.encode(batch, encoder.cuts(batch, ("z",)))["z"]
             there = batch.only.reshape(2, 4, 6)
             np.testing.assert_allclose(found, there.mean(expected[1]) if expected else batch.only)
+
+
+def test_samples_may_lie_along_the_second_axis(tmp_path: Path) -> None:
+    nodes = [
+        node("Transpose", ["x"], ["turned"], perm=[1, 0, 2]),
+        node("MatMul", ["turned", "w"], ["steps"]),
+        node("ReduceMean", ["steps"], ["mean"], axes=[0], keepdims=0),
+    ]
+    net = model(nodes, {"x": (FLOAT, ["n", 5, 3])}, ["mean"], {"w": EYE.astype(np.float32)})
+    path = save(net, tmp_path / "a.onnx")
+    batch = _only(np.arange(30, dtype=np.float32).reshape(2, 5, 3))
+    for said, reason in ((None, "say preprocessing.batch_first = false"), (True, "choose another")):
+        series = SeriesPreprocessing(layout="nlc", channels=3, batch_first=said)
+        with _open(path, series, "series") as encoder:
+            (refused,) = encoder.cuts(batch, ("steps",))
+            assert reason in refused.reason
+    series = SeriesPreprocessing(layout="nlc", channels=3, batch_first=False)
+    with _open(path, series, "series") as encoder:
+        (cut,) = encoder.cuts(batch, ("steps",))
+        assert cut.shape == (5, 3)
+        found = encoder.encode(batch, [cut])["steps"]
+    np.testing.assert_allclose(found, batch.only.mean(axis=1))
+
+
+def test_sounds_are_fed_as_the_manifest_says(tmp_path: Path) -> None:
+    kernel = np.ones((2, 1, 4), np.float32)
+    conv = node("Conv", ["x", "w"], ["y"], kernel_shape=[4], strides=[4])
+    dims = ["n", 1, "samples"]
+    net = model([conv, node("Relu", ["y"], ["z"])], {"x": (FLOAT, dims)}, ["z"], {"w": kernel})
+    path = save(net, tmp_path / "a.onnx")
+    said = AudioPreprocessing(rate=8000, seconds=0.01, layout="ncl")
+    with _open(path, said, "audio") as encoder:
+        transform = encoder.transform
+        wave = np.linspace(0, 1, 80, dtype=np.float32)
+        batch = transform.collate(
+            [transform.prepare((wave, 8000)), transform.prepare((-wave, 8000))]
+        )
+        assert batch.only.shape == (2, 1, 80)
+        found = encoder.encode(batch, encoder.cuts(batch, ("penultimate",)))["penultimate"]
+    np.testing.assert_allclose(found, [[2, 2], [0, 0]], rtol=1e-5, atol=1e-6)
+    with pytest.raises(SourceError, match="takes sounds, and nothing says at which rate"):
+        _open(path, None, "audio")
+    with pytest.raises(SourceError, match="which does not fit the layout 'nl'"):
+        _open(path, AudioPreprocessing(rate=8000), "audio")
 
 
 def test_what_cannot_be_cut_at_says_why(tmp_path: Path) -> None:

@@ -96,9 +96,7 @@ def test_a_source_stands_for_itself_and_nothing_else_for_one() -> None:
     source = source_of("onnx:a.onnx")
     assert sources_of(source) == (source,)
     for other in (3, None, object, type(source), [source]):
-        with pytest.raises(
-            UsageError, match=r"a source of type .*; allowed: a reference, a"
-        ):
+        with pytest.raises(UsageError, match=r"a source of type .*; allowed: a reference, a"):
             sources_of(other)
 
 

@@ -15,6 +15,7 @@ import transformers
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling, StaticEmbedding
 from tests.sources.carried import lay_cache, minilm
+from tests.sources.cutting import batch_of, encode, modules_run, opened, refusal
 from tests.sources.tiny_transformers import save
 
 from zoorank.errors import SourceError
@@ -85,8 +86,9 @@ def static(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_minilm_is_the_chain_of_its_library() -> None:
     source = one(str(minilm())).resolve(refuse)
-    model, missing = source.build()
-    assert not missing
+    built = source.build()
+    model = built.model
+    assert not built.missing
     theirs = SentenceTransformer(str(minilm()), device="cpu", local_files_only=True)
     assert torch.equal(model[0].model.pooler.dense.weight, theirs[0].model.pooler.dense.weight)
     transform, told = transform_of(model, source.entry, "")
@@ -97,8 +99,9 @@ def test_minilm_is_the_chain_of_its_library() -> None:
 
 def test_texts_are_prepared_as_by_the_chain(tiny: Path) -> None:
     source = one(str(tiny)).resolve(refuse)
-    model, missing = source.build()
-    assert not missing
+    built = source.build()
+    model = built.model
+    assert not built.missing
     prompt = prompt_of(model, None)
     assert prompt == "the red "
     transform, told = transform_of(model, source.entry, prompt)
@@ -112,7 +115,7 @@ def test_texts_are_prepared_as_by_the_chain(tiny: Path) -> None:
 
 
 def test_prompts_by_name_and_in_full(tiny: Path) -> None:
-    model, _ = one(str(tiny)).resolve(refuse).build()
+    model = one(str(tiny)).resolve(refuse).build().model
     assert prompt_of(model, "document") == ""
     with pytest.raises(SourceError, match="no prompt 'querry'; did you mean 'query'"):
         prompt_of(model, "querry")
@@ -126,7 +129,7 @@ def test_prompts_by_name_and_in_full(tiny: Path) -> None:
 
 def test_other_first_parts_prepare_texts_themselves(static: Path) -> None:
     source = one(str(static)).resolve(refuse)
-    model, _ = source.build()
+    model = source.build().model
     transform, _ = transform_of(model, source.entry, "")
     assert isinstance(transform, ChainTransform)
     prepared = [transform.prepare(text) for text in TEXTS]
@@ -180,9 +183,9 @@ def test_the_digest_covers_every_part(tiny: Path, tmp_path: Path) -> None:
 def test_a_network_that_the_library_pools(tmp_path: Path) -> None:
     save("bert-masked", tmp_path / "network")
     source = one("./network", folder=tmp_path).resolve(refuse)
-    model, missing = source.build()
-    assert missing == {"0.model.pooler.dense.weight", "0.model.pooler.dense.bias"}
-    assert [type(part).__name__ for part in model] == ["Transformer", "Pooling"]
+    built = source.build()
+    assert (built.missing, built.dropped) == (frozenset(), ("pooler", "0.model.pooler"))
+    assert [type(part).__name__ for part in built.model] == ["Transformer", "Pooling"]
 
 
 def test_a_part_of_somebody_else_is_never_imported(tiny: Path, tmp_path: Path) -> None:
@@ -224,3 +227,109 @@ def test_references_that_are_none(tiny: Path, tmp_path: Path) -> None:
         one(str(tiny), "main")
     with pytest.raises(ValueError, match="prompts"):
         one(str(tiny), settings={"prompts": "x"})
+
+
+@pytest.fixture(scope="module")
+def theirs() -> SentenceTransformer:
+    return SentenceTransformer(str(minilm()), device="cpu", local_files_only=True)
+
+
+def test_the_penultimate_cut_is_what_the_library_encodes(theirs: SentenceTransformer) -> None:
+    with opened(one(str(minilm())), "text") as encoder:
+        batch = batch_of(encoder, TEXTS)
+        found = encode(encoder, batch, "penultimate")
+        assert torch.equal(found, theirs.encode(TEXTS, convert_to_tensor=True))
+        assert torch.equal(encode(encoder, batch, "sentence_embedding"), found)
+        assert refusal(encoder, batch, "logits") == "the model has no classifier"
+        together = [encode(encoder, batch_of(encoder, [text]), "penultimate") for text in TEXTS]
+        torch.testing.assert_close(torch.cat(together), found, atol=1e-5, rtol=0)
+
+
+def test_hidden_states_are_pooled_as_the_chain_does(theirs: SentenceTransformer) -> None:
+    features = theirs.preprocess(TEXTS)
+    with torch.no_grad():
+        states = (
+            theirs[0]
+            .model(
+                **{k: v for k, v in features.items() if k != "modality"}, output_hidden_states=True
+            )
+            .hidden_states
+        )
+    with opened(one(str(minilm())), "text") as encoder:
+        batch = batch_of(encoder, TEXTS)
+        for number in (0, 2, 6):
+            pooled = theirs[1]({**features, "token_embeddings": states[number]})
+            found = encode(encoder, batch, f"hidden_states.{number}")
+            assert torch.equal(found, pooled["sentence_embedding"])
+        found = encode(encoder, batch, "encoder.layer.1")
+        assert torch.equal(found, encode(encoder, batch, "0.model.encoder.layer.1"))
+        assert torch.equal(found, encode(encoder, batch, "hidden_states.2"))
+        run = modules_run(encoder, batch, "encoder.layer.1")
+        assert "0.model.encoder.layer.1" in run
+        run |= modules_run(encoder, batch, "hidden_states.2")
+        assert not {"0.model.encoder.layer.2", "0.model.pooler", "1", "2"} & run
+        several = ("1", "hidden_states.2", "hidden_states.mean", "penultimate")
+        together = encoder.encode(batch, encoder.cuts(batch, several))
+        for name in several:
+            assert torch.equal(together[name], encode(encoder, batch, name))
+        layers = [encode(encoder, batch, f"hidden_states.{number}") for number in range(1, 7)]
+        assert torch.equal(together["hidden_states.mean"], torch.stack(layers).mean(dim=0))
+        names = [cut.name for cut in encoder.cuts(batch, ("all",))]
+        assert [f"0.model.encoder.layer.{n}" for n in range(6)] == names[1:7]
+
+
+def test_a_chain_with_prompt_and_layers_behind_its_pooling(tiny: Path) -> None:
+    chain = SentenceTransformer(str(tiny), device="cpu", local_files_only=True)
+    with opened(one(str(tiny)), "text") as encoder:
+        batch = batch_of(encoder, TEXTS)
+        assert torch.equal(
+            encode(encoder, batch, "penultimate"), chain.encode(TEXTS, convert_to_tensor=True)
+        )
+        features = chain.preprocess(TEXTS, prompt="the red ")
+        with torch.no_grad():
+            pooled = chain[1](chain[0](features))["sentence_embedding"]
+        assert torch.equal(encode(encoder, batch, "1"), pooled)
+        assert "2" not in modules_run(encoder, batch, "1")
+    with opened(one(str(tiny), settings={"prompt": "document"}), "text") as encoder:
+        batch = batch_of(encoder, TEXTS)
+        plain = chain.encode(TEXTS, prompt_name="document", convert_to_tensor=True)
+        assert torch.equal(encode(encoder, batch, "penultimate"), plain)
+
+
+def test_the_manifests_pooling_wins(tiny: Path) -> None:
+    spec = TextPreprocessing(pooling="last_token")
+    with opened(one(str(tiny), preprocessing=spec), "text") as encoder:
+        batch = batch_of(encoder, TEXTS)
+        last = encode(encoder, batch, "hidden_states.1")
+    with opened(one(str(tiny)), "text") as encoder:
+        assert not torch.equal(last, encode(encoder, batch, "hidden_states.1"))
+
+
+def test_a_static_chain(static: Path) -> None:
+    chain = SentenceTransformer(str(static), device="cpu", local_files_only=True)
+    with opened(one(str(static)), "text") as encoder:
+        batch = batch_of(encoder, TEXTS)
+        found = encode(encoder, batch, "penultimate")
+        assert torch.equal(found, chain.encode(TEXTS, convert_to_tensor=True))
+
+
+def test_words_of_sentences(tiny: Path) -> None:
+    sentences = [["the", "cat", "sat"], ["a", "red", "dog", "ran"]]
+    with opened(one(str(tiny)), "text") as encoder:
+        batch = batch_of(encoder, sentences)
+        assert encode(encoder, batch, "hidden_states.2").shape == (7, 16)
+        assert "one vector a sentence" in refusal(encoder, batch, "penultimate")
+
+
+def test_what_the_checkpoint_lacks_is_no_cut(tmp_path: Path) -> None:
+    save("bert-masked", tmp_path / "network")
+    with opened(one("./network", folder=tmp_path), "text") as encoder:
+        batch = batch_of(encoder, TEXTS)
+        for name in ("pooler", "0.model.pooler"):
+            assert "the checkpoint holds no weights" in refusal(encoder, batch, name)
+        assert encode(encoder, batch, "penultimate").shape == (3, 16)
+
+
+def test_other_samples_are_refused(tiny: Path) -> None:
+    with pytest.raises(SourceError, match="takes text samples; the target holds image samples"):
+        opened(one(str(tiny)), "image")

@@ -7,10 +7,12 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import timm
 import torch
 from tests.sources.carried import lay_cache
+from tests.sources.cutting import batch_of, encode, modules_run, opened
 from timm.models import save_for_hf
 from torch import nn
 
@@ -210,3 +212,48 @@ def test_every_accuracy_is_of_a_model_that_timm_lists() -> None:
 )
 def test_tags_say_the_training_data(tag: str, said: str) -> None:
     assert training_data(tag) == said
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit", "test_convnext", "test_efficientnet"])
+def test_cuts_are_what_timm_computes_there(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    theirs = timm.create_model(name).eval()
+    save_for_hf(theirs, tmp_path / "own", safe_serialization=True)
+    images = list(np.random.default_rng(0).integers(0, 256, (2, 180, 200, 3), np.uint8))
+    with opened(one(str(tmp_path / "own")), "image") as encoder:
+        batch = batch_of(encoder, images)
+        pixels = torch.from_numpy(batch.only)
+        with torch.no_grad():
+            features = theirs.forward_features(pixels)
+            pooled = theirs.forward_head(features, pre_logits=True)
+            logits = theirs(pixels)
+            _, maps = theirs.forward_intermediates(pixels, norm=False)
+        assert torch.equal(encode(encoder, batch, "logits"), logits)
+        assert torch.equal(encode(encoder, batch, "penultimate"), pooled)
+        cuts = [each.name for each in encoder.cuts(batch, ("all",))]
+        assert len(cuts) >= 4
+        head = theirs.pretrained_cfg["classifier"]
+        assert head not in modules_run(encoder, batch, "penultimate")
+        deepest = cuts[-2]
+        assert deepest not in modules_run(encoder, batch, cuts[0])
+        # The last map that timm itself hands out is the output of one of our cuts.
+        last = maps[-1].mean(dim=(2, 3))
+        if name != "test_vit":  # whose tokens hold more than the map
+            found = [encode(encoder, batch, each) for each in cuts]
+            assert any(each.shape == last.shape and torch.equal(each, last) for each in found)
+
+
+def test_maps_with_channels_last_are_pooled_over_their_places(tmp_path: Path) -> None:
+    network = timm.create_model(
+        "swin_tiny_patch4_window7_224", embed_dim=16, depths=(1, 1), num_heads=(2, 2), img_size=56
+    ).eval()
+    save_for_hf(network, tmp_path / "own", safe_serialization=True)
+    images = list(np.random.default_rng(0).integers(0, 256, (2, 60, 60, 3), np.uint8))
+    with opened(one(str(tmp_path / "own")), "image") as encoder:
+        batch = batch_of(encoder, images)
+        with torch.no_grad():
+            states = network.patch_embed(torch.from_numpy(batch.only))
+            for stage, layer in enumerate(network.layers):
+                states = layer(states)
+                found = encode(encoder, batch, f"layers.{stage}")
+                assert torch.equal(found, states.flatten(1, 2).mean(dim=1))

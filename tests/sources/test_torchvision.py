@@ -8,9 +8,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tests.sources.carried import mobilenet
+from tests.sources.cutting import batch_of, encode, modules_run, opened
 from torchvision import models
 
 from zoorank.errors import SourceError
@@ -143,3 +146,54 @@ def test_preprocessing_is_part_of_what_is_keyed() -> None:
     other = published(preprocessing=ImagePreprocessing(size=96)).resolve(refuse)
     assert other.preprocessing.size == (96, 96)
     assert other.identity() != plain.identity()
+
+
+def test_cuts_of_real_weights_are_what_torchvision_computes_there() -> None:
+    theirs = models.mobilenet_v2(weights=None)
+    theirs.load_state_dict(torch.load(mobilenet(), weights_only=True))
+    theirs.eval()
+    images = list(np.random.default_rng(0).integers(0, 256, (2, 250, 300, 3), np.uint8))
+    preset = models.MobileNet_V2_Weights.IMAGENET1K_V1.transforms()
+    with opened(published(), "image") as encoder:
+        batch = batch_of(encoder, images)
+        pixels = torch.stack([preset(Image.fromarray(image)) for image in images])
+        torch.testing.assert_close(torch.from_numpy(batch.only), pixels, atol=1e-5, rtol=0)
+        state = torch.from_numpy(batch.only)
+        with torch.no_grad():
+            for number, layer in enumerate(theirs.features):
+                state = layer(state)
+                if number % 6 == 0:
+                    found = encode(encoder, batch, f"features.{number}")
+                    assert torch.equal(found, state.mean(dim=(2, 3)))
+            pooled = state.mean(dim=(2, 3))
+            logits = theirs(torch.from_numpy(batch.only))
+        torch.testing.assert_close(encode(encoder, batch, "penultimate"), pooled)
+        assert torch.equal(encode(encoder, batch, "logits"), logits)
+        ran = modules_run(encoder, batch, "features.6")
+        assert "features.6" in ran
+        assert not {"features.7", "classifier"} & ran
+        assert encoder.facts.parameters == 3_504_872
+
+
+def test_a_network_for_segmentation(tmp_path: Path) -> None:
+    network = models.get_model_builder("lraspp_mobilenet_v3_large")(
+        weights=None, weights_backbone=None, num_classes=5
+    ).eval()
+    torch.save(network.state_dict(), tmp_path / "own.pth")
+    source = one(
+        "lraspp_mobilenet_v3_large",
+        folder=tmp_path,
+        settings={"weights": {"file": "own.pth"}},
+        preprocessing=ImagePreprocessing(size=64),
+    )
+    images = list(np.random.default_rng(0).integers(0, 256, (2, 70, 80, 3), np.uint8))
+    with opened(source, "image") as encoder:
+        batch = batch_of(encoder, images)
+        with torch.no_grad():
+            maps = network.backbone(torch.from_numpy(batch.only))["high"]
+        assert torch.equal(encode(encoder, batch, "backbone.16"), maps.mean(dim=(2, 3)))
+
+
+def test_other_samples_are_refused() -> None:
+    with pytest.raises(SourceError, match="takes image samples; the target holds text samples"):
+        opened(published(), "text")

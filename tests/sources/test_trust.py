@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import torch
 
-from zoorank.errors import ManifestError, SourceError, UsageError
+from zoorank.errors import ManifestError, SourceError
 from zoorank.sources import trust as trust_module
 from zoorank.sources.base import Trust
 from zoorank.sources.manifest import load_zoo
-from zoorank.sources.specs import ModelSpec
-from zoorank.sources.torch.factory import build, check_code, code_fingerprint, find_factory
+from zoorank.sources.torch.factory import build, code_fingerprint, find_factory
+from zoorank.sources.torch.source import TorchSource
 from zoorank.sources.trust import trusted
 from zoorank.sources.weights import RandomWeights
 from zoorank.transforms.specs import TablePreprocessing
@@ -87,9 +87,9 @@ _NOT_LISTED = """
 """
 
 
-def _spec(factory: str, trust: Trust = NOTHING, **keys: Any) -> ModelSpec:
+def _spec(factory: str, trust: Trust = NOTHING, **keys: Any) -> TorchSource:
     keys = {"weights": RandomWeights(), **keys}
-    return ModelSpec(
+    return TorchSource(
         name="m", factory=factory, preprocessing=TablePreprocessing(), trust=trust, **keys
     )
 
@@ -181,8 +181,7 @@ def test_the_manifest_that_ran_its_argument(tmp_path: Path, monkeypatch) -> None
         'body = { _code = "def forward(self, x): return x\\n" }\n'
     )
     zoo = load_zoo("zoo.toml")
-    with pytest.raises(UsageError, match=r"no model of the zoo can be built: .*of torch only"):
-        check_code(zoo.models)
+    assert "of torch only the classes of torch.nn are called" in zoo.models[0].refusal()
     for use in (lambda spec: build(spec, spec.arguments), code_fingerprint):
         with pytest.raises(SourceError, match="of torch only the classes of"):
             use(zoo.models[0])

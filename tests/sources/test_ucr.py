@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.sources.opened import prepared
 
 from zoorank.encoding.encode import encode_source
 from zoorank.sources.manifest import load_zoo
-from zoorank.sources.torch.load import load_model
+from zoorank.sources.torch.load import load
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
-from zoorank.transforms.preprocess import prepare
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "ucr"
 
@@ -43,11 +43,11 @@ def test_there_are_36(zoo) -> None:
 def test_accuracy_on_its_own_data(zoo, data_dir: Path, name: str, accuracy: float) -> None:
     spec = next(spec for spec in zoo.models if spec.name == name)
     target = load_target(data_dir / "ucr" / f"{name}.npz", split="test")
-    model = load_model(spec)
+    model = load(spec).module
     with torch.inference_mode():
         logits = torch.cat(
             [
-                model(prepare(spec.preprocessing, target, rows))
+                model(prepared(spec.preprocessing, target, rows))
                 for rows in np.array_split(np.arange(target.n_samples), 64)
                 if len(rows)
             ]

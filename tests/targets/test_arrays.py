@@ -277,3 +277,15 @@ def test_mnist_files(tmp_path: Path) -> None:
     assert "not a readable IDX file: it does not begin as one" in refusal(tmp_path)
     (tmp_path / "t10k-labels-idx1-ubyte").unlink()
     assert "needs images and labels of the test part" in refusal(tmp_path, split="test")
+
+
+def test_a_mapped_file_that_changes_later_is_noticed(tmp_path: Path) -> None:
+    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "labels.npy", Y)
+    target = load_target(tmp_path)
+    sent = pickle.loads(pickle.dumps(target))
+    assert target.changed() is None
+    np.save(tmp_path / "X.npy", X.astype(np.float32))
+    assert target.changed() == sent.changed() == str(tmp_path / "X.npy")
+    spilled = load_target((X, Y)).spilled(tmp_path / "spilled")
+    assert (spilled.changed(), load_target((X, Y)).changed()) == (None, None)

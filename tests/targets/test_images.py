@@ -394,3 +394,15 @@ def test_parquet_of_bytes(tmp_path: Path) -> None:
     spilled = pickle.loads(pickle.dumps(target.spilled(tmp_path / "spilled")))
     assert spilled.take(range(5)) == target.take(range(5))
     assert np.array_equal(spilled.baseline(), target.baseline())
+
+
+def test_a_file_that_changes_later_is_noticed(tmp_path: Path) -> None:
+    target = load_target(write_images(tmp_path))
+    sent = pickle.loads(pickle.dumps(target))
+    assert target.changed() is None
+    shutil.copy(tmp_path / "cat" / "0.png", tmp_path / "dog" / "1.png")
+    assert target.changed() == sent.changed() == "dog/1.png"
+    target = load_target(tmp_path)
+    assert target.changed() is None
+    (tmp_path / "cat" / "2.png").unlink()
+    assert target.changed() == "cat/2.png"

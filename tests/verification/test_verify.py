@@ -11,7 +11,9 @@ from tests.ranking.tiny_zoo import tiny_zoo
 from zoorank.encoding.encode import encode_source
 from zoorank.errors import UsageError
 from zoorank.scores.probe import cross_validated
+from zoorank.sources.base import OpenOptions, TrainingOptions
 from zoorank.sources.manifest import load_zoo
+from zoorank.sources.torch import train
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
 from zoorank.verification.verdict import Verified, first_within_noise, rank_agreement, verdict
@@ -72,9 +74,7 @@ def test_the_head_is_the_probe_of_the_same_samples(zoo):
 
 def test_a_second_run_trains_nothing_and_says_the_same(zoo, monkeypatch):
     first = verified(zoo, top=2, repeats=2)
-    from zoorank.sources.torch import train
-
-    monkeypatch.setattr(train, "fine_tune", None)
+    monkeypatch.setattr(train, "train", None)
     again = verified(zoo, top=2, repeats=2)
     assert again.rows == first.rows
 
@@ -98,52 +98,50 @@ def test_what_the_budget_cuts_short_is_said_and_not_kept(zoo):
     ("epochs", "words"), [(0, "after 0 epochs"), (1, "after 1 epoch"), (2, "after 2 epochs")]
 )
 def test_the_note_counts_the_epochs_of_a_repeat_cut_short(zoo, monkeypatch, epochs, words):
-    from zoorank.sources.torch import train
-
-    whole = train.fine_tune
+    whole = train.train
 
     def cut_short(*given, **settings):
         done = whole(*given, **settings)
         return replace(done, curve=done.curve[: epochs + 1], complete=False)
 
-    monkeypatch.setattr(train, "fine_tune", cut_short)
+    monkeypatch.setattr(train, "train", cut_short)
     found = verified(zoo, top=1, repeats=1, epochs=2)
     assert found.rows[0].note == f"the budget ended repeat 1 {words}"
 
 
-def test_training_stops_at_the_deadline(zoo):
-    from zoorank.sources.torch.train import fine_tune
-
+def trained(zoo, **options):
     target = load_target(zoo.data)
-    spec = load_zoo(zoo.manifest, allow_code=[zoo.code]).models[0]
+    source = load_zoo(zoo.manifest, allow_code=[zoo.code]).models[0]
     rows = split(target.labels, 60, 0)
-    done = fine_tune(
-        spec, target, "penultimate", rows, seed=0, epochs=5, deadline=time.monotonic() - 1
-    )
+    with source.open(OpenOptions(target.modality, "cpu")) as encoder:
+        before = {name: value.clone() for name, value in encoder.module.state_dict().items()}
+        found = encoder.train(
+            target, "penultimate", rows, TrainingOptions(seed=0, **options), lambda *_: None
+        )
+        after = encoder.module.state_dict()
+        assert all((value == after[name]).all() for name, value in before.items())
+    return found
+
+
+def test_training_stops_at_the_deadline(zoo):
+    done = trained(zoo, epochs=5, deadline=time.monotonic() - 1)
     assert not done.complete
     assert done.accuracy == done.frozen_accuracy
-    whole = fine_tune(spec, target, "penultimate", rows, seed=0, epochs=30, patience=30)
+    whole = trained(zoo, epochs=30, patience=30)
     assert whole.complete
     assert len(whole.curve) == 31
     assert max(whole.curve) > 0.5  # the classes are far apart, and a third is chance
 
 
 def test_the_state_tested_is_that_of_the_best_epoch(zoo):
-    from zoorank.sources.torch.train import fine_tune
-
-    target = load_target(zoo.data)
-    spec = load_zoo(zoo.manifest, allow_code=[zoo.code]).models[0]
-    rows = split(target.labels, 60, 0)
-    given = {"seed": 0, "epochs": 20, "patience": 20}
-    still = fine_tune(spec, target, "penultimate", rows, rate=0.0, **given)
+    given = {"epochs": 20, "patience": 20}
+    still = trained(zoo, rate=0.0, **given)
     assert still.best_epoch == 0
     assert still.accuracy == still.frozen_accuracy
     assert len(set(still.curve)) == 1
-    moved = fine_tune(spec, target, "penultimate", rows, rate=1e-2, **given)
+    moved = trained(zoo, rate=1e-2, **given)
     assert moved.best_epoch > 0
-    again = fine_tune(
-        spec, target, "penultimate", rows, rate=1e-2, seed=0, epochs=moved.best_epoch, patience=20
-    )
+    again = trained(zoo, rate=1e-2, epochs=moved.best_epoch, patience=20)
     assert again.best_epoch == moved.best_epoch
     assert again.accuracy == moved.accuracy
 

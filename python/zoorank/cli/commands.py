@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zoorank.cli import FAILED, INTERRUPTED, trust
+from zoorank.cli import data as data_command
 from zoorank.cli.options import (
     AllowCode,
     AllowPackage,
@@ -320,6 +321,7 @@ def score(
     return 0
 
 
+app.command()(data_command.data)
 app.command()(trust.verify)
 app.command()(trust.evaluate)
 

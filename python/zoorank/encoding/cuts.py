@@ -172,7 +172,7 @@ def _blank(shape: Sequence[int]) -> Target:
 def _bare(factory: str, target: Target, trust: Trust) -> Source:
     from pydantic import ValidationError
 
-    from zoorank.sources.specs import ModelSpec
+    from zoorank.sources.torch.source import TorchSource
 
     preprocessing: dict[str, Any] = {"input": target.modality}
     if target.modality != "table":
@@ -185,7 +185,7 @@ def _bare(factory: str, target: Target, trust: Trust) -> Source:
         "trust": trust,
     }
     try:
-        return ModelSpec.model_validate(entry)
+        return TorchSource.model_validate(entry)
     except ValidationError as error:
         key, message = explain(error)
         raise UsageError(f"{factory}: {'.'.join(map(str, key))}: {message}") from None

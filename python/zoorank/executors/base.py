@@ -12,6 +12,7 @@ A function is given what all jobs share, one job, and a way to tell how far it i
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -63,6 +64,30 @@ class Emit(Protocol):
     def __call__(self, event: Event, /) -> None:
         """Say how far the job is."""
         ...
+
+
+class Thinned:
+    """Passes events on, and leaves out what the next one will say as well.
+
+    Parameters
+    ----------
+    emit : Emit
+    seconds : float
+        Between two events of which the second says no more than how many steps are done.
+    """
+
+    def __init__(self, emit: Emit, seconds: float) -> None:
+        self._emit, self._seconds = emit, seconds
+        self._at, self._last = 0.0, Event("", "opening")
+
+    def __call__(self, event: Event, /) -> None:
+        """Pass an event on, or not."""
+        now, last = time.monotonic(), self._last
+        same = (last.job, last.stage, last.cut) == (event.job, event.stage, event.cut)
+        if same and event.done != event.total and now - self._at < self._seconds:
+            return
+        self._at, self._last = now, event
+        self._emit(event)
 
 
 @dataclass(frozen=True)
@@ -126,8 +151,8 @@ class Limits:
         Least number of seconds without an event after which a job may be said to hang;
         None lets it hang. See :meth:`silence`.
     opening : float
-        The same before the first event of another stage than "opening": reading weights may
-        take long, and nothing yet tells how fast the machine is.
+        The same for a job that is busy and has not begun to encode, when nothing tells yet how
+        fast it is. Reading and writing files starts this time again.
     factor : float
         How many times longer than the longest silence so far a silence may be.
     """
@@ -135,11 +160,15 @@ class Limits:
     timeout: float | None = None
     memory: int | None = None
     stall: float | None = 15.0
-    opening: float = 120.0
+    opening: float = 60.0
     factor: float = 20.0
 
     def silence(self, stage: Stage, longest: float) -> float:
         """Seconds without an event after which a job hangs, though it is busy.
+
+        On a machine that has more to do than it can, they are up to five times as many: it
+        must also have had half as many seconds of processor time. A job that does nothing at
+        all hangs after ``max(stall, factor * longest)`` in any stage.
 
         Parameters
         ----------

@@ -16,7 +16,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import resource_tracker, spawn
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from zoorank.errors import StoreError, ZoorankError
-from zoorank.executors.base import Emit, Event, Failure
+from zoorank.executors.base import Emit, Failure, Thinned
 
 _SET_CHILD_SUBREAPER = 36  # of prctl
 _SLACK = 256 * 2**20  # bytes, for stacks of threads and the like, which are reserved and not used
@@ -106,7 +105,6 @@ class Worker:
         self._line = line
         self._sending = threading.Lock()
         self._pid = os.getpid()
-        self._last: tuple[float, Event | None] = (0.0, None)
         self._function: Callable[[Any, Any, Emit], object] = _nothing
         self._shared: object = None
         self._has_program = False
@@ -137,13 +135,13 @@ class Worker:
                 self._send(Done(Failure.of(error), worn))
 
     def _outcome(self, order: Order) -> object:
-        self._last = (0.0, None)
         self._surprised = False
         try:
             self._import(order.program)
             if order.function is not None:
                 self._function, self._shared = pickle.loads(order.function)  # noqa: S301
-            return self._function(self._shared, pickle.loads(order.job), self._emit)  # noqa: S301
+            job: Any = pickle.loads(order.job)  # noqa: S301
+            return self._function(self._shared, job, Thinned(self._send, _OFTEN))
         except StoreError as error:
             return error
         except BaseException as error:  # noqa: BLE001 - even a KeyboardInterrupt is the job's here
@@ -154,14 +152,6 @@ class Worker:
         if program and not self._has_program:
             self._has_program = True
             spawn.prepare(program)
-
-    def _emit(self, event: Event) -> None:
-        at, last = self._last
-        now = time.monotonic()
-        if last is not None and now - at < _OFTEN and _is_between(last, event):
-            return
-        self._last = now, event
-        self._send(event)
 
     def _send(self, message: object) -> None:
         content = pickle.dumps(message)
@@ -176,12 +166,6 @@ class Worker:
 
 def _nothing(_shared: object, _job: object, _emit: Emit) -> object:
     raise RuntimeError("a job came before its function")
-
-
-def _is_between(last: Event, event: Event) -> bool:
-    """Whether an event says nothing that the next one will not say as well."""
-    same = (last.job, last.stage, last.cut) == (event.job, event.stage, event.cut)
-    return same and event.done != event.total
 
 
 class Wear:

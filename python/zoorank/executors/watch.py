@@ -14,7 +14,9 @@ from zoorank.executors.process import WorkerProcess
 
 _SCAN = 1.0  # seconds between two looks at the children of a process, which cost milliseconds
 _BUSY = 0.05  # processor seconds a second; what only waits and looks again needs less
-_READS = 65_536  # bytes a second
+_READS = 65_536  # bytes a second, read or written to a disk
+_SHARE = 0.5  # of a limit, in processor time: a process that gets less is not to blame, until
+_PATIENCE = 5.0  # times the limit have gone by
 _SPARE = 0.02  # of the machine's memory, under which its greatest user must go
 _GREAT = 0.2  # of the machine's memory
 
@@ -35,7 +37,8 @@ class Watch:
         self._began = self._last = self._active = self._read = self._scanned = now
         self._stage: Stage = "opening"
         self._longest = 0.0
-        self._work: tuple[float, float, int] | None = None
+        self._work: tuple[float, float, int] | None = None  # when, processor time, bytes
+        self._spent = 0.0
         self._held = 0
         self._of_children = 0
 
@@ -44,6 +47,7 @@ class Watch:
         if event.stage == "encoding":  # the first one ends the trial
             self._longest = max(self._longest, at - self._last)
         self._last, self._stage = at, event.stage
+        self._work, self._spent = None, 0.0
 
     def pause(self, seconds: float) -> None:
         """Count a time in which nobody watched as none."""
@@ -68,9 +72,11 @@ class Watch:
         if idle > max(limits.stall, limits.factor * self._longest):
             return Failure(f"it hangs: nothing done for {_seconds(idle)} {self._where}", "timeout")
         since = max(self._last, self._read) if self._stage == "opening" else self._last
-        if now - since > limits.silence(self._stage, self._longest):
-            spent = _seconds(now - since)
-            return Failure(f"it hangs: no progress for {spent} {self._where}", "timeout")
+        silence, limit = now - since, limits.silence(self._stage, self._longest)
+        if silence > limit and (self._spent > _SHARE * limit or silence > _PATIENCE * limit):
+            return Failure(
+                f"it hangs: no progress for {_seconds(silence)} {self._where}", "timeout"
+            )
         return None
 
     @property
@@ -78,25 +84,32 @@ class Watch:
         return f"while {self._stage}"
 
     def _look(self, now: float, often: float) -> None:
-        """Find out whether the processes compute or read."""
-        if self._work is not None and now - self._work[0] < often:
+        """Find out whether the processes compute, read or write."""
+        before = self._work
+        if before is not None and now - before[0] < often:
             return
-        seconds, read, waits = 0.0, 0, False
+        seconds, moved, runs, waits = 0.0, 0, False, False
         for each in self._tree():
             with contextlib.suppress(psutil.Error):
-                times = each.cpu_times()
+                times, status = each.cpu_times(), each.status()
                 seconds += times.user + times.system
-                waits = waits or each.status() == psutil.STATUS_DISK_SLEEP
+                runs = runs or status == psutil.STATUS_RUNNING
+                waits = waits or status == psutil.STATUS_DISK_SLEEP
                 if hasattr(each, "io_counters"):
-                    read += each.io_counters().read_chars
-        before, self._work = self._work, (now, seconds, read)
-        if before is None or before[0] < self._last:
+                    counters = each.io_counters()
+                    moved += counters.read_chars + counters.write_bytes
+        self._work = now, seconds, moved
+        if before is None:
             self._active = now  # as far as anybody knows
             return
-        span = now - before[0]
-        if waits or read - before[2] > _READS * span:
-            self._read = self._active = now
-        elif abs(seconds - before[1]) > _BUSY * span:
+        # Less than before where a process has ended that was counted.
+        spent, span = abs(seconds - before[1]), now - before[0]
+        self._spent += spent
+        if waits or moved - before[2] > _READS * span:
+            self._active = now
+            if self._stage == "opening":
+                self._read, self._spent = now, 0.0
+        elif runs or spent > _BUSY * span:
             self._active = now
 
     def _too_large(self, now: float) -> Failure | None:

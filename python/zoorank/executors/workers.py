@@ -106,7 +106,7 @@ class WorkerExecutor:
             if threads is not None or name not in os.environ
         }
         self._pool = _Pool(workers, setup, {**shared, **(environment or {})})
-        self._finalizer = weakref.finalize(self, self._pool.close)
+        weakref.finalize(self, self._pool.close)
         self._running = False
 
     def run(
@@ -143,8 +143,8 @@ class WorkerExecutor:
             run.stop()
 
     def close(self) -> None:
-        """End the processes."""
-        self._finalizer()
+        """End the processes; another run starts new ones."""
+        self._pool.close()
 
     def __enter__(self) -> Self:
         return self
@@ -197,7 +197,8 @@ class _Pool:
 
     def close(self, processes: Iterable[WorkerProcess] | None = None) -> None:
         """End some processes at once, or all and the warden too."""
-        ending = list(self.processes if processes is None else processes)
+        wanted = self.processes if processes is None else processes
+        ending = [process for process in wanted if process in self.processes]
         for process in ending:
             process.kill()
         for process in ending:

@@ -19,6 +19,8 @@ from zoorank.scores.base import Array
 
 NAME = "consensus"
 PARTS = "silhouette:euclidean,logme,hscore,knn"
+# Of a target of numbers, which has no classes to be told apart.
+PARTS_OF_NUMBERS = "logme,knn_r2,ridge_r2"
 COMPANIONS = (find_score("silhouette", "cosine"), find_score("silhouette", "euclidean"))
 
 
@@ -127,6 +129,33 @@ def deciding_scores(
     deciding = Consensus.default()
     others = find_scores(given[1:], metric) if len(given) > 1 else ()
     return deciding, _each_once(*deciding.parts, *COMPANIONS, *others)
+
+
+def deciding_of_numbers(
+    wanted: str | Sequence[str] | None, metric: str | None
+) -> tuple[Score | Consensus, tuple[Score, ...]]:
+    """The same for a target of numbers to predict.
+
+    Raises
+    ------
+    UsageError
+        If a score that is named needs classes.
+    """
+    parts = find_scores(PARTS_OF_NUMBERS)
+    given = names(wanted) if wanted is not None else (NAME,)
+    if metric is not None:
+        raise UsageError("metric is of silhouettes, which need classes; the target has numbers")
+    others = find_scores([each for each in given if each != NAME]) if set(given) != {NAME} else ()
+    for score in others:
+        if "numbers" not in score.tasks:
+            allowed = ", ".join([NAME, *(part.name for part in parts)])
+            raise UsageError(
+                f"score {score.name!r} needs classes, and the target has numbers to predict; "
+                f"allowed: {allowed}"
+            )
+    if given[0] == NAME:
+        return Consensus(parts), _each_once(*parts, *others)
+    return others[0], _each_once(*others, *parts)
 
 
 def scores_of_one(wanted: str | Sequence[str], metric: str | None) -> tuple[Score, ...]:

@@ -48,6 +48,8 @@ def guidance(key: str, rows: Sequence[RankRow], target: TargetFacts) -> str:
     str
         Empty where the study did not measure the score, or nothing was ranked.
     """
+    if target.task == "numbers":
+        return "How far to trust it: no study of targets of numbers is there to say."
     kind = regime(target.n_samples, len(target.classes))
     found = evidence()["regimes"][kind]
     dims = [row.dim for row in rows if row.status == "ok" and row.dim is not None]

@@ -6,8 +6,10 @@ arrays travel through the store.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -19,22 +21,13 @@ from zoorank.executors.base import Emit, Event, Failure
 from zoorank.ranking.outcomes import Candidate, Job, Outcome, Run
 from zoorank.ranking.page import Page
 from zoorank.ranking.prototypes import Prototypes
-from zoorank.ranking.scoring import (
-    Facts,
-    View,
-    check_finite,
-    computed,
-    is_flat,
-    unscored_reason,
-)
-from zoorank.scores import ScoreValue
-from zoorank.scores.base import Array, Need, SampleScore
+from zoorank.ranking.scoring import FLAT_ENCODING, is_flat, needed_values, unscored_reason
+from zoorank.scores import Facts, ScoreValue, compute
+from zoorank.scores.base import Array, SampleScore
 from zoorank.sources.base import LOGITS
 from zoorank.store.encodings import EncodingStore
 from zoorank.store.ledger import Ledger
 from zoorank.targets.paths import same_place
-
-FLAT_ENCODING = "its encoding is the same for all samples, which is no encoding"
 
 
 def encode_and_score(run: Run, job: Job, emit: Emit) -> Outcome:
@@ -81,7 +74,7 @@ class _Work:
         encoded = self._encoded()
         by_cut = {encoding.cut: encoding for encoding in encoded.encodings}
         head = by_cut.get(LOGITS) if run.needs_head else None
-        facts = {**self._facts(None if head is None else head.load()), **compared}
+        facts = self._facts(None if head is None else head.load(), compared)
         asked = [each for each in encoded.encodings if each is not head or LOGITS in job.cuts]
         firsts = firsts_of(asked)
         candidates = [self._candidate(each, facts, firsts.get(each.cut)) for each in asked]
@@ -145,9 +138,7 @@ class _Work:
                     for key, each in samples.items()
                 }
             else:
-                view = View(encoding)
-                values = self._values(view, facts)
-                copied = tuple(view.copied)
+                values, copied = self._values(encoding, facts)
         except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
             values, samples, reason = {}, {}, unscored_reason(error)
         return Candidate(
@@ -162,12 +153,23 @@ class _Work:
             reason=reason,
         )
 
-    def _values(self, view: View, facts: Facts) -> dict[str, ScoreValue]:
-        if is_flat(view.values):
+    def _values(
+        self, encoding: Encoding, facts: Facts
+    ) -> tuple[dict[str, ScoreValue], tuple[str, ...]]:
+        """Values of all scores, and the labels of those that got a copy on the host."""
+        if is_flat(encoding.values):
             raise ValueError(FLAT_ENCODING)
-        there = self._page.values(view.cut)
+        there = self._page.values(encoding.cut) | self._known
         lacking = [score for score in self._run.scores if score.key not in there]
-        return there | computed(lacking, facts, view.of, self._known)
+        given = replace(facts, encoding=encoding.values)
+        computed = compute(lacking, given, n_threads=self._run.threads)
+        values = needed_values(lacking, computed)
+        for score in lacking:
+            if score.key in values and not score.varies_with_cut:
+                self._known[score.key] = values[score.key]
+        labels = {score.key: score.label for score in lacking}
+        copied = computed.copied if encoding.is_only_copy else ()
+        return there | values, tuple(labels[key] for key in copied)
 
     def _estimated(self, encoding: Encoding, rows: Array) -> dict[str, SampleScore]:
         X, labels = encoding.load(), self._run.target.labels
@@ -178,23 +180,26 @@ class _Work:
         for score in self._run.scores:
             if score.of_sample is not None:
                 found[score.key] = score.of_sample(X, labels[rows], sizes)
-                check_finite(score, found[score.key].value)
+                if not math.isfinite(found[score.key].value):
+                    raise ValueError(f"{score.label} is {found[score.key].value}")
         return found
 
-    def _facts(self, logits: Array | None) -> Facts:
+    def _facts(self, logits: Array | None, compared: Mapping[str, Array]) -> Facts:
         """What scores may look at whatever the cut."""
-        facts: dict[Need, Array] = {"labels": self._run.target.labels}
-        if logits is not None:
-            shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-            facts["source_probabilities"] = shifted / shifted.sum(axis=1, keepdims=True)
-            facts["source_labels"] = logits.argmax(axis=1)
-        return facts
+        target = self._run.target
+        facts = Facts(target.labels, task=target.task, groups=target.groups, **compared)
+        if logits is None:
+            return facts
+        shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+        likely = shifted / shifted.sum(axis=1, keepdims=True)
+        labels = logits.argmax(axis=1)
+        return replace(facts, source_probabilities=likely, source_labels=labels)
 
     @cached_property
     def _prototypes(self) -> Prototypes:
         return Prototypes(self._run.target, self._store)
 
-    def _compared(self) -> tuple[Facts, str]:
+    def _compared(self) -> tuple[dict[str, Array], str]:
         """What scores may look at of the source's own data, or why there is nothing."""
         asking = [score.label for score in self._run.scores if score.needs_source_data]
         if not asking:

@@ -34,7 +34,7 @@ class Run:
         Whether encodings are written to the store; None where a score needs them on the host.
     precision : {"float32", "bf16"}
     threads : int or None
-        Of each source's framework.
+        For each source and its scores; None takes all.
     retry : bool
         Whether sources that ended their process in an earlier run are tried again.
     """

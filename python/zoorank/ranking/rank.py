@@ -13,7 +13,12 @@ from zoorank.engine.environment import check_environment
 from zoorank.errors import UsageError
 from zoorank.executors.base import Executor, Limits
 from zoorank.executors.local import LocalExecutor
-from zoorank.ranking.consensus import Consensus, deciding_scores, names
+from zoorank.ranking.consensus import (
+    Consensus,
+    deciding_of_numbers,
+    deciding_scores,
+    names,
+)
 from zoorank.ranking.files import prepare
 from zoorank.ranking.guidance import guidance
 from zoorank.ranking.order import marked, ranked, verdict
@@ -226,6 +231,10 @@ def rank(
         group_column=group_column,
         strict=strict,
     )
+    if target.task == "numbers":
+        if options is not None:
+            raise UsageError("a race judges by silhouettes, which need classes, not numbers")
+        deciding, scores = deciding_of_numbers(score, metric)
     if out is not None:
         prepare(out)
     place = store_directory(out, store)
@@ -409,7 +418,7 @@ def _facts(target: Target) -> TargetFacts:
         modality=target.modality,
         n_samples=target.n_samples,
         shape=target.shape,
-        classes=tuple(str(label) for label in target.classes),
+        classes=() if target.task == "numbers" else tuple(map(str, target.classes)),
         fingerprint=target.fingerprint,
         task=target.task,
         n_rows=target.n_rows,

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from zoorank.ranking.outcomes import Candidate, Outcome, Run
 from zoorank.ranking.records import CutFacts, RankRow
-from zoorank.ranking.scoring import computed, unscored_reason
-from zoorank.scores import Score, ScoreValue
+from zoorank.ranking.scoring import needed_values, unscored_reason
+from zoorank.scores import Facts, Score, ScoreValue, compute
 from zoorank.scores.base import Array
 from zoorank.sources.base import Known
 
@@ -42,7 +42,9 @@ def baseline_rows(run: Run) -> list[RankRow]:
     values: dict[str, ScoreValue] = {}
     note = ""
     try:
-        values = computed(run.scores, {"labels": run.target.labels}, lambda _: raw, {})
+        target = run.target
+        facts = Facts(target.labels, raw, task=target.task, groups=target.groups)
+        values = needed_values(run.scores, compute(run.scores, facts, n_threads=run.threads))
     except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
         note = unscored_reason(error)
     row = replace(

@@ -3,6 +3,9 @@
 Adding a score is one file that defines its :class:`Score` values and one entry
 in ``TABLE``; nothing registers itself by being imported. Packages of others add
 theirs through entry points; see :mod:`zoorank.scores.plugins`.
+
+Scores of one encoding are computed together, from work that they share, by
+:func:`compute`; :mod:`zoorank.scores.facts` shows a call.
 """
 
 from __future__ import annotations
@@ -22,13 +25,26 @@ from zoorank.scores import (
     nleep,
     parc,
     probe,
+    ridge,
     silhouette,
     transrate,
 )
 from zoorank.scores.base import Score, ScoreValue
+from zoorank.scores.facts import Computed, Facts, Refused, compute
 from zoorank.scores.plugins import load_plugin, plugin_names
 
-__all__ = ["TABLE", "Score", "ScoreValue", "find_score", "find_scores", "score_names"]
+__all__ = [
+    "TABLE",
+    "Computed",
+    "Facts",
+    "Refused",
+    "Score",
+    "ScoreValue",
+    "compute",
+    "find_score",
+    "find_scores",
+    "score_names",
+]
 
 TABLE: tuple[Score, ...] = (
     *silhouette.SCORES,
@@ -36,6 +52,7 @@ TABLE: tuple[Score, ...] = (
     *hscore.SCORES,
     *knn.SCORES,
     *probe.SCORES,
+    *ridge.SCORES,
     *gbc.SCORES,
     *transrate.SCORES,
     *nleep.SCORES,

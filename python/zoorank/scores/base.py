@@ -1,11 +1,11 @@
-"""What a score is: one number for how well an encoding separates the classes."""
+"""What a score is: one number for how well an encoding tells the labels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,11 @@ import numpy.typing as npt
 from zoorank.engine.arrays import as_matrix, number_classes
 from zoorank.messages import bad_row
 
+if TYPE_CHECKING:
+    from zoorank.scores.shared import Shared
+
 Array = npt.NDArray[Any]
+Task = Literal["classes", "numbers"]
 Need = Literal[
     "encoding",
     "source_probabilities",
@@ -22,6 +26,8 @@ Need = Literal[
     "prototypes",
     "source_prototypes",
 ]
+CLASSES: frozenset[Task] = frozenset({"classes"})
+NUMBERS: frozenset[Task] = frozenset({"numbers"})
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,8 @@ class Score:
         Heading of its column in a table.
     compute : callable
         Takes one array for each of ``needs``, in that order, and returns a ScoreValue.
-        Raises ValueError where the score is undefined.
+        Raises ValueError where the score is undefined. Many scores at once are computed by
+        :func:`zoorank.scores.compute`.
     higher_is_better : bool
         Direction of the ranking.
     needs : tuple of Need
@@ -102,12 +109,15 @@ class Score:
         - ``"source_probabilities"`` of shape ``(n_samples, n_source_classes)``, which
           the source gives its own classes on the target's samples;
         - ``"source_labels"`` of shape ``(n_samples,)``, the likeliest of them;
-        - ``"labels"`` of shape ``(n_samples,)``, those of the target;
+        - ``"labels"`` of shape ``(n_samples,)``, those of the target: classes, or the
+          numbers to predict;
         - ``"prototypes"`` of shape ``(n_classes, n_variables, length)``, a time series
           for each class of the target;
         - ``"source_prototypes"``, the same of the data that the source was trained on.
     cost : str
         Work for n samples, d features, K classes and Z classes of the source.
+    tasks : frozenset of {"classes", "numbers"}
+        Whether labels may be classes or numbers to predict.
     on_device : bool
         Whether ``compute`` takes encodings that lie on a CUDA device, and computes there.
     identity : str
@@ -116,6 +126,12 @@ class Score:
         ``of_sample(X, labels, sizes) -> SampleScore`` for the encodings of some rows, where
         ``sizes`` is how many of all rows each class has. None for a score whose value
         depends on the number of rows, or that was not shown not to: it cannot race.
+    of_shared : callable or None
+        ``of_shared(shared) -> ScoreValue``, the same as ``compute`` from what the scores of one
+        encoding share. A score with two tasks does here what its encoding's task is.
+    draws_on : str
+        The part of that which it takes longest to make, if any. Scores that draw on one part
+        follow each other on one thread.
     """
 
     name: str
@@ -128,6 +144,9 @@ class Score:
     identity: str = ""
     of_sample: Callable[[Array, Array, Array], SampleScore] | None = None
     on_device: bool = False
+    tasks: frozenset[Task] = CLASSES
+    of_shared: Callable[[Shared], ScoreValue] | None = None
+    draws_on: str = ""
 
     @cached_property
     def key(self) -> str:

@@ -8,13 +8,15 @@ import time
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from zoorank.engine.environment import check_environment
 from zoorank.errors import DataError, UsageError
 from zoorank.messages import not_loaded
-from zoorank.scores.base import Array, Score
+from zoorank.scores.base import CLASSES, NUMBERS, Array, Score, Task
+from zoorank.scores.facts import Facts, compute
 
 X_NAMES = ("X", "encodings", "features", "X_train")
 LABEL_NAMES = ("y", "labels", "y_train")
@@ -58,7 +60,8 @@ def score_file(
     X : path
         ``.npy`` of shape ``(n_samples, n_features)``; or ``.npz`` with X and y.
     labels : path or None
-        ``.npy`` of shape ``(n_samples,)``; None where X is a ``.npz``.
+        ``.npy`` of shape ``(n_samples,)``; None where X is a ``.npz``. Numbers with fractions are
+        to be predicted, if the score can do that; all others are classes.
     score : Score
 
     Returns
@@ -85,20 +88,30 @@ def score_file(
     else:
         matrix, classes = _npy(Path(X)), _npy(Path(labels))
     start = time.perf_counter()
-    try:
-        value = score.compute(matrix, classes)
-    except (ValueError, TypeError) as error:
-        raise DataError(f"{os.fspath(X)}: {error}") from error
+    task = _task(score, classes)
+    looked_at: dict[str, Any] = {score.needs[0]: matrix}
+    computed = compute((score,), Facts(classes, task=task, **looked_at))
+    if computed.refused:
+        raise DataError(f"{os.fspath(X)}: {computed.refused[score.key].reason}")
+    value = computed.values[score.key]
+    names = map(str, np.unique(classes)) if task == "classes" else ()
     return FileScore(
         score=score.name,
         metric=score.metric,
         value=value.value,
         half_width=value.half_width,
-        per_class=dict(zip(map(str, np.unique(classes)), value.per_class, strict=False)),
+        per_class=dict(zip(names, value.per_class, strict=False)),
         n_samples=matrix.shape[0],
         n_features=matrix.shape[1] if matrix.ndim > 1 else 1,
         seconds=time.perf_counter() - start,
     )
+
+
+def _task(score: Score, labels: Array) -> Task:
+    if score.tasks == NUMBERS:
+        return "numbers"
+    fractions = labels.dtype.kind == "f" and bool((labels % 1 != 0).any())
+    return "numbers" if fractions and score.tasks != CLASSES else "classes"
 
 
 def _npy(path: Path) -> Array:

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from zoorank.scores.base import Array, Score, ScoreValue, checked
-from zoorank.scores.spectrum import Spectrum
+from zoorank.scores.base import Array, Score, ScoreValue
+from zoorank.scores.shared import SPECTRA, Shared, alone
 
 COMPONENTS = 64
 
 
 def gbc(X: Array, labels: Array) -> ScoreValue:
-    """Minus the overlap of the classes as spherical Gaussians.
+    """Minus the overlap of the classes as spherical Gaussians; needs SciPy.
 
     Parameters
     ----------
@@ -45,11 +45,14 @@ def gbc(X: Array, labels: Array) -> ScoreValue:
     >>> gbc(X, np.array([0, 0, 1, 1])).value > gbc(X, np.array([0, 1, 0, 1])).value
     True
     """
-    F, codes, n_classes = checked(X, labels)
-    spectrum = Spectrum.of(F - F.mean(axis=0))
-    if not len(spectrum.squares):  # all samples are equal, and so are all classes
+    return alone(_gbc, X, labels)
+
+
+def _gbc(shared: Shared) -> ScoreValue:
+    codes, n_classes = shared.codes, shared.n_classes
+    if not shared.spectra.centred.rank:  # all samples are equal, and so are all classes
         return ScoreValue(-float(n_classes * (n_classes - 1)))
-    P = spectrum.components(COMPONENTS)
+    P = shared.spectra.components(COMPONENTS)
     p = P.shape[1]
     least = 1e-6 * float((P**2).mean())
     members = [P[codes == c] for c in range(n_classes)]
@@ -64,4 +67,14 @@ def gbc(X: Array, labels: Array) -> ScoreValue:
     return ScoreValue(-float(overlap.sum()))
 
 
-SCORES = (Score("gbc", None, "GBC", gbc, cost="O(nd min(n, d) + 64K²)"),)
+SCORES = (
+    Score(
+        "gbc",
+        None,
+        "GBC",
+        gbc,
+        of_shared=_gbc,
+        draws_on=SPECTRA,
+        cost="O(nd min(n, d) + 64K²)",
+    ),
+)

@@ -15,17 +15,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from zoorank.scores.base import Array, Score, ScoreValue, checked
-from zoorank.scores.spectrum import Spectrum, least_share, smaller_gram
-
-_PROBES = 8
-# The probes see the smallest eigenvalue within a factor of about √d.
-_SAFE = 0.01
-_LEAST_SHRINKAGE = 1e-9
+from zoorank.scores.base import Array, Score, ScoreValue
+from zoorank.scores.shared import SPECTRA, Shared, alone
+from zoorank.scores.tridiagonal import Tridiagonal
 
 
 def hscore(X: Array, labels: Array) -> ScoreValue:
-    """How much of the variance of whitened features lies between the classes.
+    """How much of the variance of whitened features lies between the classes; needs SciPy.
 
     Parameters
     ----------
@@ -51,18 +47,17 @@ def hscore(X: Array, labels: Array) -> ScoreValue:
     >>> round(hscore(X, np.array([0, 0, 1, 1])).value, 6)
     1.0
     """
-    F, codes, n_classes = checked(X, labels)
-    centred = F - F.mean(axis=0)
-    weights = _class_weights(codes, n_classes)
-    value = _of_full_rank(centred, weights)
-    if value is None:
-        value = float((Spectrum.of(centred).projected(weights) ** 2).sum())
+    return alone(_hscore, X, labels)
+
+
+def _hscore(shared: Shared) -> ScoreValue:
     # Encodings that attain K - 1 are equal, and their rounding must not put them in order.
-    return ScoreValue(round(value, 9))
+    explained = shared.spectra.centred.explained() / shared.target_lengths
+    return ScoreValue(round(float(explained.sum()), 9))
 
 
 def regularised_hscore(X: Array, labels: Array) -> ScoreValue:
-    """H-score with the shrunk covariance of Ledoit and Wolf.
+    """H-score with the shrunk covariance of Ledoit and Wolf; needs SciPy.
 
     Parameters
     ----------
@@ -86,90 +81,66 @@ def regularised_hscore(X: Array, labels: Array) -> ScoreValue:
     >>> 0 < regularised_hscore(X, np.array([0, 0, 1, 1])).value < 1
     True
     """
-    F, codes, n_classes = checked(X, labels)
-    centred = F - F.mean(axis=0)
-    n, d = centred.shape
-    gram = smaller_gram(centred)
-    trace = float(np.trace(gram)) / n
-    shrinkage = ledoit_wolf(centred, gram)
-    if trace == 0 or shrinkage == 1:
+    return alone(_regularised_hscore, X, labels)
+
+
+def _regularised_hscore(shared: Shared) -> ScoreValue:
+    centred = shared.spectra.centred
+    gram, c = centred.gram, centred.coordinates
+    d = shared.matrix.shape[1]
+    shrinkage = ledoit_wolf(gram, shared.rows.squares(), d)
+    if not centred.rank or shrinkage == 1:
         return ScoreValue(0.0)
-    weights = _class_weights(codes, n_classes)
-    solve = np.linalg.solve if shrinkage > _LEAST_SHRINKAGE else _least_norm
-    shrunk = (1 - shrinkage) / n * gram
-    shrunk[np.diag_indices_from(shrunk)] += shrinkage * trace / d
-    if d < n:
-        sums = centred.T @ weights
-        inside = sums.T @ solve(shrunk, sums)
-    else:  # C(CᵀC + λI)⁻¹Cᵀ = (CCᵀ + λI)⁻¹CCᵀ
-        inside = weights.T @ solve(shrunk, gram @ weights)
-    return ScoreValue((1 - shrinkage) / n * float(np.trace(inside)))
+    # Σ_δ = (1 − δ)/n (CᵀC + tI)
+    t = shrinkage / (1 - shrinkage) * gram.trace / d
+    if t <= centred.least:
+        explained = centred.explained()
+    else:
+        solved = gram.shifted(c, np.full(len(c), t)).solutions
+        # C(CᵀC + tI)⁻¹Cᵀ is I − t(CCᵀ + tI)⁻¹.
+        explained = np.einsum("ij,ij->i", c, solved if centred.of_features else c - t * solved)
+    return ScoreValue(float((explained / shared.target_lengths).sum()))
 
 
-def ledoit_wolf(centred: Array, gram: Array) -> float:
+def ledoit_wolf(gram: Tridiagonal, squares: Array, n_features: int) -> float:
     """Shrinkage of the covariance S of centred rows.
 
     Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance
     matrices" (2004): δ = min(b̄², d²)/d², with d² = ‖S − mI‖² and
-    b̄² = 1/n² Σ ‖xᵢxᵢᵀ − S‖². Both Gram matrices have the trace and the norm that it takes.
+    b̄² = 1/n² Σ ‖xᵢxᵢᵀ − S‖².
+
+    Parameters
+    ----------
+    gram : Tridiagonal
+        As good as nS: it has the same trace and the same norm.
+    squares : ndarray of shape (n_samples,)
+        The ‖xᵢ‖².
+    n_features : int
     """
-    n, d = centred.shape
-    mean = float(np.trace(gram)) / n / d
-    square = float(np.einsum("ij,ij->", gram, gram)) / n**2
-    spread = square - d * mean**2
-    lengths = np.einsum("ij,ij->i", centred, centred)
-    noise = (float((lengths**2).sum()) / n - square) / n
+    n = len(squares)
+    square = gram.square / n**2
+    spread = square - (gram.trace / n) ** 2 / n_features
+    noise = (float((squares**2).sum()) / n - square) / n
     return float(np.clip(noise / spread, 0.0, 1.0)) if spread > 0 else 1.0
 
 
-def _of_full_rank(centred: Array, weights: Array) -> float | None:
-    """H-score by solving with the Gram matrix; None unless it is clearly not singular.
-
-    A solution costs a fifth of an eigendecomposition, but knows no rank. So a few random
-    vectors are solved for too: they grow by about the inverse of the smallest eigenvalue.
-    """
-    alive = centred[:, centred.any(axis=0)]  # units that never fire have no say
-    n, d = alive.shape
-    if d == 0:
-        return None
-    gram = smaller_gram(alive)
-    largest = float(np.abs(gram).sum(axis=1).max())
-    if d >= n:
-        gram += largest / n  # centred rows add up to 0; this gives that direction a length
-    wanted = alive.T @ weights if d < n else weights
-    probes = np.random.default_rng(0).standard_normal((len(gram), _PROBES))
-    try:
-        solved = np.linalg.solve(gram, np.hstack([probes, wanted]))
-    except np.linalg.LinAlgError:
-        return None
-    grown = np.linalg.norm(solved[:, :_PROBES], axis=0) / np.linalg.norm(probes, axis=0)
-    if not grown.max() * largest * least_share(alive) < _SAFE:
-        return None
-    if d >= n:  # the encoding spans all that is centred, whatever it holds
-        return float(weights.shape[1] - 1)
-    return float(np.einsum("ij,ij->", wanted, solved[:, _PROBES:]))
-
-
-def _least_norm(matrix: Array, right: Array) -> Array:
-    """Solution where the covariance is hardly shrunk and perhaps singular."""
-    return np.asarray(np.linalg.lstsq(matrix, right, rcond=None)[0])
-
-
-def _class_weights(codes: Array, n_classes: int) -> Array:
-    """Indicators of the classes, each of length 1, shape (n_samples, K)."""
-    member = np.zeros((len(codes), n_classes))
-    member[np.arange(len(codes)), codes] = 1
-    weights: Array = member / np.sqrt(member.sum(axis=0))
-    return weights
-
-
 SCORES = (
-    Score("hscore", None, "H-score", hscore, cost="O(nd min(n, d))"),
+    Score(
+        "hscore",
+        None,
+        "H-score",
+        hscore,
+        of_shared=_hscore,
+        draws_on=SPECTRA,
+        cost="O(nd min(n, d))",
+    ),
     Score(
         "regularised_hscore",
         None,
         "H-score regularised",
         regularised_hscore,
+        of_shared=_regularised_hscore,
+        draws_on=SPECTRA,
         cost="O(nd min(n, d))",
     ),
 )

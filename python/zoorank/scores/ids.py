@@ -14,7 +14,6 @@ each series has mean 0 and variance 1, and ten rounds of DBA begin at the medoid
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -22,6 +21,7 @@ import numpy as np
 
 from zoorank.engine.arrays import number_classes
 from zoorank.scores.base import Array, Score, ScoreValue, as_floats, refuse_bad_rows, standardised
+from zoorank.scores.threads import quiet
 
 ROUNDS = 10
 # Of each class, drawn once and for all. The medoid needs all pairs of them; with 50, 100
@@ -152,9 +152,8 @@ def _barycentre(series: Array) -> Array:
 
 def _tslearn() -> tuple[ModuleType, ModuleType]:
     try:
-        with warnings.catch_warnings():
-            # It says at every import that HDF5 files cannot be written without h5py.
-            warnings.filterwarnings("ignore", "h5py", UserWarning)
+        # It says at every import that HDF5 files cannot be written without h5py.
+        with quiet(("h5py", UserWarning)):
             from tslearn import barycenters, metrics
     except ModuleNotFoundError as error:
         if error.name != "tslearn":

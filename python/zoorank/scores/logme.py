@@ -7,9 +7,13 @@ with w ~ N(0, I/α) and noise ~ N(0, I/β), whose evidence is
     ln p(y|F) = n/2 ln β + d/2 ln α − n/2 ln 2π − β/2 ‖Fm − y‖² − α/2 ‖m‖² − 1/2 ln|A|,
     A = αI + βFᵀF,  m = βA⁻¹Fᵀy.
 
-With the singular values σ of F, ln|A| = Σ ln(α + βσ²) over k = min(n, d) of them plus
-(d − k) ln α, so k/2 ln α is what remains of d/2 ln α. Published code that keeps
-d/2 ln α together with the sum over k is wrong for d > n.
+With t = α/β, d/2 ln α − 1/2 ln|A| is −1/2 ln|I + FᵀF/t|, where FFᵀ may stand for FᵀF.
+Published code that keeps d/2 ln α together with a sum over min(n, d) singular values is
+wrong for d > n.
+
+Numbers to predict are one such target themselves. They are scaled to mean 0 and variance 1,
+which the authors leave to the user: neither their unit nor where it begins may put
+encodings in order.
 """
 
 from __future__ import annotations
@@ -17,10 +21,12 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-from zoorank.scores.base import Array, Score, ScoreValue, as_floats, checked
+from zoorank.scores.base import CLASSES, NUMBERS, Array, Score, ScoreValue, Task, as_floats
+from zoorank.scores.shared import SPECTRA, Shared, alone
 from zoorank.scores.spectrum import Spectrum
 
 STEPS = 100
@@ -32,24 +38,28 @@ SHORTEST_STEP, LONGEST_STEP = 1e-8, 60.0
 LEAST_RATIO = 1e-12
 
 
-def logme(X: Array, labels: Array) -> ScoreValue:
-    """Mean over classes of the maximum log evidence a sample.
+def logme(X: Array, labels: Array, *, task: Task = "classes") -> ScoreValue:
+    """Mean over classes of the maximum log evidence a sample; needs SciPy.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
         The encoding F, which is neither centred nor scaled.
     labels : ndarray of shape (n_samples,)
+        Classes, or numbers to predict, which are scaled to mean 0 and variance 1.
+    task : {"classes", "numbers"}
+        Which of the two they are.
 
     Returns
     -------
     ScoreValue
-        With the evidence of each class.
+        In nats a sample, with the evidence of each class.
 
     Raises
     ------
     ValueError
-        If X holds NaN or infinity, or there are fewer than 2 classes.
+        If X or the numbers hold NaN or infinity, there are fewer than 2 classes, or all
+        numbers are equal.
 
     Examples
     --------
@@ -57,55 +67,110 @@ def logme(X: Array, labels: Array) -> ScoreValue:
     >>> X = np.array([[0.0, 1.0], [0.0, 1.1], [1.0, 0.0], [1.1, 0.0]])
     >>> logme(X, np.array([0, 0, 1, 1])).value > logme(X, np.array([0, 1, 0, 1])).value
     True
+    >>> near, far = np.array([0.3, 0.5, 1.0, 1.2]), np.array([0.3, 1.2, 0.5, 1.0])
+    >>> values = [logme(X, y, task="numbers").value for y in (near, far)]
+    >>> values[0] > values[1]
+    True
     """
-    F, codes, n_classes = checked(X, labels)
-    indicators = (codes[:, None] == np.arange(n_classes)).astype(np.float64)
-    parts = maximum_evidence(Spectrum.of(F), indicators) / len(F)
-    return ScoreValue(math.fsum(parts) / n_classes, per_class=as_floats(parts))
+    return alone(_logme, X, labels, task=task)
 
 
-def maximum_evidence(spectrum: Spectrum, targets: Array) -> Array:
+def _logme(shared: Shared) -> ScoreValue:
+    evidence, _ = maximum_evidence(shared.spectra.raw, shared.target_lengths)
+    parts = evidence / shared.n_samples
+    value = math.fsum(parts) / len(parts)
+    per_class = as_floats(parts) if shared.task == "classes" else ()
+    return ScoreValue(value, per_class=per_class)
+
+
+def maximum_evidence(spectrum: Spectrum, lengths: Array) -> tuple[Array, Array]:
     """Log evidence of regression targets, each at its best α and β.
 
-    The fixed point of You et al. (2021): γ = Σ βσ²/(α + βσ²), α ← γ/‖m‖²,
+    The fixed point of You et al. (2021): γ = tr βFᵀF A⁻¹, α ← γ/‖m‖²,
     β ← (n − γ)/‖Fm − y‖², in terms of t = α/β alone, on which m depends. All targets
     go through it together until each has arrived.
 
     Parameters
     ----------
     spectrum : Spectrum
-    targets : ndarray of shape (n_samples, k)
+        Of F, with the targets y in its basis.
+    lengths : ndarray of shape (k,)
+        Their ‖y‖².
 
     Returns
     -------
-    ndarray of shape (k,)
+    evidence : ndarray of shape (k,)
+    ratio : ndarray of shape (k,)
+        The t of each; infinite where F explains nothing.
     """
-    n, s = len(targets), spectrum.squares
-    lengths = np.einsum("ij,ij->j", targets, targets)
-    evidence = _noise(lengths, n)
-    if not len(s):
-        return evidence
-    z = np.square(spectrum.projected(targets)).T
-    outside = np.maximum(lengths - z.sum(axis=1), 0.0)
-    t, explains = _fixed_point(s, z, outside, n)
-    t, z, outside = t[explains], z[explains], outside[explains]
-    fit, residual = _errors(s, z, outside, t)
+    n = spectrum.n_samples
+    evidence, ratio = _noise(lengths, n), np.full(len(lengths), np.inf)
+    if not spectrum.rank:
+        return evidence, ratio
+    model = _Model(spectrum, lengths)
+    t, explains = _fixed_point(model)
+    explained = np.flatnonzero(explains)
+    t = t[explained]
+    at = model.at(explained, t)
     # β maximises the evidence for this t: n/β = ‖Fm − y‖² + t‖m‖².
-    beta = n / np.maximum(residual + t * fit, sys.float_info.min)
-    alpha = t * beta
-    k = len(s)
-    evidence[explains] = (
+    beta = n / np.maximum(at.residual + t * at.fit, sys.float_info.min)
+    evidence[explained] = (
         n / 2 * np.log(beta)
-        + k / 2 * np.log(alpha)
         - n / 2 * math.log(2 * math.pi)
-        - beta / 2 * residual
-        - alpha / 2 * fit
-        - np.log(alpha[:, None] + beta[:, None] * s).sum(axis=1) / 2
+        - beta / 2 * (at.residual + t * at.fit)
+        - (at.logarithm - spectrum.gram.order * np.log(t)) / 2
     )
-    return evidence
+    ratio[explained] = t
+    return evidence, ratio
 
 
-def _fixed_point(s: Array, z: Array, outside: Array, n: int) -> tuple[Array, Array]:
+@dataclass(frozen=True)
+class _Errors:
+    """What there is to know at a t = α/β, for each of some targets.
+
+    ‖m‖², ‖Fm − y‖², ln|G + tI| of the Gram matrix G, γ and n − γ.
+    """
+
+    fit: Array
+    residual: Array
+    logarithm: Array
+    gamma: Array
+    free: Array
+
+
+@dataclass(frozen=True)
+class _Model:
+    """Regression of some targets on an encoding."""
+
+    spectrum: Spectrum
+    lengths: Array
+
+    def at(self, which: Array, t: Array) -> _Errors:
+        """Solve at a t for each of the targets ``which``."""
+        gram, n = self.spectrum.gram, self.spectrum.n_samples
+        c = self.spectrum.coordinates[which]
+        solved = gram.shifted(c, t)
+        x = solved.solutions
+        explained, length = np.einsum("ij,ij->i", c, x), np.einsum("ij,ij->i", x, x)
+        if self.spectrum.of_features:  # x is m, and c is Fᵀy
+            fit = length
+            residual = np.maximum(self.lengths[which] - explained - t * fit, 0.0)
+        else:  # m is Fᵀx, c is y, and y − Fm is tx
+            residual = t**2 * length
+            forms = np.einsum("ij,ij->i", x, gram.times(x))
+            fit = np.where(t * length < explained / 2, explained - t * length, forms)
+        free = n - gram.order + solved.rests
+        return _Errors(fit, residual, solved.logarithms, solved.shares, free)
+
+    def step(self, which: Array, t: Array) -> Array:
+        """The t that follows; infinite where the encoding explains nothing."""
+        at = self.at(which, t)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            following = at.gamma * at.residual / (at.fit * at.free)
+        return np.asarray(np.where(at.fit > 0, following, np.inf))
+
+
+def _fixed_point(model: _Model) -> tuple[Array, Array]:
     """The t = α/β of each target, and whether the encoding explains any of it.
 
     The fixed point that the steps lead to is the first root, on their side of the start,
@@ -113,15 +178,16 @@ def _fixed_point(s: Array, z: Array, outside: Array, n: int) -> tuple[Array, Arr
     places, and false position (the Illinois algorithm) on the spot, where the steps
     themselves would be hundreds.
     """
-    lowest, highest = (math.log(LEAST_RATIO**sign * float(s[0])) for sign in (1, -1))
+    spectrum = model.spectrum
+    lowest, highest = (math.log(LEAST_RATIO**sign * spectrum.gram.largest) for sign in (1, -1))
 
     def length(which: Array, u: Array) -> Array:
         with np.errstate(divide="ignore"):
-            steps = np.log(_step(s, z[which], outside[which], np.exp(u), n)) - u
+            steps = np.log(model.step(which, np.exp(u))) - u
         return np.asarray(np.clip(steps, -LONGEST_STEP, LONGEST_STEP))
 
-    every = np.arange(len(z))
-    u = np.full(len(z), math.log(float(s.mean())))
+    every = np.arange(len(model.lengths))
+    u = np.full(len(every), math.log(spectrum.gram.trace / spectrum.rank))
     f = length(every, u)
     far, f_far = u.copy(), f.copy()
     going = every[f != 0]
@@ -163,25 +229,20 @@ def _root(
     return found
 
 
-def _step(s: Array, z: Array, outside: Array, t: Array, n: int) -> Array:
-    """The t that follows; infinite where the encoding explains nothing."""
-    fit, residual = _errors(s, z, outside, t)
-    gamma = (s / (s + t[:, None])).sum(axis=1)
-    free = (t[:, None] / (s + t[:, None])).sum(axis=1) + n - len(s)  # n − γ, uncancelled
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.where(fit > 0, gamma * residual / (fit * free), np.inf))
-
-
 def _noise(lengths: Array, n: int) -> Array:
     """Log evidence where the encoding explains nothing: y is noise of its own size."""
     return np.asarray(-n / 2 * (np.log(2 * math.pi * lengths / n) + 1))
 
 
-def _errors(s: Array, z: Array, outside: Array, t: Array) -> tuple[Array, Array]:
-    """‖m‖² and ‖Fm − y‖² of each target at its t = α/β."""
-    shrunk = s + t[:, None]
-    fit = (s * z / shrunk**2).sum(axis=1)
-    return fit, (z * (t[:, None] / shrunk) ** 2).sum(axis=1) + outside
-
-
-SCORES = (Score("logme", None, "LogME", logme, cost="O(nd min(n, d))"),)
+SCORES = (
+    Score(
+        "logme",
+        None,
+        "LogME",
+        logme,
+        of_shared=_logme,
+        draws_on=SPECTRA,
+        tasks=CLASSES | NUMBERS,
+        cost="O(nd min(n, d))",
+    ),
+)

@@ -7,10 +7,12 @@ and the posterior of the components stands for the source's probabilities in LEE
 
 from __future__ import annotations
 
-import warnings
+import numpy as np
 
-from zoorank.scores.base import Array, Score, ScoreValue, checked
+from zoorank.scores.base import Array, Score, ScoreValue
 from zoorank.scores.leep import expected_log_likelihood
+from zoorank.scores.shared import SPECTRA, Shared, alone
+from zoorank.scores.threads import quiet
 
 VARIANCE_KEPT = 0.8
 COMPONENTS_A_CLASS = 5
@@ -43,22 +45,35 @@ def nleep(X: Array, labels: Array) -> ScoreValue:
     >>> nleep(X, np.arange(40) % 2).value > nleep(X, np.arange(40) // 20).value
     True
     """
-    from sklearn.decomposition import PCA
+    return alone(_nleep, X, labels)
+
+
+def _nleep(shared: Shared) -> ScoreValue:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
+    from threadpoolctl import threadpool_limits
 
-    F, codes, n_classes = checked(X, labels)
-    if (F[0] == F).all():
+    codes, n_classes, n = shared.codes, shared.n_classes, shared.n_samples
+    if (shared.matrix[0] == shared.matrix).all():
         raise ValueError("all rows of X are equal; a mixture of Gaussians needs some spread")
-    projected = PCA(VARIANCE_KEPT, svd_solver="full").fit_transform(F)
+    squares = np.maximum(shared.spectra.centred.gram.eigenvalues()[::-1], 0)
+    held = np.cumsum(squares) / squares.sum()
+    projected = shared.spectra.components(int(np.searchsorted(held, VARIANCE_KEPT, "right")) + 1)
     projected /= projected.std()  # the mixture's least variance is an absolute number
-    mixture = GaussianMixture(
-        max(2, min(COMPONENTS_A_CLASS * n_classes, len(F) // 2)), random_state=0
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    mixture = GaussianMixture(max(2, min(COMPONENTS_A_CLASS * n_classes, n // 2)), random_state=0)
+    with threadpool_limits(1), quiet(("", ConvergenceWarning)):
         posterior = mixture.fit(projected).predict_proba(projected)
     return ScoreValue(expected_log_likelihood(posterior, codes, n_classes))
 
 
-SCORES = (Score("nleep", None, "NLEEP", nleep, cost="O(nd min(n, d) + 5nKp²), p components"),)
+SCORES = (
+    Score(
+        "nleep",
+        None,
+        "NLEEP",
+        nleep,
+        of_shared=_nleep,
+        draws_on=SPECTRA,
+        cost="O(nd min(n, d) + 5nKp²), p components",
+    ),
+)

@@ -11,7 +11,8 @@ import math
 
 import numpy as np
 
-from zoorank.scores.base import Array, Score, ScoreValue, checked
+from zoorank.scores.base import Array, Score, ScoreValue
+from zoorank.scores.shared import Shared, alone
 
 MOST_SAMPLES = 5000
 BLOCK = 512
@@ -45,7 +46,11 @@ def parc(X: Array, labels: Array) -> ScoreValue:
     >>> parc(X, np.array([0, 0, 1, 1])).value > parc(X, np.array([0, 1, 0, 1])).value
     True
     """
-    F, codes, _ = checked(X, labels)
+    return alone(_parc, X, labels)
+
+
+def _parc(shared: Shared) -> ScoreValue:
+    F, codes = shared.doubles, shared.codes
     if len(F) > MOST_SAMPLES:
         drawn = np.random.default_rng(0).choice(len(F), MOST_SAMPLES, replace=False)
         F, codes = F[drawn], codes[drawn]
@@ -101,4 +106,4 @@ def _rank_correlation(ordered: Array, ones: Array) -> float:
     return apart * math.sqrt(share / (1 - share) / variance)
 
 
-SCORES = (Score("parc", None, "PARC", parc, cost="O(n²(d + log n))"),)
+SCORES = (Score("parc", None, "PARC", parc, of_shared=_parc, cost="O(n²(d + log n))"),)

@@ -7,7 +7,7 @@ A package that brings one says in its ``pyproject.toml``::
 
 and SCORE is a :class:`zoorank.scores.Score` named ``my_score``, or a sequence of
 those, one for each metric, with keys that no other score has. Its module is imported
-when the score is asked for by name.
+when the score is asked for by name. A score of numbers to predict says so in ``tasks``.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from functools import partial
 from zoorank import engine
 from zoorank.scores.base import Array, Score, ScoreValue, as_floats
 from zoorank.scores.sampled import sampled_silhouette
+from zoorank.scores.shared import Shared
 
 COST = {
     "cosine": "O(nKd)",
@@ -48,7 +49,14 @@ def mean_silhouette(X: Array, labels: Array, *, metric: str) -> ScoreValue:
     >>> mean_silhouette(X, np.array(["a", "a", "b", "b"]), metric="cosine").value
     1.0
     """
-    result = engine.silhouette(X, labels, metric=metric, random_state=0)
+    return _mean_silhouette(Shared(X, labels), metric=metric)
+
+
+def _mean_silhouette(shared: Shared, *, metric: str) -> ScoreValue:
+    with shared.team.engine_threads() as n_threads:
+        result = engine.silhouette(
+            shared.X, shared.labels, metric=metric, random_state=0, n_threads=n_threads
+        )
     return ScoreValue(float(result.score), float(result.half_width), as_floats(result.per_class))
 
 
@@ -78,7 +86,15 @@ def macro_silhouette(X: Array, labels: Array, *, metric: str) -> ScoreValue:
     >>> macro_silhouette(X, np.array(["a", "a", "b", "b"]), metric="cosine").value
     1.0
     """
-    parts = as_floats(engine.silhouette(X, labels, metric=metric, method="exact").per_class)
+    return _macro_silhouette(Shared(X, labels), metric=metric)
+
+
+def _macro_silhouette(shared: Shared, *, metric: str) -> ScoreValue:
+    with shared.team.engine_threads() as n_threads:
+        result = engine.silhouette(
+            shared.X, shared.labels, metric=metric, method="exact", n_threads=n_threads
+        )
+    parts = as_floats(result.per_class)
     return ScoreValue(math.fsum(parts) / len(parts), per_class=parts)
 
 
@@ -89,6 +105,7 @@ SCORES = (
             metric=metric,
             label=f"MSC {metric}",
             compute=partial(mean_silhouette, metric=metric),
+            of_shared=partial(_mean_silhouette, metric=metric),
             cost=cost,
             identity=metric,
             on_device=True,
@@ -102,6 +119,7 @@ SCORES = (
             metric=metric,
             label=f"macro-MSC {metric}",
             compute=partial(macro_silhouette, metric=metric),
+            of_shared=partial(_macro_silhouette, metric=metric),
             cost=COST[metric],
             identity=f"macro_{metric}",
             on_device=True,

@@ -1,70 +1,376 @@
-"""The singular values of an encoding, from the smaller of its two Gram matrices."""
+"""The smaller Gram matrix of an encoding in tridiagonal form, with its mean and without.
+
+LogME looks at an encoding F, the H-scores at C = F - 1μᵀ, which is centred. One reduction serves
+both. Of features, FᵀF = CᵀC + nμμᵀ: in a basis that begins with the direction of μ they differ in
+their first entry alone. Of samples, CCᵀ is FFᵀ without its first row and column where the basis
+begins with the direction of ones. LAPACK's reduction leaves the first direction as it is. Needs
+SciPy.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from zoorank.scores.base import Array
+from zoorank.scores.threads import Team
+from zoorank.scores.tridiagonal import Tridiagonal
+
+BLOCK_BYTES = 64 * 2**20
+CACHED_BYTES = 2**20  # of blocks that are not multiplied
+HELD = 8  # Gram matrices of blocks at a time, before they are added up
+REFINEMENTS = 4
+ROUNDING = float(np.finfo(np.float64).eps)
+MEAN_ROUNDING = 1e-12  # of a mean of many rows
+
+Targets = Callable[[slice], Array]
+"""What is to be explained, for some rows: float64 of shape ``(rows, k)``."""
 
 
 @dataclass(frozen=True)
-class Spectrum:
-    """What several scores need of a matrix X = U diag(σ) Vᵀ.
-
-    U is never made as a whole where V is at hand: what the scores need of it are a few
-    columns, or its product with as many vectors as there are classes.
+class CentredRows:
+    """Rows less their mean, in float64, some at a time.
 
     Attributes
     ----------
     X : ndarray of shape (n_samples, n_features)
-    squares : ndarray of shape (r,)
-        σ², largest first. What rounding cannot tell from 0 is left out, so r is
-        the numerical rank.
-    vectors : ndarray
-        V, of shape (n_features, r), where there are fewer features than samples;
-        else U, of shape (n_samples, r).
+        float32 or float64. Features that are 0 in all rows are left out: they have no say.
+    mean : ndarray of shape (n_features,)
+    n_given : int
+        The number of features before any were left out.
     """
 
     X: Array
-    squares: Array
-    vectors: Array
+    mean: Array
+    n_given: int
 
     @classmethod
-    def of(cls, X: Array) -> Spectrum:
-        """Decompose a float64 matrix in O(n d min(n, d)) and memory for the smaller Gram."""
-        squares, vectors = np.linalg.eigh(smaller_gram(X))
-        squares, vectors = squares[::-1], vectors[:, ::-1]
-        kept = squares > max(float(squares[0]), 0.0) * least_share(X)
-        return cls(X, squares[kept], vectors[:, kept])
+    def of(cls, X: Array) -> CentredRows:
+        """Centre the rows of a matrix."""
+        mean = X.mean(axis=0, dtype=np.float64)
+        alive = mean != 0
+        alive[~alive] = X[:, ~alive].any(axis=0)
+        if alive.all():
+            return cls(X, mean, X.shape[1])
+        kept = np.flatnonzero(alive) if alive.any() else np.zeros(1, int)
+        return cls(X.take(kept, axis=1), mean[kept], X.shape[1])
 
     @property
-    def has_right(self) -> bool:
-        """Whether ``vectors`` are V and not U."""
-        return bool(self.X.shape[1] < self.X.shape[0])
+    def shape(self) -> tuple[int, int]:
+        """Samples and features."""
+        return len(self.X), self.X.shape[1]
 
-    def projected(self, targets: Array) -> Array:
-        """UᵀY for Y of shape (n_samples, k)."""
-        if not self.has_right:
-            return np.asarray(self.vectors.T @ targets)
-        right = self.vectors.T @ (self.X.T @ targets)
-        return np.asarray(right / np.sqrt(self.squares)[:, None])
+    @property
+    def rounding(self) -> float:
+        """What the σ² of the rows may be off by, as a share of the largest."""
+        return max(len(self.X), self.n_given) * ROUNDING
+
+    @property
+    def noise(self) -> float:
+        """What the σ² of equal rows may come to by the rounding of their mean."""
+        return len(self.X) * MEAN_ROUNDING**2 * float(self.mean @ self.mean)
+
+    def take(self, rows: slice | Array) -> Array:
+        """Some of the rows."""
+        return np.subtract(self.X[rows], self.mean, dtype=np.float64)
+
+    def take_columns(self, features: slice) -> Array:
+        """Some of the features."""
+        return np.subtract(self.X[:, features], self.mean[features], dtype=np.float64)
+
+    def blocks(self, n_bytes: int = BLOCK_BYTES) -> list[slice]:
+        """All rows, in blocks of a size in float64."""
+        return _slices(len(self.X), self.X.shape[1], n_bytes)
+
+    def column_blocks(self) -> list[slice]:
+        """All features likewise."""
+        return _slices(self.X.shape[1], len(self.X), BLOCK_BYTES)
+
+    def squares(self) -> Array:
+        """The squared length of every row."""
+        blocks = map(self.take, self.blocks(CACHED_BYTES))
+        return np.concatenate([np.einsum("ij,ij->i", block, block) for block in blocks])
+
+
+@dataclass(frozen=True)
+class Basis:
+    """An orthogonal matrix B, as reflections: first one, then those of LAPACK's reduction.
+
+    Attributes
+    ----------
+    normal : ndarray of shape (m,)
+        Of the first reflection; of length 1, or 0 where there is none.
+    below, factors : ndarray
+        As ``dsytrd`` leaves them, of shape (m, m - 1) and (m - 1,). They do not move the first
+        direction.
+    """
+
+    normal: Array
+    below: Array
+    factors: Array
+
+    def into(self, vectors: Array) -> Array:
+        """BᵀA for A of shape (m, p)."""
+        moved = self._reflected(vectors)
+        moved[1:] = self._others(moved[1:], "T")
+        return moved
+
+    def back(self, vectors: Array) -> Array:
+        """BA for A of shape (m, p)."""
+        moved = vectors.copy()
+        moved[1:] = self._others(vectors[1:], "N")
+        return self._reflected(moved)
+
+    def _reflected(self, vectors: Array) -> Array:
+        reflected: Array = vectors - 2 * np.outer(self.normal, self.normal @ vectors)
+        return reflected
+
+    def _others(self, vectors: Array, transposed: str) -> Array:
+        from scipy.linalg.lapack import dormqr
+
+        given = ("L", transposed, self.below, self.factors, np.asfortranarray(vectors))
+        _, work, _ = dormqr(*given, -1)
+        found, _, _ = dormqr(*given, int(work[0]))
+        moved: Array = found
+        return moved
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """A Gram matrix BTBᵀ, and targets Y in its basis.
+
+    Attributes
+    ----------
+    gram : Tridiagonal
+        T.
+    coordinates : ndarray of shape (k, m)
+        (BᵀFᵀY)ᵀ where the Gram matrix is FᵀF, (BᵀY)ᵀ where it is FFᵀ.
+    of_features : bool
+        Which of the two it is.
+    n_samples : int
+    rounding : float
+        Of the largest eigenvalue, which eigenvalues may be off by.
+    noise : float
+        What they may be off by because the mean of the rows is rounded.
+    """
+
+    gram: Tridiagonal
+    coordinates: Array
+    of_features: bool
+    n_samples: int
+    rounding: float
+    noise: float = 0.0
+
+    @cached_property
+    def least(self) -> float:
+        """Eigenvalues that are not above it cannot be told from 0."""
+        return max(self.gram.largest * self.rounding, self.noise)
+
+    @cached_property
+    def null(self) -> int:
+        """How many eigenvalues cannot be told from 0."""
+        if self.gram.largest <= self.least:
+            return self.gram.order
+        return self.gram.count_up_to(self.least)
+
+    @property
+    def rank(self) -> int:
+        """The numerical rank of F."""
+        return self.gram.order - self.null
+
+    def explained(self) -> Array:
+        """‖UᵀY‖² of every target, with U the left singular vectors of F; shape (k,)."""
+        T, c = self.gram, self.coordinates
+        if self.null == T.order:
+            return np.zeros(len(c))
+        if self.null > T.order // 2:
+            values, vectors = T.eigenvectors(self.null, T.order)
+            squares = np.square(c @ vectors)
+            return np.asarray((squares / values if self.of_features else squares).sum(axis=1))
+        values, vectors = T.eigenvectors(0, self.null)
+        c = c - (c @ vectors) @ vectors.T
+        if not self.of_features:
+            return np.asarray(np.square(c).sum(axis=1))
+        if not self.null:
+            return np.asarray((c * T.shifted(c, np.zeros(len(c))).solutions).sum(axis=1))
+        # T is singular, or a little below 0, where c has just lost its part. So T + tI is solved
+        # with, and what t makes of the rest, which is larger, is put right step by step.
+        shifts = np.full(len(c), 2 * max(-float(values[0]), 0.0) + 4 * ROUNDING * T.largest)
+        solution = np.zeros_like(c)
+        for _ in range(REFINEMENTS):
+            left = c - T.times(solution)
+            left -= (left @ vectors) @ vectors.T
+            solution += T.shifted(left, shifts).solutions
+        return np.asarray((c * solution).sum(axis=1))
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """The spectra of an encoding.
+
+    Attributes
+    ----------
+    rows : CentredRows
+    raw, centred : Spectrum
+        Of the encoding, and of it less its mean.
+    basis : Basis
+        That of both.
+    """
+
+    rows: CentredRows
+    raw: Spectrum
+    centred: Spectrum
+    basis: Basis
+
+    @classmethod
+    def of(cls, rows: CentredRows, targets: Targets, team: Team) -> Spectra:
+        """Decompose in O(n d min(n, d)), in memory for a few Gram matrices and blocks of rows."""
+        n, d = rows.shape
+        return (_of_features if d < n else _of_samples)(rows, targets, team)
 
     def components(self, most: int) -> Array:
         """The first principal components U diag(σ), of shape (n_samples, most) or fewer."""
-        if self.has_right:
-            return np.asarray(self.X @ self.vectors[:, :most])
-        return np.asarray(self.vectors[:, :most] * np.sqrt(self.squares[:most]))
+        gram = self.centred.gram
+        first = gram.order - min(most, self.centred.rank)
+        values, vectors = gram.eigenvectors(first, gram.order)
+        found = self.basis.back(vectors[:, ::-1])
+        if not self.centred.of_features:
+            return found * np.sqrt(values[::-1])
+        across = found[: self.rows.shape[1]]
+        return np.concatenate([self.rows.take(block) @ across for block in self.rows.blocks()])
+
+    def weights(self, ratio: Array) -> Array:
+        """Ridge regression of every target on the centred rows, with a penalty of its own.
+
+        Parameters
+        ----------
+        ratio : ndarray of shape (k,)
+            The t of (CᵀC + tI)⁻¹CᵀY.
+
+        Returns
+        -------
+        ndarray of shape (n_features, k)
+        """
+        centred = self.centred
+        solved = centred.gram.shifted(centred.coordinates, ratio).solutions
+        found = self.basis.back(solved.T)
+        if centred.of_features:
+            return found[: self.rows.shape[1]]
+        blocks = map(self.rows.take_columns, self.rows.column_blocks())
+        return np.concatenate([block.T @ found for block in blocks])
 
 
-def smaller_gram(X: Array) -> Array:
-    """XᵀX or XXᵀ, whichever is smaller."""
-    n, d = X.shape
-    gram: Array = X.T @ X if d < n else X @ X.T
-    return gram
+def _slices(count: int, width: int, n_bytes: int) -> list[slice]:
+    step = max(1, n_bytes // (8 * width))
+    return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
 
-def least_share(X: Array) -> float:
-    """Of the largest σ²: what is smaller cannot be told from 0."""
-    return float(max(X.shape) * np.finfo(np.float64).eps)
+def _of_features(rows: CentredRows, targets: Targets, team: Team) -> Spectra:
+    def part(where: slice) -> tuple[Array, ...]:
+        block, Y = rows.take(where), targets(where)
+        return block.T @ block, block.T @ Y, Y.sum(axis=0)
+
+    n, d = rows.shape
+    gram, sums, totals = _summed(part, rows.blocks(), team)
+    mean = rows.mean
+    if d == 1:  # LAPACK's wrappers want two rows; one of zeros says nothing
+        gram, sums, mean = (
+            np.pad(gram, (0, 1)),
+            np.pad(sums, ((0, 1), (0, 0))),
+            np.pad(mean, (0, 1)),
+        )
+    first, normal = _reflection(mean)
+    T, basis = _reduced(_turned(gram, normal), normal)
+    coordinates = basis.into(sums).T.copy()
+    with_mean = Tridiagonal(T.diagonal.copy(), T.beside)
+    with_mean.diagonal[0] += n * first**2
+    moved = coordinates.copy()
+    moved[:, 0] += first * totals
+    return Spectra(
+        rows,
+        Spectrum(with_mean, moved, True, n, rows.rounding),
+        Spectrum(T, coordinates, True, n, rows.rounding, rows.noise),
+        basis,
+    )
+
+
+def _of_samples(rows: CentredRows, targets: Targets, team: Team) -> Spectra:
+    def part(features: slice) -> tuple[Array, ...]:
+        block = rows.take_columns(features)
+        return block @ block.T, block @ rows.mean[features]
+
+    n, _ = rows.shape
+    gram, along_mean = _summed(part, rows.column_blocks(), team)
+    first, normal = _reflection(np.ones(n))
+    # FFᵀ = CCᵀ + Cμ1ᵀ + 1(Cμ)ᵀ + μᵀμ 11ᵀ, and C has nothing in the direction of 1.
+    turned = _turned(gram, normal)
+    along_mean = along_mean - 2 * normal * (normal @ along_mean)
+    turned[:, 0] = first * along_mean
+    turned[0, 0] = n * float(rows.mean @ rows.mean)
+    T, basis = _reduced(turned, normal)
+    coordinates = basis.into(targets(slice(None))).T.copy()
+    without = Tridiagonal(T.diagonal.copy(), T.beside.copy())
+    without.diagonal[0] = without.beside[0] = 0
+    moved = coordinates.copy()
+    moved[:, 0] = 0
+    return Spectra(
+        rows,
+        Spectrum(T, coordinates, False, n, rows.rounding),
+        Spectrum(without, moved, False, n, rows.rounding, rows.noise),
+        basis,
+    )
+
+
+def _summed(
+    part: Callable[[slice], tuple[Array, ...]], blocks: list[slice], team: Team
+) -> tuple[Array, ...]:
+    """The sums over blocks of each of several arrays, added up in the order of the blocks."""
+    totals: tuple[Array, ...] = ()
+    for start in range(0, len(blocks), HELD):
+        for found in team.map(part, blocks[start : start + HELD]):
+            if totals:
+                for total, added in zip(totals, found, strict=True):
+                    np.add(total, added, out=total)
+            else:
+                totals = found
+    return totals
+
+
+def _reflection(direction: Array) -> tuple[float, Array]:
+    """The first entry of a vector that is reflected on the first axis, and the mirror's normal."""
+    length = float(np.linalg.norm(direction))
+    if length == 0:
+        return 0.0, np.zeros_like(direction)
+    normal = direction / length
+    first = -math.copysign(1.0, normal[0])
+    normal[0] -= first
+    return first * length, normal / np.linalg.norm(normal)
+
+
+def _turned(gram: Array, normal: Array) -> Array:
+    """HGH for a reflection H, in the place of G; the lower triangle alone is right."""
+    from scipy.linalg.blas import dsyr2
+
+    across = 2 * (gram @ normal)
+    across -= (normal @ across) * normal
+    turned: Array = dsyr2(-1.0, normal, across, a=gram.T, lower=1, overwrite_a=1)
+    return turned
+
+
+def _reduced(matrix: Array, normal: Array) -> tuple[Tridiagonal, Basis]:
+    """The tridiagonal form of a matrix whose lower triangle is given; it takes its place."""
+    from scipy.linalg.lapack import dsytrd, dsytrd_lwork
+
+    m = len(matrix)
+    room, _ = dsytrd_lwork(m, lower=1)
+    reflections, diagonal, beside, factors, _ = dsytrd(
+        matrix, lower=1, lwork=int(room), overwrite_a=1
+    )
+    # The reflectors begin one row further down in each column. From there on, columns of m are
+    # again columns of m.
+    below = reflections.ravel(order="K")[1 : 1 + m * (m - 1)].reshape((m, m - 1), order="F")
+    return Tridiagonal(diagonal, beside), Basis(normal, below, factors)

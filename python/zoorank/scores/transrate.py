@@ -15,13 +15,14 @@ import math
 
 import numpy as np
 
-from zoorank.scores.base import Array, Score, ScoreValue, checked
+from zoorank.scores.base import Array, Score, ScoreValue
+from zoorank.scores.shared import SPECTRA, Shared, alone
 
 DISTORTION = 1e-4
 
 
 def transrate(X: Array, labels: Array) -> ScoreValue:
-    """Coding rate of the encoding less that of its classes.
+    """Coding rate of the encoding less that of its classes; needs SciPy.
 
     Parameters
     ----------
@@ -45,21 +46,40 @@ def transrate(X: Array, labels: Array) -> ScoreValue:
     >>> round(transrate(X, np.array([0, 0, 1, 1])).value, 4)
     0.0
     """
-    F, codes, n_classes = checked(X, labels)
-    Z = F - F.mean(axis=0)
-    length = math.sqrt(float((Z**2).sum()) / len(Z))
-    Z /= length if length > 0 else 1.0
-    parts = [Z[codes == c] for c in range(n_classes)]
-    within = math.fsum(len(part) / len(Z) * coding_rate(part) for part in parts)
-    return ScoreValue(coding_rate(Z) - within)
+    return alone(_transrate, X, labels)
 
 
-def coding_rate(Z: Array) -> float:
-    """Half the log determinant of I + ZᵀZ/(nε), on the smaller side of Z."""
-    n, d = Z.shape
-    gram = (Z.T @ Z if d < n else Z @ Z.T) / (n * DISTORTION)
+def _transrate(shared: Shared) -> ScoreValue:
+    centred, n = shared.spectra.centred, shared.n_samples
+    gram = centred.gram
+    if not centred.rank:
+        return ScoreValue(0.0)
+    scale = n / gram.trace
+    parts = [
+        members.mean() * _coding_rate(shared.rows.take(members), scale)
+        for members in (shared.codes == c for c in range(shared.n_classes))
+    ]
+    t = n * DISTORTION / scale
+    whole = gram.shifted(np.zeros((1, gram.order)), np.array([t])).logarithms[0]
+    return ScoreValue(float(whole - gram.order * math.log(t)) / 2 - math.fsum(parts))
+
+
+def _coding_rate(rows: Array, scale: float) -> float:
+    """Half the log determinant of I + ZᵀZ/(nε) for the rows, scaled, on their smaller side."""
+    n, d = rows.shape
+    gram = (rows.T @ rows if d < n else rows @ rows.T) * (scale / (n * DISTORTION))
     gram[np.diag_indices_from(gram)] += 1
     return float(np.linalg.slogdet(gram)[1]) / 2
 
 
-SCORES = (Score("transrate", None, "TransRate", transrate, cost="O(nd min(n, d))"),)
+SCORES = (
+    Score(
+        "transrate",
+        None,
+        "TransRate",
+        transrate,
+        of_shared=_transrate,
+        draws_on=SPECTRA,
+        cost="O(nd min(n, d))",
+    ),
+)

@@ -14,21 +14,25 @@ from zoorank.frozen import Frozen
 from zoorank.messages import brief, hint, one_line
 from zoorank.sources.base import Encoder, Entry, EntryError, Events, Json, Known, OpenOptions
 from zoorank.sources.hub import is_repository, snapshot
+from zoorank.sources.processors import transform_of
 from zoorank.sources.published import (
     CARD,
     Published,
     card,
     find_folder,
+    image_pooler,
     override,
     package,
     pin,
+    said_pooling,
     versions,
 )
+from zoorank.sources.tokens import MASK, POSITIONS, TYPES, TokenTransform
 from zoorank.targets.base import Modality
+from zoorank.transforms.base import Transform
 from zoorank.transforms.specs import TextPreprocessing
 
 if TYPE_CHECKING:
-    from zoorank.sources.tokens import TokenTransform
     from zoorank.sources.torch.towers import Tower
 
 KIND = "hf"
@@ -172,11 +176,50 @@ class HuggingFaceSource(Published):
 
     def open(self, options: OpenOptions) -> Encoder:
         """Read the model, or the tower that takes the target's modality."""
+        from zoorank.sources.torch.encoder import Feed, feed_named
+        from zoorank.sources.torch.hidden_states import TransformerEncoder
+        from zoorank.sources.torch.pooling import Pooler, TokenPooling
+        from zoorank.sources.torch.towers import load, pixel_feed, read_config
+
+        source = self if self.weights else self.resolve(lambda _: None)
+        source.check_modality(options)
+        folder, entry = source.place_of_files, self.entry
+        config = read_config(folder)
+        tensors = all(each.path.suffix == ".safetensors" for each in source.weights)
+        tower = load(folder, options.modality, safetensors=tensors)
+        transform: Transform
+        pooler: Pooler
+        feed: Feed
+        if options.modality == "text":
+            transform = text_transform(folder, entry, tower, config)
+            pooler, feed = TokenPooling(said_pooling(entry) or "mean", MASK), feed_named
+        else:
+            transform = transform_of(read_processor(folder), entry)
+            pooler, feed = image_pooler(entry), pixel_feed(tower, config)
+        source.check_files()
+        return TransformerEncoder(
+            tower.module,
+            transform,
+            options,
+            pooler=pooler,
+            feed=feed,
+            fresh=sorted(tower.missing),
+            output=tower.output,
+            has_head=tower.has_head,
+            dropped=tower.dropped,
+            prefix=tower.prefix,
+        )
+
+    @property
+    def place_of_files(self) -> Path:
+        """Its folder, once it is resolved."""
+        if self.folder is None:
+            raise SourceError("it was not resolved")
+        return self.folder
 
 
 def text_transform(folder: Path, entry: Entry, tower: Tower, config: Any) -> TokenTransform:
     """The tokenizer of a folder, with the lengths and inputs that its model takes."""
-    from zoorank.sources.tokens import POSITIONS, TYPES, TokenTransform
     from zoorank.sources.torch.towers import longest
 
     named = getattr(entry.preprocessing, "tokenizer", None)
@@ -186,7 +229,10 @@ def text_transform(folder: Path, entry: Entry, tower: Tower, config: Any) -> Tok
     if POSITIONS in tower.accepts and takes_positions(tower.module):
         names.add(POSITIONS)
     limit = longest(tower.module, config)
-    return TokenTransform.of(tokenizer, spec, longest=limit, names=frozenset(names))
+    transform = TokenTransform.of(tokenizer, spec, longest=limit, names=frozenset(names))
+    if getattr(config, "pad_token_id", None) is None:
+        config.pad_token_id = transform.filler  # by which some heads find the last token
+    return transform
 
 
 def takes_positions(module: Any) -> bool:

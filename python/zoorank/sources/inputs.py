@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -10,8 +10,11 @@ from pydantic import ValidationError
 
 from zoorank.errors import SourceError
 from zoorank.frozen import Frozen, explain
+from zoorank.messages import listing
+from zoorank.sources.tokens import IDS, MASK, POSITIONS, TYPES
 from zoorank.targets.base import Modality
 from zoorank.transforms.specs import (
+    AudioPreprocessing,
     ImagePreprocessing,
     Preprocessing,
     SeriesPreprocessing,
@@ -24,14 +27,23 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=Frozen)
 Refuse = Callable[[str], SourceError]  # builds the error that names the file
-Shaped = ImagePreprocessing | SeriesPreprocessing | TablePreprocessing
+Shaped = ImagePreprocessing | SeriesPreprocessing | TablePreprocessing | AudioPreprocessing
 
+# What exporters call the inputs, by the names that batches of tokens have.
+_USUAL = {
+    IDS: ("input_ids", "ids", "input_word_ids", "tokens"),
+    MASK: ("attention_mask", "input_mask", "mask"),
+    TYPES: ("token_type_ids", "segment_ids", "input_type_ids", "types"),
+    POSITIONS: ("position_ids", "positions"),
+}
+ROLES = {"ids": IDS, "mask": MASK, "types": TYPES, "positions": POSITIONS}
 _COLOURS = (1, 3)
 _BARE: Mapping[str, Preprocessing] = {
     "image": ImagePreprocessing(),
     "series": SeriesPreprocessing(),
     "table": TablePreprocessing(),
     "text": TextPreprocessing(),
+    "audio": AudioPreprocessing(),
 }
 
 
@@ -61,12 +73,14 @@ class Fed(NamedTuple):
 
     Attributes
     ----------
-    preprocessing : ImagePreprocessing, SeriesPreprocessing or TablePreprocessing
+    preprocessing : ImagePreprocessing, SeriesPreprocessing, ...
     axis : int or None
         Of the input's channels; None where it has none of their own.
     declared : int or None
         Axis of the channels of an output of which nothing else tells: the second, where the
         manifest itself says how to pool.
+    batch_first : bool or None
+        Whether samples lie along the first axis of every output, where the manifest says so.
     note : str
         What a reader of the table should know.
     """
@@ -74,6 +88,7 @@ class Fed(NamedTuple):
     preprocessing: Shaped
     axis: int | None
     declared: int | None
+    batch_first: bool | None
     note: str
 
 
@@ -87,7 +102,7 @@ def complete(said: Shaped, given: Input, refuse: Refuse, *, declared: bool) -> F
 
     Parameters
     ----------
-    said : ImagePreprocessing, SeriesPreprocessing or TablePreprocessing
+    said : ImagePreprocessing, SeriesPreprocessing, ...
     given : Input
     refuse : callable
     declared : bool
@@ -106,6 +121,9 @@ def complete(said: Shaped, given: Input, refuse: Refuse, *, declared: bool) -> F
         case SeriesPreprocessing():
             said = _series(said, given, refuse)
             axis = {"ncl": 1, "nlc": -1}.get(said.layout)
+        case AudioPreprocessing():
+            _check_sounds(said, given, refuse, declared=declared)
+            axis = {"ncl": 1, "nlc": -1, "nchw": 1}.get(said.layout)
         case _ if len(given.dims) != 2:
             raise refuse(f"its input is {given}, which is no table")
     pooled = 1 if "pooling" in said.model_fields_set else None
@@ -114,7 +132,7 @@ def complete(said: Shaped, given: Input, refuse: Refuse, *, declared: bool) -> F
         if declared
         else f"no preprocessing is declared: {said.input} samples as its input has them"
     )
-    return Fed(said, axis, pooled, note)
+    return Fed(said, axis, pooled, said.batch_first, note)
 
 
 def _image(image: ImagePreprocessing, given: Input, refuse: Refuse) -> ImagePreprocessing:
@@ -184,6 +202,19 @@ def _series(series: SeriesPreprocessing, given: Input, refuse: Refuse) -> Series
     return _completed(series, found, refuse)
 
 
+def _check_sounds(
+    said: AudioPreprocessing, given: Input, refuse: Refuse, *, declared: bool
+) -> None:
+    """Refuse sounds of which nothing tells the rate, or that the input does not take."""
+    if not declared:
+        raise refuse(
+            "takes sounds, and nothing says at which rate: say preprocessing = "
+            "{ input = 'audio', rate = 16000 }"
+        )
+    if len(given.dims) != len(said.layout):
+        raise refuse(f"its input is {given}, which does not fit the layout {said.layout!r}")
+
+
 def _completed(preprocessing: T, found: Mapping[str, object], refuse: Refuse) -> T:
     """Add what was found, checked as if the manifest had said it."""
     said = preprocessing.model_dump(exclude_unset=True)
@@ -193,3 +224,36 @@ def _completed(preprocessing: T, found: Mapping[str, object], refuse: Refuse) ->
         key, message = explain(error)
         place = ".".join(map(str, ("preprocessing", *key)))
         raise refuse(f"{place}: {message}") from None
+
+
+def token_inputs(
+    inputs: Sequence[Input], declared: Iterable[tuple[str, str]], refuse: Refuse
+) -> dict[str, str]:
+    """Tell what each input of a model for texts takes, as batches of tokens call it.
+
+    Parameters
+    ----------
+    inputs : sequence of Input
+    declared : iterable of (role, name)
+        What the manifest says of inputs with names of their own.
+    refuse : callable
+
+    Raises
+    ------
+    SourceError
+        When neither the names nor the manifest tell.
+    """
+    own = {name: ROLES[role] for role, name in declared}
+    names = [each.name for each in inputs]
+    absent = [name for name in own if name not in names]
+    if absent:
+        raise refuse(f"has no input {absent[0]!r}; it has {listing(names)}")
+    usual = {name: role for role, every in _USUAL.items() for name in every}
+    found = {name: own.get(name, usual.get(name.partition(":")[0], "")) for name in names}
+    unknown = [name for name, role in found.items() if not role]
+    if unknown or IDS not in found.values() or len(set(found.values())) < len(found):
+        raise refuse(
+            f"takes {listing(map(str, inputs))}: say which is which with "
+            "inputs = { ids = 'NAME', mask = 'NAME', types = 'NAME' }"
+        )
+    return found

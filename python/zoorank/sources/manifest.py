@@ -27,11 +27,11 @@ from zoorank.sources.specs import (
     FactoryName,
     FamilyEntry,
     ModelEntry,
-    ModelSpec,
     SourceEntry,
     Zoo,
 )
 from zoorank.sources.toml import NotTomlError, find_line, parse
+from zoorank.sources.torch.source import TorchSource
 from zoorank.sources.trust import trusted
 from zoorank.targets.paths import expand, expand_data
 from zoorank.transforms.specs import Preprocessing
@@ -266,7 +266,7 @@ class _Reader:
             models = iter((self.check(ModelEntry, values, entry),))
         for model in models:
             fields = {name: getattr(model, name) for name in ModelEntry.model_fields}
-            yield ModelSpec.model_construct(**fields, trust=trust)
+            yield TorchSource.model_construct(**fields, trust=trust)
 
     def _family(self, entry: _Entry, values: dict[str, Any]) -> Iterator[ModelEntry]:
         family = self.check(FamilyEntry, values, entry)

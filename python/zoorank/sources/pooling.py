@@ -72,6 +72,55 @@ def pooled_axes(shape: Sequence[int], pooling: str, axis: int | None) -> tuple[i
     return tuple(each for each in range(1, len(shape)) if each != axis % len(shape))
 
 
+def sample_axis(shape: Sequence[int], samples: int, batch_first: bool | None) -> int:
+    """Find the axis that the samples lie along: the first, or the second where that is said.
+
+    Parameters
+    ----------
+    shape : sequence of int
+    samples : int
+        How many there are.
+    batch_first : bool or None
+        What the manifest says.
+
+    Raises
+    ------
+    ValueError
+        When they lie along neither, or nothing says that it is the second.
+
+    Examples
+    --------
+    >>> sample_axis((2, 7, 5), 2, None), sample_axis((7, 2, 5), 2, batch_first=False)
+    (0, 1)
+    """
+    shape = tuple(shape)
+    if shape[:1] == (samples,):
+        return 0
+    if len(shape) > 2 and shape[1] == samples and batch_first is not True:
+        if batch_first is False:
+            return 1
+        raise ValueError(
+            f"its output has shape {shape} for {samples} samples: say "
+            "preprocessing.batch_first = false where they lie along its second axis"
+        )
+    raise ValueError(
+        f"its output has shape {shape} for {samples} samples: "
+        "they are not along its first axis; choose another value"
+    )
+
+
+def one_sample(shape: Sequence[int], samples: int) -> tuple[int, ...]:
+    """Shape of one of several samples, whichever of the first two axes they lie along.
+
+    Examples
+    --------
+    >>> one_sample((2, 7, 5), 2), one_sample((7, 2, 5), 2)
+    ((7, 5), (7, 5))
+    """
+    shape = tuple(shape)
+    return shape[1:] if shape[:1] == (samples,) else (*shape[:1], *shape[2:])
+
+
 def pool_tokens(
     output: Array,
     mask: Array,

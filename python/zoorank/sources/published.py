@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import SerializeAsAny, ValidationError, ValidationInfo, field_validator
 
@@ -21,6 +21,9 @@ from zoorank.sources.weights import SOURCES, PinnedFile, WeightsSource
 from zoorank.targets.base import Modality
 from zoorank.targets.paths import expand
 from zoorank.transforms.specs import ImagePreprocessing, TextPreprocessing
+
+if TYPE_CHECKING:
+    from zoorank.sources.torch.declared import DeclaredPooling
 
 Spec = TypeVar("Spec", ImagePreprocessing, TextPreprocessing)
 
@@ -205,7 +208,7 @@ def override(described: Spec, entry: Entry) -> Spec:
     try:
         return type(described).model_validate({**fields, **set_here})
     except ValidationError as error:
-        faulty = explain(error)
+        faulty: tuple[tuple[str | int, ...], str] = explain(error)
         place = ".".join(map(str, ("preprocessing", *faulty[0])))
         raise SourceError(f"{place}: {faulty[1]}") from None
 
@@ -214,6 +217,19 @@ def _kept_part(size: tuple[int, int], before: int | tuple[int, int]) -> float:
     """Size over what an image is resized to before the crop."""
     sides = before if isinstance(before, tuple) else (before, before)
     return min(1.0, *(kept / whole for kept, whole in zip(size, sides, strict=True)))
+
+
+def said_pooling(entry: Entry) -> Any:
+    """The pooling that a manifest says; None where it says none."""
+    said = entry.preprocessing
+    return said.pooling if said is not None and "pooling" in said.model_fields_set else None
+
+
+def image_pooler(entry: Entry) -> DeclaredPooling:
+    """How a network's maps or tokens become one vector an image: the mean, or as is said."""
+    from zoorank.sources.torch.declared import DeclaredPooling
+
+    return DeclaredPooling(said_pooling(entry), layout="nchw")
 
 
 def package(module: str, extra: str) -> ModuleType:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -31,15 +31,13 @@ from zoorank.sources.published import (
     override,
     package,
     pin,
+    said_pooling,
     versions,
 )
 from zoorank.sources.tokens import MASK, POSITIONS, TYPES, TokenTransform
 from zoorank.targets.base import Modality, Sample, Target
 from zoorank.transforms.base import Batch, Prepared, Transform
 from zoorank.transforms.specs import TextPreprocessing
-
-if TYPE_CHECKING:
-    from torch import nn
 
 KIND = "st"
 MODULES = "modules.json"
@@ -149,18 +147,41 @@ class ChainSource(Published):
         return Known() if self.folder is None else card(self.folder)
 
     def open(self, options: OpenOptions) -> Encoder:
-        """Build the chain."""
-        raise NotImplementedError
+        """Build the chain; inside its network, outputs are pooled as the chain itself does."""
+        from zoorank.sources.torch.chains import Chain, ChainPooling
+        from zoorank.sources.torch.encoder import feed_named
+        from zoorank.sources.torch.hidden_states import TransformerEncoder
+        from zoorank.sources.torch.pooling import Pooler, TokenPooling
 
-    def build(self) -> tuple[nn.Module, frozenset[str]]:
-        """The chain on the CPU, and which of its parameters the checkpoint does not hold.
+        source = self if self.weights else self.resolve(lambda _: None)
+        source.check_modality(options)
+        built = source.build()
+        model = built.model
+        prompt = prompt_of(model, self.entry.settings.get("prompt"))
+        transform, told = transform_of(model, self.entry, prompt)
+        said = said_pooling(self.entry)
+        pooler: Pooler = TokenPooling(said, MASK) if said else ChainPooling.of(model, told)
+        return TransformerEncoder(
+            Chain(model, told),
+            transform,
+            options,
+            pooler=pooler,
+            feed=feed_named,
+            fresh=sorted(built.missing),
+            output="sentence_embedding",
+            dropped=built.dropped,
+            prefix=built.prefix,
+        )
+
+    def build(self) -> Built:
+        """Read the chain.
 
         Raises
         ------
         SourceError
             When a part of it is not the library's own, or it cannot be read.
         """
-        from zoorank.sources.torch.towers import absent, quiet
+        from zoorank.sources.torch.towers import absent, drop_pooler, quiet
 
         library = package("sentence_transformers", "sentence-transformers")
         folder = self._folder
@@ -180,9 +201,20 @@ class ChainSource(Published):
         except Exception as error:  # building runs a library's code: anything may come
             raise SourceError(f"sentence-transformers cannot read it: {one_line(error)}") from error
         self.check_files()
-        names = {id(value): name for name, value in model.named_parameters(remove_duplicate=False)}
-        fresh = frozenset(names[each] for each in missing if each in names)
-        return model.float().eval().requires_grad_(False), fresh
+        network = getattr(model[0], "auto_model", None)
+        dropped = drop_pooler(network, missing) if network is not None else ()
+        place = next((name for name, part in model.named_modules() if part is network), "")
+        fresh = {
+            name
+            for name, value in model.named_parameters(remove_duplicate=False)
+            if id(value) in missing
+        }
+        return Built(
+            model.float(),
+            frozenset(fresh),
+            (*dropped, *(f"{place}.{name}" for name in dropped)),
+            f"{place}." if place else "",
+        )
 
     @property
     def _folder(self) -> Path:
@@ -190,6 +222,28 @@ class ChainSource(Published):
         if folder is None:
             raise SourceError("it has no folder")
         return folder
+
+
+@dataclass(frozen=True)
+class Built:
+    """A chain that was read.
+
+    Attributes
+    ----------
+    model : sentence_transformers.SentenceTransformer
+        On the CPU.
+    missing : frozenset of str
+        Parameters that the checkpoint does not hold.
+    dropped : tuple of str
+        Parts that were taken off for that.
+    prefix : str
+        Where its network lies in it, with a dot; empty where it has none.
+    """
+
+    model: Any
+    missing: frozenset[str]
+    dropped: tuple[str, ...]
+    prefix: str
 
 
 @dataclass(frozen=True)

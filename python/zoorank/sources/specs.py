@@ -20,7 +20,7 @@ from pydantic import (
 from zoorank.errors import UsageError
 from zoorank.frozen import Frozen, custom, explain
 from zoorank.messages import brief, hint
-from zoorank.sources.base import PENULTIMATE, Source, Trust
+from zoorank.sources.base import PENULTIMATE, Source
 from zoorank.sources.weights import SOURCES, WeightsSource
 from zoorank.targets.paths import expand_data
 from zoorank.transforms.specs import Preprocessing
@@ -177,62 +177,6 @@ class FamilyEntry(_Network):
 
     files: Name
     name: Annotated[str, Field(pattern=r"\{stem\}")] = "{stem}"
-
-
-class ModelSpec(ModelEntry):
-    """One model of a zoo, ready to be loaded.
-
-    Attributes
-    ----------
-    trust : Trust
-        Directories and packages, beside those that zoorank knows, that the factory may come
-        from. A manifest cannot say this, only the person who loads it.
-    """
-
-    trust: Trust = Trust()
-    pinned: Any = None
-
-    @property
-    def modalities(self):
-        return frozenset({self.preprocessing.input})
-
-    def resolve(self, events):
-        from zoorank.sources.torch.load import pin_weights
-
-        return self if self.pinned else self.model_copy(update={"pinned": pin_weights(self)})
-
-    def known(self):
-        from zoorank.sources.base import Known
-
-        return Known()
-
-    def identity(self):
-        import torch
-
-        from zoorank.sources.torch.factory import code_fingerprint
-        from zoorank.sources.torch.load import pin_weights
-
-        pinned = self.pinned or pin_weights(self)
-        digest = pinned.sha256 if pinned else None
-        return {
-            "factory": self.factory,
-            "arguments": {**self.arguments, "from weights": self.arguments_from_weights},
-            "code": code_fingerprint(self),
-            "torch": torch.__version__,
-            "weights": digest or self.weights.model_dump(mode="json"),
-            "state_dict": self.state_dict.model_dump(mode="json"),
-            "preprocessing": self.preprocessing.model_dump(mode="json"),
-        }
-
-    def open(self, options):
-        from zoorank.sources.torch.encoder import TorchEncoder
-
-        return TorchEncoder(self, options)
-
-    def refusal(self):
-        from zoorank.sources.torch.factory import _refusal
-
-        return _refusal(self)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from zoorank.sources.published import (
     Published,
     card,
     find_folder,
+    image_pooler,
     is_pattern,
     override,
     own_weights,
@@ -204,9 +205,15 @@ class TimmSource(Published):
         from zoorank.transforms.image import ImageTransform
 
         source = self if self.weights else self.resolve(lambda _: None)
+        source.check_modality(options)
         module, missing = source.build()
-        spec = source.preprocessing
-        return TorchEncoder(module, ImageTransform(spec), options, pooling=spec.pooling)
+        return TorchEncoder(
+            module,
+            ImageTransform(source.preprocessing),
+            options,
+            pooler=image_pooler(self.entry),
+            fresh={name: name for name in missing},
+        )
 
     def build(self) -> tuple[nn.Module, frozenset[str]]:
         """The network with its weights, and which parameters these do not hold."""

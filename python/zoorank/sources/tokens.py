@@ -133,7 +133,7 @@ class TokenTransform:
                 _clean(self.prefix + first), None if second is None else _clean(second)
             )
         if not tokens.ids:  # an empty text, and a tokenizer that marks no beginning or end
-            tokens = Tokens((self._filler,), (0,), tokens.words)
+            tokens = Tokens((self.filler,), (0,), tokens.words)
         return Prepared(tokens, len(tokens.ids), truncated)
 
     def _text(self, first: str, second: str | None) -> tuple[Tokens, bool]:
@@ -171,7 +171,7 @@ class TokenTransform:
         return tokens, bool(found.overflowing)
 
     @property
-    def _filler(self) -> int:
+    def filler(self) -> int:
         """Id that stands for nothing: padding, or the end of a text."""
         named = (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id)
         return next((each for each in named if each is not None), 0)
@@ -180,7 +180,7 @@ class TokenTransform:
         """Pad the tokens of several samples to the longest of them."""
         every: list[Tokens] = [each.value for each in prepared]
         shape = (len(every), max(len(tokens.ids) for tokens in every))
-        ids = np.full(shape, self._filler, dtype=np.int64)
+        ids = np.full(shape, self.filler, dtype=np.int64)
         types, mask = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
         words = []
         for row, tokens in enumerate(every):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import inspect
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from zoorank.sources.base import Encoder, Entry, EntryError, Events, Json, Known
 from zoorank.sources.hub import checkpoint
 from zoorank.sources.published import (
     Published,
+    image_pooler,
     is_pattern,
     override,
     own_weights,
@@ -135,9 +137,12 @@ class TorchvisionSource(Published):
         from zoorank.transforms.image import ImageTransform
 
         source = self if self.weights else self.resolve(lambda _: None)
-        spec = source.preprocessing
+        source.check_modality(options)
         return TorchEncoder(
-            source.build(), ImageTransform(spec), options=options, pooling=spec.pooling
+            source.build(),
+            ImageTransform(source.preprocessing),
+            options,
+            pooler=image_pooler(self.entry),
         )
 
     def build(self) -> nn.Module:
@@ -255,9 +260,12 @@ def _classes(builder: Any, weights: Mapping[str, Tensor]) -> int | None:
     """How many classes a file's head has, where they are not as many as the network's own."""
     import torch
 
+    taken = inspect.signature(builder).parameters
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        own = builder(weights=None).state_dict()
+        # The weights of a backbone alone would be fetched.
+        no_backbone = {"weights_backbone": None} if "weights_backbone" in taken else {}
+        own = builder(weights=None, **no_backbone).state_dict()
     lengths = {
         len(value)
         for name, value in weights.items()

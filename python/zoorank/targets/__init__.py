@@ -29,7 +29,7 @@ from zoorank.targets.labels import order_by_class
 from zoorank.targets.named import read_named
 from zoorank.targets.numpy_files import read_npy, read_npz
 from zoorank.targets.objects import from_object
-from zoorank.targets.opening import exists, read_text
+from zoorank.targets.opening import exists, read_start
 from zoorank.targets.paths import is_named
 from zoorank.targets.record_files import SUFFIXES as RECORDS
 from zoorank.targets.record_files import read_records
@@ -181,7 +181,7 @@ def _read_path(path: Path, how: Reading) -> Labelled:
         return read_folder(path, how)
     suffix = path.suffix.lower()
     if suffix in (".txt", ".tsv", ""):
-        text, _ = read_text(path)
+        text = read_start(path)
         if how.modality in (None, "series") and is_ucr(text):
             return read_ucr(path, how)
         if suffix != ".tsv" and is_tagged(text):

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoorank.errors import DataError
-from zoorank.messages import bad_row
-from zoorank.targets.base import Digest, Modality, Rows, Sample, Survey
+from zoorank.messages import bad_row, inert
+from zoorank.targets.base import Digest, Form, Modality, Rows, Sample, Survey
 from zoorank.targets.images import THUMBNAIL, channels_last, is_image, resize
+from zoorank.targets.opening import stamp_of
 from zoorank.targets.packed import spill
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _BLOCK_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
-class Arrays:
+class Arrays(Form):
     """Samples along the first axis of an array.
 
     Attributes
@@ -35,14 +36,17 @@ class Arrays:
         What they are; None lets the number of axes tell.
     file : Path or None
         The ``.npy`` file that X is mapped from, as a whole.
+    stamp : (int, int) or None
+        Size and time of that file.
     """
 
     X: NDArray[Any]
     given: Modality | None = None
     file: Path | None = None
+    stamp: tuple[int, int] | None = None
 
     @property
-    def modality(self) -> Modality:
+    def modality(self) -> Modality:  # type: ignore[override]
         """What was given, or else what is most often meant by so many axes."""
         if self.given is not None:
             return self.given
@@ -54,18 +58,13 @@ class Arrays:
         """Shape of one sample."""
         return str(tuple(self.X.shape[1:])).replace(",)", ")")
 
-    @property
-    def starts(self) -> None:
-        """Every sample is a row."""
-        return
-
     def __len__(self) -> int:
         return len(self.X)
 
     def __getstate__(self) -> dict[str, Any]:
         # Pickling a memory map would copy the file.
         X = None if self.file is not None else np.asarray(self.X)
-        return {"X": X, "given": self.given, "file": self.file}
+        return {**self.__dict__, "X": X}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if state["file"] is not None:
@@ -109,7 +108,13 @@ class Arrays:
         if self.file is not None:
             return self
         file = spill(self.X, path)
-        return Arrays(np.load(file, mmap_mode="r", allow_pickle=False), self.given, file)
+        X = np.load(file, mmap_mode="r", allow_pickle=False)
+        return Arrays(X, self.given, file, stamp_of(file))
+
+    def changed(self) -> str | None:
+        """Name of the file that X is mapped from, if it is not any more as it was."""
+        same = self.file is None or stamp_of(self.file) == self.stamp
+        return None if same else inert(self.file)
 
     def read_as(self, modality: Modality) -> Arrays:
         """The same array taken for images, series or a table."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 BASELINE_RATE = 16_000  # samples a second
 _BANDS = 40
+_MOST_VALUES = 2**27  # of one sound: two hours and more at 16 kHz
 # Files of headerless formats: as telephone systems write them, which is where they come from.
 _HEADERLESS: dict[str, dict[str, Any]] = {
     ".gsm": {"format": "RAW", "subtype": "GSM610", "channels": 1, "samplerate": 8000},
@@ -61,9 +63,14 @@ def decode(file: Path | bytes) -> tuple[NDArray[np.float32], int]:
         raise DataError("sounds need soundfile: pip install 'zoorank[audio]'") from None
     known = {} if isinstance(file, bytes) else _HEADERLESS.get(file.suffix.lower(), {})
     name = "a file" if isinstance(file, bytes) else str(file)
-    with reading(name, "sound"), _stream(file) as stream:
+    source: Any = _Held(file) if isinstance(file, bytes) else os.fsencode(regular(file))
+    with reading(name, "sound"):
         try:
-            values, rate = soundfile.read(stream, dtype="float32", always_2d=True, **known)
+            with soundfile.SoundFile(source, **known) as sound:
+                if sound.frames * sound.channels > _MOST_VALUES:
+                    raise ValueError(f"it is longer than {_MOST_VALUES:,} values")
+                values = sound.read(sound.frames, dtype="float32", always_2d=True)
+                rate = sound.samplerate
         except soundfile.LibsndfileError as error:  # whose message names the object
             raise ValueError(error.error_string) from None
         if not len(values):
@@ -74,8 +81,14 @@ def decode(file: Path | bytes) -> tuple[NDArray[np.float32], int]:
     return np.ascontiguousarray(mono), int(rate)
 
 
-def _stream(file: Path | bytes) -> IO[bytes]:
-    return BytesIO(file) if isinstance(file, bytes) else regular(file).open("rb")
+class _Held(BytesIO):
+    """Bytes in which libsndfile may look for what is not there, as damaged headers have it do."""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        try:
+            return super().seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return self.tell()
 
 
 def resample(waveform: NDArray[np.float32], rate: int, new_rate: int) -> NDArray[np.float32]:

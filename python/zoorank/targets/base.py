@@ -15,11 +15,13 @@ from zoorank.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from typing_extensions import Self
 
 Modality = Literal["image", "series", "table", "text", "audio"]
 Task = Literal["classes", "numbers"]
 # One sample, not decoded: an array or a row of one; of an image also its path or its bytes; a
-# text, a pair of texts, or the words of a sentence; of a sound its path or (waveform, rate).
+# text, a pair of texts as a tuple, or the words of a sentence as a list; of a sound its path, its
+# bytes, or a tuple of waveform and rate.
 Sample = Any
 Rows = Union[range, "NDArray[np.int64]"]
 Matrix = Any  # ndarray of shape (n_rows, n_features)
@@ -81,6 +83,38 @@ class Samples(Protocol):
         DataError
             Beginning with ``name``, for samples that no source can be fed.
         """
+
+    def changed(self) -> str | None:
+        """Name of the first file that is not any more as it was when it was surveyed."""
+
+
+class Form:
+    """What most forms of samples have in common: they lie in memory, and each is one row."""
+
+    modality: Modality
+
+    @property
+    def starts(self) -> NDArray[np.int64] | None:
+        """Every sample is a row."""
+        return None
+
+    def blocks(self) -> Iterator[NDArray[Any]]:
+        """Give nothing: no numbers."""
+        return iter(())
+
+    def spilled(self, path: Path) -> Self:  # noqa: ARG002
+        """Return the same: it pickles as it is."""
+        return self
+
+    def read_as(self, modality: Modality) -> Self:
+        """Refuse to take samples for anything but what they are."""
+        if modality != self.modality:
+            raise DataError(f"its samples are {_PLURAL[self.modality]}, which are no {modality}")
+        return self
+
+    def changed(self) -> str | None:
+        """Nothing changes what lies in memory."""
+        return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,6 +273,16 @@ class Target:
             The same content.
         """
         return replace(self, samples=self.samples.spilled(folder / self.fingerprint))
+
+    def changed(self) -> str | None:
+        """Name of the first file that is not any more as it was when the target was read.
+
+        Returns
+        -------
+        str or None
+            None where size and time of every file that is still to be read are the same.
+        """
+        return self.samples.changed()
 
     @cached_property
     def statistics(self) -> Statistics:

@@ -14,8 +14,8 @@ import numpy as np
 from zoorank.errors import DataError
 from zoorank.messages import inert
 from zoorank.targets import audio, images
-from zoorank.targets.base import Digest, Modality, Rows, Survey
-from zoorank.targets.opening import read_bytes
+from zoorank.targets.base import Digest, Form, Modality, Rows, Survey
+from zoorank.targets.opening import read_bytes, stamp_of
 from zoorank.targets.packed import Packed
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Paths(Sequence[Path]):
 
 
 @dataclass(frozen=True, eq=False)
-class Files:
+class Files(Form):
     """Images or sounds, each as its file or as the bytes of it.
 
     Attributes
@@ -70,6 +70,8 @@ class Files:
     modality : {"image", "audio"}
     digests : tuple of bytes
         SHA-256 of each, once surveyed.
+    stamps : tuple of (int, int)
+        Size and time of each file, once surveyed.
     vectors : ndarray of shape (n_samples, n_features), or None
         What the survey kept for a baseline.
     """
@@ -77,17 +79,13 @@ class Files:
     contents: Paths | Packed
     modality: Modality
     digests: tuple[bytes, ...] = field(default=(), repr=False)
+    stamps: tuple[tuple[int, int], ...] = field(default=(), repr=False)
     vectors: NDArray[Any] | None = field(default=None, repr=False)
 
     @property
     def shape(self) -> str:
         """Shape of one sample, for messages."""
         return _SHAPES[self.modality]
-
-    @property
-    def starts(self) -> None:
-        """Every sample is a row."""
-        return
 
     def __len__(self) -> int:
         return len(self.contents)
@@ -107,8 +105,9 @@ class Files:
     def subset(self, rows: NDArray[np.int64]) -> Files:
         """Some of the files."""
         digests = tuple(self.digests[row] for row in rows) if self.digests else ()
+        stamps = tuple(self.stamps[row] for row in rows) if self.stamps else ()
         vectors = None if self.vectors is None else self.vectors[rows]
-        return Files(self.contents.subset(rows), self.modality, digests, vectors)
+        return Files(self.contents.subset(rows), self.modality, digests, stamps, vectors)
 
     def hash_into(self, digest: Digest) -> None:
         """Feed the name, where there is one, and the bytes of every file to a digest."""
@@ -136,19 +135,14 @@ class Files:
         """The same with bytes that lie in memory moved to one file."""
         return replace(self, contents=self.contents.spilled(path))
 
-    def read_as(self, modality: Modality) -> Files:
-        """Refuse to take images for anything else."""
-        if modality != self.modality:
-            raise DataError(f"its samples are {self.modality} files, which are no {modality}")
-        return self
-
     def survey(self, name: str) -> Survey:
         """Decode every file once and leave out what cannot be read."""
         rows: list[int] = []
         skipped: list[tuple[str, str]] = []
         remarked: dict[str, list[str]] = {}
-        digests, vectors = [], []
+        digests, stamps, vectors = [], [], []
         for row, content in enumerate(self.take(range(len(self)))):
+            stamp = stamp_of(content) if isinstance(content, Path) else (-1, -1)
             try:
                 vector, remarks = _look_at(content, self.modality)
                 digests.append(_digest(content))
@@ -158,6 +152,7 @@ class Files:
                 continue
             rows.append(row)
             vectors.append(vector)
+            stamps.append(stamp)
             for remark in remarks:
                 remarked.setdefault(remark, []).append(self.name(row))
         if not rows:
@@ -169,8 +164,21 @@ class Files:
             for remark, names in remarked.items()
         )
         kept = np.array(rows, dtype=np.int64)
-        found = replace(self.subset(kept), digests=tuple(digests), vectors=np.stack(vectors))
+        found = replace(
+            self.subset(kept),
+            digests=tuple(digests),
+            stamps=tuple(stamps) if isinstance(self.contents, Paths) else (),
+            vectors=np.stack(vectors),
+        )
         return Survey(found, kept if skipped else None, tuple(skipped), notes)
+
+    def changed(self) -> str | None:
+        """Name of the first file that is not any more as it was when it was surveyed."""
+        for row, stamp in enumerate(self.stamps):
+            content = self.contents[row]
+            if isinstance(content, Path) and stamp_of(content) != stamp:
+                return self.name(row)
+        return None
 
 
 def _look_at(content: Path | bytes, modality: Modality) -> tuple[NDArray[Any], tuple[str, ...]]:

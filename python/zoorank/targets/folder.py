@@ -31,6 +31,7 @@ _SERIES: dict[str, Callable[[Path, Reading], Labelled]] = {
     ".txt": read_ucr,
     "": read_ucr,
 }
+_PARTS = {"train": ("TRAIN",), "test": ("TEST",), "all": ("TRAIN", "TEST")}
 _INDEXES = ("metadata.csv", "metadata.jsonl", "metadata.parquet", "labels.csv")
 _TEXTS = (".txt", ".text", ".md")
 _NOUNS: dict[Modality, str] = {"image": "image", "audio": "sound", "text": "text"}
@@ -40,9 +41,11 @@ def read_folder(folder: Path, how: Reading) -> Labelled:
     """Read what is found first: one data set in files with known names, or files by class."""
     if (folder / "X.npy").is_file():
         return read_npy(folder / "X.npy", how)
-    for suffix in _SERIES:
-        if any(folder.glob(f"*_TRAIN{suffix}")):
-            return _read_series(folder, suffix, how)
+    if archived := [suffix for suffix in _SERIES if any(folder.glob(f"*_TRAIN{suffix}"))]:
+        # The same data may lie there in several forms, and not every part in each of them.
+        wanted = _PARTS[how.split]
+        whole = (s for s in archived if all(any(folder.glob(f"*_{p}{s}")) for p in wanted))
+        return _read_series(folder, next(whole, archived[0]), how)
     if is_saved(folder):
         return read_saved(folder, how)
     if len(idx_files(folder)) > 1:
@@ -57,7 +60,7 @@ def read_folder(folder: Path, how: Reading) -> Labelled:
 
 def _read_series(folder: Path, suffix: str, how: Reading) -> Labelled:
     found = []
-    for part in ("TRAIN", "TEST") if how.split == "all" else (how.split.upper(),):
+    for part in _PARTS[how.split]:
         files = sorted(folder.glob(f"*_{part}{suffix}"))
         if len(files) != 1:
             have = listing(file.name for file in files) or "none"
@@ -174,7 +177,7 @@ def _read_classes(folder: Path, how: Reading) -> Labelled:
     labels = np.array([label for _, label in kept], dtype=np.str_)
     if modality != "text":
         return Labelled(Files(Paths(folder, relative), modality), labels, name, notes)
-    texts = [read_text(path) for path, _ in kept]
+    texts = [read_text(path, lines=False) for path, _ in kept]
     odd = [note for _, remarks in texts for note in remarks]
     notes = (*notes, *odd[:1]) if len(odd) < 2 else (*notes, f"{len(odd)} files: {odd[0]}")
     return Labelled(Texts(tuple(text.strip() for text, _ in texts)), labels, name, notes)

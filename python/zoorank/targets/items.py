@@ -12,7 +12,7 @@ import numpy as np
 
 from zoorank.errors import DataError
 from zoorank.messages import bad_row, one_line
-from zoorank.targets.base import Digest, Modality, Rows, Samples, Survey
+from zoorank.targets.base import Digest, Form, Modality, Rows, Samples, Survey
 from zoorank.targets.forms import Given, plain, samples_of
 from zoorank.targets.images import THUMBNAIL, channels_last, is_image, resize
 from zoorank.targets.packed import spill_pieces
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Items:
+class Items(Form):
     """Images that ``source[row]`` gives, with their labels behind them.
 
     Attributes
@@ -48,11 +48,6 @@ class Items:
     def shape(self) -> str:
         """Shape of one sample, for messages."""
         return "(height, width, channels)"
-
-    @property
-    def starts(self) -> None:
-        """Every sample is a row."""
-        return
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -86,7 +81,7 @@ class Items:
             vectors = np.stack([_shrunk(block[0]) for block in self.blocks()])
         return vectors.astype(np.float32)
 
-    def spilled(self, path: Path) -> Ragged:
+    def spilled(self, path: Path) -> Ragged:  # type: ignore[override]
         """The same as arrays in one file, which needs the source no more."""
         images = (block[0] for block in self.blocks())
         first = self.take(range(1))[0].dtype
@@ -101,12 +96,6 @@ class Items:
         if len(shapes) < len(self):  # the file was there already
             shapes = [block[0].shape for block in self.blocks()]
         return Ragged(packed, first, tuple(shapes), "image")
-
-    def read_as(self, modality: Modality) -> Items:
-        """Refuse to take images for anything else."""
-        if modality != "image":
-            raise DataError(f"its samples are images, which are no {modality}")
-        return self
 
     def survey(self, name: str) -> Survey:  # noqa: ARG002
         """Accept them all: they were looked at when their labels were read."""

@@ -13,9 +13,10 @@ import numpy as np
 from zoorank.errors import DataError
 from zoorank.messages import inert, listing
 from zoorank.targets.arrays import Arrays
+from zoorank.targets.base import Samples
 from zoorank.targets.forms import Given, samples_of
 from zoorank.targets.labelled import SPLIT_NAMES, Labelled, Reading
-from zoorank.targets.opening import reading, regular
+from zoorank.targets.opening import reading, regular, stamp_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -166,8 +167,8 @@ def read_npy(path: Path, how: Reading, labels: Path | None = None) -> Labelled:
             raise DataError(f"{path}: no labels beside it; one of {', '.join(names)} is needed")
         labels = found[0]
     name = path.stem if path.stem != "X" else path.absolute().parent.name
-    X = _load(path)
-    samples = Arrays(X, how.modality, path.absolute())
+    stamp, X = stamp_of(path), _load(path)
+    samples: Samples = Arrays(X, how.modality, path.absolute(), stamp)
     if X.dtype.kind in "OUST":
         samples = _form(X, how, str(path))[0]
     return Labelled(samples, np.array(_load(labels)), name)
@@ -208,7 +209,8 @@ def _idx(path: Path) -> NDArray[Any]:
         packed = path.suffix == ".gz"
         stream: Any = gzip.GzipFile(fileobj=plain) if packed else plain
         magic = stream.read(4)
-        if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _IDX_TYPES:
+        known = len(magic) == 4 and magic[:2] == b"\0\0" and magic[2] in _IDX_TYPES
+        if not known or not magic[3]:
             raise ValueError("it does not begin as one")
         dtype = np.dtype(_IDX_TYPES[magic[2]])
         shape = np.frombuffer(stream.read(4 * magic[3]), dtype=">i4").astype(int)

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from zoorank.errors import DataError, ZoorankError
 from zoorank.messages import inert, not_loaded
@@ -24,6 +25,8 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_LONGEST_LINE = 2**24  # bytes; a million values and more
+_START_BYTES = 2**20
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx", "@eadir", "lost+found"}
 
 
@@ -87,8 +90,14 @@ def read_bytes(path: Path) -> bytes:
         return regular(path).read_bytes()
 
 
-def read_text(path: Path) -> tuple[str, tuple[str, ...]]:
+def read_text(path: Path, *, lines: bool = True) -> tuple[str, tuple[str, ...]]:
     """Read a text file in whatever encoding it says or has.
+
+    Parameters
+    ----------
+    path : Path
+    lines : bool
+        Whether it is made of lines, of which one longer than 16 MB is refused.
 
     Returns
     -------
@@ -102,7 +111,8 @@ def read_text(path: Path) -> tuple[str, tuple[str, ...]]:
     DataError
         For what is no text.
     """
-    content = read_bytes(path)
+    with reading(path, "file"), regular(path).open("rb") as stream:
+        content = b"".join(_checked_lines(path, stream)) if lines else stream.read()
     for mark, encoding in _BOMS:
         if content.startswith(mark):
             with reading(path, "text file"):
@@ -115,6 +125,35 @@ def read_text(path: Path) -> tuple[str, tuple[str, ...]]:
         line = content.count(b"\n", 0, error.start) + 1
         note = f"{inert(path.name)} is not UTF-8 (line {line}) and was read as Windows-1252"
         return content.decode("cp1252", errors="replace"), (note,)
+
+
+def read_start(path: Path) -> str:
+    """The first lines of a text file, for a look at what they hold.
+
+    A line that does not end within a megabyte is cut.
+    """
+    with reading(path, "file"), regular(path).open("rb") as stream:
+        content = stream.read(_START_BYTES)
+    encoding = next((name for mark, name in _BOMS if content.startswith(mark)), "utf-8")
+    return content.decode(encoding, errors="replace")
+
+
+def _checked_lines(path: Path, stream: IO[bytes]) -> Iterator[bytes]:
+    number = 0
+    while line := stream.readline(_LONGEST_LINE + 1):
+        number += 1
+        if len(line) > _LONGEST_LINE:
+            raise DataError(f"{inert(path)}: line {number} is longer than {_LONGEST_LINE:,} bytes")
+        yield line
+
+
+def stamp_of(path: Path) -> tuple[int, int]:
+    """Size of a file, and when it was last written, in nanoseconds; twice -1 where it is gone."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
 
 
 def exists(path: Path) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from zoorank.errors import DataError
 from zoorank.messages import bad_row
 from zoorank.targets import audio
-from zoorank.targets.base import Digest, Modality, Rows, Sample, Survey
+from zoorank.targets.base import Digest, Form, Modality, Rows, Sample, Survey
 from zoorank.targets.images import THUMBNAIL, channels_last, is_image, resize
 from zoorank.targets.packed import Packed
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Ragged:
+class Ragged(Form):
     """Arrays of one type and several shapes: images of any sizes, or sounds with their rates.
 
     Attributes
@@ -55,11 +55,6 @@ class Ragged:
     def shape(self) -> str:
         """Shape of one sample, for messages."""
         return "(time)" if self.modality == "audio" else "(height, width, channels)"
-
-    @property
-    def starts(self) -> None:
-        """Every sample is a row."""
-        return
 
     def __len__(self) -> int:
         return len(self.shapes)
@@ -108,12 +103,6 @@ class Ragged:
     def spilled(self, path: Path) -> Ragged:
         """The same with the values in one file."""
         return replace(self, packed=self.packed.spilled(path))
-
-    def read_as(self, modality: Modality) -> Ragged:
-        """Refuse to take images for anything else."""
-        if modality != self.modality:
-            raise DataError(f"its samples are {self.modality}s of several sizes, no {modality}")
-        return self
 
     def survey(self, name: str) -> Survey:
         """Refuse what is no image or sound, or holds other than finite numbers."""

@@ -137,7 +137,7 @@ def _is_header(lines: Sequence[Sequence[str]], how: Reading) -> bool:
 
 
 def _read_json(path: Path) -> Records:
-    text, notes = read_text(path)
+    text, notes = read_text(path, lines=False)
     found: Any
     with reading(path, f"{path.suffix.lower()} file"):
         if path.suffix.lower() == ".json":
@@ -261,7 +261,7 @@ def _datasets(where: str) -> Any:
     try:
         import datasets
     except ImportError:
-        raise DataError(f"{where}: needs datasets: pip install 'zoorank[huggingface]'") from None
+        raise DataError(f"{where}: needs datasets: pip install 'zoorank[datasets]'") from None
     except Exception as error:  # noqa: BLE001 - of whatever it imports in its turn
         raise DataError(f"{where}: datasets cannot be imported: {one_line(error)}") from None
     return datasets

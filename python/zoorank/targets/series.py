@@ -141,6 +141,8 @@ def _series(
         raise DataError(f"{path}: row {missing[0]} has a missing value")
     whole = []
     for row, series in enumerate(rows):
+        if not series:
+            raise DataError(f"{path}: row {row} has a label but no values")
         if len(series) != len(rows[0]):
             raise DataError(
                 f"{path}: row {row} has {len(series)} variables, row 0 has {len(rows[0])}"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoorank.errors import DataError
-from zoorank.targets.base import Digest, Modality, Rows, Sample, Survey
+from zoorank.targets.base import Digest, Form, Modality, Rows, Sample, Survey
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +19,7 @@ _BASELINE_BYTES = 2**30  # a baseline is dense; beyond this there is none
 
 
 @dataclass(frozen=True, eq=False)
-class Sparse:
+class Sparse(Form):
     """A table most of whose values are zero.
 
     Attributes
@@ -35,11 +34,6 @@ class Sparse:
     def shape(self) -> str:
         """Shape of one sample, for messages."""
         return f"({self.matrix.shape[1]})"
-
-    @property
-    def starts(self) -> None:
-        """Every sample is a row."""
-        return
 
     def __len__(self) -> int:
         return int(self.matrix.shape[0])
@@ -72,16 +66,6 @@ class Sparse:
             return None
         dense: NDArray[np.float32] = self.matrix.astype(np.float32).toarray()
         return dense
-
-    def spilled(self, path: Path) -> Sparse:  # noqa: ARG002
-        """Return the same: it pickles as it is."""
-        return self
-
-    def read_as(self, modality: Modality) -> Sparse:
-        """Refuse to take a sparse table for anything else."""
-        if modality != "table":
-            raise DataError(f"a sparse matrix is a table and no {modality}")
-        return self
 
     def survey(self, name: str) -> Survey:
         """Refuse other than finite real numbers."""

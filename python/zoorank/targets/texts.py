@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
 from zoorank.errors import DataError
-from zoorank.targets.base import Digest, Modality, Rows, Survey
+from zoorank.targets.base import Digest, Form, Modality, Rows, Survey
 from zoorank.targets.packed import Packed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# A text, a pair of texts, or the words of a sentence.
-Text = str | tuple[str, ...]
+# A text, a pair of texts as a tuple, or the words of a sentence as a list.
+Text = str | tuple[str, ...] | list[str]
 
 _GRAMS = (2, 3, 4)
 _TEXT_COLUMNS = 1024
@@ -27,7 +27,7 @@ _WORD_COLUMNS = 256  # there are far more words than texts, and each has fewer r
 
 
 @dataclass(frozen=True, eq=False)
-class Texts(Sequence[Text]):
+class Texts(Form, Sequence[Text]):
     """One text a sample, or one pair of texts, or one sentence in words.
 
     Attributes
@@ -66,10 +66,12 @@ class Texts(Sequence[Text]):
     def __getitem__(self, row: int | slice) -> Text | Sequence[Text]:
         if isinstance(row, slice):
             return [self[each] for each in range(*row.indices(len(self)))]
-        if not isinstance(self.content, Packed):
-            return self.content[row]
-        text = json.loads(self.content[row])
-        return text if isinstance(text, str) else tuple(text)
+        text = self.content[row]
+        if isinstance(text, bytes):
+            text = json.loads(text)
+        if isinstance(text, str):
+            return text
+        return tuple(text) if self.counts is None else list(text)
 
     def take(self, rows: Rows) -> Sequence[Text]:
         """Some texts."""
@@ -87,10 +89,6 @@ class Texts(Sequence[Text]):
             content = _packed(text)
             digest.update(len(content).to_bytes(8, "little") + content)
 
-    def blocks(self) -> Iterator[NDArray[Any]]:
-        """Give nothing: a text holds no numbers."""
-        return iter(())
-
     def baseline(self) -> NDArray[np.float32]:
         """Weighted counts of the runs of two to four characters in every text, or word."""
         if self.counts is None:
@@ -106,12 +104,6 @@ class Texts(Sequence[Text]):
         if isinstance(self.content, Packed):
             return self
         return replace(self, content=Packed.of(map(_packed, self.content)).spilled(path))
-
-    def read_as(self, modality: Modality) -> Texts:
-        """Refuse to take texts for anything else."""
-        if modality != "text":
-            raise DataError(f"its samples are texts, which are no {modality}")
-        return self
 
     def survey(self, name: str) -> Survey:
         """Refuse texts that are all empty."""
@@ -169,7 +161,7 @@ def character_counts(texts: Sequence[str], columns: int = _TEXT_COLUMNS) -> NDAr
     return counts
 
 
-def _parts(text: Text) -> tuple[str, ...]:
+def _parts(text: Text) -> Sequence[str]:
     return (text,) if isinstance(text, str) else text
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _LUMA = (0.299, 0.587, 0.114)
 # A JPEG is decoded at a fraction of its size as long as this many times the size asked for is
-# left: Pillow's own measure for a result that cannot be told from that of the whole image.
+# left, which is Pillow's own measure for a result that hardly differs from that of all pixels.
 _GAP = 2
 
 

@@ -54,6 +54,10 @@ class ImagePreprocessing(Frozen):
     pooling : {"mean", "max", "token_mean", "first_token", "flatten"}
         How a cut's output becomes one vector a sample: over the axes after the channels
         (mean, max), over channels-last tokens (token_mean, first_token), or not at all.
+    batch_first : bool or None
+        Whether the samples lie along the first axis of what recurrent and attention layers
+        give, where these layers themselves say that they do not. False is for networks that
+        put time or tokens first; None refuses to cut there.
     """
 
     input: Literal["image"] = "image"
@@ -70,6 +74,7 @@ class ImagePreprocessing(Frozen):
     channel_order: Literal["rgb", "bgr"] = "rgb"
     layout: Literal["nchw", "nhwc"] = "nchw"
     pooling: Pooling = "mean"
+    batch_first: bool | None = None
 
     @field_validator("scaling", mode="before")
     @classmethod
@@ -162,7 +167,7 @@ class SeriesPreprocessing(Frozen):
         Variables the network expects at each time step.
     layout : {"ncl", "nlc", "nl"}
         Order of axes the network expects.
-    pooling
+    pooling, batch_first
         As for images, over time.
     """
 
@@ -172,6 +177,7 @@ class SeriesPreprocessing(Frozen):
     channels: Annotated[int, Field(ge=1)] = 1
     layout: Literal["ncl", "nlc", "nl"] = "ncl"
     pooling: Pooling = "mean"
+    batch_first: bool | None = None
 
 
 class TablePreprocessing(Frozen):
@@ -181,13 +187,14 @@ class TablePreprocessing(Frozen):
     ----------
     scaling : {"standardize", "minmax", "none"}
         Column by column, from the whole target.
-    pooling
+    pooling, batch_first
         As for images, where a cut's output has more than two axes.
     """
 
     input: Literal["table"] = "table"
     scaling: Literal["standardize", "minmax", "none"] = "standardize"
     pooling: Pooling = "mean"
+    batch_first: bool | None = None
 
 
 class TextPreprocessing(Frozen):
@@ -238,7 +245,7 @@ class AudioPreprocessing(Frozen):
     layout : {"nl", "ncl", "nlc", "nchw"}
         Order of axes: a waveform without or with a channel, before or behind time; bands
         before or behind time; or both as an image of one channel.
-    pooling
+    pooling, batch_first
         As for images, over time.
     """
 
@@ -254,6 +261,7 @@ class AudioPreprocessing(Frozen):
     std: Positive = 1.0
     layout: Literal["nl", "ncl", "nlc", "nchw"] = "nl"
     pooling: Pooling = "mean"
+    batch_first: bool | None = None
 
     @model_validator(mode="after")
     def _axes(self) -> AudioPreprocessing:

@@ -105,6 +105,8 @@ def verify(
         zoo, data, out=out, store=place, device=device, limit=limit, progress=progress, **settings
     )
     target = load_target(zoo.data if data is None else data, limit=limit)
+    if target.task == "numbers":
+        raise UsageError("verify trains heads for classes, and the target has numbers to predict")
     start = time.monotonic()
     sources: dict[str, Source] = {source.name: source for source in zoo.models}
     trainer = _Trainer(sources, target, place, device, repeats, epochs, samples, on_step)

@@ -23,12 +23,11 @@ from zoorank.sources.base import (
     needs,
 )
 from zoorank.sources.files import Pin, SourceFile, find_files, named_file
+from zoorank.sources.inputs import ROLES
 from zoorank.targets.base import Modality
 
 if TYPE_CHECKING:
     from zoorank.transforms.specs import Preprocessing
-
-_ROLES = ("ids", "mask", "types", "positions")
 
 
 class _Settings(Frozen):
@@ -141,9 +140,9 @@ def sources(identifier: str, revision: str | None, entry: Entry) -> tuple[Source
         When the entry is wrong.
     """
     settings = _Settings.model_validate(dict(entry.settings))
-    unknown = [role for role in settings.inputs if role not in _ROLES]
+    unknown = [role for role in settings.inputs if role not in ROLES]
     if unknown:
-        raise EntryError(f"unknown role {brief(unknown[0])}; {hint(unknown[0], _ROLES)}", "inputs")
+        raise EntryError(f"unknown role {brief(unknown[0])}; {hint(unknown[0], ROLES)}", "inputs")
     said = entry.preprocessing
     tokenizer = getattr(said, "tokenizer", None)
     modalities: frozenset[Modality] = (

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from zoorank.messages import listing
 from zoorank.sources.bottlenecks import Step, block_ends
+from zoorank.sources.heads import Head, Kind, Made, NoCutError, before_copies, find_head
 from zoorank.sources.onnx.graph import Graph, attributes
 from zoorank.sources.onnx.operators import (
     CHANNELS_FIRST,
@@ -18,6 +18,7 @@ from zoorank.sources.onnx.operators import (
     KEEPS,
     LINEAR,
     MEANS,
+    PEAKS,
     PRODUCTS,
     SAME,
     VIEWS,
@@ -26,10 +27,6 @@ from zoorank.sources.onnx.operators import (
 
 if TYPE_CHECKING:
     import onnx
-
-
-class NoCutError(ValueError):
-    """A graph has no such place; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -64,43 +61,22 @@ class Places:
             for node, reads in nodes
             if reads and node.op_type not in ("Shape", "Size")
         ]
-        end = self._end()
-        found = map(self._named, block_ends(steps, self.main, self.output))
+        last = self.penultimate
+        # At and behind what comes last there is no block.
+        end = self._position(self.output if isinstance(last, NoCutError) else last)
+        ends = block_ends(steps, self.main, self.output)
+        found = (before_copies(self._made, value) for value in ends)
         return tuple(value for value in dict.fromkeys(found) if self._position(value) < end)
 
-    def logits(self) -> str:
-        """What the graph gives before any softmax.
+    @property
+    def logits(self) -> str | NoCutError:
+        """What the graph gives before any softmax, or why nothing is that."""
+        return self._head.logits
 
-        Raises
-        ------
-        NoCutError
-            When it does not end with a linear map.
-        """
-        value = self._before_softmax()
-        if not self._feeds(value):
-            raise NoCutError(f"its output {self.output!r} is no linear map's: it has no classifier")
-        return self._named(value)
-
-    def penultimate(self) -> str:
-        """What feeds the last linear map; of a graph that ends with none, its output.
-
-        Raises
-        ------
-        NoCutError
-            When several linear maps read different values, or a softmax reads no linear map's.
-        """
-        logits = self._before_softmax()
-        feeds = self._feeds(logits)
-        if len(feeds) > 1:
-            names = listing(map(repr, sorted(feeds)))
-            raise NoCutError(f"its output is made of several linear maps, of {names}; name a value")
-        if feeds:
-            return next(iter(feeds))
-        if logits != self.output:
-            node = self.graph.node_of(self._unwrapped(logits))
-            what = "an input" if node is None else f"the output of {node.op_type}"
-            raise NoCutError(f"its softmax reads {what} and no linear map's; name a value")
-        return self.output
+    @property
+    def penultimate(self) -> str | NoCutError:
+        """What feeds the last linear map; of a graph that ends with none, its output."""
+        return self._head.penultimate
 
     def channel_axes(self, axis: int | None) -> dict[str, int]:
         """The axis of channels of every value of which it is certain; of the last axis, -1.
@@ -127,35 +103,41 @@ class Places:
         looks_up = node.op_type == "Gather" and node.input[0] not in self._reached
         return looks_up or node.op_type in WITH_WEIGHTS
 
-    def _end(self) -> int:
-        """Place of what comes last: at and behind it is no block."""
-        try:
-            return self._position(self.penultimate())
-        except NoCutError:
-            return self._position(self.output)
-
     def _position(self, value: str) -> int:
         return self.graph.producer.get(value, -1)
 
-    def _named(self, value: str) -> str:
-        """The same value by the name that it has before casts and copies."""
-        return self._back(value, lambda node: node.op_type in SAME)
+    @cached_property
+    def _head(self) -> Head[str]:
+        return find_head(self._made, self.output)
 
-    def _unwrapped(self, value: str) -> str:
-        return self._back(value, lambda node: node.op_type in (*SAME, *VIEWS))
+    @cached_property
+    def _made(self) -> dict[str, Made[str]]:
+        return {name: self._how(node) for node in self.graph.nodes for name in node.output if name}
 
-    def _back(self, value: str, passes: Callable[[onnx.NodeProto], bool]) -> str:
-        while (node := self.graph.node_of(value)) is not None and passes(node):
-            value = str(node.input[0])
-        return value
-
-    def _before_softmax(self) -> str:
-        node = self.graph.node_of(self._unwrapped(self.output))
-        if node is not None and node.op_type in ENDS:
-            return str(node.input[0])
-        if node is not None and node.op_type == "Div":
-            return self._softmax_by_hand(node) or self.output
-        return self.output
+    def _how(self, node: onnx.NodeProto) -> Made[str]:
+        kind: Kind = "other"
+        what = str(node.op_type)
+        varying = tuple(str(name) for name in node.input if name in self._reached)
+        first = varying[:1]
+        if not varying:
+            return Made("other", (), what)
+        if what in SAME or what in VIEWS:  # beside the numbers, scales of those made whole
+            return Made("same" if what in SAME else "view", first, what)
+        if what == "Div" and (logits := self._softmax_by_hand(node)):
+            return Made("softmax", (logits,), what)
+        if what in ENDS:
+            kind = "softmax"
+        elif what in MEANS:
+            kind = "mean"
+        elif what in PEAKS:
+            kind = "peak"
+        elif what in CONVOLUTIONS:
+            kind, varying = "convolution", first
+        elif what in PRODUCTS and not self._reached.issuperset(node.input[:2]):
+            kind, varying = "product", first
+        elif what in LINEAR and (len(varying) == 1 or what not in ("Mul", "Div")):
+            kind = "linear"
+        return Made(kind, varying, what)
 
     def _softmax_by_hand(self, quotient: onnx.NodeProto) -> str:
         """What is read by ``exp(x - max(x)) / sum(exp(x - max(x)))``; empty for other quotients."""
@@ -169,34 +151,6 @@ class Places:
             if peak is not None and peak.op_type == "ReduceMax":
                 return str(shifted.input[0])
         return value
-
-    def _feeds(self, value: str, averaged: bool = False) -> frozenset[str]:
-        """What the linear maps read whose sum, or whatever else is linear, a value is.
-
-        Empty where something else than a linear map goes into it. A convolution counts where
-        its positions are averaged behind it, or were before.
-        """
-        node = self.graph.node_of(value)
-        if node is None:
-            return frozenset()
-        varying = [name for name in node.input if name in self._reached]
-        kind = node.op_type
-        if kind in PRODUCTS or kind in CONVOLUTIONS:
-            read = self._named(varying[0]) if varying else ""
-            both = kind in ("MatMul", "FusedMatMul") and len(varying) > 1
-            if not read or both or not (averaged or kind in PRODUCTS or self._is_pooled(read)):
-                return frozenset()
-            return frozenset((read,))
-        if kind in SAME or kind in VIEWS:  # beside the numbers, scales of those made whole
-            varying = varying[:1]
-        elif (kind in ("Mul", "Div") and len(varying) > 1) or kind not in (*MEANS, *LINEAR):
-            return frozenset()
-        found = [self._feeds(name, averaged or kind in MEANS) for name in varying]
-        return frozenset().union(*found) if found and all(found) else frozenset()
-
-    def _is_pooled(self, value: str) -> bool:
-        node = self.graph.node_of(self._unwrapped(value))
-        return node is not None and node.op_type in (*MEANS, "GlobalMaxPool", "ReduceMax")
 
     @cached_property
     def _reached(self) -> frozenset[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -14,12 +13,12 @@ import onnxruntime
 from zoorank.errors import SourceError, UsageError
 from zoorank.messages import guess, listing, one_line
 from zoorank.sources.base import ALL, LOGITS, PENULTIMATE, Cut, ModelFacts, OpenOptions, Refusal
-from zoorank.sources.batches import in_parts
+from zoorank.sources.batches import Feed, in_parts, lengthened
+from zoorank.sources.heads import NoCutError
 from zoorank.sources.onnx.costs import counted, operations
-from zoorank.sources.onnx.cuts import NoCutError, Places
+from zoorank.sources.onnx.cuts import Places
 from zoorank.sources.onnx.graph import Graph, shape_outputs
-from zoorank.sources.pooling import pool, pool_tokens
-from zoorank.sources.tokens import POSITIONS
+from zoorank.sources.pooling import one_sample, pool, pool_tokens, sample_axis
 from zoorank.transforms.base import Batch, Transform
 
 if TYPE_CHECKING:
@@ -44,33 +43,8 @@ class OnnxCut(Cut):
         Of its channels, where the graph tells.
     """
 
-    value: str = ""
-    axis: int | None = None
-
-
-@dataclass(frozen=True)
-class Feed:
-    """How the batches of a transform become the inputs of a graph.
-
-    Attributes
-    ----------
-    names : mapping of str to str
-        Names of the batch's inputs by those of the graph.
-    batch_size : int or None
-        The only one that the graph takes.
-    mask : str or None
-        The batch's input that tells tokens of a text from padding.
-    tokens : int or None
-        The only number of tokens that the graph takes; shorter batches are filled up.
-    axis : int or None
-        Of the channels of a value where the graph does not tell, if the user does.
-    """
-
-    names: Mapping[str, str]
-    batch_size: int | None = None
-    mask: str | None = None
-    tokens: int | None = None
-    axis: int | None = None
+    value: str
+    axis: int | None
 
 
 class OnnxEncoder:
@@ -130,7 +104,8 @@ class OnnxEncoder:
         if costs is not None:
             self.facts = replace(self.facts, flops=sum(costs.get(each, 0) for each in whole))
         made = [
-            self._cut(name, value, shapes[value], costs, whole) for name, value in values.items()
+            self._cut(name, value, one_sample(shapes[value], part.samples), costs, whole)
+            for name, value in values.items()
         ]
         tried = self._tried(made, part)
         stretched = self._stretched(made, part)
@@ -178,19 +153,15 @@ class OnnxEncoder:
         if name != ALL:
             return (name,)
         blocks = self._places.blocks()
-        with contextlib.suppress(NoCutError):
-            self._places.penultimate()
-            return (*blocks, PENULTIMATE)
-        return blocks or (PENULTIMATE,)
+        if blocks and isinstance(self._places.penultimate, NoCutError):
+            return blocks
+        return (*blocks, PENULTIMATE)
 
     def _value(self, name: str) -> str | Refusal:
-        try:
-            if name == PENULTIMATE:
-                return self._places.penultimate()
-            if name == LOGITS:
-                return self._places.logits()
-        except NoCutError as error:
-            return Refusal(name, str(error))
+        if name in (PENULTIMATE, LOGITS):
+            places = self._places
+            value = places.penultimate if name == PENULTIMATE else places.logits
+            return Refusal(name, str(value)) if isinstance(value, NoCutError) else value
         if name in self._graph.producer:
             return name
         usual = [PENULTIMATE, LOGITS, ALL, *self._places.blocks()]
@@ -216,7 +187,7 @@ class OnnxEncoder:
             flops = sum(costs.get(number, 0) for number in kept) / self.facts.flops
         return OnnxCut(
             name=name,
-            shape=shape[1:],
+            shape=shape,
             order=graph.producer[value],
             flops_share=min(1.0, flops),
             parameters_kept=weights,
@@ -246,18 +217,15 @@ class OnnxEncoder:
         doubtful = [cut.value for cut in cuts if cut.shape[1:] == (length,)]
         if not doubtful:
             return set()
-        longer = _lengthened(part, length + 1)
+        longer = lengthened(part, length + 1)
         shapes = self._shapes(longer, doubtful)
         return {value for value in doubtful if shapes[value][-1] != length}
 
     def _pooled(self, cut: OnnxCut, output: NDArray[Any], part: Batch) -> NDArray[np.float32]:
         if output.dtype.kind != "f" and output.dtype.name != "bfloat16":
             raise ValueError(f"it holds {output.dtype}, not real numbers")
-        if len(output) != part.samples if output.ndim else True:
-            raise ValueError(
-                f"its output has shape {output.shape} for {part.samples} samples: "
-                "they are not along its first axis; choose another value"
-            )
+        if sample_axis(output.shape, part.samples, self._feed.batch_first):
+            output = np.swapaxes(output, 0, 1)
         if self._feed.mask is None:
             return pool(output, self._pooling, cut.axis)
         return pool_tokens(output, part.inputs[self._feed.mask], self._pooling, part.words)
@@ -272,19 +240,12 @@ class OnnxEncoder:
 
     def _parts(self, batch: Batch) -> Iterator[tuple[Batch, int]]:
         for part, rows in in_parts(batch, self._feed.batch_size):
-            yield self._filled(part), rows
-
-    def _filled(self, batch: Batch) -> Batch:
-        """Fill a batch of texts up to the number of tokens that the graph takes."""
-        tokens = self._feed.tokens
-        return batch if tokens is None else _lengthened(batch, tokens)
+            yield self._feed.filled(part), rows
 
     def _fed(self, part: Batch) -> dict[str, NDArray[Any]]:
-        given = dict(part.inputs)
-        if self._feed.mask is not None and POSITIONS not in given:
-            given[POSITIONS] = np.maximum(given[self._feed.mask].cumsum(axis=1) - 1, 0)
+        given = self._feed.given(part)
         return {
-            each.name: _as_type(given[self._feed.names[each.name]], each.dtype, each.name)
+            each.name: _as_type(given[each.name], each.dtype, each.name)
             for each in self._graph.inputs
         }
 
@@ -356,14 +317,6 @@ def _providers(device: str) -> tuple[str, list[Any]]:
         raise SourceError("the installed onnxruntime runs on the CPU alone; say device 'cpu'")
     number = int(device.partition(":")[2] or 0) if device.startswith("cuda") else 0
     return f"cuda:{number}", [("CUDAExecutionProvider", {"device_id": number}), cpu]
-
-
-def _lengthened(batch: Batch, tokens: int) -> Batch:
-    inputs = {
-        name: np.pad(array, ((0, 0), (0, tokens - array.shape[1])))
-        for name, array in batch.inputs.items()
-    }
-    return replace(batch, inputs=inputs)
 
 
 def _as_type(array: NDArray[Any], dtype: np.dtype[Any], name: str) -> NDArray[Any]:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from zoorank.messages import brief, hint, listing
 from zoorank.sources.base import Encoder, OpenOptions
+from zoorank.sources.batches import Feed
 from zoorank.sources.inputs import bare, complete
 from zoorank.sources.onnx.cuts import Places
-from zoorank.sources.onnx.encoder import Feed, OnnxEncoder
+from zoorank.sources.onnx.encoder import OnnxEncoder
 from zoorank.sources.onnx.graph import Graph
 from zoorank.transforms import transform_of
 from zoorank.transforms.base import ONLY
@@ -35,14 +36,16 @@ def open_graph(source: OnnxSource, graph: Graph, options: OpenOptions) -> Encode
     if len(graph.inputs) != 1:
         inputs = listing(map(str, graph.inputs)) or "none"
         raise source.file.refuse(
-            f"takes {len(graph.inputs)} inputs ({inputs}); images, series and tables go into one"
+            f"takes {len(graph.inputs)} inputs ({inputs}); all but texts goes into one"
         )
     (given,) = graph.inputs
     fed = complete(said, given, source.file.refuse, declared=source.preprocessing is not None)
     return OnnxEncoder(
         places=Places(graph, given.name, output),
         transform=transform_of(fed.preprocessing),
-        feed=Feed({given.name: ONLY}, given.dims[0], axis=fed.declared),
+        feed=Feed(
+            {given.name: ONLY}, given.dims[0], axis=fed.declared, batch_first=fed.batch_first
+        ),
         pooling=fed.preprocessing.pooling,
         axis=fed.axis,
         options=options,

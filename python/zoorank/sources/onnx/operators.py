@@ -12,6 +12,7 @@ SAME = (
 )
 VIEWS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 MEANS = ("GlobalAveragePool", "AveragePool", "ReduceMean")
+PEAKS = ("GlobalMaxPool", "ReduceMax")
 LINEAR = ("Add", "Sub", "Mul", "Div", "Sum", "Mean", "Concat", "Transpose")
 CONVOLUTIONS = ("Conv", "ConvInteger", "QLinearConv", "FusedConv")
 PRODUCTS = (

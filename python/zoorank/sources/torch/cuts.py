@@ -1,168 +1,269 @@
-"""Where a network can be cut, and what each cut keeps."""
+"""Where a network can be cut, and what each cut keeps.
+
+Architectures agree on little but this: blocks that repeat are the entries of a
+``ModuleList`` or a ``Sequential``, each made of several layers. EfficientNet's
+``_blocks``, torchvision's ``layer1``, timm's ``blocks`` and Hugging Face's
+``encoder.layer`` all read so; networks without any, such as a plain stack of layers,
+are cut before each layer that has weights.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import cached_property
 
 from torch import nn
 
-from zoorank.errors import SourceError, UsageError
+from zoorank.errors import UsageError
 from zoorank.messages import guess, listing
-from zoorank.sources.torch.blocks import find_blocks, is_inside_block
-from zoorank.sources.torch.trace import Trace, trace
+from zoorank.sources.base import ALL, LOGITS, PENULTIMATE, Cut, Refusal
+from zoorank.sources.torch.heads import Head, find_head
+from zoorank.sources.torch.hooks import Call, Place, Seen, Trace
+from zoorank.sources.torch.pooling import Axes, Pooler
+from zoorank.transforms.base import Batch
 
-PENULTIMATE = "penultimate"
-ALL = "all"
-LOGITS = "logits"
-
-
-from zoorank.sources import base
+# A loop over time runs its block as often as there are steps; a network that shares one block
+# between its layers, some dozens of times.
+_MOST_CALLS = 64
+_CALL = re.compile(r"(?P<module>.+)@(?P<call>[1-9]\d*)")
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Cut(base.Cut):
-    module: str = ""
-    side: Literal["input", "output"] = "output"
+class ModuleCut(Cut):
+    """A cut at one end of one call of a module.
 
-
-def list_cuts(model: nn.Module, example: Any) -> tuple[Cut, ...]:
-    """List every block boundary and the penultimate cut, in the order in which they run.
-
-    Parameters
+    Attributes
     ----------
-    model : torch.nn.Module
-    example : Tensor
-        A batch as the network takes it.
-
-    Returns
-    -------
-    tuple of Cut
-
-    Raises
-    ------
-    SourceError
-        When the network cannot be fed the example, or has no place to cut it at.
-
-    Examples
-    --------
-    >>> import torch
-    >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
-    >>> [(cut.name, cut.shape, cut.parameters_kept) for cut in list_cuts(net, torch.ones(1, 4))]
-    [('1', (8,), 40), ('penultimate', (8,), 40)]
+    place : Place
+    axes : Axes
+        How the axes of its output are laid out.
     """
-    return resolve_cuts(model, example, (ALL,))
+
+    place: Place
+    axes: Axes
 
 
-def resolve_cuts(model: nn.Module, example: Any, wanted: Sequence[str]) -> tuple[Cut, ...]:
-    """Turn the names of cuts into places in this network, deepest last.
+@dataclass(frozen=True)
+class Anatomy:
+    """A network whose pass was recorded, and what is known of it beside.
 
-    Parameters
+    Attributes
     ----------
-    model : torch.nn.Module
-    example : Tensor
-        A batch as the network takes it.
-    wanted : sequence of str
-        "penultimate", "logits" (what the classifier says), "all", or names of modules.
-
-    Returns
-    -------
-    tuple of Cut
-
-    Raises
-    ------
-    UsageError
-        For a name that this network does not have, with the nearest and the usual ones.
-    SourceError
-        For a module whose output cannot serve, or a network that cannot be fed.
+    model : nn.Module
+    record : Trace
+    batch : Batch
+        That it was fed.
+    pooler : Pooler
+        What its outputs will be pooled by.
+    aliases : mapping of str to Place or str
+        Further names of cuts, or why there is no such place.
+    fresh : mapping of str to str
+        Parameters and buffers that the checkpoint does not hold, and what to say of each.
     """
-    record = trace(model, example)
-    found: dict[str, Cut] = {}
-    for name in wanted:
-        for each in _names(model, record) if name == ALL else (name,):
-            found[each] = _cut(model, record, each)
-    return tuple(sorted(found.values(), key=lambda cut: cut.order))
 
+    model: nn.Module
+    record: Trace
+    batch: Batch
+    pooler: Pooler
+    aliases: Mapping[str, Place | str]
+    fresh: Mapping[str, str]
 
-def _names(model: nn.Module, record: Trace) -> list[str]:
-    names = list(find_blocks(model, record))
-    try:
-        _classifier(model, record)
-    except SourceError:
-        if not names:
-            raise
-        return names
-    return [*names, PENULTIMATE]
+    def cuts(self, wanted: Sequence[str]) -> tuple[ModuleCut | Refusal, ...]:
+        """Turn names into places in this network, refusals first and the deepest last.
 
+        Parameters
+        ----------
+        wanted : sequence of str
+            "penultimate", "logits", "all", names of modules, or of one call of a module that
+            runs several times, ``block@2``.
 
-def _cut(model: nn.Module, record: Trace, name: str) -> Cut:
-    side: Literal["input", "output"] = "output"
-    module = name
-    if name in (PENULTIMATE, LOGITS):
-        module = _classifier(model, record)
-        side = "input" if name == PENULTIMATE else "output"
-    elif not name or name not in dict(model.named_modules()):
-        blocks = find_blocks(model, record)
-        modules = [each for each, _ in model.named_modules() if each]
-        raise UsageError(f"unknown cut {name!r}; {_known(name, blocks, modules)}")
-    call = record.calls.get(module)
-    if call is None:
-        raise SourceError(f"cut {name!r} does not run in a forward pass; choose another module")
-    if call.calls > 1:
-        raise SourceError(
-            f"cut {name!r} runs {call.calls} times in one pass; choose a module that runs once"
+        Raises
+        ------
+        UsageError
+            For a name that the network does not have, with the nearest and the usual ones.
+        """
+        names = dict.fromkeys(
+            each for name in wanted for each in (self._all() if name == ALL else (name,))
         )
-    shape = call.input_shape if side == "input" else call.output_shape
-    if shape is None:
-        raise SourceError(f"cut {name!r}: its {side} is not a tensor; choose a module within it")
-    # Children end before their parent does, at the same place: the tie goes to the parent.
-    tick = call.start if side == "input" else call.end
-    flops = call.flops_before if side == "input" else call.flops_after
-    kept, total = _parameters(model, record, tick)
-    return Cut(
-        name=name,
-        module=module,
-        side=side,
-        shape=shape[1:],
-        flops_share=flops / record.flops if record.flops else 1.0,
-        parameters_kept=kept,
-        parameters_share=kept / total if total else 1.0,
-        order=tick,
-    )
-
-
-def _known(name: str, blocks: Iterable[str], modules: Iterable[str]) -> str:
-    usual = [PENULTIMATE, LOGITS, ALL, *blocks]
-    return f"{guess(name, [*usual, *modules])}allowed: {listing(usual)} or any module"
-
-
-def _classifier(model: nn.Module, record: Trace) -> str:
-    linear = [name for name in record.calls if isinstance(model.get_submodule(name), nn.Linear)]
-    if not linear:
-        raise SourceError("no Linear layer runs, so there is no penultimate cut; name a module")
-    last = max(linear, key=lambda name: record.calls[name].end)
-    if is_inside_block(model, last):
-        raise SourceError(
-            f"the last Linear, {last!r}, is inside a block: this network has no classifier; "
-            "name a module to cut at"
+        found = [self._cut(name) for name in names]
+        cuts = sorted(
+            (each for each in found if isinstance(each, ModuleCut)), key=lambda cut: cut.order
         )
-    return last
+        return (*(each for each in found if isinstance(each, Refusal)), *cuts)
+
+    @cached_property
+    def head(self) -> Head:
+        """Where logits and the penultimate cut are."""
+        return find_head(self.record, lambda name: is_inside_block(self.model, name))
+
+    @cached_property
+    def blocks(self) -> tuple[str, ...]:
+        """The outermost blocks, call by call, in the order in which they end.
+
+        A block around or after the head is no place to cut at.
+        """
+        head = 2**62 if self.head.start is None else self.head.start
+        names = self._ending(_composite(self.model), head)
+        return tuple(names or self._ending(self._flat(), head))
+
+    def _ending(self, modules: Iterable[str], head: int) -> list[str]:
+        """Calls of modules that end before the head begins."""
+        found = []
+        for name in modules:
+            calls = [call for call in self.record.calls.get(name, ()) if call.end]
+            if not 0 < len(calls) <= _MOST_CALLS:
+                continue
+            for number, call in enumerate(calls, start=1):
+                if call.end < head:
+                    found.append((call.end, name if len(calls) == 1 else f"{name}@{number}"))
+        return [name for _, name in sorted(found)]
+
+    def _flat(self) -> Iterator[str]:
+        """Yield the last layer that runs before each layer with weights."""
+        began = [
+            (call.start, name)
+            for name, module in self.model.named_modules()
+            if name and not _is_composite(module)
+            for call in self.record.calls.get(name, ())
+        ]
+        leaves = [name for _, name in sorted(began) if len(self.record.calls[name]) == 1]
+        for name, following in itertools.pairwise(leaves):
+            if _has_weights(self.model.get_submodule(following)):
+                yield name
+
+    def _all(self) -> list[str]:
+        has_penultimate = self.head.penultimate is not None or not self.blocks
+        return [*self.blocks, *([PENULTIMATE] if has_penultimate else [])]
+
+    def _cut(self, name: str) -> ModuleCut | Refusal:
+        place = self._place(name)
+        if isinstance(place, str):
+            return Refusal(name, place)
+        call = self.record.at(place)
+        seen = call.input if place.side == "input" else call.output
+        if seen is None:
+            return Refusal(name, f"its {place.side} is not a tensor; choose a module within it")
+        # Children end before their parent does, at the same place: the tie goes to the parent.
+        tick = call.start if place.side == "input" else call.end
+        if reason := self._behind_fresh(tick):
+            return Refusal(name, reason)
+        axes = self.pooler.axes(self.model, self.record, seen, tick)
+        if reason := self.pooler.refusal(seen, axes, self.batch):
+            return Refusal(name, reason)
+        return self._made(name, place, call, seen, axes, tick)
+
+    def _made(
+        self, name: str, place: Place, call: Call, seen: Seen, axes: Axes, tick: int
+    ) -> ModuleCut:
+        flops = call.flops_before if place.side == "input" else call.flops_after
+        parameters = dict(self.model.named_parameters())
+        kept = sum(value.numel() for each, value in parameters.items() if self._runs(each, tick))
+        total = sum(value.numel() for value in parameters.values())
+        samples = 1 if axes.samples_second else 0
+        return ModuleCut(
+            name=name,
+            shape=tuple(size for axis, size in enumerate(seen.shape) if axis != samples),
+            order=tick,
+            flops_share=flops / self.record.flops if self.record.flops else 1.0,
+            parameters_kept=kept,
+            parameters_share=kept / total if total else 1.0,
+            place=place,
+            axes=axes,
+        )
+
+    def _place(self, name: str) -> Place | str:
+        """Where a cut is, or why it is nowhere."""
+        if name == PENULTIMATE:
+            return self.head.penultimate or self.head.no_penultimate
+        if name == LOGITS:
+            return self.head.logits or self.head.no_logits
+        if name in self.aliases:
+            return self.aliases[name]
+        match = _CALL.fullmatch(name)
+        module = match["module"] if match and name not in self.record.calls else name
+        if not module or module not in self.record.calls:
+            raise UsageError(f"unknown cut {name!r}; {self._known(name)}")
+        calls = len(self.record.calls[module])
+        if not calls:
+            return "does not run in a forward pass; choose another module"
+        if match is None and calls > 1:
+            return f"runs {calls} times in one pass; say which: {module}@1 to {module}@{calls}"
+        number = int(match["call"]) if match else 1
+        if number > calls:
+            return f"runs {calls} time{'s' * (calls != 1)} in one pass"
+        return Place(module, number, "output")
+
+    def _known(self, name: str) -> str:
+        usual = [PENULTIMATE, LOGITS, ALL, *self.aliases, *self.blocks]
+        modules = [each for each in self.record.calls if each]
+        return f"{guess(name, [*usual, *modules])}allowed: {listing(usual)} or any module"
+
+    def _behind_fresh(self, tick: int) -> str:
+        reasons = [reason for name, reason in self.fresh.items() if self._runs(name, tick)]
+        if not reasons:
+            return ""
+        return f"lies behind weights that the checkpoint lacks: {listing(reasons, _SHOWN)}"
+
+    def _runs(self, name: str, tick: int) -> bool:
+        """Whether a parameter or buffer is used before a tick."""
+        if name in self.record.first_use:
+            return self.record.first_use[name] < tick
+        # Nothing saw it: it runs when the nearest module around it does that is called.
+        module = name.rpartition(".")[0]
+        while module and not self.record.calls.get(module):
+            module = module.rpartition(".")[0]
+        return bool(module) and self.record.calls[module][0].start < tick
 
 
-def _parameters(model: nn.Module, record: Trace, tick: int) -> tuple[int, int]:
-    kept, seen = 0, set()
-    total = sum(parameter.numel() for parameter in model.parameters())
-    for name, module in model.named_modules():
-        # What a module uses without calling it, such as attention's output projection,
-        # runs when the nearest module around it does.
-        around = itertools.accumulate(name.split("."), "{}.{}".format) if name else ()
-        called = [each for each in ("", *around) if each in record.calls]
-        if not called or record.calls[called[-1]].start >= tick:
-            continue
-        for parameter in module.parameters(recurse=False):
-            if id(parameter) not in seen:
-                seen.add(id(parameter))
-                kept += parameter.numel()
-    return kept, total
+def is_inside_block(model: nn.Module, name: str) -> bool:
+    """Tell whether a module lies within one of several like blocks."""
+    path = name.split(".") if name else []
+    for depth in range(1, len(path)):
+        parent = model.get_submodule(".".join(path[: depth - 1]))
+        block = model.get_submodule(".".join(path[:depth]))
+        like = [child for child in parent.children() if type(child) is type(block)]
+        if _is_list(parent) and not _is_list(block) and len(like) > 1 and _is_composite(block):
+            return True
+    return False
+
+
+def _composite(module: nn.Module, prefix: str = "") -> Iterator[str]:
+    """Yield composite parts, looking into lists and into a wrapper around the blocks."""
+    for child_name, child in module.named_children():
+        name = f"{prefix}{child_name}"
+        if _is_list(child) or _is_wrapper(child, module):
+            yield from _composite(child, f"{name}.")
+        elif _is_composite(child):
+            yield name
+
+
+def _is_list(module: nn.Module) -> bool:
+    # A subclass of Sequential is somebody's block; a Sequential of plain layers is one too.
+    if type(module) not in (nn.ModuleList, nn.Sequential):
+        return False
+    return any(_is_composite(child) or _is_list(child) for child in module.children())
+
+
+def _is_wrapper(module: nn.Module, parent: nn.Module) -> bool:
+    # Hugging Face keeps its blocks in model.vit.encoder.layer: look into what holds most.
+    if _is_list(parent) or not any(_is_list(part) for part in module.modules()):
+        return False
+    return 2 * _size(module) > _size(parent)
+
+
+def _size(module: nn.Module) -> int:
+    """Parameters without those of a vocabulary, which may outweigh all the layers."""
+    tables = {id(part.weight) for part in module.modules() if isinstance(part, nn.Embedding)}
+    return sum(each.numel() for each in module.parameters() if id(each) not in tables)
+
+
+def _is_composite(module: nn.Module) -> bool:
+    return any(True for _ in module.children())
+
+
+def _has_weights(module: nn.Module) -> bool:
+    return any(parameter.ndim > 1 for parameter in module.parameters(recurse=False))

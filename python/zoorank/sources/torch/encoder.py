@@ -1,83 +1,330 @@
-"""A network of torch behind the protocol of encoders."""
+"""A network of torch, opened: fed, cut, run and trained."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from zoorank.errors import SourceError
-from zoorank.messages import one_line
-from zoorank.sources.base import (
-    Cut,
-    ModelFacts,
-    OpenOptions,
-    Refusal,
+from zoorank.errors import SourceError, UsageError, ZoorankError
+from zoorank.messages import hint, one_line
+from zoorank.sources.base import Cut, ModelFacts, OpenOptions, Refusal
+from zoorank.sources.torch.cuts import Anatomy, ModuleCut
+from zoorank.sources.torch.hooks import Place, Trace, run_to, trace
+from zoorank.sources.torch.pooling import AxisPooling, Pooler
+from zoorank.transforms.base import Batch, Transform
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from zoorank.sources.base import Split, Training, TrainingOptions
+    from zoorank.targets.base import Target
+
+Inputs = Mapping[str, Tensor]
+Feed = Callable[[nn.Module, Inputs], Any]
+Aliases = Callable[[nn.Module, Callable[..., Any]], Mapping[str, Place | str]]
+
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "_status_alloc_failed",
 )
-from zoorank.sources.torch.calibrate import calibrate
-from zoorank.sources.torch.cuts import resolve_cuts
-from zoorank.sources.torch.load import load_checked, pin_weights, torch_device
-from zoorank.sources.torch.truncate import pooler, run_to_cuts
-from zoorank.transforms import transform_of
-from zoorank.transforms.base import Batch
+
+
+def feed_only(module: nn.Module, inputs: Inputs) -> Any:
+    """Call a module with its only input."""
+    (value,) = inputs.values()
+    return module(value)
+
+
+def feed_named(module: nn.Module, inputs: Inputs) -> Any:
+    """Call a module with its inputs as keyword arguments, as models of transformers want it."""
+    return module(**inputs)
 
 
 class TorchEncoder:
-    def __init__(self, spec: Any, options: OpenOptions) -> None:
-        self.spec = spec
-        where = torch_device(options.device)
-        self.model: nn.Module = load_checked(spec, spec.pinned or pin_weights(spec)).to(where)
-        self.where = where
-        self.device = str(where)
-        self.transform = transform_of(spec.preprocessing)
-        n = sum(p.numel() for p in self.model.parameters())
-        b = sum(p.numel() * p.element_size() for p in self.model.parameters())
-        self.facts = ModelFacts(f"torch {torch.__version__}", n, b)
-        self.pool = pooler(spec.preprocessing.pooling, spec.preprocessing.input)
+    """A module of torch behind the protocol of encoders.
 
-    def __enter__(self):
+    Parameters
+    ----------
+    module : nn.Module
+        It is the encoder's from now on: put into evaluation mode and moved.
+    transform : Transform
+    options : OpenOptions
+    pooler : Pooler
+        How outputs become one vector a row; see :mod:`zoorank.sources.torch.pooling`.
+    feed : callable
+        Calls the module with the inputs of a batch, as tensors by name.
+    aliases : callable, optional
+        Given the module and a function that feeds it the batch, with further keyword
+        arguments; gives further names of cuts, such as ``hidden_states.3``, each with its
+        place or with the reason why there is none.
+    fresh : mapping of str to str
+        Parameters and buffers that no checkpoint filled, and what to say of each. Nothing
+        behind them can be cut at.
+    calibrates : bool
+        Whether batch normalization takes its statistics from the target.
+    notes : sequence of str
+        What a reader of the table should know.
+
+    Raises
+    ------
+    UsageError
+        For a device that is not there.
+    SourceError
+        When the module does not fit on it.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        transform: Transform,
+        options: OpenOptions,
+        *,
+        pooler: Pooler | None = None,
+        feed: Feed = feed_only,
+        aliases: Aliases | None = None,
+        fresh: Mapping[str, str] | None = None,
+        calibrates: bool = False,
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.transform, self.notes, self.calibrates = transform, tuple(notes), calibrates
+        self._pooler: Pooler = pooler or AxisPooling()
+        self._feed, self._aliases, self._fresh = feed, aliases, dict(fresh or {})
+        self._device = torch_device(options.device)
+        self._precision = options.precision
+        self._threads = None if options.threads is None else torch.get_num_threads()
+        if options.threads is not None:
+            torch.set_num_threads(options.threads)
+        try:
+            self.module = module.eval().requires_grad_(False).to(self._device)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise SourceError(f"cannot be moved to {self._device}: {one_line(error)}") from error
+        parameters = list(self.module.parameters())
+        self._parameters = sum(each.numel() for each in parameters)
+        self._bytes = sum(each.numel() * each.element_size() for each in parameters)
+        self._traced: tuple[tuple[Any, ...], Trace, Mapping[str, Place | str]] | None = None
+        self._flops: int | None = None
+
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        pass
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.module = nn.Module()
+        self._traced = None
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        if self._threads is not None:
+            torch.set_num_threads(self._threads)
 
     @property
-    def calibrates(self) -> bool:
-        return self.spec.weights.calibrates
+    def device(self) -> str:
+        """Where it runs."""
+        return str(self._device)
 
-    def calibrate(self, batch: Batch) -> None:
-        calibrate(self.model, self._t(batch))
+    @property
+    def note(self) -> str:
+        """What a reader of the table should know; often empty."""
+        return "; ".join(self.notes)
 
-    def _t(self, batch: Batch):
-        return torch.from_numpy(batch.only).to(self.where)
+    @property
+    def facts(self) -> ModelFacts:
+        """What it is and costs; operations once cuts were found."""
+        return ModelFacts(f"torch {torch.__version__}", self._parameters, self._bytes, self._flops)
 
     def cuts(self, batch: Batch, wanted: Sequence[str]) -> tuple[Cut | Refusal, ...]:
-        return resolve_cuts(self.model, self._t(batch), wanted)
+        """Find the cuts that were asked for, refusals first and the deepest cut last.
 
-    def encode(self, batch: Batch, cuts: Sequence[Cut]) -> Mapping[str, Any]:
+        Raises
+        ------
+        UsageError
+            For a name that the network does not have, with the nearest and the usual ones.
+        SourceError
+            When the network cannot be fed the batch.
+        """
+        shapes = tuple((name, each.shape) for name, each in batch.inputs.items())
+        if self._traced is None or self._traced[0] != shapes:
+            with self._failing(f"cannot be fed a batch of shape {_shape(batch)}"):
+                record, aliases = self._trace(batch)
+            self._traced = shapes, record, aliases
+            self._flops = round(record.flops / batch.samples) if record.flops else None
+        _, record, aliases = self._traced
+        anatomy = Anatomy(self.module, record, batch, self._pooler, aliases, self._fresh)
+        return anatomy.cuts(wanted)
+
+    def _trace(self, batch: Batch) -> tuple[Trace, Mapping[str, Place | str]]:
+        inputs = self.tensors(batch)
+        with self._autocast():
+            record = trace(self.module, lambda: self._feed(self.module, inputs))
+            if self._aliases is None:
+                return record, {}
+            with torch.no_grad():
+                found = self._aliases(
+                    self.module, lambda **more: self._feed(self.module, {**inputs, **more})
+                )
+        return record, found
+
+    def encode(self, batch: Batch, cuts: Sequence[Cut]) -> Mapping[str, Tensor]:
+        """Run the network as far as the deepest cut.
+
+        Returns
+        -------
+        mapping of str to Tensor of shape (batch.rows, n_features)
+            float32 by name of the cut, pooled, where the network runs.
+
+        Raises
+        ------
+        MemoryError
+            When the batch does not fit.
+        SourceError
+            When the batch cannot be run.
+        """
+        with self._failing():
+            return self.run(batch, cuts)
+
+    def run(
+        self, batch: Batch, cuts: Sequence[Cut], mode: AbstractContextManager[Any] | None = None
+    ) -> dict[str, Tensor]:
+        """Do what `encode` does, in a mode of torch's, and raise what the network raises."""
+        inputs = self.tensors(batch)
+        axes = {cut.name: cut.axes for cut in cuts if isinstance(cut, ModuleCut)}
+        places = {cut.name: cut.place for cut in cuts if isinstance(cut, ModuleCut)}
+
+        def keep(name: str, output: Tensor) -> Tensor:
+            try:
+                return self._pooler.pool(output, axes[name], batch, inputs)
+            except ValueError as error:
+                raise SourceError(f"cut {name!r}: {error}") from error
+
+        with self._autocast():
+            return run_to(self.module, lambda: self._feed(self.module, inputs), places, keep, mode)
+
+    def empty(self, rows: int, features: int) -> Tensor:
+        """Room for encodings where the network runs; MemoryError where there is none."""
+        with self._failing():
+            return torch.empty((rows, features), dtype=torch.float32, device=self._device)
+
+    def calibrate(self, batch: Batch) -> None:
+        """Set the running statistics of every batch normalization to those of one batch."""
+        norms = [module for module in self.module.modules() if isinstance(module, _BatchNorm)]
+        if not norms:
+            return
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain average, so that one batch sets them wholly
+            norm.train()
+        inputs = self.tensors(batch)
         try:
-            return run_to_cuts(self.model, self._t(batch), cuts, self.pool)
-        except (MemoryError, torch.OutOfMemoryError) as error:
-            raise MemoryError from error
-        except RuntimeError as error:
-            if "memory" in str(error):
-                raise MemoryError from error
-            raise SourceError(one_line(error)) from error
+            with self._failing("cannot be calibrated"), torch.no_grad():
+                self._feed(self.module, inputs)
+        finally:
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
+                norm.eval()
 
-    def empty(self, rows: int, features: int):
-        return torch.empty((rows, features), device=self.where)
+    def train(
+        self,
+        target: Target,
+        cut: str,
+        split: Split,
+        options: TrainingOptions,
+        on_epoch: Callable[[int, float], None],
+    ) -> Training:
+        """Train a head with the prefix frozen, then the prefix too; the prefix is put back.
 
-    def train(self, target, cut, split, options, on_epoch):
-        from zoorank.sources.torch.train import fine_tune
+        Raises
+        ------
+        SourceError
+            When the source cannot be cut, fed or trained.
+        """
+        from zoorank.sources.torch.train import train
 
-        return fine_tune(
-            self.spec,
-            target,
-            cut,
-            split,
-            seed=options.seed,
-            epochs=options.epochs,
-            deadline=options.deadline,
+        with self._failing("training failed", memory=False):
+            return train(self, target, cut, split, options, on_epoch)
+
+    def tensors(self, batch: Batch) -> dict[str, Tensor]:
+        """The inputs of a batch as tensors where the network runs."""
+        return {
+            name: torch.from_numpy(np.require(each, requirements=("C", "W"))).to(self._device)
+            for name, each in batch.inputs.items()
+        }
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self._precision == "float32":
+            return nullcontext()
+        return torch.autocast(self._device.type, dtype=torch.bfloat16)
+
+    def _failing(self, what: str = "", *, memory: bool = True) -> _Failing:
+        return _Failing(what, memory)
+
+
+class _Failing(AbstractContextManager[None]):
+    """Makes MemoryError of what says that memory ran out, and SourceError of all else."""
+
+    def __init__(self, what: str, memory: bool) -> None:
+        self._what, self._memory = f"{what}: " if what else "", memory
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None or isinstance(error, KeyboardInterrupt):
+            return
+        if is_out_of_memory(error) and self._memory:
+            raise MemoryError(one_line(error)) from error
+        if isinstance(error, ZoorankError):
+            return
+        reason = one_line(error)
+        if not isinstance(error, RuntimeError | ValueError):
+            reason = f"{type(error).__name__}: {reason}"
+        raise SourceError(f"{self._what}{reason}") from error
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an exception, or one that it came of, says that memory ran out."""
+    while error is not None:
+        if isinstance(error, MemoryError | torch.OutOfMemoryError):
+            return True
+        text = str(error).lower()
+        if isinstance(error, RuntimeError) and any(sign in text for sign in _OUT_OF_MEMORY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def torch_device(name: str) -> torch.device:
+    """Turn "auto", "cpu" or "cuda:N" into a device that is there, or raise UsageError."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise UsageError(
+            f"unknown device {name!r}; {hint(name, ['auto', 'cpu', 'cuda', 'cuda:N'])}"
         )
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"device {name!r}: torch sees {torch.cuda.device_count()} CUDA devices")
+    return device
+
+
+def _shape(batch: Batch) -> str:
+    shapes = [f"{name} {each.shape}".strip() for name, each in batch.inputs.items()]
+    return ", ".join(shapes)

@@ -13,17 +13,16 @@ import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
 
-from zoorank.errors import SourceError, UsageError
+from zoorank.errors import SourceError
 from zoorank.messages import hint, one_line
 from zoorank.sources.base import Trust
 from zoorank.sources.code import fingerprint_code
-from zoorank.sources.specs import ModelSpec
 from zoorank.sources.torch.known import is_known, safe_arguments
 from zoorank.sources.trust import (
     ALLOW_CODE,
@@ -35,6 +34,9 @@ from zoorank.sources.trust import (
     lies_in,
     no_network,
 )
+
+if TYPE_CHECKING:
+    from zoorank.sources.torch.source import TorchSource
 
 _fingerprints: WeakKeyDictionary[ModuleType, dict[tuple[Path, ...], str]] = WeakKeyDictionary()
 
@@ -53,7 +55,7 @@ class Factory(NamedTuple):
     home: Literal["known", "package", "directory"]
 
 
-def build(spec: ModelSpec, arguments: Mapping[str, Any]) -> nn.Module:
+def build(spec: TorchSource, arguments: Mapping[str, Any]) -> nn.Module:
     """Call the factory of ``spec`` under its seed, with no weights loaded yet.
 
     Raises
@@ -76,28 +78,7 @@ def build(spec: ModelSpec, arguments: Mapping[str, Any]) -> nn.Module:
     return model
 
 
-def check_code(specs: Sequence[ModelSpec]) -> None:
-    """Refuse at once what would refuse every source for one reason; imports nothing.
-
-    Raises
-    ------
-    UsageError
-        When no factory may be imported, and all for the same reason.
-    """
-    reasons = {_refusal(spec) for spec in specs}
-    if len(reasons) == 1 and (reason := reasons.pop()):
-        raise UsageError(f"no model of the zoo can be built: {reason}")
-
-
-def _refusal(spec: ModelSpec) -> str:
-    try:
-        admit(spec.factory, spec.trust)
-    except SourceError as error:
-        return str(error)
-    return ""
-
-
-def code_fingerprint(spec: ModelSpec) -> str:
+def code_fingerprint(spec: TorchSource) -> str:
     """SHA-256 of the code that the factory belongs to, so that edited code is another source.
 
     It is taken once for a package as imported: what is edited later does not run in this

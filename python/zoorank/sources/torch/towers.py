@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from zoorank.errors import SourceError
 from zoorank.messages import one_line
 from zoorank.sources.published import package
+from zoorank.sources.torch.encoder import Feed, Inputs
 from zoorank.targets.base import Modality
+from zoorank.transforms.base import ONLY
 
 EXTRA = "huggingface"
 
@@ -52,6 +54,13 @@ class Tower:
         Its keyword arguments.
     missing : frozenset of str
         Parameters that the checkpoint does not hold: they have initial values.
+    output : str
+        What its own output is called.
+    has_head : bool
+        Whether the output is a linear map of features.
+    dropped : tuple of str
+        Parts that were taken off, for they run behind what they do not change and the
+        checkpoint holds nothing of them.
     prefix : str
         Where the model without its head lies in it, with a dot; empty where it is that itself.
     """
@@ -59,21 +68,30 @@ class Tower:
     module: nn.Module
     accepts: frozenset[str]
     missing: frozenset[str]
+    output: str = "last_hidden_state"
+    has_head: bool = False
+    dropped: tuple[str, ...] = ()
     prefix: str = ""
 
 
 class Part(nn.Module):
     """Some parts of a model under their own names, and the method of it that runs them."""
 
-    def __init__(self, parts: Mapping[str, nn.Module], run: Callable[..., Any]) -> None:
+    def __init__(
+        self, parts: Mapping[str, nn.Module], run: Callable[..., Any], gives_features: bool = False
+    ) -> None:
         super().__init__()
+        self.gives_features = gives_features
         for name, part in parts.items():
             self.add_module(name, part)
         self._run = (run,)  # in a tuple, for a module would become one more part
 
     def forward(self, **inputs: Any) -> Any:
-        """Run it."""
-        return self._run[0](**inputs)
+        """Run it; of features that come with more than themselves, give them alone."""
+        output = self._run[0](**inputs)
+        if self.gives_features and "output_hidden_states" not in inputs:
+            return getattr(output, "pooler_output", output)
+        return output
 
     @property
     def accepts(self) -> Callable[..., Any]:
@@ -137,6 +155,8 @@ def load(folder: Path, modality: Modality, *, safetensors: bool) -> Tower:
     """
     config = read_config(folder)
     bare = model_class(config)
+    if "noise" in inspect.signature(bare.forward).parameters and hasattr(config, "mask_ratio"):
+        config.mask_ratio = 0.0  # of a masked autoencoder: it sees whole images
     auto, headed = _auto(config)
     with quiet(), _explained():
         whole, report = auto.from_pretrained(
@@ -151,9 +171,13 @@ def load(folder: Path, modality: Modality, *, safetensors: bool) -> Tower:
         )
     whole.eval().requires_grad_(False)
     fresh = {id(value) for name, value in _tensors(whole) if name in _not_read(report)}
+    dropped = drop_pooler(whole, fresh)
     module: nn.Module = whole
+    output, is_map = ("logits", True) if headed else ("last_hidden_state", False)
     if sum(hasattr(bare, name) for name in _FEATURES.values()) > 1:
         module = _one_of_two(whole, modality)
+        output = "features"
+        is_map = any(isinstance(part, nn.Linear) for part in module.children())
     elif getattr(config, "is_encoder_decoder", False) and not headed:
         encoder = whole.get_encoder()
         place = next((name for name, part in whole.named_modules() if part is encoder), "encoder")
@@ -163,8 +187,44 @@ def load(folder: Path, modality: Modality, *, safetensors: bool) -> Tower:
         module,
         frozenset(inspect.signature(accepts).parameters),
         frozenset(name for name, value in _tensors(module) if id(value) in fresh),
+        output,
+        is_map,
+        dropped,
         f"{whole.base_model_prefix}." if headed and whole.base_model_prefix else "",
     )
+
+
+def drop_pooler(whole: Any, fresh: Collection[int]) -> tuple[str, ...]:
+    """Take off a pooler of which the checkpoint holds nothing, and say how it is called.
+
+    It runs behind the last hidden state, and is the one part that models do without.
+    """
+    pooler = getattr(whole, "pooler", None)
+    parameters = list(pooler.parameters()) if isinstance(pooler, nn.Module) else []
+    if not parameters or any(id(each) not in fresh for each in parameters):
+        return ()
+    whole.pooler = None
+    return ("pooler",)
+
+
+def pixel_feed(tower: Tower, config: Any) -> Feed:
+    """What calls a model with the images of a batch."""
+    kept = getattr(getattr(config, "vision_config", config), "image_size", None)
+    own = (kept, kept) if isinstance(kept, int) else kept and tuple(kept)
+
+    def feed(module: nn.Module, inputs: Inputs) -> Any:
+        pixels = inputs[ONLY]
+        more: dict[str, Any] = {name: value for name, value in inputs.items() if name != ONLY}
+        if own and tuple(pixels.shape[-2:]) != own and "interpolate_pos_encoding" in tower.accepts:
+            more["interpolate_pos_encoding"] = True
+        if "noise" in tower.accepts:  # a masked autoencoder would hide parts of it at random
+            patch = config.patch_size
+            patches = (pixels.shape[-2] // patch) * (pixels.shape[-1] // patch)
+            order = torch.arange(patches, device=pixels.device, dtype=pixels.dtype)
+            more["noise"] = order.expand(len(pixels), -1)
+        return module(pixel_values=pixels, **more)
+
+    return feed
 
 
 def longest(module: nn.Module, config: Any) -> int | None:
@@ -259,7 +319,7 @@ def _one_of_two(whole: Any, modality: Modality) -> Part:
             setattr(whole, name, None)  # its memory goes
         else:
             parts[name] = part
-    return Part(parts, getattr(whole, method))
+    return Part(parts, getattr(whole, method), gives_features=True)
 
 
 def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -5,87 +5,41 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from zoorank.errors import SourceError
-from zoorank.messages import one_line
-from zoorank.sources.specs import ModelSpec
-from zoorank.sources.torch.calibrate import calibrate_to
-from zoorank.sources.torch.cuts import Cut, resolve_cuts
-from zoorank.sources.torch.load import load_model, torch_device
-from zoorank.sources.torch.truncate import Pool, pooler, run_to_cuts
+from zoorank.sources.base import Refusal, Split, Training, TrainingOptions
 from zoorank.targets.base import Target
-from zoorank.transforms.preprocess import prepare
+from zoorank.transforms.base import Batch, Prepared
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from zoorank.sources.torch.encoder import TorchEncoder
 
 _BLOCK = 64
 _HEAD_STEPS = 300
 _HEAD_PATIENCE = 20
 _HEAD_RATE = 1e-2
-PREFIX_RATE = 2e-4
 _DEPTHS = 4
 _DECAY = 2.6  # a depth's rate over that of the depth below it (Howard and Ruder, 2018)
 
 
-@dataclass(frozen=True)
-class Split:
-    """Rows of a target to train on, to stop early by, and to test on."""
-
-    train: NDArray[np.int64]
-    stop: NDArray[np.int64]
-    test: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Training:
-    """What became of one training.
-
-    Attributes
-    ----------
-    frozen_accuracy : float
-        On the test rows, of the head on the frozen prefix.
-    accuracy : float
-        On the test rows, after the prefix was trained too.
-    curve : tuple of float
-        Accuracy on the stopping rows, with the prefix frozen and then after every epoch.
-    best_epoch : int
-        Whose state was tested; 0 where training the prefix did not help.
-    seconds : float
-    complete : bool
-        Whether it ended by itself and not at the deadline.
-    """
-
-    frozen_accuracy: float
-    accuracy: float
-    curve: tuple[float, ...]
-    best_epoch: int
-    seconds: float
-    complete: bool
-
-
-def fine_tune(
-    spec: ModelSpec,
+def train(
+    encoder: TorchEncoder,
     target: Target,
     cut: str,
     split: Split,
-    *,
-    seed: int,
-    epochs: int,
-    patience: int = 2,
-    batch_size: int = 32,
-    rate: float = PREFIX_RATE,
-    device: str = "auto",
-    deadline: float = math.inf,
-    on_epoch: Callable[[int, float], None] | None = None,
+    options: TrainingOptions,
+    on_epoch: Callable[[int, float], None],
 ) -> Training:
-    """Train a new head with the prefix frozen, then the prefix too.
+    """Train a new head with the prefix frozen, then the prefix too; then put the prefix back.
 
     The prefix is trained at rates that fall from the cut to the input, its
     normalisation keeps the statistics it came with, and the state that does best on
@@ -93,23 +47,12 @@ def fine_tune(
 
     Parameters
     ----------
-    spec : ModelSpec
+    encoder : TorchEncoder
     target : Target
     cut : str
     split : Split
-    seed : int
-        Of the head and the order of the samples.
-    epochs : int
-        At most, with the prefix trained.
-    patience : int
-        Epochs without a smaller loss on the stopping rows after which to stop.
-    batch_size : int
-    rate : float
-        Learning rate of the head and of the layers next to the cut.
-    device : {"auto", "cpu", "cuda"}
-    deadline : float
-        Time of ``time.monotonic`` after which no further batch is begun.
-    on_epoch : callable, optional
+    options : TrainingOptions
+    on_epoch : callable
         Told the epoch and the accuracy on the stopping rows.
 
     Returns
@@ -119,81 +62,101 @@ def fine_tune(
     Raises
     ------
     SourceError
-        When the source cannot be loaded, cut, fed or trained.
+        When the source cannot be cut.
+    Exception
+        Whatever the network raises.
     """
     began = time.monotonic()
+    if len(target.labels) != target.n_samples:
+        raise SourceError("zoorank trains on samples with one label each, not on words")
     _, codes = np.unique(target.labels, return_inverse=True)
+    module = encoder.module
+    forget_inference(module)
+    before = copy.deepcopy(module.state_dict())
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
+        torch.manual_seed(options.seed)
         try:
-            learner = _Learner.of(spec, target, cut, codes, torch_device(device))
+            learner = _Learner(encoder, target, cut, codes)
             learner.fit_head(split)
             frozen = learner.accuracy(split.test)
-            optimiser = learner.optimiser(split.train[:2], rate)
-            curve, best, complete = learner.fit(
-                split, optimiser, epochs, patience, batch_size, deadline, on_epoch or _silent
-            )
+            optimiser = learner.optimiser(split.train[:2], options.rate)
+            curve, best, complete = learner.fit(split, optimiser, options, on_epoch)
             accuracy = learner.accuracy(split.test)
-        except (
-            RuntimeError,
-            ValueError,
-            TypeError,
-            IndexError,
-            AssertionError,
-            MemoryError,
-        ) as error:
-            raise SourceError(f"training failed: {one_line(error)}") from error
+        finally:
+            put_back(module, before)
+            module.requires_grad_(False).zero_grad()
     return Training(frozen, accuracy, tuple(curve), best, time.monotonic() - began, complete)
 
 
-def _silent(_epoch: int, _accuracy: float) -> None:
-    """Tell nobody."""
+def forget_inference(module: nn.Module) -> None:
+    """Replace what a network has kept of passes in inference mode, on which nothing is trained.
+
+    Some keep a table of positions, or of rotations, that they made as large as was needed.
+    """
+    for part in module.modules():
+        for name, value in list(vars(part).items()):
+            if name not in ("_parameters", "_modules"):
+                vars(part)[name] = _usable(value)
+
+
+def put_back(module: nn.Module, state: Mapping[str, Any]) -> None:
+    """Give a network the numbers it had; a table that has grown since stays as it is."""
+    with torch.no_grad():
+        for name, value in module.state_dict(keep_vars=True).items():
+            if isinstance(value, Tensor) and value.shape == state[name].shape:
+                value.copy_(state[name])
+
+
+def _usable(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.clone() if value.is_inference() else value
+    if type(value) in (list, tuple):
+        usable = [_usable(each) for each in value]
+        same = all(one is other for one, other in zip(usable, value, strict=True))
+        return value if same else type(value)(usable)
+    if type(value) is dict:
+        for key, each in value.items():
+            value[key] = _usable(each)
+    return value
 
 
 class _Learner:
     """A prefix, a head on its standardised encoding, and the target they learn."""
 
     def __init__(
-        self,
-        model: nn.Module,
-        cuts: tuple[Cut, ...],
-        pool: Pool,
-        inputs: Callable[[NDArray[np.int64]], Tensor],
-        codes: Tensor,
+        self, encoder: TorchEncoder, target: Target, cut: str, codes: NDArray[Any]
     ) -> None:
-        self.model, self.cuts, self.pool = model, cuts, pool
-        self.inputs, self.codes = inputs, codes
+        self.encoder, self.target, self.model = encoder, target, encoder.module
+        self.transform = encoder.transform.fitted(target)
+        self.codes = torch.as_tensor(codes, device=encoder.device)
         self.head: nn.Module = nn.Identity()
+        self._prepared: dict[int, Prepared] = {}
+        (found,) = encoder.cuts(self.batch(np.arange(2)), (cut,))
+        if isinstance(found, Refusal):
+            raise SourceError(f"cut {found.name!r}: {found.reason}")
+        self.cuts = (found,)
 
-    @classmethod
-    def of(
-        cls, spec: ModelSpec, target: Target, cut: str, codes: NDArray[Any], device: torch.device
-    ) -> _Learner:
-        model = load_model(spec).to(device)
-        calibrate_to(model, spec, target)
-        cuts = resolve_cuts(model, prepare(spec.preprocessing, target, range(2)).to(device), (cut,))
-
-        def inputs(rows: NDArray[np.int64]) -> Tensor:
-            return prepare(spec.preprocessing, target, rows).to(device)
-
-        pool = pooler(spec.preprocessing.pooling, spec.preprocessing.input)
-        return cls(model, cuts, pool, inputs, torch.as_tensor(codes, device=device))
+    def batch(self, rows: NDArray[np.int64]) -> Batch:
+        """Some samples as the network wants them; each is prepared once."""
+        new = np.array([row for row in rows.tolist() if row not in self._prepared], dtype=np.int64)
+        for row, sample in zip(new.tolist(), self.target.take(new), strict=True):
+            self._prepared[row] = self.transform.prepare(sample)
+        return self.transform.collate([self._prepared[row] for row in rows.tolist()])
 
     def encode(self, rows: NDArray[np.int64], *, gradients: bool = False) -> Tensor:
         """Encodings of some rows; in blocks, unless they are to be trained through."""
         block = len(rows) if gradients else _BLOCK
         name = self.cuts[0].name
         encoded = [
-            run_to_cuts(
-                self.model,
-                self.inputs(rows[start : start + block]),
+            # Not in inference mode, so that a head can be trained on it.
+            self.encoder.run(
+                self.batch(rows[start : start + block]),
                 self.cuts,
-                self.pool,
-                gradients=gradients,
+                torch.enable_grad() if gradients else torch.no_grad(),
             )[name]
             for start in range(0, len(rows), block)
         ]
-        return torch.cat(encoded)  # outside of inference mode, so that a head can be trained on it
+        return torch.cat(encoded)
 
     def fit_head(self, split: Split) -> None:
         """Train the head alone, on encodings that are made once."""
@@ -224,22 +187,18 @@ class _Learner:
         self,
         split: Split,
         optimiser: torch.optim.Optimizer,
-        epochs: int,
-        patience: int,
-        batch_size: int,
-        deadline: float,
+        options: TrainingOptions,
         on_epoch: Callable[[int, float], None],
     ) -> tuple[list[float], int, bool]:
         """Train head and prefix; the best state on the stopping rows stays."""
         least, accuracy = self.judge(split.stop)
         curve, state, best = [accuracy], self.state(), 0
-        for epoch in range(1, epochs + 1):
+        for epoch in range(1, options.epochs + 1):
             order = split.train[torch.randperm(len(split.train)).numpy()]
-            for start in range(0, len(order), batch_size):
-                if time.monotonic() > deadline:
+            for batch in _batches(order, options.batch_size):
+                if time.monotonic() > options.deadline:
                     self.restore(state)
                     return curve, best, False
-                batch = order[start : start + batch_size]
                 optimiser.zero_grad()
                 logits = self.head(self.encode(batch, gradients=True))
                 cross_entropy(logits, self.codes[batch]).backward()  # type: ignore[no-untyped-call]
@@ -249,7 +208,7 @@ class _Learner:
             on_epoch(epoch, accuracy)
             if loss < least:
                 least, state, best = loss, self.state(), epoch
-            if epoch - best >= patience:
+            if epoch - best >= options.patience:
                 break
         self.restore(state)
         return curve, best, True
@@ -286,8 +245,16 @@ class _Learner:
 
     def restore(self, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
         """Go back to an earlier state."""
-        self.model.load_state_dict(state[0])
+        put_back(self.model, state[0])
         self.head.load_state_dict(state[1])
+
+
+def _batches(rows: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
+    """Batches of rows, of which the last is never a single one where it can be avoided."""
+    stops = list(range(size, len(rows), size))
+    if stops and len(rows) - stops[-1] == 1:
+        stops.pop()
+    yield from np.split(rows, stops)
 
 
 class _Standardise(nn.Module):

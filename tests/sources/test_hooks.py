@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from tests.sources import tiny_nets
+from tests.sources.opened import batch_of, find, opened, prepared, run
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from zoorank.cli import DEMO_MANIFEST
 from zoorank.errors import SourceError
 from zoorank.sources.manifest import load_zoo
-from zoorank.sources.torch.cuts import list_cuts, resolve_cuts
-from zoorank.sources.torch.load import load_model
-from zoorank.sources.torch.truncate import output_tensor, pooler, run_to_cuts
+from zoorank.sources.torch.cuts import ModuleCut
+from zoorank.sources.torch.hooks import output_tensor
+from zoorank.sources.torch.load import load
+from zoorank.sources.torch.pooling import AxisPooling
 from zoorank.targets import load_target
-from zoorank.transforms.preprocess import prepare
 
 ROOT = Path(__file__).parents[2]
 
 
-def _lite(name: str) -> tuple[nn.Module, Tensor, str, str]:
+Subject = tuple[nn.Module, Tensor, "str | None"]
+
+
+def _lite(name: str) -> Subject:
     pytest.importorskip("efficientnet_lite_pytorch", reason="pip install 'zoorank[demo]'")
     spec = next(spec for spec in load_zoo(DEMO_MANIFEST).models if spec.name == name)
     # The network is the same at any size; small images keep the test short.
@@ -36,26 +40,26 @@ def _lite(name: str) -> tuple[nn.Module, Tensor, str, str]:
         }
     )
     target = load_target("sklearn:digits", limit=20)
-    return load_model(spec), prepare(spec.preprocessing, target, range(2)), "mean", "image"
+    return load(spec).module, prepared(spec.preprocessing, target, range(2)), "mean"
 
 
-def _fcn() -> tuple[nn.Module, Tensor, str, str]:
+def _fcn() -> Subject:
     sys.path.insert(0, str(ROOT / "examples" / "ucr"))
     try:
         from fcn import FCN
     finally:
         sys.path.pop(0)
     torch.manual_seed(0)
-    return FCN(n_classes=3).eval(), torch.randn(2, 1, 60), "mean", "series"
+    return FCN(n_classes=3).eval(), torch.randn(2, 1, 60), "mean"
 
 
-def _tiny(network: str) -> tuple[nn.Module, Tensor, str, str]:
+def _tiny(network: str) -> Subject:
     torch.manual_seed(0)
     model = getattr(tiny_nets, network)().eval()
     if network == "TinyMLP":
-        return model, torch.randn(2, 4), "mean", "table"
+        return model, torch.randn(2, 4), "mean"
     pooling = "first_token" if network == "TinyTransformer" else "mean"
-    return model, torch.randn(2, 3, 16, 16), pooling, "image"
+    return model, torch.randn(2, 3, 16, 16), pooling
 
 
 MODELS = {
@@ -71,7 +75,7 @@ MODELS = {
 
 
 @pytest.fixture(params=MODELS, scope="module")
-def subject(request: pytest.FixtureRequest) -> tuple[nn.Module, Tensor, str, str]:
+def subject(request: pytest.FixtureRequest) -> Subject:
     return MODELS[request.param]()
 
 
@@ -83,13 +87,15 @@ def _pool_plainly(output: Tensor, pooling: str) -> Tensor:
     )
 
 
-def _intermediates(model: nn.Module, batch: Tensor, pooling: str) -> dict[str, Tensor]:
+def _intermediates(
+    model: nn.Module, batch: Tensor, pooling: str, cuts: Sequence[ModuleCut]
+) -> dict[str, Tensor]:
     """Record every cut of a full pass, independently of the code under test."""
     found: dict[str, Tensor] = {}
     handles = []
-    for cut in list_cuts(model, batch):
-        module = model.get_submodule(cut.module)
-        if cut.side == "input":
+    for cut in cuts:
+        module = model.get_submodule(cut.place.module)
+        if cut.place.side == "input":
 
             def record(_module, args, name=cut.name):
                 found[name] = args[0].clone()
@@ -109,13 +115,13 @@ def _intermediates(model: nn.Module, batch: Tensor, pooling: str) -> dict[str, T
 
 
 def test_every_cut_equals_the_full_model_bit_for_bit(subject) -> None:
-    model, batch, pooling, kind = subject
-    full = _intermediates(model, batch, pooling)
-    cuts = list_cuts(model, batch)
-    assert len(cuts) > 1
-    together = run_to_cuts(model, batch, cuts, pooler(pooling, kind))
+    model, batch, pooling = subject
+    cuts = find(model, batch, ["all", "logits"], pooling=pooling)
+    full = _intermediates(model, batch, pooling, cuts)
+    assert len(cuts) > 2
+    together = run(model, batch, cuts, pooling=pooling)
     for cut in cuts:
-        alone = run_to_cuts(model, batch, [cut], pooler(pooling, kind))
+        alone = run(model, batch, [cut], pooling=pooling)
         assert torch.equal(alone[cut.name], full[cut.name]), cut.name
         assert torch.equal(together[cut.name], full[cut.name]), cut.name
 
@@ -133,40 +139,42 @@ def _starts(model: nn.Module) -> Iterator[list[str]]:
 
 
 def test_nothing_runs_after_the_deepest_cut(subject) -> None:
-    model, batch, pooling, kind = subject
+    model, batch, pooling = subject
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         model(batch)
     total = counter.get_total_flops()
-    for cut in list_cuts(model, batch):
+    for cut in find(model, batch, ["all"], pooling=pooling):
         with FlopCounterMode(display=False) as counter, _starts(model) as started:
-            run_to_cuts(model, batch, [cut], pooler(pooling, kind))
+            run(model, batch, [cut], pooling=pooling)
         assert counter.get_total_flops() == round(cut.flops_share * total), cut.name
-        assert started[-1] == cut.module or started[-1].startswith(f"{cut.module}."), cut.name
+        module = cut.place.module
+        assert started[-1] == module or started[-1].startswith(f"{module}."), cut.name
 
 
 def test_penultimate_is_what_the_classifier_gets(subject) -> None:
-    model, batch, pooling, kind = subject
-    (cut,) = resolve_cuts(model, batch, ["penultimate"])
-    encoded = run_to_cuts(model, batch, [cut], pooler(pooling, kind))["penultimate"]
+    model, batch, pooling = subject
+    encoder = opened(model, pooling)
+    (cut,) = encoder.cuts(batch_of(batch), ["penultimate"])
+    encoded = encoder.encode(batch_of(batch), [cut])["penultimate"]
     with torch.inference_mode():
-        assert torch.equal(model.get_submodule(cut.module)(encoded), model(batch))
+        assert torch.equal(model.get_submodule(cut.place.module)(encoded), model(batch))
+        assert encoder.facts.flops > 0
 
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_hooks_are_gone_afterwards(fails: bool) -> None:
-    model, batch, *_ = _tiny("TinyResNet")
-    cuts = list_cuts(model, batch)
-
-    def pool(_output: Tensor) -> Tensor:
-        if fails:
+    class Failing(AxisPooling):
+        def pool(self, output, *_):
             raise ValueError("will not")
-        return _output
 
+    model, batch, _ = _tiny("TinyResNet")
+    encoder = opened(model, pooler=Failing() if fails else AxisPooling())
+    cuts = encoder.cuts(batch_of(batch), ["all"])
     if fails:
         with pytest.raises(SourceError, match=r"cut 'layer1.0': will not"):
-            run_to_cuts(model, batch, cuts, pool)
+            encoder.encode(batch_of(batch), cuts)
     else:
-        run_to_cuts(model, batch, cuts, pool)
+        encoder.encode(batch_of(batch), cuts)
     for module in model.modules():
         assert not module._forward_hooks
         assert not module._forward_pre_hooks
@@ -175,8 +183,8 @@ def test_hooks_are_gone_afterwards(fails: bool) -> None:
 def test_an_encoding_survives_what_overwrites_its_source_in_place() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(inplace=True), nn.Linear(4, 2)).eval()
     batch = torch.randn(5, 3)
-    cuts = resolve_cuts(model, batch, ["0", "penultimate"])
-    encoded = run_to_cuts(model, batch, cuts, pooler("mean", "table"))
+    cuts = find(model, batch, ["0", "penultimate"])
+    encoded = run(model, batch, cuts)
     assert torch.equal(encoded["0"], model[0](batch))
     assert encoded["0"].min() < 0
 
@@ -190,40 +198,32 @@ def test_a_model_that_catches_everything_cannot_catch_the_stop() -> None:
                 raise AssertionError("caught") from None
 
     model, batch = Stubborn().eval(), torch.randn(2, 4)
-    cuts = resolve_cuts(model, batch, ["1"])
-    assert run_to_cuts(model, batch, cuts, pooler("mean", "table"))["1"].shape == (2, 6)
+    assert run(model, batch, find(model, batch, ["1"]))["1"].shape == (2, 6)
 
 
-@pytest.mark.parametrize(
-    ("pooling", "shape", "expected"),
-    [
-        ("mean", (2, 3, 4, 5), (2, 3)),
-        ("max", (2, 3, 4), (2, 3)),
-        ("flatten", (2, 3, 4, 5), (2, 60)),
-        ("token_mean", (2, 7, 3), (2, 3)),
-        ("first_token", (2, 7, 3), (2, 3)),
-        ("token_mean", (2, 4, 4, 3), (2, 3)),
-        ("first_token", (2, 3), (2, 3)),
-    ],
-)
-def test_pooling(pooling: str, shape: tuple[int, ...], expected: tuple[int, int]) -> None:
-    output = torch.randn(shape, dtype=torch.float16)
-    pooled = pooler(pooling, "series")(output)
-    assert pooled.shape == expected
-    assert pooled.dtype == torch.float32
-    if pooling == "mean":
-        assert torch.equal(pooled, output.float().mean(dim=(2, 3)))
+def test_each_call_of_a_module_is_a_place_of_its_own() -> None:
+    model, batch = tiny_nets.Twice().eval(), torch.randn(3, 4)
+    encoder = opened(model)
+    cuts = encoder.cuts(batch_of(batch), ["shared@1", "shared@2"])
+    encoded = encoder.encode(batch_of(batch), cuts)
+    once = model.shared(batch)
+    assert torch.equal(encoded["shared@1"], once)
+    assert torch.equal(encoded["shared@2"], model.shared(once))
+    (alone,) = encoder.cuts(batch_of(batch), ["shared@1"])
+    with FlopCounterMode(display=False) as counter:
+        encoder.encode(batch_of(batch), [alone])
+    assert counter.get_total_flops() == 2 * 3 * 4 * 4
 
 
-def test_tokens_are_not_mixed_up() -> None:
-    with pytest.raises(ValueError, match=r"looks like tokens.*'token_mean' or 'first_token'"):
-        pooler("mean", "image")(torch.zeros(2, 7, 3))
+def test_what_a_later_batch_does_not_reach_is_said() -> None:
+    class Sometimes(tiny_nets.TinyMLP):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) if len(x) < 3 else x
 
-
-@pytest.mark.parametrize("output", [torch.zeros(3), torch.zeros(2, 3, dtype=torch.int64)])
-def test_what_cannot_be_pooled_is_refused(output: Tensor) -> None:
-    with pytest.raises(ValueError, match="its output is torch"):
-        pooler("mean", "image")(output)
+    encoder = opened(Sometimes())
+    cuts = encoder.cuts(batch_of(torch.randn(2, 4)), ["1"])
+    with pytest.raises(SourceError, match="the forward pass does not reach cut 1"):
+        encoder.encode(batch_of(torch.randn(3, 4)), cuts)
 
 
 def test_outputs_that_are_not_tensors() -> None:

@@ -1,0 +1,72 @@
+"""The command that shows what a target is before anything is ranked for it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from zoorank.cli.options import (
+    GroupColumn,
+    InputColumn,
+    Json,
+    LabelColumn,
+    Limit,
+    Strict,
+    print_json,
+    stdout,
+)
+
+
+def data(
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="What `rank --data` takes: a path or a name.")
+    ],
+    split: Annotated[
+        str, typer.Option(metavar="PART", help="train, test or all, where there are parts.")
+    ] = "train",
+    modality: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND", help="image, series, table, text or audio, where it could be several."
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(metavar="TASK", help="classes or numbers: what labels are, where unclear."),
+    ] = None,
+    limit: Limit = None,
+    input_column: InputColumn = None,
+    label_column: LabelColumn = None,
+    group_column: GroupColumn = None,
+    strict: Strict = False,
+    as_json: Json = False,
+) -> int:
+    """Show what a target is: kind, size, classes, examples, and what was left out.
+
+    Example: `zoorank data reviews.csv --label-column stars`
+    """
+    from zoorank.targets import load_target
+    from zoorank.targets.summary import summarise
+
+    # Words of the command line, which load_target checks.
+    words: dict[str, Any] = {"split": split, "modality": modality, "task": task}
+    found = summarise(
+        load_target(
+            target,
+            limit=limit,
+            input_column=tuple(input_column or ()),
+            label_column=label_column,
+            group_column=group_column,
+            strict=strict,
+            **words,
+        )
+    )
+    if as_json:
+        print_json(asdict(found))
+    else:
+        from zoorank.report.target import target_table
+
+        stdout().print(target_table(found))
+    return 0

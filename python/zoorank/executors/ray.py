@@ -1,0 +1,348 @@
+"""Jobs on the machines of a Ray cluster, each in a process of its own there.
+
+Ray finds a place for a job, and another one when a machine is lost. On the machine the job
+runs as it would here: a :class:`WorkerExecutor` watches it, so that what a source does to
+its process is told in the same words, and is no reason to try it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pickle
+import secrets
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, cast
+
+from zoorank.errors import StoreError, UsageError, ZoorankError
+from zoorank.executors.base import Emit, Event, Failure, J, Limits, O, S, Thinned
+from zoorank.executors.process import dumped
+from zoorank.executors.workers import WorkerExecutor
+from zoorank.messages import one_line
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_TICK = 0.2  # seconds between two looks for events
+_OFTEN = 0.5  # seconds between two events of one stage of a job, which cross the network
+_REACH = 10.0  # seconds in which a cluster has to answer
+_LOOK = 2.0  # seconds between two looks for machines that came or went
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """How the process on the other machine runs its jobs."""
+
+    limits: Limits
+    threads: int
+    prepare: Callable[[int], None] | None
+    state: Callable[[], object] | None
+    environment: Mapping[str, str]
+
+
+class RayExecutor:
+    """Runs jobs on a Ray cluster.
+
+    Parameters
+    ----------
+    address : str or None
+        Of a cluster; "auto" for the one that this machine belongs to. None starts Ray on this
+        machine, and ends it with the executor. Where Ray is connected already, that is taken.
+    limits : Limits
+        Of a job, wherever it runs.
+    threads : int
+        Processors that a job takes.
+    gpus : float
+        GPUs that a job takes, or the part of one.
+    retries : int
+        How often a job is tried again because its machine, or Ray's process there, was lost.
+    prepare, state, environment
+        As of :class:`WorkerExecutor`.
+
+    Notes
+    -----
+    The machines need zoorank, and the files that sources and targets lie in, under the same
+    paths. Encodings go to the store's directory on the machine that made them, unless that is
+    shared. A function, and what it is given, must be of modules that the machines can import.
+
+    Raises
+    ------
+    UsageError
+        When Ray is not installed or the cluster cannot be reached.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        limits: Limits | None = None,
+        threads: int = 1,
+        *,
+        gpus: float = 0.0,
+        retries: int = 3,
+        prepare: Callable[[int], None] | None = None,
+        state: Callable[[], object] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.threads, self.gpus, self.retries = threads, gpus, retries
+        self._settings = _Settings(limits or Limits(), threads, prepare, state, environment or {})
+        self.ray, self._connected_here = _connected(address)
+
+    def run(
+        self,
+        function: Callable[[S, J, Emit], O],
+        shared: S,
+        jobs: Iterable[J],
+        on_event: Callable[[Event], None],
+    ) -> Iterator[tuple[J, O | Failure]]:
+        """See :meth:`zoorank.executors.base.Executor.run`.
+
+        Raises
+        ------
+        ZoorankError
+            When the cluster has no place for a job, or is lost.
+        """
+        run: _Run[J, O] = _Run(self, dumped((self._settings, function, shared)), on_event)
+        pending = iter(jobs)
+        try:
+            while True:
+                while run.has_place and (job := next(pending, None)) is not None:
+                    failure = run.take(job)
+                    if failure is not None:
+                        yield job, failure
+                if run.is_over:
+                    return
+                yield from run.step()
+        except self.ray.exceptions.RaySystemError as error:
+            raise ZoorankError(f"the Ray cluster is lost: {one_line(error)}") from None
+        finally:
+            run.stop()
+
+    def close(self) -> None:
+        """Leave the cluster, if this executor has joined it; end Ray, if it was started."""
+        if self._connected_here and self.ray.is_initialized():
+            self.ray.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _Run(Generic[J, O]):
+    """One run over jobs: what the cluster has to do, and what came of it."""
+
+    def __init__(
+        self, executor: RayExecutor, content: bytes, on_event: Callable[[Event], None]
+    ) -> None:
+        self._executor, self._on_event = executor, on_event
+        self._ray = ray = executor.ray
+        self._content, self._name = ray.put(content), secrets.token_hex(8)
+        here = ray.get_runtime_context().get_node_id()
+        at_home = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(here, soft=False)
+        options = {"num_cpus": 0, "scheduling_strategy": at_home}
+        self._mailbox = ray.remote(_Mailbox).options(**options).remote()
+        self._work = ray.remote(_work).options(
+            num_cpus=executor.threads,
+            num_gpus=executor.gpus,
+            max_retries=executor.retries,
+            scheduling_strategy="SPREAD",
+        )
+        self._running: dict[Any, J] = {}
+        self._places, self._looked = 0, -_LOOK
+
+    @property
+    def has_place(self) -> bool:
+        """Whether the machines that there are can take another job.
+
+        Raises
+        ------
+        ZoorankError
+            When none of them could take any.
+        """
+        now = time.monotonic()
+        if now - self._looked > _LOOK:
+            self._looked = now
+            self._places = sum(self._room(node["Resources"]) for node in self._alive())
+            if self._places == 0:
+                gpus = f" and {self._executor.gpus:g} GPUs" if self._executor.gpus else ""
+                raise ZoorankError(
+                    f"no machine of the Ray cluster has the {self._executor.threads} processors"
+                    f"{gpus} that a job takes"
+                )
+        return len(self._running) < self._places
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no job is left that was taken."""
+        return not self._running
+
+    def take(self, job: J) -> Failure | None:
+        """Hand a job to the cluster; a failure if it cannot be sent there."""
+        try:
+            pickled = dumped(job)
+        except Exception as error:  # noqa: BLE001 - whatever the job's own code raises
+            return Failure.of(error)
+        # In a list, so that the process that has it already does not get it again.
+        ref = self._work.remote([self._content], self._name, pickled, self._mailbox)
+        self._running[ref] = job
+        return None
+
+    def step(self) -> Iterator[tuple[J, O | Failure]]:
+        """Wait a little for news, and give what has ended."""
+        ended, _ = self._ray.wait(list(self._running), timeout=_TICK)
+        for event in self._ray.get(self._mailbox.take.remote()):
+            self._on_event(event)
+        for ref in ended:
+            outcome = self._outcome(ref)
+            if isinstance(outcome, StoreError):
+                raise outcome
+            yield self._running.pop(ref), cast("O | Failure", outcome)
+
+    def stop(self) -> None:
+        """End the jobs that are not done."""
+        with contextlib.suppress(self._ray.exceptions.RayError):
+            for ref in self._running:
+                self._ray.cancel(ref, force=True)
+            self._ray.kill(self._mailbox)
+
+    def _outcome(self, ref: Any) -> object:
+        errors = self._ray.exceptions
+        try:
+            return pickle.loads(self._ray.get(ref))  # noqa: S301 - of our own process
+        except errors.RayTaskError as error:
+            raise ZoorankError(one_line(error.cause)) from None
+        except errors.RaySystemError:
+            raise
+        except errors.RayError as error:
+            tries = self._executor.retries + 1
+            reason = f"its machine or Ray's process there was lost {tries} times"
+            return Failure(reason, "crash", str(error))
+
+    def _room(self, resources: Mapping[str, float]) -> int:
+        room = resources.get("CPU", 0.0) // self._executor.threads
+        if self._executor.gpus:
+            room = min(room, resources.get("GPU", 0.0) // self._executor.gpus)
+        return int(room)
+
+    def _alive(self) -> list[dict[str, Any]]:
+        return [node for node in self._ray.nodes() if node["Alive"]]
+
+
+class _Mailbox:
+    """Keeps events until the caller's process asks for them."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+
+    def put(self, event: Event) -> None:
+        self._events.append(event)
+
+    def take(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+
+@dataclass
+class _Kept:
+    """What one of Ray's processes keeps from job to job."""
+
+    name: str
+    function: Callable[[Any, Any, Emit], object]
+    shared: object
+    settings: _Settings
+    devices: str | None
+    executor: WorkerExecutor
+
+
+_kept: list[_Kept] = []
+
+
+def _work(content: list[Any], name: str, pickled: bytes, mailbox: Any) -> bytes:
+    """Do a job, in one of Ray's processes on any machine."""
+    kept = _prepared(content[0], name)
+    emit = Thinned(mailbox.put.remote, _OFTEN)
+    job: Any = pickle.loads(pickled)  # noqa: S301 - from the process that asked
+    outcome: object
+    try:
+        ((_, outcome),) = kept.executor.run(kept.function, kept.shared, [job], emit)
+    except StoreError as error:
+        outcome = error
+    return dumped(outcome)
+
+
+def _prepared(content: Any, name: str) -> _Kept:
+    import ray
+
+    devices = os.environ.get("CUDA_VISIBLE_DEVICES")  # Ray may give others to the next job
+    before = _kept.pop() if _kept else None
+    if before is not None and (before.name, before.devices) == (name, devices):
+        _kept.append(before)
+        return before
+    settings: _Settings
+    settings, function, shared = pickle.loads(ray.get(content))  # noqa: S301
+    if before is not None and (before.settings, before.devices) == (settings, devices):
+        executor = before.executor
+    else:
+        if before is not None:
+            before.executor.close()
+        executor = WorkerExecutor(
+            1,
+            settings.limits,
+            settings.threads,
+            prepare=settings.prepare,
+            state=settings.state,
+            environment=settings.environment,
+        )
+    _kept.append(_Kept(name, function, shared, settings, devices, executor))
+    return _kept[0]
+
+
+def _connected(address: str | None) -> tuple[Any, bool]:
+    """Ray, connected, and whether that was done here."""
+    try:
+        import ray
+        import ray.util.scheduling_strategies
+    except ImportError:
+        raise UsageError("Ray is not installed: pip install 'zoorank[ray]'") from None
+    if ray.is_initialized():
+        return ray, False
+    try:
+        _check_reachable(address)
+        ray.init(
+            address=address or "local",
+            include_dashboard=None if address else False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except (OSError, RuntimeError, ValueError, SystemExit) as error:
+        place = "on this machine" if address is None else f"at {address!r}"
+        raise UsageError(f"there is no Ray cluster {place}: {one_line(error)}") from None
+    # What becomes of its machines Ray prints on the standard output, which is for results,
+    # and nothing that it documents keeps it from that.
+    internals = sys.modules["ray._private.worker"]
+    if hasattr(internals, "print_to_stdstream"):
+        internals.print_to_stdstream = _nothing  # type: ignore[attr-defined]
+    return ray, True
+
+
+def _check_reachable(address: str | None) -> None:
+    """Find out whether anybody listens there, for which Ray takes minutes and then exits."""
+    host, colon, port = (address or "").rpartition(":")
+    if colon and port.isdigit() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH).close()
+
+
+def _nothing(*_: object, **__: object) -> None:
+    pass

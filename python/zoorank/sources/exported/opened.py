@@ -1,0 +1,99 @@
+"""How an exported program is loaded and fed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from zoorank.errors import SourceError
+from zoorank.messages import listing
+from zoorank.sources.base import Encoder, OpenOptions
+from zoorank.sources.batches import Feed
+from zoorank.sources.exported.archive import harmless
+from zoorank.sources.exported.encoder import ExportedEncoder
+from zoorank.sources.exported.program import Program, load
+from zoorank.sources.inputs import bare, complete, token_inputs
+from zoorank.sources.tokens import IDS, MASK, FileTokenizer, TokenTransform
+from zoorank.transforms import transform_of
+from zoorank.transforms.base import ONLY
+from zoorank.transforms.specs import TextPreprocessing
+
+if TYPE_CHECKING:
+    from zoorank.sources.exported import ExportedSource
+
+
+def open_program(source: ExportedSource, options: OpenOptions) -> Encoder:
+    """Make an encoder of a program.
+
+    Raises
+    ------
+    SourceError
+        When it may not be loaded, or nothing tells how it is to be fed.
+    """
+    file = source.file
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    device = _device(options.device)
+    content = source.pins[0].read()
+    if not source.is_trusted:
+        content = harmless(content, file)
+    program = Program(load(content, file, device), file, source.output, source.shuffled)
+    said = bare(options.modality, source.preprocessing)
+    if isinstance(said, TextPreprocessing):
+        return _texts(source, program, said, device)
+    if len(program.inputs) != 1:
+        inputs = listing(map(str, program.inputs)) or "none"
+        raise file.refuse(
+            f"takes {len(program.inputs)} inputs ({inputs}); all but texts goes into one"
+        )
+    (given,) = program.inputs
+    fed = complete(said, given, file.refuse, declared=source.preprocessing is not None)
+    return ExportedEncoder(
+        program,
+        transform_of(fed.preprocessing),
+        Feed({given.name: ONLY}, given.dims[0], axis=fed.declared, batch_first=fed.batch_first),
+        given.name,
+        fed.preprocessing.pooling,
+        fed.axis,
+        device,
+        fed.note,
+    )
+
+
+def _texts(
+    source: ExportedSource, program: Program, said: TextPreprocessing, device: torch.device
+) -> Encoder:
+    if source.tokenizer is None:
+        raise source.file.refuse(
+            "takes texts, and nothing says how they become tokens: say preprocessing = "
+            "{ input = 'text', tokenizer = 'tokenizer.json' }"
+        )
+    names = token_inputs(program.inputs, source.inputs, source.file.refuse)
+    ids = next(each for each in program.inputs if names[each.name] == IDS)
+    if len(ids.dims) != 2:
+        raise source.file.refuse(f"its input is {ids}, which is no batch of token ids")
+    samples, tokens = ids.dims
+    (pin,) = (each for each in source.pins if each.file == source.tokenizer)
+    tokenizer = FileTokenizer.of(source.tokenizer, pin.read())
+    roles = frozenset(names.values())
+    if MASK not in roles:
+        samples = 1  # padding would change a text's encoding
+    return ExportedEncoder(
+        program,
+        TokenTransform.of(tokenizer, said, longest=tokens, names=roles),
+        Feed(names, samples, MASK, tokens),
+        ids.name,
+        said.pooling,
+        None,
+        device,
+    )
+
+
+def _device(device: str) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    found = torch.device(device if device != "cuda" else "cuda:0")
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise SourceError(f"no GPU for device {device!r}; say 'cpu'")
+    return found

@@ -1,0 +1,176 @@
+"""Where a network's logits are, and what feeds the last linear map to them.
+
+Both are found by following the operations of a recorded pass back from the network's output,
+not by the kinds of modules: the last Linear layer that runs may be one of two heads, a
+projection within attention, or no layer at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from zoorank.sources.torch.hooks import Operation, Place, Trace
+
+# Operations that only look at their input in another way.
+_VIEWS = frozenset(
+    {
+        "_reshape_alias", "_unsafe_view", "alias", "as_strided", "contiguous", "detach", "expand",
+        "flatten", "permute", "reshape", "select", "slice", "squeeze", "t", "transpose",
+        "unsqueeze", "view",
+    }
+)  # fmt: skip
+# Probabilities made of logits.
+_SOFTMAX = frozenset(
+    {"_log_softmax", "_safe_softmax", "_softmax", "log_softmax", "sigmoid", "softmax"}
+)
+# Maps that are linear in their input, by weights.
+_LINEAR = frozenset(
+    {"addbmm", "addmm", "addmv", "baddbmm", "bmm", "convolution", "linear", "matmul", "mm", "mv"}
+)
+# What may stand between the last linear map and the output: nothing learns features there.
+_AFTER = _VIEWS | frozenset(
+    {
+        "_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "_to_copy", "adaptive_avg_pool1d",
+        "adaptive_avg_pool2d", "add", "add_", "amax", "avg_pool1d", "avg_pool2d", "avg_pool3d",
+        "clone", "copy_", "div", "div_", "dropout", "index", "max_pool2d_with_indices", "mean",
+        "mul", "mul_", "native_dropout", "rsub", "sub", "sum", "upsample_bicubic2d",
+        "upsample_bilinear2d", "upsample_nearest2d",
+    }
+)  # fmt: skip
+# Behind a convolution whose maps of scores are pooled to one number a class.
+_RECTIFIED = frozenset({"hardtanh", "hardtanh_", "relu", "relu_"})
+
+
+@dataclass(frozen=True)
+class Head:
+    """What is known of a network's end.
+
+    Attributes
+    ----------
+    logits, penultimate : Place or None
+        Where they are; None where there are none.
+    no_logits, no_penultimate : str
+        Then why not.
+    start : int or None
+        Tick at which the head begins, behind which there are no blocks; None without a head.
+    """
+
+    logits: Place | None
+    penultimate: Place | None
+    no_logits: str = ""
+    no_penultimate: str = ""
+    start: int | None = None
+
+
+def find_head(record: Trace, is_inside_block: Callable[[str], bool]) -> Head:
+    """Find logits and penultimate cut.
+
+    Parameters
+    ----------
+    record : Trace
+    is_inside_block : callable
+        Whether a module lies within one of several like blocks, and so is no head.
+
+    Returns
+    -------
+    Head
+        Of a network without a head the penultimate cut is its output.
+    """
+    output = Place("", 1, "output")
+    seen = record.calls[""][0].output
+    if seen is None:
+        reason = "the network's own output is no tensor; name a module"
+        return Head(None, None, reason, reason)
+    maps, branches = _last_maps(record.operations, seen.made_by, pooled=len(seen.shape) == 2)
+    outside = [number for number in maps if not is_inside_block(record.operations[number].module)]
+    if not outside:
+        reason = "the network has no classifier: its output is no linear map of features"
+        return Head(None, output, no_logits=reason)
+    start = min(_tick(record, number) for number in outside)
+    logits = _before_softmax(record, seen.made_by)
+    no_logits = "" if logits else "no module gives what its softmax takes; name a module"
+    if len(maps) > 1 or branches:
+        others = f"{len(maps)} linear maps" if len(maps) > 1 else "a linear map and more"
+        reason = f"its output is made of {others}, so none is its classifier; name a module"
+        return Head(logits, None, no_logits, reason, start)
+    penultimate = _input_of(record, maps[0])
+    reason = "" if penultimate else "no module gives what its last linear map takes; name a module"
+    return Head(logits, penultimate, no_logits, reason, start)
+
+
+def _last_maps(
+    operations: list[Operation], last: int | None, *, pooled: bool
+) -> tuple[list[int], bool]:
+    """The linear maps that the output is made of, and whether it is made of more than these."""
+    found: set[int] = set()
+    pending = [] if last is None else [(last, False)]
+    known, more = set(pending), last is None
+    while pending:
+        number, rectified = pending.pop()
+        operation = operations[number]
+        is_map = operation.name in _LINEAR and operation.weights
+        if is_map and (not rectified or operation.name == "convolution"):
+            found.add(number)
+        elif operation.made_of and operation.name in _AFTER | _SOFTMAX | _RECTIFIED:
+            after = rectified or operation.name in _RECTIFIED
+            next_ones = {(each, after) for each in operation.made_of} - known
+            more |= after and not pooled
+            pending += next_ones if pooled or not after else ()
+            known |= next_ones
+        else:
+            more = True
+    return sorted(found), more
+
+
+def _tick(record: Trace, number: int) -> int:
+    operation = record.operations[number]
+    return record.calls[operation.module][operation.call - 1].start
+
+
+def _before_softmax(record: Trace, last: int | None) -> Place | None:
+    """Where the output is before it becomes probabilities: as a rule the output itself."""
+    output = Place("", 1, "output")
+    number, operations = last, record.operations
+    while number is not None and operations[number].name in _VIEWS | {"clone"}:
+        number = next(iter(operations[number].made_of), None)
+    if number is None or operations[number].name not in _SOFTMAX:
+        return output
+    softmax = operations[number]
+    if _is_alone(record, softmax):
+        return Place(softmax.module, softmax.call, "input")
+    return _giving(record, softmax.made_of)
+
+
+def _input_of(record: Trace, number: int) -> Place | None:
+    """Where the input of a linear map is: that of its module, or what another module gives."""
+    operation = record.operations[number]
+    if _is_alone(record, operation):
+        return Place(operation.module, operation.call, "input")
+    return _giving(record, operation.made_of)
+
+
+def _is_alone(record: Trace, operation: Operation) -> bool:
+    """Whether a module's call does this operation and else only looks at it in other ways."""
+    inside = f"{operation.module}." if operation.module else ""
+    work = [
+        each
+        for each in record.operations
+        if each.is_live and each.name not in _VIEWS and each.name not in ("add", "add_")
+        if (each.module, each.call) == (operation.module, operation.call)
+        or each.module.startswith(inside)
+    ]
+    return work == [operation]
+
+
+def _giving(record: Trace, made_of: tuple[int, ...]) -> Place | None:
+    """The outermost module whose output is what an operation takes, perhaps seen in another way."""
+    number = next(iter(made_of), None)
+    while number is not None:
+        for name, calls in record.calls.items():
+            for position, call in enumerate(calls, start=1):
+                if name and call.output is not None and call.output.made_by == number:
+                    return Place(name, position, "output")
+        operation = record.operations[number]
+        number = next(iter(operation.made_of), None) if operation.name in _VIEWS else None
+    return None

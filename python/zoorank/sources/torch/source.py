@@ -1,0 +1,142 @@
+"""Networks of torch, built by a factory, as sources.
+
+Nothing here imports torch before a source is opened, or asked what it depends on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from zoorank.errors import SourceError
+from zoorank.sources.base import (
+    Encoder,
+    Entry,
+    EntryError,
+    Events,
+    Json,
+    Known,
+    OpenOptions,
+    Trust,
+)
+from zoorank.sources.specs import ModelEntry
+from zoorank.sources.weights import PinnedFile
+from zoorank.targets.base import Modality
+from zoorank.transforms import transform_of
+
+
+class TorchSource(ModelEntry):
+    """A network of torch, built by a factory.
+
+    Attributes
+    ----------
+    trust : Trust
+        Directories and packages, beside those that zoorank knows, that the factory may come
+        from. A manifest cannot say this, only the person who loads it.
+    pinned : PinnedFile or None
+        Its weights, once it is resolved.
+    """
+
+    trust: Trust = Trust()
+    pinned: PinnedFile | None = None
+
+    @property
+    def modalities(self) -> frozenset[Modality]:
+        """What its preprocessing takes in."""
+        return frozenset({self.preprocessing.input})
+
+    def refusal(self) -> str:
+        """Why its code may not be run; empty where it may."""
+        from zoorank.sources.trust import admit
+
+        try:
+            admit(self.factory, self.trust)
+        except SourceError as error:
+            return str(error)
+        return ""
+
+    def resolve(self, _events: Events) -> TorchSource:
+        """Hash its weights, so that what is loaded later is what was hashed."""
+        return self.model_copy(update={"pinned": self.pin()})
+
+    def pin(self) -> PinnedFile | None:
+        """Its file of weights with the digest; None for random ones.
+
+        Raises
+        ------
+        SourceError
+            When there is no such file, or it has not the digest expected.
+        """
+        if self.pinned is not None:
+            return self.pinned
+        path = self.weights.locate()
+        if path is not None:
+            return PinnedFile.of(path, self.sha256)
+        if self.sha256 is not None:
+            raise SourceError("sha256 is given, but random weights have no file")
+        return None
+
+    def identity(self) -> Mapping[str, Json]:
+        """Factory, its code and arguments, weights, preprocessing and the version of torch."""
+        import torch
+
+        from zoorank.sources.torch.factory import code_fingerprint
+
+        file = self.pin()
+        return {
+            "factory": self.factory,
+            "arguments": {**self.arguments, "from weights": dict(self.arguments_from_weights)},
+            "code": code_fingerprint(self),
+            "torch": torch.__version__,
+            "weights": self.weights.model_dump(mode="json") if file is None else file.sha256,
+            "state_dict": self.state_dict.model_dump(mode="json"),
+            "preprocessing": self.preprocessing.model_dump(mode="json"),
+        }
+
+    def known(self) -> Known:
+        """Nothing: nobody publishes anything about a factory."""
+        return Known()
+
+    def open(self, options: OpenOptions) -> Encoder:
+        """Build the network and load its weights."""
+        from zoorank.sources.torch.encoder import TorchEncoder
+        from zoorank.sources.torch.load import load
+        from zoorank.sources.torch.pooling import AxisPooling
+
+        transform = transform_of(self.preprocessing)
+        loaded = load(self)
+        return TorchEncoder(
+            loaded.module,
+            transform,
+            options,
+            pooler=AxisPooling.of(self.preprocessing),
+            fresh=loaded.filled.fresh,
+            notes=loaded.filled.notes,
+            calibrates=self.weights.calibrates,
+        )
+
+
+def sources(identifier: str, _revision: str | None, entry: Entry) -> tuple[TorchSource, ...]:
+    """Name a network by its factory, ``module:function`` or ``module.Class``.
+
+    Raises
+    ------
+    EntryError, ValidationError
+        When the entry lacks weights or preprocessing, or has other keys.
+    """
+    if entry.preprocessing is None:
+        why = "is missing; say in a manifest how the network wants its input"
+        raise EntryError(why, "preprocessing")
+    said = {
+        **entry.settings,
+        "name": entry.name or f"torch:{identifier}",
+        "factory": identifier,
+        "preprocessing": entry.preprocessing,
+        "cuts": entry.cuts,
+        "trained_on": entry.trained_on,
+        "sha256": entry.sha256,
+    }
+    found = TorchSource.model_validate(
+        {key: value for key, value in said.items() if value is not None},
+        context={"folder": entry.folder},
+    )
+    return (found.model_copy(update={"trust": entry.trust}),)

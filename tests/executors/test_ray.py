@@ -1,0 +1,181 @@
+"""Jobs on several machines: what becomes of a machine changes nothing that comes of a job."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ray", reason="needs Ray: pip install 'zoorank[ray]'")
+pytest.importorskip("psutil", reason="worker processes need psutil: pip install 'zoorank[zoo]'")
+
+import psutil
+import ray
+from ray.cluster_utils import Cluster
+from tests.executors.jobs import Job, work
+
+from zoorank.errors import StoreError, UsageError, ZoorankError
+from zoorank.executors.base import Event, Failure, Limits
+from zoorank.executors.local import LocalExecutor
+from zoorank.executors.ray import RayExecutor
+
+# Ray's own, of connections that it leaves to the collector.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Three nodes of this machine, of which the one without processors is the caller's."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = str(Path.cwd())
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    try:
+        for _ in range(2):
+            made.add_node(num_cpus=1)
+        yield made
+    finally:
+        ray.shutdown()
+        made.shutdown()
+        os.environ.pop("PYTHONPATH")
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
+
+
+@pytest.fixture
+def executor(cluster):
+    with RayExecutor(cluster.address, Limits(timeout=20.0)) as made:
+        yield made
+
+
+def outcomes(executor, todo, on_event=lambda event: None, shared="s"):
+    return {job.name: outcome for job, outcome in executor.run(work, shared, todo, on_event)}
+
+
+def workers():
+    """Ray's processes that do a job."""
+    family = psutil.Process().children(recursive=True)
+    return [each for each in family if "ray::_work" in "".join(each.cmdline())]
+
+
+def test_a_job_fails_there_as_it_does_here(executor):
+    todo = [
+        Job("good", given=0.1),
+        Job("raise", "raise", KeyError("layer4")),
+        Job("end", "end", 3),
+        Job("segfault", "segfault"),
+        Job("lock", "give a lock"),
+        Job("last", given=1 / 3),
+    ]
+    events = []
+    found = outcomes(executor, todo, events.append)
+    assert found["good"] == ("s", "good", 0.1)
+    assert found["last"] == ("s", "last", 1 / 3)
+    assert found["end"].reason == "its code ended the process (exit code 3)"
+    assert found["segfault"].reason == "its process crashed (SIGSEGV)"
+    assert "in string_at" in found["segfault"].traceback
+    here = outcomes(LocalExecutor(), todo[:2])
+    assert found["raise"].reason == here["raise"].reason
+    assert "in _raise" in found["raise"].traceback
+    assert found["lock"].reason.startswith("TypeError: cannot pickle")
+    assert Event("good", "opening") in events
+
+
+def test_what_cannot_be_sent_fails_alone(executor):
+    import threading
+
+    found = outcomes(executor, [Job("bad", given=threading.Lock()), Job("good", given=1)])
+    assert found["bad"].reason.startswith("TypeError: cannot pickle")
+    assert found["good"] == ("s", "good", 1)
+
+
+def test_a_full_disk_ends_the_run(executor):
+    with pytest.raises(StoreError, match="no space left"):
+        outcomes(executor, [Job("a", "fill the disk"), Job("b", "sleep", 30)])
+    assert outcomes(executor, [Job("a", given=2)], shared="t") == {"a": ("t", "a", 2)}
+
+
+def test_every_machine_works_and_each_job_has_its_threads(executor):
+    todo = [Job(str(i), "sleep and give the process", 0.5) for i in range(4)]
+    assert len({outcome[2] for outcome in outcomes(executor, todo).values()}) == 2
+    names = ["OMP_NUM_THREADS", "ZOORANK_NUM_THREADS"]
+    found = outcomes(executor, [Job("a", "environment", names)])
+    assert found["a"][2] == ["1", "1"]
+
+
+def test_no_machine_is_large_enough(cluster):
+    with (
+        RayExecutor(cluster.address, threads=64) as executor,
+        pytest.raises(ZoorankError, match="no machine of the Ray cluster has the 64 processors"),
+    ):
+        outcomes(executor, [Job("a")])
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere.invalid:6379", "127.0.0.1", "?"])
+def test_there_is_no_such_cluster(address):
+    with pytest.raises(UsageError, match=f"there is no Ray cluster at '{re.escape(address)}': "):
+        RayExecutor(address)
+
+
+def test_a_machine_and_a_process_that_are_lost_cost_a_try(cluster, capfd):
+    third = cluster.add_node(num_cpus=1)
+    with RayExecutor(cluster.address) as executor:
+        todo = [Job(str(i), "sleep", 1.0) for i in range(9)]
+        run = executor.run(work, "s", todo, lambda event: None)
+        found = [next(run)]
+        cluster.remove_node(third, allow_graceful=False)
+        workers()[0].kill()
+        found += run
+    assert sorted((job.name, outcome) for job, outcome in found) == [
+        (job.name, ("s", job.name, None)) for job in todo
+    ]
+    assert capfd.readouterr().out == ""
+
+
+def test_a_run_that_is_given_up_ends_its_jobs(executor, tmp_path):
+    place = tmp_path / "pid"
+    run = executor.run(work, "s", [Job("a"), Job("b", "touch", str(place))], lambda event: None)
+    next(run)
+    deadline = time.monotonic() + 20
+    while not (place.exists() and place.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    run.close()
+    while psutil.pid_exists(int(place.read_text())):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.long
+def test_machines_that_come_and_go_change_nothing(cluster):
+    chance = random.Random(0)
+    todo = [Job(str(i), "sleep", 0.05) for i in range(400)]
+    bad = {str(i): ("end", "segfault", "raise")[i % 3] for i in range(0, 400, 10)}
+    todo = [Job(j.name, bad[j.name], 1) if j.name in bad else j for j in todo]
+    extra = cluster.add_node(num_cpus=1)
+    found = {}
+    with RayExecutor(cluster.address, retries=10) as executor:
+        for i, (job, outcome) in enumerate(executor.run(work, "s", todo, lambda event: None)):
+            found[job.name] = outcome
+            if i % 80 == 40:
+                cluster.remove_node(extra, allow_graceful=False)
+                extra = cluster.add_node(num_cpus=1)
+            elif i % 20 == 10 and (there := workers()):
+                chance.choice(there).kill()
+    cluster.remove_node(extra, allow_graceful=False)
+    assert len(found) == 400
+    assert {name for name, each in found.items() if isinstance(each, Failure)} == set(bad)
+
+
+def test_alone_it_starts_ray_here_and_ends_it():
+    with RayExecutor(limits=Limits(timeout=20.0)) as executor:
+        assert outcomes(executor, [Job("a", given=1)]) == {"a": ("s", "a", 1)}
+    assert not ray.is_initialized()
