@@ -2,6 +2,7 @@
 # All else goes into .venv and build/, once: a second run does only what has changed.
 
 PYTHON ?= python3
+PYTHONS ?= $(PYTHON)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -11,7 +12,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-cpp test-cuda test-python test-long cuda-on-host lint types format sanitize bench figures docs charts cuda clean distclean
+.PHONY: help demo test test-cpp test-cuda test-python test-long cuda-on-host lint types format sanitize bench figures docs wheels charts cuda clean distclean
 export PATH := $(abspath $(BIN)):$(PATH)
 
 help:  ## list the targets
@@ -59,6 +60,8 @@ lint: $(STAMPS)/test $(STAMPS)/core  ## style, formatting, and which room may im
 	$(BIN)/ruff format --check
 	$(BIN)/clang-format --dry-run --Werror $(CPP_FILES)
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet .github
 
 types: $(STAMPS)/test $(STAMPS)/core  ## mypy --strict, and the stub of the compiled module beside the module
 	$(BIN)/mypy
@@ -88,6 +91,9 @@ figures: $(STAMPS)/test $(STAMPS)/core  ## bring the figures in README.md and do
 
 docs: $(STAMPS)/docs $(STAMPS)/core  ## the documentation site, build/docs; a warning is an error
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --doctree-dir build/docs/.doctrees docs build/docs
+
+wheels:  ## a wheel for manylinux_2_28 without CUDA in dist, tried in a bare environment; PYTHONS="python3.11 ..."
+	tools/wheels/build.sh $(PYTHONS)
 
 charts:  ## bundle the plotting library of report.html anew; needs Node.js
 	cd tools/charts && npm ci --no-fund --no-audit && npm run build

@@ -27,3 +27,12 @@ def test_every_place_names_the_same_versions():
     assert project["project"]["requires-python"] == f">=3.{named[0]}"
     assert project["tool"]["mypy"]["python_version"] == f"3.{named[0]}"
     assert f"Python 3.{named[0]} or newer" in (ROOT / "CONTRIBUTING.md").read_text()
+
+
+def test_hooks_of_commits_have_the_versions_of_the_constraints():
+    pinned = re.findall(r"^([\w-]+==[\d.]+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    for name in ("ruff", "clang-format", "check-jsonschema"):
+        (pin,) = (each for each in pinned if each.startswith(f"{name}=="))
+        assert f"[{pin}]" in hooks
+        assert len(re.findall(rf"\[{name}==[\d.]+\]", hooks)) == hooks.count(pin)
