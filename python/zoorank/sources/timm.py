@@ -217,11 +217,13 @@ class TimmSource(Published):
 
     def build(self) -> tuple[nn.Module, frozenset[str]]:
         """The network with its weights, and which parameters these do not hold."""
+        from zoorank.sources.torch.known import refuse_fetching
         from zoorank.sources.torch.load import read_weights
 
         timm = package(KIND, KIND)
         config = self._described()
         arguments = {} if self.folder is None else _read(self.folder)[1]
+        refuse_fetching(arguments)  # a stranger's: timm unpickles the file of a checkpoint_path
         (file,) = self.weights
         overlay: dict[str, Any] = {"source": None, "file": str(file.path)}
         if file.path.suffix == ".npz":
