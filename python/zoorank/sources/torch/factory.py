@@ -26,6 +26,7 @@ from zoorank.sources.code import fingerprint_code
 from zoorank.sources.torch.known import is_known, safe_arguments
 from zoorank.sources.trust import (
     ALLOW_CODE,
+    NEVER,
     Admitted,
     Found,
     admit,
@@ -177,7 +178,8 @@ def _look_up(admitted: Admitted, module: ModuleType) -> tuple[type | None, Any]:
 def _places(trust: Trust) -> tuple[Path, ...]:
     """Where code lies that the user allows."""
     found: list[Path] = list(trust.code)
-    for package in trust.packages:
+    # What another allowed package has imported of torch is no more allowed than torch is.
+    for package in set(trust.packages) - set(NEVER):
         with contextlib.suppress(SourceError):
             place = find_module(package)
             found += place.folders or ([place.file] if place.file else [])
