@@ -30,6 +30,7 @@ from zoorank.sources.published import (
     spdx,
     versions,
 )
+from zoorank.sources.trust import only_safe_loads
 from zoorank.transforms.specs import ImagePreprocessing
 
 if TYPE_CHECKING:
@@ -234,7 +235,7 @@ class TimmSource(Published):
         if own_weights(self.entry):
             overlay |= _classes(config, overlay.get("state_dict") or read_weights(file))
         try:
-            with _missing() as missing:
+            with only_safe_loads(), _missing() as missing:
                 module = timm.create_model(
                     config.architecture,
                     pretrained=True,

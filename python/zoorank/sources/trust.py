@@ -265,6 +265,25 @@ def no_network() -> Iterator[None]:
         _guard.active = before
 
 
+@contextmanager
+def only_safe_loads() -> Iterator[None]:
+    """Hold every ``torch.load`` of this process to ``weights_only``, whatever it asks for.
+
+    A factory may call it on a path among its arguments, and a library on one that a
+    configuration names: earlier versions of timm do so without ``weights_only``.
+    """
+    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
 @cache
 def _install_hook() -> None:
     sys.addaudithook(_refuse)  # Python has no way to take it off again

@@ -7,7 +7,6 @@ import functools
 import importlib
 import inspect
 import io
-import os
 import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,6 +33,7 @@ from zoorank.sources.trust import (
     is_library,
     lies_in,
     no_network,
+    only_safe_loads,
 )
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def build(spec: TorchSource, arguments: Mapping[str, Any]) -> nn.Module:
         if factory.home == "known":
             arguments = safe_arguments(factory.build, arguments)
         guard = contextlib.nullcontext() if factory.home == "directory" else no_network()
-        with torch.random.fork_rng(), _only_safe_loads(), guard:
+        with torch.random.fork_rng(), only_safe_loads(), guard:
             torch.manual_seed(spec.weights.init_seed)
             with _failing(f"factory {spec.factory} failed"):
                 model = factory.build(**arguments)
@@ -258,18 +258,3 @@ def _importing(trust: Trust) -> Iterator[None]:
         for folder in added:
             with contextlib.suppress(ValueError):
                 sys.path.remove(folder)
-
-
-@contextlib.contextmanager
-def _only_safe_loads() -> Iterator[None]:
-    # A factory may itself call torch.load on a path among its arguments.
-    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
