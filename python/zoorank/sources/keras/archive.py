@@ -55,7 +55,8 @@ def check_archive(file: SourceFile) -> None:
     file.check()
     try:
         # By the suffix, as Keras itself decides: a file may be an archive and HDF5 at once.
-        if file.path.suffix == ".keras":
+        is_h5 = file.path.suffix != ".keras" and h5py.is_hdf5(file.path)
+        if zipfile.is_zipfile(file.path) and not is_h5:
             with zipfile.ZipFile(file.path) as archive:
                 _check_zip(file, archive)
             return
