@@ -21,7 +21,7 @@ import onnx
 import timm
 import torch
 from PIL import Image
-from tests.sources.carried import lay_cache
+from tests.sources.carried import lay_cache, minilm
 from tests.sources.onnx_nets import residual_net
 from timm.models import save_for_hf
 
@@ -90,6 +90,7 @@ def cache(tmp_path_factory):
         saved = place / "saved" / name
         save_for_hf(timm.create_model(name), saved, safe_serialization=True)
         lay_cache(place / "cache", f"timm/{name}", saved)
+    lay_cache(place / "cache", "sentence-transformers/all-MiniLM-L6-v2", minilm())
     return place / "cache"
 
 
@@ -119,6 +120,12 @@ def folder(tmp_path, monkeypatch, cache, store):
         np.savez(tmp_path / f"{name}.npz", X=series, y=np.arange(24) % 3)
     np.save(tmp_path / "X.npy", rng.normal(size=(30, 5)))
     np.save(tmp_path / "labels.npy", np.arange(30) % 3)
+    np.save(tmp_path / "X_labels.npy", np.arange(30) % 3)
+    words = ("good", "bad", "film", "plot", "tea", "soup")
+    vectors = [f"{word} {' '.join(map(str, rng.normal(size=5).round(3)))}" for word in words]
+    (tmp_path / "glove.txt").write_text("\n".join(vectors) + "\n")
+    texts = [f"a {words[i % 2]} {words[2 + i // 2 % 4]},{words[i % 2]}" for i in range(16)]
+    (tmp_path / "reviews.csv").write_text("\n".join(["text,label", *texts]) + "\n")
     pairs = [(target, source) for target in ("A", "B") for source in ("x", "y", "z")]
     for name, column in (("scores", "logme"), ("accuracies", "accuracy")):
         lines = [f"{target},{source},{rng.random()}" for target, source in pairs]
