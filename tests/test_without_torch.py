@@ -177,6 +177,7 @@ preprocessing.input = "image"
 source = "exported:net.pt2"
 preprocessing.input = "text"
 """
+    (tmp_path / "net.pt2").write_bytes(b"not looked at without torch")
     (tmp_path / "zoo.toml").write_text(GLOVE + network)
     done = environment.run(
         "-m", "zoorank.cli", "rank", str(tmp_path / "zoo.toml"), "--data", str(texts), "--json"

@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 from measure import CUTS, networks, part
 
-from zoorank.sources.base import OpenOptions, Split, TrainingOptions
+from zoorank.sources.base import OpenOptions
 from zoorank.sources.torch.source import TorchSource
+from zoorank.sources.training import Split, TrainingOptions
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
 

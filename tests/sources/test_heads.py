@@ -121,6 +121,23 @@ def test_two_heads_that_are_averaged_are_neither() -> None:
     assert [each.name for each in opened(model).cuts(batch_of(ROW), ["all"])] == ["trunk"]
 
 
+def test_heads_that_are_stacked_are_neither_too() -> None:
+    """As CrossViT's: the mean of a stack of heads."""
+    model = Net(lambda n, x: torch.stack([n.a(x), n.b(x)]).mean(0), a=_fc(), b=_fc()).eval()
+    assert torch.equal(_encoded(model, "logits"), model(ROW))
+    found = _found(model, "penultimate")
+    assert isinstance(found, Refusal)
+    assert "its output is made of 2 linear maps" in found.reason
+
+
+def test_of_an_output_that_nothing_is_known_of_no_head_is_guessed() -> None:
+    model = Net(lambda net, x: torch.sin(net.fc(x)), fc=_fc()).eval()
+    assert torch.equal(_encoded(model, "logits"), model(ROW))
+    found = _found(model, "penultimate")
+    assert isinstance(found, Refusal)
+    assert "nothing tells what of its output, made by 'sin', is; name a module" in found.reason
+
+
 def test_a_head_of_two_layers_has_its_hidden_layer_as_penultimate() -> None:
     head = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 5))
     model = Net(lambda net, x: net.head(x), head=head).eval()

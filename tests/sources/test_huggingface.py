@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from safetensors.torch import save_file
 from tests.sources.carried import lay_cache, minilm
 from tests.sources.tiny_transformers import SAVED, save
 
@@ -209,3 +210,26 @@ def test_nothing_is_asked_where_all_is_local(saved: Path) -> None:
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("tokens\n", "")
+
+
+def test_a_checkpoint_that_a_configuration_names_runs_nothing(tmp_path: Path, monkeypatch) -> None:
+    timm = pytest.importorskip("timm")
+    network = timm.create_model("test_resnet", num_classes=3)
+    save_file(network.state_dict(), tmp_path / "model.safetensors")
+    torch.save({"a": torch.nn.Identity()}, tmp_path / "evil.pt")
+    config = {
+        "model_type": "timm_wrapper",
+        "architectures": ["TimmWrapperModel"],
+        "architecture": "test_resnet",
+        "num_classes": 3,
+        "pretrained_cfg": {"input_size": [3, 64, 64], "num_classes": 3},
+        "model_args": {"checkpoint_path": str(tmp_path / "evil.pt")},
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+
+    def unsafely(_model: Any, path: str) -> None:  # as in timm 1.0.22
+        torch.load(path, weights_only=False)
+
+    monkeypatch.setattr("timm.models._factory.load_checkpoint", unsafely)
+    with pytest.raises(SourceError, match="Weights only load failed"):
+        load(tmp_path, "image", safetensors=True)

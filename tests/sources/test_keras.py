@@ -329,6 +329,9 @@ BAD_LAYERS = {
     "a download": {"class_name": "function", "module": "keras.utils", "config": "get_file"},
     "builtins": {"class_name": "function", "module": "builtins", "config": "eval"},
     "a stranger": {"class_name": "Layer", "module": "evil.layers", "config": {}},
+    "a lambda with dots": {"class_name": "layers.Lambda", "module": "keras", "config": {}},
+    "a download with dots": {"class_name": "utils.get_file", "module": "keras", "config": {}},
+    "another vocabulary": {"class_name": "IndexLookup", "module": "keras.src.layers"},
     "deep inside": {
         "class_name": "Dense",
         "module": "keras.layers",
@@ -354,6 +357,17 @@ def test_what_could_run_code_is_never_loaded(tmp_path: Path, form: str, name: st
     ) as caught:
         _open(path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_is_looked_at_as_keras_will_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "both.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = _config(**BAD_LAYERS["bytecode"])
+    with zipfile.ZipFile(path, "a") as archive:  # behind the HDF5, which is still one
+        archive.writestr("config.json", _config(class_name="Dense"))
+        archive.writestr("model.weights.h5", _empty_h5())
+    with pytest.raises(SourceError, match="it is never loaded"):
+        _open(path)
 
 
 def _empty_h5() -> bytes:

@@ -23,6 +23,7 @@ from zoorank.sources.base import Entry, EntryError
 from zoorank.sources.sentence_transformers import (
     ChainSource,
     ChainTransform,
+    check_parts,
     choose,
     prompt_of,
     sources,
@@ -205,6 +206,45 @@ def test_a_part_of_somebody_else_is_never_imported(tiny: Path, tmp_path: Path) -
     (place / "modules.json").write_text(json.dumps(parts))
     with pytest.raises(SourceError, match="leads out of its folder"):
         one(str(place)).resolve(refuse)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("modules.json", [{"type": "sentence_transformers.util.environment.torch", "path": ""}]),
+        ("modules.json", [{"type": "sentence_transformers.backend.load.json", "path": ""}]),
+        ("config.json", {"types": {"a": "own_part.Part"}}),
+        ("router_config.json", {"types": {"a": "own_part.Part"}}),
+        ("word/wordembedding_config.json", {"tokenizer_class": "own_part.Part"}),
+        ("linked/config.json", {"activation_function": "torch.distributed.run.main"}),
+        ("dense/config.json", {"activation_function": "own_part.Part"}),
+        ("dense/config.json", {"activation_function": "torch.nn.modules.module.torch.Size"}),
+    ],
+)
+def test_no_file_of_a_chain_names_a_stranger_s_class(tmp_path, file: str, content) -> None:
+    folder = tmp_path / "chain"
+    (folder / "deep").mkdir(parents=True)
+    (tmp_path / "linked").mkdir()
+    (folder / "linked").symlink_to(tmp_path / "linked")
+    (folder / "deep" / "again").symlink_to(folder)
+    check_parts(folder)
+    (folder / file).parent.mkdir(exist_ok=True)
+    (folder / file).write_text(json.dumps(content))
+    with pytest.raises(SourceError, match="is none of sentence-transformers' own"):
+        check_parts(folder)
+
+
+def test_the_library_s_own_names_are_known(tmp_path: Path) -> None:
+    (tmp_path / "a_config.json").write_text('{"activation_function": "gelu_new", "types": 1}')
+    for name in ("linear.Identity", "activation.Tanh"):
+        content = {"activation_function": f"torch.nn.modules.{name}", "tokenizer_class": "Bert"}
+        (tmp_path / "config.json").write_text(json.dumps(content))
+        check_parts(tmp_path)
+    own = "models.Router sentence_transformer.modules.tokenizer.word.WordTokenizer Transformer"
+    for name in own.split():
+        content = {"tokenizer_class": f"sentence_transformers.{name}"}
+        (tmp_path / "config.json").write_text(json.dumps(content))
+        check_parts(tmp_path)
 
 
 def test_of_a_repository_only_what_the_chain_needs() -> None:

@@ -91,6 +91,18 @@ def test_a_pickle_is_read_as_tensors_alone(
         one(str(own)).resolve(refuse).build()
 
 
+@pytest.mark.parametrize("name", ["checkpoint_path", "cache_dir", "pretrained_cfg"])
+def test_a_directory_names_no_other_file(folder: Path, tmp_path: Path, name: str) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
+    config = json.loads((folder / "config.json").read_text())
+    config["model_args"] = {name: str(tmp_path / "evil.pt")}
+    (own / "config.json").write_text(json.dumps(config))
+    with pytest.raises(SourceError, match=f"'{name}' would fetch weights or read a file"):
+        one(str(own)).resolve(refuse).build()
+
+
 def test_other_classes_in_a_directory(tmp_path: Path) -> None:
     network = timm.create_model("test_vit", num_classes=5, global_pool="avg").eval()
     save_for_hf(network, tmp_path / "own", safe_serialization=True)

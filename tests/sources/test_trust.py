@@ -301,6 +301,14 @@ def test_all_else_in_an_allowed_package_is_not_called(installed, tmp_path, name:
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize("name", ["reduce_graph_module", "alias", "GraphModule", "with_less"])
+def test_to_allow_torch_too_admits_nothing_of_it(installed, tmp_path, monkeypatch, name) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = _message(f"zr_nets:{name}", Trust(packages=("zr_nets", "torch")), **_PICKLED, **_BODY)
+    assert "is neither a torch.nn.Module class" in text
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_constructor_that_fetches_or_starts_something_fails(installed) -> None:
     text = _message("zr_nets:Net.from_pretrained", ALLOWED, url="http://localhost:9/w.pt")
     assert "PermissionError" in text or "no network" in text

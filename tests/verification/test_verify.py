@@ -11,9 +11,10 @@ from tests.ranking.tiny_zoo import tiny_zoo
 from zoorank.encoding.encode import encode_source
 from zoorank.errors import UsageError
 from zoorank.scores.probe import cross_validated
-from zoorank.sources.base import OpenOptions, TrainingOptions
+from zoorank.sources.base import OpenOptions
 from zoorank.sources.manifest import load_zoo
 from zoorank.sources.torch import train
+from zoorank.sources.training import TrainingOptions
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
 from zoorank.verification.verdict import Verified, first_within_noise, rank_agreement, verdict

@@ -120,6 +120,13 @@ Workers = Annotated[
         help="Processes for the sources, each of which may crash alone. 0: none but this one.",
     ),
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS|auto|local",
+        help="Run the sources on a Ray cluster; local starts Ray on this machine.",
+    ),
+]
 Timeout = Annotated[
     str | None, typer.Option(metavar="10m", help="Time that a source may take: 90s, 10m, 2h.")
 ]

@@ -74,7 +74,7 @@ def encode_source(
     on_batch : callable or None
         Told ``(done, total)`` samples after every batch, of those that are run.
     events : callable
-        Told in a line what takes long before the source is there, such as a download.
+        Told in a line of every step before the first batch, such as a download.
     rows : ndarray of int64 or None
         Which rows to encode, ascending; None for all. A subset has a key of its own, and
         scaling and calibration are those of the whole target.
@@ -110,7 +110,9 @@ def encode_source(
             return plan.result(known)
     options = OpenOptions(target.modality, device, precision, threads)
     with source.open(options) as encoder:
-        feed = Feed(encoder, encoder.transform.fitted(target), target)
+        events("the source is loaded")
+        transform = encoder.transform.fitted(target)
+        feed = Feed(encoder, transform, target, on_pass=lambda: events("two samples are encoded"))
         try:
             calibrate(feed)
             trial = tried(feed, wanted)
@@ -146,7 +148,8 @@ class _Run:
         arrays = None if self._keep == "store" or held else self._room(dims, notes)
         saved = self._keep != "memory" or arrays is None
         new = _new_rows(plan.rows, next(iter(held.values()), None))
-        whole = Pass(trial.feed, _samples_of(plan.target, new), self._missing)
+        feed = replace(trial.feed, on_pass=lambda: None)
+        whole = Pass(feed, _samples_of(plan.target, new), self._missing)
         with _Files(plan, dims if saved else {}, held) as files:
             for samples, encoded in whole.run(batch_size, on_batch):
                 places = np.searchsorted(plan.rows, plan.target.rows_of(samples))

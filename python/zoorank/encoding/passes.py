@@ -43,12 +43,15 @@ class Feed:
     target : Target
     least : int
         Samples that the source must be given at once, at least.
+    on_pass : callable
+        Called after every batch.
     """
 
     encoder: Encoder
     transform: Transform
     target: Target
     least: int = 1
+    on_pass: Callable[[], None] = lambda: None
 
     def prepared(self, samples: Rows) -> list[Prepared]:
         """Some samples as the source wants them, one by one."""
@@ -72,6 +75,7 @@ class Feed:
             raise
         except BaseException as error:  # a stranger's code may raise anything, even SystemExit
             raise SourceError(_reason(error)) from error
+        self.on_pass()
         for name, array in encoded.items():
             if array.ndim != 2 or len(array) != batch.rows:
                 raise RowsError(

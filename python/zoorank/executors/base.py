@@ -160,7 +160,7 @@ class Limits:
     timeout: float | None = None
     memory: int | None = None
     stall: float | None = 15.0
-    opening: float = 60.0
+    opening: float = 180.0
     factor: float = 20.0
 
     def silence(self, stage: Stage, longest: float) -> float:

@@ -55,7 +55,7 @@ class _Work:
     def __init__(self, run: Run, job: Job, emit: Emit, ledger: Ledger) -> None:
         self._run, self._job, self._emit = run, job, emit
         self._store = EncodingStore(run.store)
-        self._source = job.source.resolve(lambda _: None)
+        self._source = job.source.resolve(lambda _: emit(Event(job.name, "opening")))
         self._identity = self._source.identity()
         self._page = Page(ledger, run, self._identity)
         self._known: dict[str, ScoreValue] = {}  # values that no cut changes
@@ -117,6 +117,8 @@ class _Work:
             precision=run.precision,
             threads=run.threads,
             on_batch=on_batch,
+            # Who watches this process sees by every one of them that it does something.
+            events=lambda _: self._emit(Event(job.name, "opening")),
             rows=job.rows,
             earlier=job.earlier,
             # Samples of a race are what its next draw goes on from.

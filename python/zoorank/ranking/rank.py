@@ -28,7 +28,7 @@ from zoorank.ranking.provenance import collect, describe_call
 from zoorank.ranking.ranking import Ranking
 from zoorank.ranking.records import TargetFacts
 from zoorank.ranking.rows import baseline_rows
-from zoorank.ranking.work import SourceRows, Work
+from zoorank.ranking.work import SourceRows, Work, framework_state
 from zoorank.sources.base import Guarded, Precision, Source
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
@@ -64,6 +64,7 @@ def rank(
     workers: int | Literal["auto"] | None = None,
     timeout: float | None = None,
     memory_limit: int | None = None,
+    ray: str | None = None,
     retry: bool = False,
     save_encodings: bool | None = None,
     limit: int | None = None,
@@ -127,6 +128,10 @@ def rank(
         Seconds that a source may take; needs ``workers``.
     memory_limit : int, optional
         Bytes that a source may hold; needs ``workers``.
+    ray : str, optional
+        Run the sources on a Ray cluster: its address, ``"auto"`` for the one that this machine
+        is part of, or ``"local"`` to start Ray here. The machines need zoorank, and the files
+        of sources and target under the same paths.
     retry : bool
         Try sources again that crashed, hung or ran out of memory in an earlier run.
     save_encodings : bool, optional
@@ -238,7 +243,7 @@ def rank(
     if out is not None:
         prepare(out)
     place = store_directory(out, store)
-    if workers is not None:
+    if workers is not None or ray is not None:
         with EncodingStore(place).reported(target.labels.nbytes):
             target = target.spilled(place)
     run = Run(
@@ -251,12 +256,13 @@ def rank(
         precision=precision,
         retry=retry,
     )
-    executor = _executor(workers, timeout, memory_limit)
-    work = Work(run, zoo.models, executor, progress or Silent())
     facts = _facts(target)
-    work.watcher.started(facts, [source.name for source in zoo.models])
     cuts_of = {source.name: wanted or zoo.cuts_of(source) for source in zoo.models}
-    sources, raced = _run(work, cuts_of, options, by_default=score is None and metric is None)
+    with _executor(workers, timeout, memory_limit, ray) as executor:
+        work = Work(run, zoo.models, executor, progress or Silent())
+        work.watcher.started(facts, [source.name for source in zoo.models])
+        by_default = score is None and metric is None
+        sources, raced = _run(work, cuts_of, options, by_default=by_default)
     rows = [*baseline_rows(run), *(row for source in sources for row in source.rows)]
     if isinstance(deciding, Consensus):
         rows = deciding.decided(rows)
@@ -286,6 +292,7 @@ def rank(
                 "workers": workers,
                 "timeout": timeout,
                 "memory_limit": memory_limit,
+                "ray": ray,
                 "save_encodings": save_encodings,
                 "limit": limit,
                 "input_column": input_column,
@@ -348,9 +355,18 @@ def _check_code(sources: Sequence[Source]) -> None:
 
 
 def _executor(
-    workers: int | Literal["auto"] | None, timeout: float | None, memory_limit: int | None
+    workers: int | Literal["auto"] | None,
+    timeout: float | None,
+    memory_limit: int | None,
+    ray: str | None,
 ) -> Executor:
     """What runs the jobs; processes of their own are loaded when asked for."""
+    limits = Limits(timeout=timeout, memory=memory_limit)
+    if ray is not None:
+        from zoorank.executors.ray import RayExecutor
+
+        address = None if ray == "local" else ray
+        return RayExecutor(address, limits, state=framework_state, environment=_ALLOCATOR)
     if workers is None:
         for name, value in (("timeout", timeout), ("memory_limit", memory_limit)):
             if value is not None:
@@ -361,8 +377,7 @@ def _executor(
     count = max(1, cores() // 2) if workers == "auto" else workers
     if count < 1:
         raise UsageError(f"workers must be at least 1 or 'auto', not {workers}")
-    limits = Limits(timeout=timeout, memory=memory_limit)
-    return WorkerExecutor(count, limits, environment=_ALLOCATOR)
+    return WorkerExecutor(count, limits, state=framework_state, environment=_ALLOCATOR)
 
 
 def _race_options(

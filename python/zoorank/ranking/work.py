@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
 
 from zoorank.executors.base import Event, Executor, Failure
 from zoorank.ranking.job import encode_and_score
@@ -14,6 +18,16 @@ from zoorank.ranking.records import RankRow
 from zoorank.ranking.rows import rows_of
 from zoorank.sources.base import Source
 from zoorank.store.ledger import Ledger
+
+
+def framework_state() -> tuple[str, ...]:
+    """Defaults that a source's code may have changed in this process, for others to suffer."""
+    found = [str(np.geterr()), str(Path.cwd())]
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return (*found, "torch.float32", "cpu", "False")
+    defaults = torch.get_default_dtype(), torch.get_default_device()
+    return (*found, *map(str, defaults), str(torch.are_deterministic_algorithms_enabled()))
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -35,6 +36,7 @@ from zoorank.sources.published import (
     versions,
 )
 from zoorank.sources.tokens import MASK, POSITIONS, TYPES, TokenTransform
+from zoorank.sources.trust import only_safe_loads
 from zoorank.targets.base import Modality, Sample, Target
 from zoorank.transforms.base import Batch, Prepared, Transform
 from zoorank.transforms.specs import TextPreprocessing
@@ -45,6 +47,11 @@ ORGANISATION = "sentence-transformers"
 
 # Of these only the library's own classes are built: a name elsewhere would be a stranger's code.
 _OWN = "sentence_transformers."
+# The name of a class where the library keeps its parts, and not of what it imports there.
+_OWN_PART = re.compile(
+    r"sentence_transformers\.(Transformer|(\w+\.)*(models|modules)(\.\w+){0,2}\.[A-Z]\w*)"
+)
+_ACTIVATION = re.compile(r"torch\.nn(\.modules(\.[a-z]\w*)?)?\.[A-Z]\w*")
 _OTHER_BACKENDS = ("onnx", "openvino")
 _TRIAL = "Is this the trial, or Only its NAME?"
 
@@ -188,7 +195,7 @@ class ChainSource(Published):
         check_parts(folder)
         tensors = all(each.path.suffix == ".safetensors" for each in self.weights)
         try:
-            with quiet(), absent() as missing:
+            with quiet(), only_safe_loads(), absent() as missing:
                 model = library.SentenceTransformer(
                     str(folder),
                     device="cpu",
@@ -346,7 +353,7 @@ def prompt_of(model: Any, name: str | None) -> str:
 
 
 def check_parts(folder: Path) -> None:
-    """Refuse a chain with a part that is not the library's own.
+    """Refuse a chain that names a part, or a class within one, that is not the library's own.
 
     Raises
     ------
@@ -354,14 +361,36 @@ def check_parts(folder: Path) -> None:
         Naming the class.
     """
     named = [part["type"] for part in _parts(folder)]
-    for file in folder.rglob("router_config.json"):
-        named += list(_json(file).get("types", {}).values())
+    for file in _configurations(folder):
+        config = _json(file)
+        if not isinstance(config, dict):
+            continue
+        types = config.get("types")  # of a router, whose file has had two names
+        named += map(str, types.values()) if isinstance(types, dict) else ()
+        # Without a dot it is transformers' own name for one.
+        named += [each for each in (str(config.get("tokenizer_class")),) if "." in each]
+        function = str(config.get("activation_function"))
+        if "." in function and not _ACTIVATION.fullmatch(function):
+            _refuse_part(function)
     for each in named:
-        if not str(each).startswith(_OWN):
-            raise SourceError(
-                f"its part {brief(each)} is none of sentence-transformers' own: a stranger's code "
-                "is never run"
-            )
+        if not _OWN_PART.fullmatch(each):
+            _refuse_part(each)
+
+
+def _refuse_part(name: str) -> NoReturn:
+    raise SourceError(
+        f"its part {brief(name)} is none of sentence-transformers' own: a stranger's code "
+        "is never run"
+    )
+
+
+def _configurations(folder: Path) -> Iterator[Path]:
+    """Every configuration in a folder, through links too, as the library follows them."""
+    seen: set[str] = set()
+    for place, inner, names in os.walk(folder, followlinks=True):
+        inner[:] = [each for each in inner if os.path.realpath(Path(place, each)) not in seen]
+        seen.update(os.path.realpath(Path(place, each)) for each in inner)
+        yield from (Path(place, name) for name in names if name.endswith("config.json"))
 
 
 def choose(files: Sequence[str]) -> Iterator[str]:

@@ -30,6 +30,7 @@ from zoorank.sources.published import (
     spdx,
     versions,
 )
+from zoorank.sources.trust import only_safe_loads
 from zoorank.transforms.specs import ImagePreprocessing
 
 if TYPE_CHECKING:
@@ -217,11 +218,13 @@ class TimmSource(Published):
 
     def build(self) -> tuple[nn.Module, frozenset[str]]:
         """The network with its weights, and which parameters these do not hold."""
+        from zoorank.sources.torch.known import refuse_fetching
         from zoorank.sources.torch.load import read_weights
 
         timm = package(KIND, KIND)
         config = self._described()
         arguments = {} if self.folder is None else _read(self.folder)[1]
+        refuse_fetching(arguments)  # a stranger's: timm unpickles the file of a checkpoint_path
         (file,) = self.weights
         overlay: dict[str, Any] = {"source": None, "file": str(file.path)}
         if file.path.suffix == ".npz":
@@ -232,7 +235,7 @@ class TimmSource(Published):
         if own_weights(self.entry):
             overlay |= _classes(config, overlay.get("state_dict") or read_weights(file))
         try:
-            with _missing() as missing:
+            with only_safe_loads(), _missing() as missing:
                 module = timm.create_model(
                     config.architecture,
                     pretrained=True,

@@ -43,7 +43,7 @@ KNOWN = {
     "efficientnet_lite_pytorch": re.compile(r"efficientnet_lite_pytorch(\.model)?"),
 }
 # Both compile source text that they are given, in more functions than anybody has counted.
-_NEVER = ("torch", "functorch")
+NEVER = ("torch", "functorch")
 
 # What building a network needs none of: sockets and processes.
 _REFUSED_EVENTS = frozenset(
@@ -148,16 +148,16 @@ def admit(factory: str, trust: Trust) -> Admitted:
     for part in (*module.split("."), *names):
         if part.startswith("_"):
             raise SourceError(f"factory {factory}: {part!r} is private, and never called")
-    if top in _NEVER and module != "torch.nn":
+    if top in NEVER and module != "torch.nn":
         raise SourceError(
             f"factory {factory}: of {top} only the classes of torch.nn are called, such as "
             "torch.nn.Linear, whatever is allowed"
         )
     # A folder that happens to be called torch does not hide torch.
-    found = find_module(module, () if top in _NEVER else trust.code)
+    found = find_module(module, () if top in NEVER else trust.code)
     if found.in_directory:
         return Admitted(module, names, "directory", found)
-    if top in trust.packages and top not in _NEVER:
+    if top in trust.packages and top not in NEVER:
         return Admitted(module, names, "package", found)
     if top in KNOWN and KNOWN[top].fullmatch(module):
         return Admitted(module, names, "known", found)
@@ -263,6 +263,25 @@ def no_network() -> Iterator[None]:
         yield
     finally:
         _guard.active = before
+
+
+@contextmanager
+def only_safe_loads() -> Iterator[None]:
+    """Hold every ``torch.load`` of this process to ``weights_only``, whatever it asks for.
+
+    A factory may call it on a path among its arguments, and a library on one that a
+    configuration names: earlier versions of timm do so without ``weights_only``.
+    """
+    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 @cache

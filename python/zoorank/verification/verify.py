@@ -22,8 +22,9 @@ from zoorank.ranking.rank import rank, store_directory
 from zoorank.ranking.ranking import Ranking
 from zoorank.ranking.records import RankRow
 from zoorank.scores.probe import cross_validated
-from zoorank.sources.base import OpenOptions, Source, Split, Trainable, Training, TrainingOptions
+from zoorank.sources.base import OpenOptions, Source
 from zoorank.sources.manifest import zoo_of
+from zoorank.sources.training import Split, Trainable, Training, TrainingOptions
 from zoorank.store.encodings import EncodingStore, key_of
 from zoorank.targets import load_target
 from zoorank.targets.base import Target

@@ -36,6 +36,7 @@ _REFUSED = (
     "FlaxLayer",
     "StringLookup",
     "IntegerLookup",
+    "IndexLookup",
     "TextVectorization",
 )
 _LARGEST_CONFIG = 64 * 2**20
@@ -53,7 +54,9 @@ def check_archive(file: SourceFile) -> None:
 
     file.check()
     try:
-        if zipfile.is_zipfile(file.path):
+        # By the suffix, as Keras itself decides: a file may be an archive and HDF5 at once.
+        is_h5 = file.path.suffix != ".keras" and h5py.is_hdf5(file.path)
+        if zipfile.is_zipfile(file.path) and not is_h5:
             with zipfile.ZipFile(file.path) as archive:
                 _check_zip(file, archive)
             return
@@ -107,8 +110,11 @@ def _check_config(file: SourceFile, content: bytes) -> None:
     except (ValueError, RecursionError):
         raise file.refuse("its model's configuration is no JSON") from None
     for each in _objects(config):
-        name = each["class_name"]
+        name = str(each["class_name"])
         module = each.get("module")
+        # Keras looks up "layers.Lambda" of the module keras, too.
+        if "." in name:
+            raise file.refuse(f"{brief(name)} is no name of a class: it is never loaded")
         if name in _REFUSED:
             raise file.refuse(
                 f"holds a {brief(name)}, which runs code or reads files: it is never loaded"

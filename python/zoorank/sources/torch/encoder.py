@@ -25,7 +25,7 @@ from zoorank.transforms.base import Batch, Transform
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from zoorank.sources.base import Split, Training, TrainingOptions
+    from zoorank.sources.training import Split, Training, TrainingOptions
     from zoorank.targets.base import Target
 
 Inputs = Mapping[str, Tensor]

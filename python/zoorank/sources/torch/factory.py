@@ -7,7 +7,6 @@ import functools
 import importlib
 import inspect
 import io
-import os
 import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from zoorank.sources.code import fingerprint_code
 from zoorank.sources.torch.known import is_known, safe_arguments
 from zoorank.sources.trust import (
     ALLOW_CODE,
+    NEVER,
     Admitted,
     Found,
     admit,
@@ -33,6 +33,7 @@ from zoorank.sources.trust import (
     is_library,
     lies_in,
     no_network,
+    only_safe_loads,
 )
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def build(spec: TorchSource, arguments: Mapping[str, Any]) -> nn.Module:
         if factory.home == "known":
             arguments = safe_arguments(factory.build, arguments)
         guard = contextlib.nullcontext() if factory.home == "directory" else no_network()
-        with torch.random.fork_rng(), _only_safe_loads(), guard:
+        with torch.random.fork_rng(), only_safe_loads(), guard:
             torch.manual_seed(spec.weights.init_seed)
             with _failing(f"factory {spec.factory} failed"):
                 model = factory.build(**arguments)
@@ -177,7 +178,8 @@ def _look_up(admitted: Admitted, module: ModuleType) -> tuple[type | None, Any]:
 def _places(trust: Trust) -> tuple[Path, ...]:
     """Where code lies that the user allows."""
     found: list[Path] = list(trust.code)
-    for package in trust.packages:
+    # What another allowed package has imported of torch is no more allowed than torch is.
+    for package in set(trust.packages) - set(NEVER):
         with contextlib.suppress(SourceError):
             place = find_module(package)
             found += place.folders or ([place.file] if place.file else [])
@@ -256,18 +258,3 @@ def _importing(trust: Trust) -> Iterator[None]:
         for folder in added:
             with contextlib.suppress(ValueError):
                 sys.path.remove(folder)
-
-
-@contextlib.contextmanager
-def _only_safe_loads() -> Iterator[None]:
-    # A factory may itself call torch.load on a path among its arguments.
-    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before

@@ -7,7 +7,8 @@ projection within attention, or no layer at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from zoorank.sources.torch.hooks import Operation, Place, Trace
@@ -32,14 +33,20 @@ _LINEAR = frozenset(
 _AFTER = _VIEWS | frozenset(
     {
         "_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "_to_copy", "adaptive_avg_pool1d",
-        "adaptive_avg_pool2d", "add", "add_", "amax", "avg_pool1d", "avg_pool2d", "avg_pool3d",
-        "clone", "copy_", "div", "div_", "dropout", "index", "max_pool2d_with_indices", "mean",
-        "mul", "mul_", "native_dropout", "rsub", "sub", "sum", "upsample_bicubic2d",
-        "upsample_bilinear2d", "upsample_nearest2d",
+        "adaptive_avg_pool2d", "add", "amax", "avg_pool1d", "avg_pool2d", "avg_pool3d",
+        "cat", "clamp", "clamp_min", "clone", "copy", "div", "dropout", "index",
+        "linalg_vector_norm", "max_pool2d_with_indices", "mean", "mul", "native_dropout",
+        "rsub", "stack", "sub", "sum", "upsample_bicubic2d", "upsample_bilinear2d",
+        "upsample_nearest2d",
     }
 )  # fmt: skip
 # Behind a convolution whose maps of scores are pooled to one number a class.
-_RECTIFIED = frozenset({"hardtanh", "hardtanh_", "relu", "relu_"})
+_RECTIFIED = frozenset({"hardtanh", "relu"})
+# What makes features: an output of these is that of a network without a head.
+_FEATURES = re.compile(
+    r"(.*_)?(norm|rnn|lstm|gru|attention|transformer|pool)(_.*|\dd.*)?|embedding|[a-z_]*tanh"
+    r"|gelu|silu|mish|elu|leaky_relu|_?prelu\w*|hardswish|hardsigmoid|softplus|erf|max|pow"
+)
 
 
 @dataclass(frozen=True)
@@ -82,15 +89,19 @@ def find_head(record: Trace, is_inside_block: Callable[[str], bool]) -> Head:
     if seen is None:
         reason = "the network's own output is no tensor; name a module"
         return Head(None, None, reason, reason)
-    maps, branches = _last_maps(record.operations, seen.made_by, pooled=len(seen.shape) == 2)
-    outside = [number for number in maps if not is_inside_block(record.operations[number].module)]
-    if not outside:
+    ends = _Ends.of(record.operations, seen.made_by, pooled=len(seen.shape) == 2)
+    if ends.unknown and not ends.maps:
+        reason = f"nothing tells what of its output, made by {ends.unknown!r}, is; name a module"
+        return Head(output, None, "", reason)
+    maps = ends.maps or ends.rectified
+    inside = any(is_inside_block(record.operations[number].module) for number in maps)
+    if inside or not maps or (not ends.maps and (len(maps) > 1 or ends.more)):
         reason = "the network has no classifier: its output is no linear map of features"
         return Head(None, output, no_logits=reason)
-    start = min(_tick(record, number) for number in outside)
+    start = min(_tick(record, number) for number in maps)
     logits = _before_softmax(record, seen.made_by)
     no_logits = "" if logits else "no module gives what its softmax takes; name a module"
-    if len(maps) > 1 or branches:
+    if len(maps) > 1 or ends.more:
         others = f"{len(maps)} linear maps" if len(maps) > 1 else "a linear map and more"
         reason = f"its output is made of {others}, so none is its classifier; name a module"
         return Head(logits, None, no_logits, reason, start)
@@ -99,28 +110,52 @@ def find_head(record: Trace, is_inside_block: Callable[[str], bool]) -> Head:
     return Head(logits, penultimate, no_logits, reason, start)
 
 
-def _last_maps(
-    operations: list[Operation], last: int | None, *, pooled: bool
-) -> tuple[list[int], bool]:
-    """The linear maps that the output is made of, and whether it is made of more than these."""
-    found: set[int] = set()
-    pending = [] if last is None else [(last, False)]
-    known, more = set(pending), last is None
-    while pending:
-        number, rectified = pending.pop()
-        operation = operations[number]
-        is_map = operation.name in _LINEAR and operation.weights
-        if is_map and (not rectified or operation.name == "convolution"):
-            found.add(number)
-        elif operation.made_of and operation.name in _AFTER | _SOFTMAX | _RECTIFIED:
-            after = rectified or operation.name in _RECTIFIED
-            next_ones = {(each, after) for each in operation.made_of} - known
-            more |= after and not pooled
-            pending += next_ones if pooled or not after else ()
-            known |= next_ones
-        else:
-            more = True
-    return sorted(found), more
+@dataclass(frozen=True)
+class _Ends:
+    """What an output is made of, as far as no features are learned behind it.
+
+    Attributes
+    ----------
+    maps : tuple of int
+        Linear maps.
+    rectified : tuple of int
+        Convolutions whose maps are rectified before they are pooled.
+    more : bool
+        Whether there is anything else.
+    unknown : str
+        An operation that says neither.
+    """
+
+    maps: tuple[int, ...]
+    rectified: tuple[int, ...]
+    more: bool
+    unknown: str
+
+    @classmethod
+    def of(cls, operations: Sequence[Operation], last: int | None, *, pooled: bool) -> _Ends:
+        """Follow the operations back from the last."""
+        maps: dict[int, bool] = {}
+        pending = [] if last is None else [(last, False)]
+        known, more, unknown = set(pending), last is None, ""
+        while pending:
+            number, rectified = pending.pop()
+            operation = operations[number]
+            is_map = operation.name in _LINEAR and bool(operation.weights)
+            if is_map and (not rectified or operation.name == "convolution"):
+                maps[number] = rectified
+            elif operation.made_of and operation.name in _AFTER | _SOFTMAX | _RECTIFIED:
+                after = rectified or operation.name in _RECTIFIED
+                before = {(each, after) for each in operation.made_of} - known
+                more |= after and not pooled
+                pending += before if pooled or not after else ()
+                known |= before
+            else:
+                more = True
+                if not is_map and not _FEATURES.fullmatch(operation.name) and operation.made_of:
+                    unknown = operation.name
+        plain = sorted(number for number, rectified in maps.items() if not rectified)
+        others = sorted(number for number, rectified in maps.items() if rectified)
+        return cls(tuple(plain), tuple(others), more or bool(plain and others), unknown)
 
 
 def _tick(record: Trace, number: int) -> int:
@@ -156,7 +191,7 @@ def _is_alone(record: Trace, operation: Operation) -> bool:
     work = [
         each
         for each in record.operations
-        if each.is_live and each.name not in _VIEWS and each.name not in ("add", "add_")
+        if each.is_live and each.name not in _VIEWS and each.name != "add"
         if (each.module, each.call) == (operation.module, operation.call)
         or each.module.startswith(inside)
     ]

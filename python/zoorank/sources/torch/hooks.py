@@ -90,7 +90,7 @@ class Operation(NamedTuple):
     Attributes
     ----------
     name : str
-        Without the namespace: ``"addmm"``.
+        Without the namespace and the sign of operations in place: ``"addmm"``, ``"relu"``.
     is_live : bool
         Whether its result depends on the network's input.
     made_of : tuple of int
@@ -232,7 +232,8 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for name in weights:
             record.first_use.setdefault(name, tick)
         result = func(*args, **kwargs)
-        name, number = func.overloadpacket.__name__, len(record.operations)
+        # In place or not, it is the same operation.
+        name, number = func.overloadpacket.__name__.rstrip("_"), len(record.operations)
         record.operations.append(
             Operation(
                 name,

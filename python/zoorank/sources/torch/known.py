@@ -67,12 +67,8 @@ def safe_arguments(factory: Callable[..., Any], arguments: Mapping[str, Any]) ->
     SourceError
         Naming the argument and what to say instead.
     """
+    refuse_fetching(arguments)
     for name, value in arguments.items():
-        if name in _FETCHING and value:
-            raise SourceError(
-                f"argument {name!r} would fetch weights or read a file; say where the weights "
-                "lie with the key `weights`"
-            )
         if not _is_plain(value):
             raise SourceError(
                 f"argument {name!r} is a {type(value).__name__}; builders that zoorank knows "
@@ -81,6 +77,22 @@ def safe_arguments(factory: Callable[..., Any], arguments: Mapping[str, Any]) ->
     parameters = inspect.signature(_named(factory, arguments)).parameters
     fetching = {name for name in _FETCHING & set(parameters) if parameters[name].default}
     return {**dict.fromkeys(fetching), **arguments}
+
+
+def refuse_fetching(arguments: Mapping[str, Any]) -> None:
+    """Refuse arguments with which a builder would fetch weights, or read another file.
+
+    Raises
+    ------
+    SourceError
+        Naming the argument.
+    """
+    for name, value in arguments.items():
+        if name in _FETCHING and value:
+            raise SourceError(
+                f"argument {name!r} would fetch weights or read a file; say where the weights "
+                "lie with the key `weights`"
+            )
 
 
 def _named(factory: Callable[..., Any], arguments: Mapping[str, Any]) -> Callable[..., Any]:

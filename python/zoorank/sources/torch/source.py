@@ -17,6 +17,7 @@ from zoorank.sources.base import (
     Known,
     OpenOptions,
     Trust,
+    needs,
 )
 from zoorank.sources.specs import ModelEntry
 from zoorank.sources.weights import PinnedFile
@@ -77,9 +78,10 @@ class TorchSource(ModelEntry):
 
     def identity(self) -> Mapping[str, Json]:
         """Factory, its code and arguments, weights, preprocessing and the version of torch."""
-        import torch
+        with needs("zoo"):
+            import torch
 
-        from zoorank.sources.torch.factory import code_fingerprint
+            from zoorank.sources.torch.factory import code_fingerprint
 
         file = self.pin()
         return {
@@ -98,9 +100,10 @@ class TorchSource(ModelEntry):
 
     def open(self, options: OpenOptions) -> Encoder:
         """Build the network and load its weights."""
-        from zoorank.sources.torch.encoder import TorchEncoder
-        from zoorank.sources.torch.load import load
-        from zoorank.sources.torch.pooling import AxisPooling
+        with needs("zoo"):
+            from zoorank.sources.torch.encoder import TorchEncoder
+            from zoorank.sources.torch.load import load
+            from zoorank.sources.torch.pooling import AxisPooling
 
         transform = transform_of(self.preprocessing)
         loaded = load(self)

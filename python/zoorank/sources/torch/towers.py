@@ -17,6 +17,7 @@ from zoorank.errors import SourceError
 from zoorank.messages import one_line
 from zoorank.sources.published import package
 from zoorank.sources.torch.encoder import Feed, Inputs
+from zoorank.sources.trust import only_safe_loads
 from zoorank.targets.base import Modality
 from zoorank.transforms.base import ONLY
 
@@ -158,7 +159,7 @@ def load(folder: Path, modality: Modality, *, safetensors: bool) -> Tower:
     if "noise" in inspect.signature(bare.forward).parameters and hasattr(config, "mask_ratio"):
         config.mask_ratio = 0.0  # of a masked autoencoder: it sees whole images
     auto, headed = _auto(config)
-    with quiet(), _explained():
+    with quiet(), only_safe_loads(), _explained():
         whole, report = auto.from_pretrained(
             folder,
             config=config,

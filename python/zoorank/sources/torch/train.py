@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from zoorank.errors import SourceError
-from zoorank.sources.base import Refusal, Split, Training, TrainingOptions
+from zoorank.sources.base import Refusal
+from zoorank.sources.training import Split, Training, TrainingOptions
 from zoorank.targets.base import Target
 from zoorank.transforms.base import Batch, Prepared
 
