@@ -180,8 +180,11 @@ def look_closer(ranking: Ranking, data: str | None = None) -> Closeups:
     Raises
     ------
     DataError
-        If the target is not there, or another one now, or no encoding is kept.
+        If the target is not there, or another one now, or no encoding is kept; or it holds
+        numbers to predict, which have no silhouettes.
     """
+    if ranking.target.task == "numbers":
+        raise DataError("its target holds numbers to predict, and not classes")
     target = load_again(ranking, data)
     starts = target.samples.starts
 
