@@ -21,7 +21,7 @@ from tests.ranking.tiny_zoo import tiny_zoo  # noqa: E402
 from zoorank.cli import main  # noqa: E402
 from zoorank.ranking import Ranking  # noqa: E402
 
-COMMANDS = ("rank", "demo", "cuts", "score", "verify", "evaluate", "report", "info")
+COMMANDS = ("rank", "demo", "cuts", "score", "verify", "evaluate", "export", "report", "info")
 
 
 @pytest.fixture

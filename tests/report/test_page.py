@@ -82,6 +82,20 @@ def test_what_is_said_in_words_is_on_the_page():
     assert 'id="closer"' not in text
 
 
+def test_what_is_left_out_of_the_target_is_said():
+    ranking, _ = of_images()
+    notes = ("3 files skipped, the first is <b>x.txt</b>",)
+    text = page(replace(ranking, target=replace(ranking.target, notes=notes)))
+    assert "3 files skipped, the first is &lt;b&gt;x.txt&lt;/b&gt;" in text
+
+
+def test_numbers_to_predict_are_no_classes():
+    ranking, _ = of_images()
+    text = page(replace(ranking, target=replace(ranking.target, task="numbers", classes=())))
+    assert "numbers to predict" in text
+    assert "0 classes" not in text
+
+
 def test_failures_with_the_same_reason_stand_together():
     text = page(hostile())
     assert text.count("cannot read &lt;/script&gt;") == 1

@@ -136,6 +136,13 @@ def test_a_terminal_that_knows_ascii_alone_gets_ascii():
     assert "0.10..0.30" in text
 
 
+def test_what_is_left_out_of_the_target_is_said():
+    target = replace(RANKING.target, notes=("3 files skipped",), task="numbers", classes=())
+    lines = drawn(replace(RANKING, target=target), 80).splitlines()
+    assert lines[0] == "digits: 1797 samples, numbers to predict, image (8, 8)"
+    assert lines[1] == "3 files skipped"
+
+
 def test_markup_in_names_is_text():
     rows = (replace(RANKING.rows[0], model="[red]lite[/red]", note="[bold]x"),)
     text = drawn(replace(RANKING, rows=rows), 160)

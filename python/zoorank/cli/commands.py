@@ -58,7 +58,7 @@ from zoorank.cli.options import (
     worker_count,
 )
 from zoorank.errors import DataError, UsageError
-from zoorank.messages import EXTRAS, missing_package, one_line
+from zoorank.messages import EXTRAS, inert, missing_package, one_line
 
 if TYPE_CHECKING:
     from zoorank.ranking import Ranking
@@ -327,6 +327,49 @@ def score(
 app.command()(data_command.data)
 app.command()(trust.verify)
 app.command()(trust.evaluate)
+
+
+@app.command()
+def export(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="DIR|SOURCE", help="What `rank --out` wrote, for its winner; or a reference."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Write the files there.")],
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="PATH|NAME", help="The target. Default: that of the ranking."),
+    ] = None,
+    cut: Annotated[
+        str | None, typer.Option(metavar="CUT", help="Where to cut. Default: as the winner.")
+    ] = None,
+    device: Device = "cpu",
+    limit: Limit = None,
+    allow_code: AllowCode = None,
+    allow_package: AllowPackage = None,
+) -> int:
+    """Write a source as far as its cut, with its preprocessing, for use elsewhere.
+
+    Example: `zoorank export results --out winner`
+    """
+    from zoorank.exporting.export import export
+
+    found = export(
+        source,
+        data,
+        out,
+        cut=cut,
+        device=device,
+        limit=limit,
+        allow_code=allow_code or (),
+        allow_packages=allow_package or (),
+    )
+    files = ", ".join(str(out / name) for name in (*found.files, "encoder.json"))
+    typer.echo(f"{inert(found.source)}, cut at {inert(found.cut)}: {found.dim} numbers a sample")
+    typer.echo(f"Written: {files}")
+    return 0
 
 
 @app.command()

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoorank.engine import pairwise_distances, silhouette_samples
 from zoorank.errors import DataError
 from zoorank.ranking import Ranking, RankRow
+from zoorank.ranking.again import load_again
 from zoorank.report.previews import Preview, previews
-from zoorank.targets import load_target
-from zoorank.targets.base import Modality, Target
-from zoorank.targets.paths import is_named
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -183,8 +180,11 @@ def look_closer(ranking: Ranking, data: str | None = None) -> Closeups:
     Raises
     ------
     DataError
-        If the target is not there, or another one now, or no encoding is kept.
+        If the target is not there, or another one now, or no encoding is kept; or it holds
+        numbers to predict, which have no silhouettes.
     """
+    if ranking.target.task == "numbers":
+        raise DataError("its target holds numbers to predict, and not classes")
     target = load_again(ranking, data)
     starts = target.samples.starts
 
@@ -203,19 +203,6 @@ def look_closer(ranking: Ranking, data: str | None = None) -> Closeups:
             f"no encoding of the first picks is in {ranking.provenance.settings.get('store')}"
         )
     return found
-
-
-def load_again(ranking: Ranking, data: str | None = None) -> Target:
-    """Load the target of a ranking; DataError where it is not the same any more."""
-    limit = ranking.provenance.settings.get("limit")
-    place = data or ranking.target.source.removesuffix(f" (limit {limit})")
-    if data is None and not is_named(place):
-        place = str(Path(ranking.provenance.directory, Path(place).expanduser()))
-    modality = cast("Modality", ranking.target.modality)
-    target = load_target(place, limit=limit, modality=modality)
-    if target.fingerprint != ranking.target.fingerprint:
-        raise DataError(f"{place} holds other data now than those that were ranked for")
-    return target
 
 
 def first_picks(ranking: Ranking, top: int) -> list[RankRow]:

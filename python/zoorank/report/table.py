@@ -97,6 +97,7 @@ class RankingTable:
             note = Column("note", "note", cells, justify="left")
             layout, notes = replace(layout, columns=(*shown, note)), []
         yield self._heading()
+        yield from (Text(inert(note), style="yellow") for note in self.ranking.target.notes)
         yield Text()
         yield self._table(layout)
         names = {column.name for column in (*shown, *columns[:3])}
@@ -131,10 +132,11 @@ class RankingTable:
 
     def _heading(self) -> Text:
         target = self.ranking.target
+        numbers = target.task == "numbers"
+        predicted = "numbers to predict" if numbers else f"{len(target.classes)} classes"
         return Text.assemble(
             (inert(target.name), "bold"),
-            f": {target.n_samples} samples, {len(target.classes)} classes, "
-            f"{target.modality} {target.shape}",
+            f": {target.n_samples} samples, {predicted}, {target.modality} {target.shape}",
         )
 
     def _table(self, layout: Layout) -> Table:

@@ -7,10 +7,12 @@ import warnings
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
@@ -40,6 +42,31 @@ def load(content: bytes, file: SourceFile, device: torch.device) -> ExportedProg
     except Exception as error:
         raise file.refuse(f"cannot be loaded: {one_line(error, 200)}") from error
     return program
+
+
+def runner(path: Path) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
+    """What runs a program on a batch: an array in, an array out.
+
+    Raises
+    ------
+    SourceError
+        When it holds anything that is not harmless, or cannot be loaded.
+    """
+    from zoorank.sources.exported.archive import harmless
+
+    file = SourceFile(path.name, path)
+    content = harmless(path.read_bytes(), file)
+    module: Any = load(content, file, torch.device("cpu")).module()
+
+    def run(batch: NDArray[Any]) -> NDArray[np.float32]:
+        with torch.no_grad():
+            found = module(torch.from_numpy(batch))
+        # What is left of an archive made harmless gives its outputs in a row.
+        (output,) = found if isinstance(found, tuple | list) else (found,)
+        encoding: NDArray[np.float32] = output.numpy()
+        return encoding
+
+    return run
 
 
 class Program:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -133,6 +134,25 @@ class OnnxEncoder:
                     raise SourceError(f"cut {name!r}: {error}") from None
                 encoded[name].append(pooled[:rows])
         return {name: np.concatenate(parts) for name, parts in encoded.items()}
+
+    def export(self, cut: Cut, batch: Batch, folder: Path) -> tuple[Path, ...]:
+        """Write the graph up to a cut, pooled, as ``encoder.onnx``.
+
+        Raises
+        ------
+        SourceError
+            For texts, and where samples lie along another axis than the first.
+        """
+        from zoorank.sources.onnx.export import export
+
+        if not isinstance(cut, OnnxCut) or self._feed.mask is not None:
+            raise SourceError("only models that take one input, such as an image, are exported yet")
+        part, _ = next(self._parts(batch))
+        (output,) = self._run([cut.value], part).values()
+        if sample_axis(output.shape, part.samples, self._feed.batch_first):
+            raise SourceError("its samples lie along the second axis; such a graph is not exported")
+        path = folder / "encoder.onnx"
+        return (export(self._graph, cut.value, output.shape, self._pooling, cut.axis, path),)
 
     def empty(self, rows: int, features: int) -> NDArray[np.float32]:
         """Room for encodings."""

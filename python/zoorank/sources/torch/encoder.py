@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -258,6 +259,22 @@ class TorchEncoder:
 
         with self._failing("training failed", memory=False):
             return train(self, target, cut, split, options, on_epoch)
+
+    def export(self, cut: Cut, batch: Batch, folder: Path) -> tuple[Path, ...]:
+        """Write the network up to a cut; see :func:`zoorank.sources.torch.export.export`."""
+        from zoorank.sources.torch.export import export
+
+        return export(self, cut, batch, folder)
+
+    @property
+    def feed(self) -> Feed:
+        """What calls the module."""
+        return self._feed
+
+    @property
+    def pooler(self) -> Pooler:
+        """What makes one vector of an output."""
+        return self._pooler
 
     def tensors(self, batch: Batch) -> dict[str, Tensor]:
         """The inputs of a batch as tensors where the network runs."""

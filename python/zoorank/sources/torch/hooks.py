@@ -320,6 +320,8 @@ def run_to(
     places: Mapping[str, Place],
     keep: Callable[[str, Tensor], Tensor],
     mode: AbstractContextManager[Any] | None = None,
+    *,
+    stops: bool = True,
 ) -> dict[str, Tensor]:
     """Run one batch as far as the deepest of some places.
 
@@ -335,6 +337,9 @@ def run_to(
         it in place. It gives what to return.
     mode : context manager, optional
         How torch runs it; inference mode unless something else is said.
+    stops : bool
+        Whether the pass ends there. What traces a network loses count of its modules when an
+        exception leaves them, and drops what nothing needs by itself.
 
     Returns
     -------
@@ -361,7 +366,7 @@ def run_to(
                 except ValueError as error:
                     raise SourceError(f"cut {name!r}: {error}") from None
                 found[name] = keep(name, tensor)
-        if len(found) == len(places):
+        if stops and len(found) == len(places):
             raise _Stop
 
     with contextlib.ExitStack() as stack:

@@ -1,0 +1,1 @@
+"""The winner, cut, for use elsewhere."""
