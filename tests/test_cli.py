@@ -280,7 +280,7 @@ def test_version(call):
 def test_help_has_an_example_whose_command_and_options_exist(command, call):
     code, out, _ = call(f"{command} --help")
     assert code == 0
-    (example,) = re.findall(r"Example: zoorank (.*)", out)
+    (example,) = re.findall(r"Example: `zoorank (.*)`", out)
     words = shlex.split(example)
     assert words[0] == command
     for option in (word for word in words if word.startswith("--")):
@@ -290,7 +290,7 @@ def test_help_has_an_example_whose_command_and_options_exist(command, call):
 @pytest.mark.parametrize("command", ["rank", "cuts", "score", "info"])
 def test_examples_run(command, zoo, call, monkeypatch):
     _, out, _ = call(f"{command} --help")
-    (example,) = re.findall(r"Example: zoorank (.*)", out)
+    (example,) = re.findall(r"Example: `zoorank (.*)`", out)
     # What the examples name: a data set, a model and an encoding of the reader's own.
     (zoo.folder / "digits.npz").write_bytes(zoo.data.read_bytes())
     zoo.manifest.write_text(zoo.manifest.read_text().replace("net1", "resnet18"))
