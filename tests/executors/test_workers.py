@@ -246,7 +246,7 @@ class TestLimits:
     def test_memory_of_children(self):
         before = set(psutil.Process().children(recursive=True))
         with WorkerExecutor(1, Limits(memory=500 * 2**20)) as executor:
-            failure = one(executor, "fill in children", 2**30)
+            failure = one(executor, "fill in children", 900 * 2**20)
             assert failure.kind == "memory"
             assert failure.reason.endswith("and 500 MiB is its limit")
         assert set(psutil.Process().children(recursive=True)) <= before
