@@ -33,7 +33,10 @@ def start(zoo: TinyZoo, out: Path) -> subprocess.Popen[str]:
 
 def table(out: Path):
     ranking = Ranking.from_json(out / "ranking.json")
-    return [replace(row, encode_seconds=None, score_seconds=None, reused=False) for row in ranking]
+    timeless = {"encode_seconds": None, "score_seconds": None, "reused": False}
+    return [
+        replace(row, facts=replace(row.facts, milliseconds=None), **timeless) for row in ranking
+    ]
 
 
 def committed(out: Path) -> dict[str, int]:
