@@ -103,9 +103,12 @@ class _Hold:
         with self._lock:
             if not self._inside:
                 self._controller = _controller()
+            # A BLAS that runs on OpenMP sets the caller's number too: what it was is asked first.
+            openmp = self._controller.limit(limits=1, user_api="openmp")
+            if not self._inside:
                 self._limits = self._controller.limit(limits=1, user_api="blas")
             self._inside += 1
-            return self._controller
+            return openmp
 
     def leave(self) -> None:
         with self._lock:
@@ -127,12 +130,12 @@ def one_blas_thread() -> Iterator[None]:
     if importlib.util.find_spec("threadpoolctl") is None:
         yield
         return
-    controller = _hold.enter()
+    openmp = _hold.enter()
     try:
-        with controller.limit(limits=1, user_api="openmp"):
-            yield
+        yield
     finally:
         _hold.leave()
+        openmp.restore_original_limits()
 
 
 _filters = threading.RLock()
