@@ -198,7 +198,7 @@ def test_blas_has_one_thread_meanwhile_and_its_own_again_after():
 
 
 def test_blas_is_held_until_the_last_one_leaves():
-    before = blas_threads()
+    before = blas_threads(of_process=True)
     inside, leave = threading.Event(), threading.Event()
 
     def stay():
@@ -213,7 +213,7 @@ def test_blas_is_held_until_the_last_one_leaves():
     assert blas_threads(of_process=True) == {1}
     leave.set()
     other.join()
-    assert blas_threads() == before
+    assert blas_threads(of_process=True) == before
 
 
 class TestTeam:

@@ -103,12 +103,9 @@ class _Hold:
         with self._lock:
             if not self._inside:
                 self._controller = _controller()
-            # A BLAS that runs on OpenMP sets the caller's number too: what it was is asked first.
-            openmp = self._controller.limit(limits=1, user_api="openmp")
-            if not self._inside:
                 self._limits = self._controller.limit(limits=1, user_api="blas")
             self._inside += 1
-            return openmp
+            return self._controller
 
     def leave(self) -> None:
         with self._lock:
@@ -130,12 +127,12 @@ def one_blas_thread() -> Iterator[None]:
     if importlib.util.find_spec("threadpoolctl") is None:
         yield
         return
-    openmp = _hold.enter()
+    controller = _hold.enter()
     try:
-        yield
+        with controller.limit(limits=1, user_api="openmp"):
+            yield
     finally:
         _hold.leave()
-        openmp.restore_original_limits()
 
 
 _filters = threading.RLock()
