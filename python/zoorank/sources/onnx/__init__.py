@@ -4,71 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, get_args
 
-from pydantic import Field
+from zoorank.sources.base import Encoder, Entry, Events, Json, OpenOptions, Source, needs
+from zoorank.sources.programs import ProgramSource
 
-from zoorank.errors import SourceError
-from zoorank.frozen import Frozen
-from zoorank.messages import brief, hint
-from zoorank.sources.base import (
-    Encoder,
-    Entry,
-    EntryError,
-    Events,
-    Json,
-    Known,
-    OpenOptions,
-    Source,
-    needs,
-)
-from zoorank.sources.files import Pin, SourceFile, find_files, named_file
-from zoorank.sources.inputs import ROLES
-from zoorank.targets.base import Modality
-
-if TYPE_CHECKING:
-    from zoorank.transforms.specs import Preprocessing
-
-
-class _Settings(Frozen):
-    """Keys of an entry that ONNX files have alone.
-
-    Attributes
-    ----------
-    output : str or None
-        The output that stands for the whole, of a graph that has several.
-    inputs : mapping of str to str
-        Of a graph for texts, which of its inputs takes the ``ids`` of tokens, their
-        ``mask``, their ``types`` and their ``positions``, where it has names of its own.
-    package : str or None
-        Installed package that the file is inside of.
-    shuffled : int or None
-        A control, what the architecture alone is worth: the numbers of each weight matrix
-        and kernel change places, by this seed.
-    """
-
-    output: str | None = None
-    inputs: Mapping[str, str] = Field(default_factory=dict)
-    package: str | None = None
-    shuffled: Annotated[int, Field(ge=0)] | None = None
+KIND = "onnx"
 
 
 @dataclass(frozen=True)
-class OnnxSource:
+class OnnxSource(ProgramSource):
     """An ONNX file, not loaded."""
-
-    name: str
-    file: SourceFile
-    preprocessing: Preprocessing | None
-    modalities: frozenset[Modality]
-    tokenizer: SourceFile | None = None
-    cuts: tuple[str, ...] | None = None
-    trained_on: str | None = None
-    sha256: str | None = None
-    output: str | None = None
-    inputs: tuple[tuple[str, str], ...] = ()
-    shuffled: int | None = None
-    pins: tuple[Pin, ...] = ()
 
     def resolve(self, events: Events) -> OnnxSource:  # noqa: ARG002  nothing is fetched
         """Hash the file, the files with weights beside it, and the tokenizer."""
@@ -97,23 +42,7 @@ class OnnxSource:
             import onnxruntime
 
         pins = self.resolve(lambda _: None).pins
-        said = None if self.preprocessing is None else self.preprocessing.model_dump(mode="json")
-        if said:
-            said.pop("tokenizer", None)
-        return {
-            "kind": "onnx",
-            "weights": pins[0].sha256,
-            "beside": [pin.sha256 for pin in pins[1:]],
-            "preprocessing": said,
-            "output": self.output,
-            "inputs": dict(self.inputs),
-            "shuffled": self.shuffled,
-            "runtime": str(onnxruntime.__version__),
-        }
-
-    def known(self) -> Known:
-        """Nothing: a graph says nothing of itself."""
-        return Known()
+        return self.digests(KIND, pins, str(onnxruntime.__version__))
 
     def open(self, options: OpenOptions) -> Encoder:
         """Load the graph and find out how to feed it."""
@@ -122,9 +51,7 @@ class OnnxSource:
             from zoorank.sources.onnx.opened import open_graph
 
         source = self.resolve(lambda _: None)
-        if options.modality not in self.modalities:
-            takes = " or ".join(sorted(self.modalities))
-            raise SourceError(f"takes {takes} samples; the target holds {options.modality} samples")
+        self.check_takes(options.modality)
         graph = read_graph(source.pins[0].read(), self.file, self.shuffled)
         for pin in source.pins[1:]:
             pin.check()
@@ -139,28 +66,4 @@ def sources(identifier: str, revision: str | None, entry: Entry) -> tuple[Source
     EntryError, ValidationError
         When the entry is wrong.
     """
-    settings = _Settings.model_validate(dict(entry.settings))
-    unknown = [role for role in settings.inputs if role not in ROLES]
-    if unknown:
-        raise EntryError(f"unknown role {brief(unknown[0])}; {hint(unknown[0], ROLES)}", "inputs")
-    said = entry.preprocessing
-    tokenizer = getattr(said, "tokenizer", None)
-    modalities: frozenset[Modality] = (
-        frozenset(get_args(Modality)) if said is None else frozenset((said.input,))
-    )
-    return tuple(
-        OnnxSource(
-            name=entry.name or f"onnx:{file.written}",
-            file=file,
-            preprocessing=said,
-            modalities=modalities,
-            tokenizer=named_file(tokenizer, entry, "preprocessing") if tokenizer else None,
-            cuts=entry.cuts,
-            trained_on=entry.trained_on,
-            sha256=entry.sha256,
-            output=settings.output,
-            inputs=tuple(sorted(settings.inputs.items())),
-            shuffled=settings.shuffled,
-        )
-        for file in find_files(identifier, entry, settings.package)
-    )
+    return OnnxSource.of_entry(KIND, identifier, entry)

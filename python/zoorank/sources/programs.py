@@ -1,0 +1,130 @@
+"""What ONNX files and exported programs share: keys of their entries, files, identity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, get_args
+
+from pydantic import Field
+
+from zoorank.errors import SourceError
+from zoorank.frozen import Frozen
+from zoorank.messages import brief, hint
+from zoorank.sources.base import Entry, EntryError, Json, Known
+from zoorank.sources.files import Pin, SourceFile, find_files, named_file
+from zoorank.sources.inputs import ROLES
+from zoorank.targets.base import Modality
+from zoorank.transforms.specs import Preprocessing
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class _Settings(Frozen):
+    """Keys of an entry that these kinds have alone.
+
+    Attributes
+    ----------
+    output : str or None
+        The output that stands for the whole, of a program that gives several: by its name, or
+        of an exported program its node or module.
+    inputs : mapping of str to str
+        Of a program for texts, which of its inputs takes the ``ids`` of tokens, their
+        ``mask``, their ``types`` and their ``positions``, where it has names of its own.
+    package : str or None
+        Installed package that the file is inside of.
+    shuffled : int or None
+        A control, what the architecture alone is worth: the numbers of each weight matrix
+        and kernel change places, by this seed.
+    """
+
+    output: str | None = None
+    inputs: Mapping[str, str] = Field(default_factory=dict)
+    package: str | None = None
+    shuffled: Annotated[int, Field(ge=0)] | None = None
+
+
+@dataclass(frozen=True)
+class ProgramSource:
+    """A network with its weights in one file, not loaded."""
+
+    name: str
+    file: SourceFile
+    preprocessing: Preprocessing | None
+    modalities: frozenset[Modality]
+    tokenizer: SourceFile | None = None
+    cuts: tuple[str, ...] | None = None
+    trained_on: str | None = None
+    sha256: str | None = None
+    output: str | None = None
+    inputs: tuple[tuple[str, str], ...] = ()
+    shuffled: int | None = None
+    pins: tuple[Pin, ...] = ()
+
+    @classmethod
+    def of_entry(cls, kind: str, identifier: str, entry: Entry) -> tuple[Self, ...]:
+        """Give the sources of one file, or of all that a pattern matches.
+
+        Raises
+        ------
+        EntryError, ValidationError
+            When the entry is wrong.
+        """
+        settings = _Settings.model_validate(dict(entry.settings))
+        unknown = [role for role in settings.inputs if role not in ROLES]
+        if unknown:
+            message = f"unknown role {brief(unknown[0])}; {hint(unknown[0], ROLES)}"
+            raise EntryError(message, "inputs")
+        said = entry.preprocessing
+        tokenizer = getattr(said, "tokenizer", None)
+        modalities: frozenset[Modality] = (
+            frozenset(get_args(Modality)) if said is None else frozenset((said.input,))
+        )
+        return tuple(
+            cls(
+                name=entry.name or f"{kind}:{file.written}",
+                file=file,
+                preprocessing=said,
+                modalities=modalities,
+                tokenizer=named_file(tokenizer, entry, "preprocessing") if tokenizer else None,
+                cuts=entry.cuts,
+                trained_on=entry.trained_on,
+                sha256=entry.sha256,
+                output=settings.output,
+                inputs=tuple(sorted(settings.inputs.items())),
+                shuffled=settings.shuffled,
+            )
+            for file in find_files(identifier, entry, settings.package)
+        )
+
+    def known(self) -> Known:
+        """Nothing: the file says nothing of itself."""
+        return Known()
+
+    def check_takes(self, modality: Modality) -> None:
+        """Refuse samples of another kind than the preprocessing makes.
+
+        Raises
+        ------
+        SourceError
+        """
+        if modality not in self.modalities:
+            takes = " or ".join(sorted(self.modalities))
+            raise SourceError(f"takes {takes} samples; the target holds {modality} samples")
+
+    def digests(self, kind: str, pins: tuple[Pin, ...], runtime: str) -> Mapping[str, Json]:
+        """Digests of all files, what the program is fed, and what runs it."""
+        said = None if self.preprocessing is None else self.preprocessing.model_dump(mode="json")
+        if said:
+            said.pop("tokenizer", None)
+        return {
+            "kind": kind,
+            "weights": pins[0].sha256,
+            "beside": [pin.sha256 for pin in pins[1:]],
+            "preprocessing": said,
+            "output": self.output,
+            "inputs": dict(self.inputs),
+            "shuffled": self.shuffled,
+            "runtime": runtime,
+        }
