@@ -8,8 +8,9 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 
-from zoorank.sources import exported, keras, onnx, vectors
+from zoorank.sources import keras, vectors
 from zoorank.sources.manifest import _Manifest, load_zoo
+from zoorank.sources.programs import ProgramSettings
 from zoorank.sources.specs import FamilyEntry, ModelEntry, SourceEntry, StateDict
 from zoorank.sources.weights import SOURCES
 from zoorank.targets.named import _SETS
@@ -27,10 +28,10 @@ SECTIONS = {
     "## `[[model]]`": ModelEntry,
     "## `[[model]]` with a `source`": SourceEntry,
     "## `[[family]]`": FamilyEntry,
-    "### `onnx:`": onnx._Settings,
+    "### `onnx:`": ProgramSettings,
     "### `vectors:`": vectors._Settings,
     "### `keras:`": keras._Settings,
-    "### `exported:`": exported._Settings,
+    "### `exported:`": ProgramSettings,
     '### `input = "image"`': ImagePreprocessing,
     '### `input = "series"`': SeriesPreprocessing,
     '### `input = "table"`': TablePreprocessing,

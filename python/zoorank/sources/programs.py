@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class _Settings(Frozen):
+class ProgramSettings(Frozen):
     """Keys of an entry that these kinds have alone.
 
     Attributes
@@ -71,7 +71,7 @@ class ProgramSource:
         EntryError, ValidationError
             When the entry is wrong.
         """
-        settings = _Settings.model_validate(dict(entry.settings))
+        settings = ProgramSettings.model_validate(dict(entry.settings))
         unknown = [role for role in settings.inputs if role not in ROLES]
         if unknown:
             message = f"unknown role {brief(unknown[0])}; {hint(unknown[0], ROLES)}"
