@@ -7,17 +7,11 @@
 #include <zoorank/views.hpp>
 
 #include "aligned_buffer.hpp"
+#include "class_sums.hpp"
 #include "cpu/kernels.hpp"
 #include "partition.hpp"
 
 namespace zoorank {
-
-/// How rows become vectors: x * scale - centre.
-template <class T>
-struct bounds_frame {
-    T scale;
-    std::vector<T> centre;
-};
 
 template <class T>
 class class_bounds {
@@ -44,36 +38,33 @@ public:
     /// Each row of class c in its directions, with the rest of its squared length, less rounding, taken into its norm.
     cpu::operand<T> reduced(std::int64_t c, std::int64_t begin, std::int64_t count) const noexcept;
 
-    /// What else the level of single distances needs of a class.
-    struct rest {
-        double tail = 0;            ///< the variance in a direction that is none of the class's, at most
-        double largest = 0;         ///< squared distance of a row to the mean, at most
-        double largest_beside = 0;  ///< what of it lies in no direction of the class, at most
-        double spread = 0;          ///< mean squared distance of rows to the mean
-        double square = 0;          ///< squared length of the mean
+    /// Of what lies in no direction of class c, at least; `row_square` is the squared length of the row.
+    double least_beyond(std::int64_t c, double row_square, double beyond) const noexcept;
+
+    /// Of a row and a class, what distances in the directions of the class tell.
+    struct reduced_sum {
+        double mean_root;      ///< mean over the class of the roots of the squares below
+        double least;          ///< the least of |p - f|^2, and what both rows have in no direction
+        double norm;           ///< of them, what the row has
+        double row_square;     ///< squared length of the row
+        double apart, beyond;  ///< its squared distance to the mean, and what of it lies in no direction
     };
-    const rest& rest_of(std::int64_t c) const noexcept { return rests_[static_cast<std::size_t>(c)]; }
 
-    /// Of a product of two vectors: its rounding error is at most this share of the product of their lengths.
-    static double product_error(std::int64_t depth) noexcept;
-
-    /// Of all parts of a vector along directions: the length of their errors is at most this share of its length.
-    static double part_error(std::int64_t directions, std::int64_t depth) noexcept;
-
-    /// Of the mean of so many rows, and of squared lengths about it.
-    static double sum_error(std::int64_t depth, double rows) noexcept;
+    /// The mean distance of the row to class c, at least.
+    double least_mean_distance(std::int64_t c, const reduced_sum& sum) const noexcept;
 
 private:
-    struct workspace;
-    void describe(std::int64_t c, workspace& space);
-    void load(std::int64_t begin, std::int64_t size, std::int64_t count, workspace& space) const;
-    double find_mean(std::int64_t c, workspace& space) const;
-    void load_row(std::int64_t position, workspace& space) const;
-    void find_directions(T* directions, workspace& space) const;
-    void add_block(const T* directions, workspace& space) const;
-    void refine(T* directions, workspace& space) const;
-    double variance_beside(workspace& space) const;
-    void settle(std::int64_t c, workspace& space);
+    // What distances in the directions leave out.
+    struct rest {
+        double tail = 0;            // the variance in a direction that is none of the class's, at most
+        double largest = 0;         // squared distance of a row to the mean, at most
+        double largest_beside = 0;  // what of it lies in no direction of the class, at most
+        double spread = 0;          // mean squared distance of rows to the mean
+        double square = 0;          // squared length of the mean
+    };
+    const rest& rest_of(std::int64_t c) const noexcept { return rests_[static_cast<std::size_t>(c)]; }
+    void describe(std::int64_t c, class_sums<T>& sums);
+    void settle(std::int64_t c, class_sums<T>& sums);
 
     const matrix_view<T> x_;
     const partition& partition_;

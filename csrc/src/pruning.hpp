@@ -4,7 +4,6 @@
 #include <zoorank/options.hpp>
 #include <zoorank/views.hpp>
 
-#include "class_bounds.hpp"
 #include "cpu/kernels.hpp"
 #include "partition.hpp"
 
@@ -25,7 +24,7 @@ struct pruning_shares {
 };
 
 /// What all pairs cost, and what pruning does, in multiply-adds of the pair kernel.
-double cost_of_all_pairs(std::int64_t rows, std::int64_t cols, std::int64_t classes);
+double cost_of_all_pairs(std::int64_t rows, std::int64_t cols);
 double cost_of_pruning(const partition& p, std::int64_t cols, const pruning_levels& levels, double pairs_within_units,
                        const pruning_shares& left);
 
@@ -34,19 +33,5 @@ double cost_of_pruning(const partition& p, std::int64_t cols, const pruning_leve
 template <class T>
 void silhouettes_of_needed_pairs(matrix_view<T> x, const partition& p, const cpu::kernel_set<T>& kernels,
                                  array_view<double> samples, int threads, const options& opt);
-
-/// Of a row and a class, what distances in the directions of the class tell.
-struct reduced_sum {
-    double mean_root;      ///< mean over the class of the roots below
-    double least;          ///< the least of |p - f|^2 + beyond + what each row of the class has in no direction
-    double norm;           ///< |p|^2 + beyond
-    double row_square;     ///< squared length of the row
-    double apart, beyond;  ///< its squared distance to the mean, and what of it lies in no direction
-};
-
-/// The mean distance of the row to the class, at least.
-template <class T>
-double least_mean_distance(const reduced_sum& sum, const typename class_bounds<T>::rest& rest, std::int64_t directions,
-                           std::int64_t depth, std::int64_t size);
 
 }  // namespace zoorank

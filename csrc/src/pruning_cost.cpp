@@ -22,7 +22,7 @@ pruning_levels levels_for(std::int64_t rows, std::int64_t cols, std::int64_t cla
             std::max<std::int64_t>(all, 0)};
 }
 
-double cost_of_all_pairs(std::int64_t rows, std::int64_t cols, std::int64_t) {
+double cost_of_all_pairs(std::int64_t rows, std::int64_t cols) {
     const double n = static_cast<double>(rows);
     return n * (n - 1) / 2 * (static_cast<double>(cols) + per_distance);
 }
