@@ -25,8 +25,6 @@ from zoorank.ranking.scoring import FLAT_ENCODING, is_flat, needed_values, unsco
 from zoorank.scores import Facts, ScoreValue, compute
 from zoorank.scores.base import Array, SampleScore
 from zoorank.sources.base import LOGITS
-from zoorank.store.encodings import EncodingStore
-from zoorank.store.ledger import Ledger
 from zoorank.targets.paths import same_place
 
 
@@ -42,8 +40,7 @@ def encode_and_score(run: Run, job: Job, emit: Emit) -> Outcome:
     """
     emit(Event(job.name, "opening"))
     try:
-        with Ledger(run.store) as ledger:
-            return _Work(run, job, emit, ledger).outcome()
+        return _Work(run, job, emit).outcome()
     except (SourceError, UsageError, DataError) as error:
         mistake = error if isinstance(error, UsageError) else None
         return Outcome(job.name, failure=Failure.of(error), mistake=mistake)
@@ -52,12 +49,11 @@ def encode_and_score(run: Run, job: Job, emit: Emit) -> Outcome:
 class _Work:
     """One job at work."""
 
-    def __init__(self, run: Run, job: Job, emit: Emit, ledger: Ledger) -> None:
+    def __init__(self, run: Run, job: Job, emit: Emit) -> None:
         self._run, self._job, self._emit = run, job, emit
-        self._store = EncodingStore(run.store)
         self._source = job.source.resolve(lambda _: emit(Event(job.name, "opening")))
         self._identity = self._source.identity()
-        self._page = Page(ledger, run, self._identity)
+        self._page = Page(run, self._identity)
         self._known: dict[str, ScoreValue] = {}  # values that no cut changes
 
     def outcome(self) -> Outcome:
@@ -68,7 +64,7 @@ class _Work:
             return Outcome(job.name, failure=failure)
         compared, lacking = self._compared()
         if job.rows is None and not compared:
-            remembered = self._page.candidates(job.cuts, self._store)
+            remembered = self._page.candidates(job.cuts)
             if remembered is not None:
                 return self._whole(remembered, self._page.refused(job.cuts), "", lacking)
         encoded = self._encoded()
@@ -111,7 +107,7 @@ class _Work:
             self._source,
             run.target,
             cuts=(*job.cuts, LOGITS) if run.needs_head else job.cuts,
-            store=self._store,
+            store=run.store,
             batch_size=run.batch_size,
             device=run.device,
             precision=run.precision,
@@ -199,7 +195,7 @@ class _Work:
 
     @cached_property
     def _prototypes(self) -> Prototypes:
-        return Prototypes(self._run.target, self._store)
+        return Prototypes(self._run.target, self._run.store)
 
     def _compared(self) -> tuple[dict[str, Array], str]:
         """What scores may look at of the source's own data, or why there is nothing."""

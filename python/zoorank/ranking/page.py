@@ -11,7 +11,7 @@ from zoorank.executors.base import Failure
 from zoorank.ranking.outcomes import Candidate, Run
 from zoorank.scores import TABLE, Score, ScoreValue
 from zoorank.sources.base import Json
-from zoorank.store.encodings import EncodingStore, key_of
+from zoorank.store.encodings import key_of
 from zoorank.store.ledger import Key, Ledger, Outcome
 
 _FATAL = ("crash", "timeout", "memory")
@@ -22,7 +22,6 @@ class Page:
 
     Parameters
     ----------
-    ledger : Ledger
     run : Run
     identity : mapping
         What the source's encodings depend on.
@@ -33,12 +32,12 @@ class Page:
         Digest of the source.
     """
 
-    def __init__(self, ledger: Ledger, run: Run, identity: Mapping[str, Json]) -> None:
-        self._ledger, self._run = ledger, run
+    def __init__(self, run: Run, identity: Mapping[str, Json]) -> None:
+        self._run = run
         parts = {"format": FORMAT, "precision": run.precision, **identity}
         self.source = key_of(parts)
         self._target = run.target.fingerprint
-        self._found = ledger.outcomes(self.source, self._target)
+        self._found = run.ledger.outcomes(self.source, self._target)
 
     def fatal(self) -> Failure | None:
         """How the source ended its process in an earlier run, if it did."""
@@ -58,7 +57,7 @@ class Page:
                 found[score.key] = ScoreValue(kept.value, kept.half_width, kept.per_class)
         return found
 
-    def candidates(self, cuts: Sequence[str], store: EncodingStore) -> list[Candidate] | None:
+    def candidates(self, cuts: Sequence[str]) -> list[Candidate] | None:
         """All candidates, where nothing of them is left to be done."""
         names = self._cuts(cuts)
         if names is None:
@@ -71,7 +70,7 @@ class Page:
             if kept is None or record is None or set(values) != self._wanted():
                 return None
             key = str(kept.facts.get("key", ""))
-            if self._run.keep("cpu") != "memory" and not store.path(key).is_file():
+            if self._run.keep("cpu") != "memory" and not self._run.store.path(key).is_file():
                 return None
             same_as = kept.facts.get("same_as")
             found.append(
@@ -105,7 +104,7 @@ class Page:
             facts: dict[str, Any] = {"cuts": names, "refused": dict(refused)}
             outcomes[self._key("", _request_name(cuts))] = Outcome(facts=facts)
         outcomes[Key(self.source, self._target)] = Outcome()
-        self._ledger.record(outcomes)
+        self._run.ledger.record(outcomes)
 
     def _outcomes_of(self, candidate: Candidate) -> dict[Key, Outcome]:
         cut = candidate.record.cut

@@ -14,6 +14,9 @@ class Progress(Protocol):
     def started(self, target: TargetFacts, models: Sequence[str]) -> None:
         """The target is loaded and these sources will be tried."""
 
+    def remark(self, text: str) -> None:
+        """Something about the store that whoever waits should know, in one line, at any time."""
+
     def round(self, number: int, rounds: int, rows: int, models: Sequence[str]) -> None:
         """Sources of a race are about to be run on so many samples, in a round from 1.
 
@@ -35,6 +38,9 @@ class Silent:
     """Progress that shows nothing."""
 
     def started(self, target: TargetFacts, models: Sequence[str]) -> None:
+        """Show nothing."""
+
+    def remark(self, text: str) -> None:
         """Show nothing."""
 
     def round(self, number: int, rounds: int, rows: int, models: Sequence[str]) -> None:

@@ -31,6 +31,7 @@ from zoorank.ranking.rows import baseline_rows
 from zoorank.ranking.work import SourceRows, Work, framework_state
 from zoorank.sources.base import Guarded, Precision, Source
 from zoorank.store.encodings import EncodingStore
+from zoorank.store.ledger import Ledger
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
 from zoorank.targets.paths import path_list
@@ -242,14 +243,16 @@ def rank(
         deciding, scores = deciding_of_numbers(score, metric)
     if out is not None:
         prepare(out)
-    place = store_directory(out, store)
+    place = EncodingStore(store_directory(out, store))
     if workers is not None or ray is not None:
-        with EncodingStore(place).reported(target.labels.nbytes):
-            target = target.spilled(place)
+        with place.reported(target.labels.nbytes):
+            target = target.spilled(place.directory)
+    watcher = progress or Silent()
     run = Run(
         target=target,
         scores=scores,
         store=place,
+        ledger=Ledger(place.directory, lambda text: watcher.remark(text)),
         batch_size=batch_size or zoo.batch_size,
         device=device,
         save_encodings=save_encodings,
@@ -258,9 +261,11 @@ def rank(
     )
     facts = _facts(target)
     cuts_of = {source.name: wanted or zoo.cuts_of(source) for source in zoo.models}
-    with _executor(workers, timeout, memory_limit, ray) as executor:
-        work = Work(run, zoo.models, executor, progress or Silent())
-        work.watcher.started(facts, [source.name for source in zoo.models])
+    # The ledger is closed last: who closes it last has all that was recorded put in order.
+    with run.ledger, _executor(workers, timeout, memory_limit, ray) as executor:
+        work = Work(run, zoo.models, executor, watcher)
+        watcher.started(facts, [source.name for source in zoo.models])
+        run.ledger.open()
         by_default = score is None and metric is None
         sources, raced = _run(work, cuts_of, options, by_default=by_default)
     rows = [*baseline_rows(run), *(row for source in sources for row in source.rows)]
@@ -302,7 +307,7 @@ def rank(
                 "allow_code": [os.fspath(path) for path in path_list(allow_code)],
                 "allow_packages": list(names(allow_packages)),
                 "race": None if options is None else asdict(options),
-                "store": place.absolute(),
+                "store": place.directory.absolute(),
             },
         ),
         class_key=scores[0].key,

@@ -17,7 +17,6 @@ from zoorank.ranking.progress import Progress
 from zoorank.ranking.records import RankRow
 from zoorank.ranking.rows import rows_of
 from zoorank.sources.base import Source
-from zoorank.store.ledger import Ledger
 
 
 def framework_state() -> tuple[str, ...]:
@@ -77,9 +76,8 @@ class Work:
     def _failed(self, job: Job, failure: Failure) -> Outcome:
         """What became of a source whose job did not come to its end, for later runs too."""
         if job.name in self.digests:
-            with Ledger(self.run.store) as ledger:
-                fingerprint = self.run.target.fingerprint
-                record_fatal(ledger, self.digests[job.name], fingerprint, failure)
+            fingerprint = self.run.target.fingerprint
+            record_fatal(self.run.ledger, self.digests[job.name], fingerprint, failure)
         return Outcome(job.name, failure=failure)
 
     def _tell(self, event: Event) -> None:

@@ -74,7 +74,7 @@ class ModuleSource:
         return {
             "module": fingerprint_layers(self.module),
             "weights": fingerprint_weights(self.module),
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
             "preprocessing": said,
         }
 
