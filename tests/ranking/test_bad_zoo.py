@@ -34,7 +34,7 @@ def survive(folder: Path, sources: int, every: int) -> None:
         assert (row.status, row.rank, row.score) == ("failed", None, None), row
         assert WAYS[does] in row.note
         assert row.note.isprintable()
-        assert row.traceback or does in ("is killed", "ends", "gives one row"), row
+        assert row.traceback or does in ("is killed", "ends", "eats", "gives one row"), row
     # The good ones are as if the others were not there.
     right = rank(alone, store=folder / "alone", **options)
     assert [row.model for row in found if row.status == "ok"] == [

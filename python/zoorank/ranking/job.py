@@ -103,6 +103,10 @@ class _Work:
         def on_batch(done: int, total: int) -> None:
             self._emit(Event(job.name, "encoding", done, total))
 
+        def on_trial(seconds: float) -> None:
+            total = run.target.n_samples if job.rows is None else len(job.rows)
+            self._emit(Event(job.name, "encoding", 0, total, expected=seconds))
+
         return encode_source(
             self._source,
             run.target,
@@ -113,6 +117,7 @@ class _Work:
             precision=run.precision,
             threads=run.threads,
             on_batch=on_batch,
+            on_trial=on_trial,
             # Who watches this process sees by every one of them that it does something.
             events=lambda _: self._emit(Event(job.name, "opening")),
             rows=job.rows,

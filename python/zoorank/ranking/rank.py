@@ -187,7 +187,7 @@ def rank(
         exists in no source, the score that decides cannot race, or an environment
         variable of the engine's is wrong.
     DataError
-        If the target cannot be read, or no score is defined on it.
+        If the target cannot be read, changes meanwhile, or no score is defined on it.
     StoreError
         If the disk is full or not writable.
 
@@ -268,7 +268,9 @@ def rank(
         run.ledger.open()
         by_default = score is None and metric is None
         sources, raced = _run(work, cuts_of, options, by_default=by_default)
-    rows = [*baseline_rows(run), *(row for source in sources for row in source.rows)]
+    baseline = baseline_rows(run)
+    target.check_unchanged()
+    rows = [*baseline, *(row for source in sources for row in source.rows)]
     if isinstance(deciding, Consensus):
         rows = deciding.decided(rows)
     rows = list(marked(ranked(rows, deciding), deciding))

@@ -20,11 +20,19 @@ from zoorank.sources.base import Source
 
 
 def framework_state() -> tuple[str, ...]:
-    """Defaults that a source's code may have changed in this process, for others to suffer."""
+    """Defaults that a source's code may have changed in this process, for others to suffer.
+
+    Raises
+    ------
+    Exception
+        After an error on a CUDA device that lasts: whatever comes next there fails too.
+    """
     found = [str(np.geterr()), str(Path.cwd())]
     torch = sys.modules.get("torch")
     if torch is None:
         return (*found, "torch.float32", "cpu", "False")
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
     defaults = torch.get_default_dtype(), torch.get_default_device()
     return (*found, *map(str, defaults), str(torch.are_deterministic_algorithms_enabled()))
 
@@ -64,10 +72,18 @@ class Work:
         return [done[source.name] for source in self.sources]
 
     def done(self, jobs: Sequence[Job]) -> dict[str, SourceRows]:
-        """Run jobs, by name; the watcher is told of each as it ends."""
+        """Run jobs, by name; the watcher is told of each as it ends.
+
+        Raises
+        ------
+        DataError
+            When the target has changed meanwhile.
+        """
         found = {}
         for job, ended in self.executor.run(encode_and_score, self.run, jobs, self._tell):
             outcome = self._failed(job, ended) if isinstance(ended, Failure) else ended
+            if outcome.failure is not None:
+                self.run.target.check_unchanged()  # else all others would meet that too
             rows = tuple(rows_of(outcome, self.run.scores))
             found[job.name] = SourceRows(outcome, rows)
             self.watcher.finished(job.name, rows)
