@@ -252,7 +252,8 @@ def rank(
         target=target,
         scores=scores,
         store=place,
-        ledger=Ledger(place.directory, lambda text: watcher.remark(text)),
+        # Looked up when it is needed: watchers of before it was asked for have none.
+        ledger=Ledger(place.directory, lambda text: watcher.remark(text)),  # noqa: PLW0108
         batch_size=batch_size or zoo.batch_size,
         device=device,
         save_encodings=save_encodings,
