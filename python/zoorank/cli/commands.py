@@ -58,7 +58,7 @@ from zoorank.cli.options import (
     worker_count,
 )
 from zoorank.errors import UsageError
-from zoorank.messages import EXTRAS
+from zoorank.messages import EXTRAS, inert
 
 if TYPE_CHECKING:
     from zoorank.ranking import Ranking
@@ -286,7 +286,9 @@ def encode(
         allow_code=allow_code or (),
     )
     labels = out.with_name(f"{out.stem}_labels.npy")
-    typer.echo(f"zoorank: {X.shape[0]} x {X.shape[1]} encodings in {out}, labels in {labels}")
+    typer.echo(
+        f"zoorank: {X.shape[0]} x {X.shape[1]} encodings in {inert(out)}, labels in {inert(labels)}"
+    )
     return 0
 
 
@@ -388,7 +390,7 @@ def _rank(
             ranking = rank(sources, data, **settings, progress=watcher)
     except KeyboardInterrupt:
         typer.echo(
-            f"zoorank: interrupted; encodings made so far are in {place}, "
+            f"zoorank: interrupted; encodings made so far are in {inert(place)}, "
             "and the same command goes on from there",
             err=True,
         )
@@ -410,7 +412,8 @@ def _print_ranking(ranking: Ranking, written: Sequence[Path]) -> None:
     console = stdout()
     console.print(RankingTable(ranking))
     if written:
-        console.print(f"Written: {', '.join(map(str, written))}", style="dim")
+        files = ", ".join(map(inert, written))
+        console.print(f"Written: {files}", style="dim", markup=False)
 
 
 def _sizes(text: str) -> tuple[int, ...]:
