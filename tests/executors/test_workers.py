@@ -190,10 +190,9 @@ def test_a_job_may_wait_for_the_end_of_another():
         yield Job("second", given=ended[0])
 
     with WorkerExecutor(2) as executor:
-        for job, outcome in executor.run(work, "s", todo(), lambda event: None):
-            ended.append(job.name)
-    assert ended == ["first", "second"]
-    assert outcome == ("s", "second", "first")
+        for _, outcome in executor.run(work, "s", todo(), lambda event: None):
+            ended.append(outcome)
+    assert ended == [("s", "first", None), ("s", "second", ended[0])]
 
 
 def survive(number, every, workers=2):
