@@ -137,7 +137,9 @@ def flops_shares(case, store):
     shares = {}
     for spec in case.zoo.models:
         found = encode_source(spec, target, cuts=CUTS, store=EncodingStore(store))
-        shares |= {(spec.name, each.cut): each.record.flops_share for each in found.encodings}
+        shares |= {
+            (spec.name, each.record.cut): each.record.flops_share for each in found.encodings
+        }
     return shares
 
 

@@ -125,7 +125,7 @@ def test_in_memory_and_in_files_the_same_is_the_same(zoo, tmp_path):
         encoded = encode_source(
             spec, target, cuts=["1", "3", "penultimate"], store=store, device="cpu", keep=keep
         )
-        found[keep] = [each.content for each in encoded.encodings]
+        found[keep] = [each.record.content for each in encoded.encodings]
         assert firsts_of(encoded.encodings) == {"penultimate": "3"}
     assert found["store"] == found["memory"] == found["both"]
     unknown = [replace(each, record=replace(each.record, content="")) for each in encoded.encodings]
