@@ -56,14 +56,14 @@ def ranked(rows: Iterable[RankRow], score: Score | Consensus) -> tuple[RankRow, 
     return tuple(numbered)
 
 
-def marked(rows: Iterable[RankRow], score: Score | Consensus) -> tuple[RankRow, ...]:
+def with_ties(rows: Iterable[RankRow], score: Score | Consensus) -> tuple[RankRow, ...]:
     """Mark the first source and all whose intervals overlap with its own.
 
     Examples
     --------
     >>> from zoorank.scores import find_score
     >>> rows = [RankRow(1, "a", "fc", 0.3), RankRow(2, "b", "fc", 0.2, half_width=0.15)]
-    >>> [row.tied for row in marked(rows, find_score())]
+    >>> [row.tied for row in with_ties(rows, find_score())]
     [True, True]
     """
     rows = tuple(rows)

@@ -21,7 +21,7 @@ from zoorank.ranking.consensus import (
 )
 from zoorank.ranking.files import prepare
 from zoorank.ranking.guidance import guidance
-from zoorank.ranking.order import marked, ranked, verdict
+from zoorank.ranking.order import ranked, verdict, with_ties
 from zoorank.ranking.outcomes import Run
 from zoorank.ranking.provenance import collect, describe_call
 from zoorank.ranking.ranking import Ranking
@@ -262,8 +262,8 @@ def rank(
         sources, raced = _run(work, cuts_of, options, by_default=by_default)
     rows = [*baseline_rows(run), *(row for source in sources for row in source.rows)]
     if isinstance(deciding, Consensus):
-        rows = deciding.decided(rows)
-    rows = list(marked(ranked(rows, deciding), deciding))
+        rows = deciding.with_consensus(rows)
+    rows = list(with_ties(ranked(rows, deciding), deciding))
     saw_target = {source.outcome.model for source in sources if source.outcome.saw_target}
     ranking = Ranking(
         rows=tuple(rows),
