@@ -67,7 +67,7 @@ def test_seconds_of_a_grown_subset_are_those_of_all_its_rows(make_spec, table, s
     spec = make_spec("TinyMLP")
     (few,) = encode(spec, table, store, rows=FEW)
     (more,) = encode(spec, table, store, rows=MORE, earlier=FEW)
-    assert more.seconds > few.seconds
+    assert more.record.seconds > few.record.seconds
 
 
 def test_rows_of_a_whole_encoding_are_not_run_again(
