@@ -77,12 +77,12 @@ class _Work:
             if remembered is not None:
                 return self._whole(remembered, self._page.refused(job.cuts), "", lacking)
         encoded = self._encoded()
-        by_cut = {encoding.cut: encoding for encoding in encoded.encodings}
+        by_cut = {each.record.cut: each for each in encoded.encodings}
         head = by_cut.get(LOGITS) if run.needs_head else None
         facts = self._facts(None if head is None else head.load(), compared)
         asked = [each for each in encoded.encodings if each is not head or LOGITS in job.cuts]
         firsts = firsts_of(asked)
-        candidates = [self._candidate(each, facts, firsts.get(each.cut)) for each in asked]
+        candidates = [self._candidate(each, facts, firsts.get(each.record.cut)) for each in asked]
         if job.rows is None:
             self._page.keep(job.cuts, candidates, encoded.refused)
         return self._whole(candidates, encoded.refused, encoded.note, lacking)
@@ -136,7 +136,7 @@ class _Work:
         )
 
     def _candidate(self, encoding: Encoding, facts: Facts, same_as: str | None) -> Candidate:
-        self._tell("scoring", cut=encoding.cut)
+        self._tell("scoring", cut=encoding.record.cut)
         start = time.perf_counter()
         values: dict[str, ScoreValue] = {}
         samples: dict[str, SampleScore] = {}
@@ -171,7 +171,7 @@ class _Work:
         """Values of all scores, and the labels of those that got a copy on the host."""
         if is_flat(encoding.values):
             raise ValueError(FLAT_ENCODING)
-        there = self._page.values(encoding.cut) | self._known
+        there = self._page.values(encoding.record.cut) | self._known
         lacking = [score for score in self._run.scores if score.key not in there]
         given = replace(facts, encoding=encoding.values)
         computed = compute(lacking, given, n_threads=self._run.threads)
@@ -263,7 +263,8 @@ def firsts_of(encodings: Sequence[Encoding]) -> dict[str, str]:
     first: dict[str, str] = {}
     repeats = {}
     for encoding in encodings:
-        earlier = first.setdefault(encoding.content or encoding.cut, encoding.cut)
-        if earlier != encoding.cut:
-            repeats[encoding.cut] = earlier
+        cut = encoding.record.cut
+        earlier = first.setdefault(encoding.record.content or cut, cut)
+        if earlier != cut:
+            repeats[cut] = earlier
     return repeats
