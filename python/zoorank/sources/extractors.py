@@ -119,7 +119,8 @@ class ExtractorTransform:
 
     def _features(self, wave: NDArray[np.float32]) -> Features:
         extractor = self.extractor
-        filled = np.pad(wave, (0, max(0, self.least - len(wave))))
+        window, hop = (round(each * extractor.sampling_rate) for each in _KALDI)
+        filled = np.pad(wave, (0, max(0, max(self.least, window) - len(wave))))
         try:
             found = extractor(
                 filled,
@@ -133,7 +134,6 @@ class ExtractorTransform:
             raise SourceError(f"its {kind} cannot prepare a sound: {one_line(error)}") from error
         if MASK in found:
             return Features(values, int(found[MASK][0].sum()))
-        window, hop = (round(each * extractor.sampling_rate) for each in _KALDI)
         frames = max(1, 1 + (len(filled) - window) // hop)
         return Features(values, min(max(values.shape), frames))
 
@@ -176,7 +176,7 @@ def override_extractor(extractor: Any, entry: Entry) -> tuple[Any, float | None]
         raise SourceError(f"preprocessing.input is {said.input!r}, but the model takes 'audio'")
     extractor, parts = copy.copy(extractor), said.model_fields_set
     if "rate" in parts and said.rate != extractor.sampling_rate:
-        raise SourceError(f"preprocessing.rate: its {kind} takes {extractor.sampling_rate} a second")
+        raise SourceError(f"preprocessing.rate: its {kind} takes {extractor.sampling_rate}")
     if fixed := parts - _REPLACED - {"rate"}:
         raise SourceError(f"preprocessing.{min(fixed)}: its {kind} settles that")
     if "scaling" in parts:

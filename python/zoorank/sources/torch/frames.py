@@ -90,7 +90,9 @@ class FramePooling:
             return f"nothing tells which parts of its output, of shape {seen.shape}, are padding"
         return ""
 
-    def pool(self, output: Tensor, axes: Axes, _batch: Batch, inputs: Mapping[str, Tensor]) -> Tensor:
+    def pool(
+        self, output: Tensor, axes: Axes, _batch: Batch, inputs: Mapping[str, Tensor]
+    ) -> Tensor:
         """Make one float32 vector of each sound."""
         if output.ndim != 3:
             how = self.how if self.how == "max" else None
