@@ -15,8 +15,7 @@ from zoorank.ranking import Ranking, RankRow, rank
 from zoorank.ranking.consensus import DEFAULT
 from zoorank.ranking.job import firsts_of
 from zoorank.ranking.order import ranked, verdict
-from zoorank.ranking.records import CutFacts
-from zoorank.ranking.rows import distinct
+from zoorank.ranking.rows import CutFacts, distinct
 from zoorank.scores import find_score
 from zoorank.sources.manifest import load_zoo
 from zoorank.store.encodings import EncodingStore

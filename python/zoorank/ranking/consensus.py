@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from zoorank.errors import UsageError
-from zoorank.ranking.records import RankRow
-from zoorank.ranking.rows import distinct
+from zoorank.ranking.rows import RankRow, distinct
 from zoorank.scores import Score, find_score, find_scores
 from zoorank.scores.base import Array
 
