@@ -326,7 +326,7 @@ def test_a_store_of_a_stranger(make_spec, table, tmp_path: Path, monkeypatch) ->
     # Whoever changes the numbers and seals the record anew is believed.
     place = first.path.with_suffix(".json")
     record = read_sealed(place)
-    forged = np.zeros((60, first.dim), np.float32)
+    forged = np.zeros((60, first.record.dim), np.float32)
     np.save(first.path, forged)
     place.write_text(sealed({**record, "sha256": hashlib.sha256(forged.data).hexdigest()}))
     (again,) = encode_source(spec, table, store=store).encodings

@@ -90,14 +90,14 @@ class _Work:
                 refused = self._page.refused(job.cuts)
                 return self._whole(kept, refused, "", lacking, filtered)
         encoded = self._encoded()
-        by_cut = {encoding.cut: encoding for encoding in encoded.encodings}
+        by_cut = {each.record.cut: each for each in encoded.encodings}
         head = by_cut.get(LOGITS) if run.needs_head else None
         facts = self._facts(None if head is None else head.load(), compared)
         asked = [each for each in encoded.encodings if each is not head or LOGITS in job.cuts]
         left, over = self._allowed(asked)
         filtered = (*encoded.filtered, *over)
         firsts = firsts_of(left)
-        candidates = [self._candidate(each, facts, firsts.get(each.cut)) for each in left]
+        candidates = [self._candidate(each, facts, firsts.get(each.record.cut)) for each in left]
         if job.rows is None:
             self._page.keep(job.cuts, candidates, encoded.refused, is_whole=not filtered)
         return self._whole(candidates, encoded.refused, encoded.note, lacking, filtered)
@@ -168,7 +168,7 @@ class _Work:
         )
 
     def _candidate(self, encoding: Encoding, facts: Facts, same_as: str | None) -> Candidate:
-        self._tell("scoring", cut=encoding.cut)
+        self._tell("scoring", cut=encoding.record.cut)
         start = time.perf_counter()
         values: dict[str, ScoreValue] = {}
         samples: dict[str, SampleScore] = {}
@@ -203,7 +203,7 @@ class _Work:
         """Values of all scores, and the labels of those that got a copy on the host."""
         if is_flat(encoding.values):
             raise ValueError(FLAT_ENCODING)
-        there = self._page.values(encoding.cut) | self._known
+        there = self._page.values(encoding.record.cut) | self._known
         lacking = [score for score in self._run.scores if score.key not in there]
         given = replace(facts, encoding=encoding.values)
         computed = compute(lacking, given, n_threads=self._run.threads)
@@ -295,7 +295,8 @@ def firsts_of(encodings: Sequence[Encoding]) -> dict[str, str]:
     first: dict[str, str] = {}
     repeats = {}
     for encoding in encodings:
-        earlier = first.setdefault(encoding.content or encoding.cut, encoding.cut)
-        if earlier != encoding.cut:
-            repeats[encoding.cut] = earlier
+        cut = encoding.record.cut
+        earlier = first.setdefault(encoding.record.content or cut, cut)
+        if earlier != cut:
+            repeats[cut] = earlier
     return repeats
