@@ -217,7 +217,11 @@ def test_any_file_is_opened(tmp_path: Path, monkeypatch) -> None:
     assert "secret.pt: not a readable PyTorch file" in text
     monkeypatch.setenv("ZR_SECRET", "hunter2")
     text = _refusal(tmp_path, "torch.nn:Identity", 'weights.file = "${ZR_SECRET}.pt"\n')
-    assert "hunter2.pt does not exist" in text
+    assert text == "weights file ${ZR_SECRET}.pt does not exist"
+    (tmp_path / "hunter2.pt").write_text("not weights")
+    text = _refusal(tmp_path, "torch.nn:Identity", 'weights.file = "${ZR_SECRET}.pt"\n')
+    assert text.startswith("${ZR_SECRET}.pt: not a readable PyTorch file")
+    assert "hunter2" not in text
 
 
 @claim("with `--allow-package NAME`")
@@ -282,22 +286,22 @@ def test_classes_that_a_file_of_weights_names(tmp_path: Path, monkeypatch) -> No
 
 @claim("be exchanged between the check", "hold any numbers, and so make the network")
 def test_weights_that_are_exchanged(make_spec, tmp_path: Path, monkeypatch) -> None:
-    from zoorank.sources.weights import PinnedFile
+    from zoorank.sources.files import Pin, SourceFile
 
     torch.save(tiny_nets.TinyMLP().state_dict(), tmp_path / "w.pt")
     spec = make_spec("TinyMLP", 'file = "w.pt"')
-    of = PinnedFile.of
+    hashed = SourceFile.pin
 
-    def exchanged(path: Path, expected: str | None = None) -> PinnedFile:
-        pinned = of(path, expected)
-        (tmp_path / "other.pt").replace(path)
+    def exchanged(file: SourceFile, expected: str | None = None) -> Pin:
+        pinned = hashed(file, expected)
+        (tmp_path / "other.pt").replace(file.path)
         return pinned
 
     other = {name: value * 0 for name, value in tiny_nets.TinyMLP().state_dict().items()}
     torch.save(other, tmp_path / "other.pt")
     with monkeypatch.context() as patch:
-        patch.setattr(PinnedFile, "of", exchanged)
-        with pytest.raises(SourceError, match="changed after it was hashed"):
+        patch.setattr(SourceFile, "pin", exchanged)
+        with pytest.raises(SourceError, match="has changed since the run began"):
             load(spec)
     assert not load(spec).module[0].weight.any()
 

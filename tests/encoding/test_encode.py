@@ -166,7 +166,7 @@ def test_what_is_loaded_is_what_was_hashed(
         return plan
 
     monkeypatch.setattr(Plan, "of", swapped)
-    with pytest.raises(SourceError, match=r"w\.pt changed after it was hashed; run it again"):
+    with pytest.raises(SourceError, match=r"w\.pt: has changed since the run began; run it again"):
         encode_source(make_spec("TinyMLP", 'file = "w.pt"'), table, store=store)
     assert not _contents(store)
 

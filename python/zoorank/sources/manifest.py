@@ -277,7 +277,8 @@ class _Reader:
         shared = {key: value for key, value in values.items() if key not in ("files", "name")}
         for file in files:
             name = family.name.replace("{stem}", file.stem)
-            model = {**shared, "name": name, "weights": {"file": str(file)}}
+            weights = {"path": str(file), "written": file.name}
+            model = {**shared, "name": name, "weights": {"file": weights}}
             if family.trained_on is not None:
                 model["trained_on"] = shared["trained_on"].replace("{stem}", file.stem)
             yield self.check(ModelEntry, model, entry)
