@@ -93,4 +93,4 @@ def test_the_example_loads(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "zoo.toml").write_text(DOCUMENT.split("```toml\n")[1].split("```")[0])
     zoo = load_zoo(tmp_path / "zoo.toml")
     assert [spec.name for spec in zoo.models] == ["resnet50", "untrained"]
-    assert zoo.models[0].weights.path == Path("/models/resnet50.safetensors")
+    assert zoo.models[0].weights.path.path == Path("/models/resnet50.safetensors")
