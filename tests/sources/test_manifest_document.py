@@ -13,7 +13,7 @@ from zoorank.sources.manifest import _Manifest, load_zoo
 from zoorank.sources.programs import ProgramSettings
 from zoorank.sources.specs import FamilyEntry, ModelEntry, SourceEntry, StateDict
 from zoorank.sources.weights import SOURCES
-from zoorank.targets.named import _SETS
+from zoorank.targets import _SETS
 from zoorank.transforms.specs import (
     AudioPreprocessing,
     ImagePreprocessing,
