@@ -52,6 +52,7 @@ class Record:
         That went through the source.
     framework, device, precision : str
     batch_size : int
+        Samples of a batch, in which ``seconds`` and ``memory`` were measured.
     versions : mapping of str to str
     notes : tuple of str
         What was found out about the source while it was encoded.
@@ -59,6 +60,9 @@ class Record:
         What the encoding depends on.
     content : str
         Equal for encodings of equal numbers; empty where that is not known.
+    memory : int or None
+        Most bytes that opening the source and the pass of all its cuts took, on the device and
+        in main memory together; None where nobody tells.
     """
 
     model: str
@@ -81,6 +85,7 @@ class Record:
     notes: tuple[str, ...]
     identity: Mapping[str, Json]
     content: str = ""
+    memory: int | None = None
 
     @classmethod
     def of(cls, plain: object) -> Self | None:
@@ -97,6 +102,11 @@ class Record:
         is_right &= type(record.seconds) in (int, float) and type(record.cut) is str
         digest = plain.get("sha256") or record.content
         return replace(record, content=digest) if is_right and type(digest) is str else None
+
+    @property
+    def milliseconds(self) -> float | None:
+        """For one sample up to the cut; None where none went through."""
+        return 1000 * self.seconds / self.samples if self.samples else None
 
     def plain(self) -> dict[str, Any]:
         """The record as JSON holds it."""
@@ -166,6 +176,21 @@ class Encoding:
 
 
 @dataclass(frozen=True)
+class Filtered:
+    """A cut, or a whole source, that costs more than is allowed or has another licence.
+
+    Attributes
+    ----------
+    reason : str
+    record : Record or None
+        Of the cut; None for a source that was not even opened.
+    """
+
+    reason: str
+    record: Record | None = None
+
+
+@dataclass(frozen=True)
 class EncodedSource:
     """What became of one source.
 
@@ -180,6 +205,8 @@ class EncodedSource:
         None where there is no file of weights.
     note : str
         What a reader of the table should know; often empty.
+    filtered : tuple of Filtered
+        Cuts that were not run, for what they cost.
     """
 
     model: str
@@ -187,6 +214,7 @@ class EncodedSource:
     refused: Mapping[str, str]
     weights_sha256: str | None
     note: str
+    filtered: tuple[Filtered, ...] = ()
 
     @property
     def parameters(self) -> int:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
 from zoorank.encoding.encode import encode_source
-from zoorank.encoding.plan import EncodedSource, Encoding
+from zoorank.encoding.plan import EncodedSource, Encoding, Filtered
 from zoorank.errors import DataError, SourceError, UsageError
 from zoorank.executors.base import Emit, Event, Failure
 from zoorank.ranking.outcomes import Candidate, Job, Outcome, Run
@@ -28,6 +29,8 @@ from zoorank.sources.base import LOGITS
 from zoorank.store.encodings import EncodingStore
 from zoorank.store.ledger import Ledger
 from zoorank.targets.paths import same_place
+
+E = TypeVar("E", Encoding, Candidate)
 
 
 def encode_and_score(run: Run, job: Job, emit: Emit) -> Outcome:
@@ -42,6 +45,11 @@ def encode_and_score(run: Run, job: Job, emit: Emit) -> Outcome:
     """
     emit(Event(job.name, "opening"))
     try:
+        if run.filters is not None:
+            known = job.source.known()
+            # What is not known yet may be once the source is fetched.
+            if known.licence and (reason := run.filters.licence_reason(known)):
+                return Outcome(job.name, known=known, filtered=(Filtered(reason),))
         with Ledger(run.store) as ledger:
             return _Work(run, job, emit, ledger).outcome()
     except (SourceError, UsageError, DataError) as error:
@@ -64,23 +72,43 @@ class _Work:
         run, job = self._run, self._job
         # Who ends this process is known by this digest to the one that survives it.
         self._emit(Event(job.name, "opening", source=self._page.source))
+        known = self._source.known()
+        if run.filters is not None and (reason := run.filters.licence_reason(known)):
+            return Outcome(job.name, known=known, filtered=(Filtered(reason),))
         if not run.retry and (failure := self._page.fatal()) is not None:
             return Outcome(job.name, failure=failure)
         compared, lacking = self._compared()
         if job.rows is None and not compared:
             remembered = self._page.candidates(job.cuts, self._store)
             if remembered is not None:
-                return self._whole(remembered, self._page.refused(job.cuts), "", lacking)
+                kept, filtered = self._allowed(remembered)
+                refused = self._page.refused(job.cuts)
+                return self._whole(kept, refused, "", lacking, filtered)
         encoded = self._encoded()
         by_cut = {encoding.cut: encoding for encoding in encoded.encodings}
         head = by_cut.get(LOGITS) if run.needs_head else None
         facts = self._facts(None if head is None else head.load(), compared)
         asked = [each for each in encoded.encodings if each is not head or LOGITS in job.cuts]
-        firsts = firsts_of(asked)
-        candidates = [self._candidate(each, facts, firsts.get(each.cut)) for each in asked]
+        left, over = self._allowed(asked)
+        filtered = (*encoded.filtered, *over)
+        firsts = firsts_of(left)
+        candidates = [self._candidate(each, facts, firsts.get(each.cut)) for each in left]
         if job.rows is None:
-            self._page.keep(job.cuts, candidates, encoded.refused)
-        return self._whole(candidates, encoded.refused, encoded.note, lacking)
+            self._page.keep(job.cuts, candidates, encoded.refused, is_whole=not filtered)
+        return self._whole(candidates, encoded.refused, encoded.note, lacking, filtered)
+
+    def _allowed(self, found: Iterable[E]) -> tuple[list[E], tuple[Filtered, ...]]:
+        """Tell cuts that cost more than is allowed from the others."""
+        filters, left, filtered = self._run.filters, [], []
+        for each in found:
+            record, reason = each.record, ""
+            if filters is not None:
+                reason = filters.cost_reason(record.parameters_kept, record.milliseconds)
+            if reason:
+                filtered.append(Filtered(reason, record))
+            else:
+                left.append(each)
+        return left, tuple(filtered)
 
     def _whole(
         self,
@@ -88,6 +116,7 @@ class _Work:
         refused: Mapping[str, str],
         note: str,
         lacking: str,
+        filtered: tuple[Filtered, ...] = (),
     ) -> Outcome:
         weights = self._identity.get("weights")
         notes = [note] if note else dict.fromkeys(n for c in candidates for n in c.record.notes)
@@ -99,6 +128,7 @@ class _Work:
             weights_sha256=weights if isinstance(weights, str) else None,
             known=self._source.known(),
             saw_target=self._saw_target(),
+            filtered=filtered,
         )
 
     def _encoded(self) -> EncodedSource:
@@ -123,6 +153,8 @@ class _Work:
             earlier=job.earlier,
             # Samples of a race are what its next draw goes on from.
             keep=run.keep if job.rows is None else "store",
+            filters=run.filters,
+            exempt=() if LOGITS in job.cuts else (LOGITS,),
         )
 
     def _candidate(self, encoding: Encoding, facts: Facts, same_as: str | None) -> Candidate:

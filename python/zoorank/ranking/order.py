@@ -101,6 +101,8 @@ def verdict(rows: Iterable[RankRow], score: Score | Consensus, own: Collection[s
     sources = [row for row in rows if row.status == "ok"]
     raw = next((row.score for row in rows if row.status == "baseline"), None)
     if not sources:
+        if any(row.status == "filtered" for row in rows):
+            return "No source is left by the filters; the notes give the reasons."
         return "No source could be scored; the notes give the reasons."
     return " ".join(filter(None, (_of_the_best(sources, raw, score), _of_own(sources, own))))
 

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from zoorank.encoding.costs import Filters
 from zoorank.engine.environment import check_environment
 from zoorank.errors import UsageError
 from zoorank.executors.base import Executor, Limits
@@ -67,6 +68,9 @@ def rank(
     ray: str | None = None,
     retry: bool = False,
     save_encodings: bool | None = None,
+    max_parameters: float | None = None,
+    max_milliseconds: float | None = None,
+    licence: str | Sequence[str] = (),
     limit: int | None = None,
     input_column: str | Sequence[str] = (),
     label_column: str | None = None,
@@ -140,6 +144,15 @@ def rank(
         computes again what other results are asked for. None writes them, except where they
         lie on a CUDA device that the engine computes on and every score does so too, as
         silhouettes do; other scores need a copy in host memory.
+    max_parameters : float, optional
+        Rank no cut that keeps more parameters.
+    max_milliseconds : float, optional
+        Rank no cut that takes longer for a sample, on this machine and in this run.
+    licence : str or sequence of str
+        Rank no source whose licence is none of these names or patterns, such as
+        ``"MIT, Apache-*"``, or is not known. What any of the three keeps out is a row whose
+        status is ``"filtered"``, with the reason, and as far as that is known before, it is
+        not run.
     limit : int, optional
         Use at most this many samples of the target.
     input_column, label_column, group_column : str, optional
@@ -221,6 +234,7 @@ def rank(
         if value is not None and value < 1:
             raise UsageError(f"{name} must be at least 1, not {value}")
     wanted = _named(cuts)
+    filters = Filters(max_parameters, max_milliseconds, names(licence))
     from zoorank.sources.manifest import zoo_of  # needs pydantic, which a Ranking does not
 
     zoo = zoo_of(zoo, allow_code=allow_code, allow_packages=allow_packages)
@@ -255,6 +269,7 @@ def rank(
         save_encodings=save_encodings,
         precision=precision,
         retry=retry,
+        filters=None if filters == Filters() else filters,
     )
     facts = _facts(target)
     cuts_of = {source.name: wanted or zoo.cuts_of(source) for source in zoo.models}
@@ -294,6 +309,9 @@ def rank(
                 "memory_limit": memory_limit,
                 "ray": ray,
                 "save_encodings": save_encodings,
+                "max_parameters": max_parameters,
+                "max_milliseconds": max_milliseconds,
+                "licence": list(filters.licences),
                 "limit": limit,
                 "input_column": input_column,
                 "label_column": label_column,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Status = Literal["ok", "failed", "baseline"]
+Status = Literal["ok", "failed", "baseline", "filtered"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,11 @@ class CutFacts:
         Operations for one sample, up to the cut; None where nobody counts them.
     milliseconds : float or None
         For one sample up to the cut, as measured in the run that encoded the target.
+    memory : int or None
+        Most bytes that loading the source and running it took in that run, of all its cuts
+        together; None where nobody tells.
+    batch_size : int or None
+        Samples of the batches in that run.
     licence : str
     accuracy : float or None
         Published, of the whole source on ``benchmark``, 0 to 1.
@@ -31,6 +36,8 @@ class CutFacts:
     bytes: int | None = None
     flops: int | None = None
     milliseconds: float | None = None
+    memory: int | None = None
+    batch_size: int | None = None
     licence: str = ""
     accuracy: float | None = None
     benchmark: str = ""
@@ -71,9 +78,10 @@ class RankRow:
         source changes was computed for its first.
     reused : bool
         Whether the encoding came from the store instead of a forward pass.
-    status : {"ok", "failed", "baseline"}
+    status : {"ok", "failed", "baseline", "filtered"}
+        "filtered" costs more than was allowed, or has another licence.
     note : str
-        Why it failed, or what else is worth knowing.
+        Why it failed or was filtered, or what else is worth knowing.
     rows : int or None
         On how many rows it was last scored when it left a race; None where it was scored
         on all.

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from zoorank.encoding.plan import Filtered, Record
 from zoorank.ranking.outcomes import Candidate, Outcome, Run
 from zoorank.ranking.records import CutFacts, RankRow
 from zoorank.ranking.scoring import needed_values, unscored_reason
@@ -30,7 +31,8 @@ def rows_of(outcome: Outcome, scores: Sequence[Score]) -> list[RankRow]:
         failure = outcome.failure
         return [_failed(outcome.model, None, failure.reason, failure.traceback)]
     refused = [_failed(outcome.model, name, reason) for name, reason in outcome.refused.items()]
-    return [*(_row(outcome, each, scores) for each in outcome.candidates), *refused]
+    filtered = [_filtered(outcome, each) for each in outcome.filtered]
+    return [*(_row(outcome, each, scores) for each in outcome.candidates), *filtered, *refused]
 
 
 def baseline_rows(run: Run) -> list[RankRow]:
@@ -87,7 +89,7 @@ def _row(outcome: Outcome, candidate: Candidate, scores: Sequence[Score]) -> Ran
         note="; ".join(_notes(outcome, candidate)),
         rows=record.samples if is_sample else None,
         same_as=candidate.same_as,
-        facts=_facts(candidate, outcome.known),
+        facts=_facts(record, outcome.known),
         encoding=candidate.key,
     )
 
@@ -118,18 +120,40 @@ def _notes(outcome: Outcome, candidate: Candidate) -> Iterator[str]:
         yield SAW_TARGET
 
 
-def _facts(candidate: Candidate, known: Known) -> CutFacts:
-    record = candidate.record
+def _facts(record: Record, known: Known) -> CutFacts:
     return CutFacts(
         parameters=record.parameters_kept,
         bytes=record.bytes_kept,
         flops=record.flops,
-        milliseconds=1000 * record.seconds / record.samples if record.samples else None,
+        milliseconds=record.milliseconds,
+        memory=record.memory,
+        batch_size=record.batch_size or None,
         licence=known.licence,
         accuracy=known.accuracy,
         benchmark=known.benchmark,
         training_data=known.training_data,
         framework=record.framework,
+    )
+
+
+def _filtered(outcome: Outcome, filtered: Filtered) -> RankRow:
+    record = filtered.record
+    row = RankRow(None, outcome.model, None, status="filtered", note=filtered.reason)
+    if record is None:
+        known = outcome.known
+        facts = CutFacts(
+            licence=known.licence,
+            accuracy=known.accuracy,
+            benchmark=known.benchmark,
+            training_data=known.training_data,
+        )
+        return replace(row, facts=facts)
+    return replace(
+        row,
+        cut=record.cut,
+        dim=record.dim,
+        parameters_kept=record.parameters_kept,
+        facts=_facts(record, outcome.known),
     )
 
 

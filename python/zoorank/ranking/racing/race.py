@@ -135,7 +135,7 @@ class Race:
         key = self._run.scores[0].key
         drawn = {each.record.cut: each.samples for each in source.outcome.candidates}
         for row in source.rows:
-            if row.status == "failed":
+            if row.score is None:
                 self._failed[name, row.cut] = row
             else:
                 found = drawn[row.cut or ""]
@@ -187,7 +187,7 @@ class Race:
         self._ran.update(dict.fromkeys(cuts, self._run.target.n_samples))
         for found in self._work.done(jobs).values():
             for row in found.rows:
-                if row.status == "failed":
+                if row.score is None:
                     self._failed[row.model, row.cut] = row
                 else:
                     self._finals[row.model, row.cut or ""] = row
@@ -199,7 +199,7 @@ class Race:
         ]
 
     def _rows_of(self, model: str, left: Mapping[Key, RankRow]) -> SourceRows:
-        """The rows of a source: those run on all rows, those that left, and failures."""
+        """The rows of a source: run on all rows, left before, or without a score."""
         rows = [row for key, row in self._finals.items() if key[0] == model]
         rows += [row for key, row in left.items() if key[0] == model]
         rows += [row for key, row in self._failed.items() if key[0] == model]

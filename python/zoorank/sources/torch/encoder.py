@@ -106,6 +106,8 @@ class TorchEncoder:
         self._threads = None if options.threads is None else torch.get_num_threads()
         if options.threads is not None:
             torch.set_num_threads(options.threads)
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
         try:
             self.module = module.eval().requires_grad_(False).to(self._device)
         except KeyboardInterrupt:
@@ -138,6 +140,13 @@ class TorchEncoder:
     def device(self) -> str:
         """Where it runs."""
         return str(self._device)
+
+    @property
+    def peak_memory(self) -> int:
+        """Most bytes that were taken of a GPU's memory since it was opened."""
+        if self._device.type != "cuda":
+            return 0
+        return int(torch.cuda.max_memory_allocated(self._device))
 
     @property
     def note(self) -> str:
