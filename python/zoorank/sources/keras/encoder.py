@@ -6,6 +6,7 @@ import contextlib
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +116,14 @@ class KerasEncoder:
             for cut in own:
                 encoded[cut.name].append(as_numpy(found[cut.place])[:rows])
         return {name: np.concatenate(parts) for name, parts in encoded.items()}
+
+    def export(self, cut: Cut, batch: Batch, folder: Path) -> tuple[Path, ...]:  # noqa: ARG002
+        """Write the model up to a cut; see :func:`zoorank.sources.keras.export.export`."""
+        from zoorank.sources.keras.export import export
+
+        if not isinstance(cut, KerasCut):
+            raise SourceError(f"{cut.name!r} is no cut of this model")
+        return export(self._model, cut.place, self._pooled, folder)
 
     def empty(self, rows: int, features: int) -> NDArray[np.float32]:
         """Room for encodings."""
