@@ -126,7 +126,7 @@ def test_samples_of_like_length_share_a_batch(target, store) -> None:
 
 def test_a_refused_cut_costs_no_other(target, store) -> None:
     found, _ = encoded(None, target, store, cuts=("one", "odd", "two"))
-    assert [each.cut for each in found.encodings] == ["one", "two"]
+    assert [each.record.cut for each in found.encodings] == ["one", "two"]
     assert found.refused == {"odd": "its axes could be read two ways"}
     with pytest.raises(SourceError, match="cut 'odd': its axes could be read two ways"):
         encoded(None, target, store, cuts=("odd",))

@@ -26,7 +26,8 @@ from zoorank.sources.base import (
     Precision,
     Source,
 )
-from zoorank.store.encodings import EncodingStore, EncodingWriter
+from zoorank.store.encodings import EncodingStore
+from zoorank.store.files import EncodingWriter
 from zoorank.targets.base import Target
 
 if TYPE_CHECKING:
@@ -282,11 +283,8 @@ class _Files:
 
     def commit(self, records: Mapping[str, Record]) -> dict[str, Record]:
         """Finish the files and give the records as they are kept."""
-        committed = {}
-        for name, record in records.items():
-            kept = Record.of(self._writers[name].commit(record.plain()))
-            committed[name] = record if kept is None else kept
-        return committed
+        writers = self._writers
+        return {name: self._plan.committed(writers[name], each) for name, each in records.items()}
 
     def _copy(self, held: Held, writer: EncodingWriter) -> None:
         rows = np.intersect1d(held.rows, self._plan.rows)

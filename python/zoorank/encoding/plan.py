@@ -8,13 +8,14 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zoorank.encoding.passes import to_host
 from zoorank.sources.base import Array, Cut, Json, ModelFacts, Precision, Source
 from zoorank.store.encodings import EncodingStore, key_of
+from zoorank.store.files import EncodingWriter
 from zoorank.targets.base import Target
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Record:
         """For one sample up to the cut; None where none went through."""
         return 1000 * self.seconds / self.samples if self.samples else None
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> Mapping[str, Json]:
         """The record as JSON holds it."""
         return asdict(self)
 
@@ -138,30 +139,10 @@ class Encoding:
     array: Array | None = field(default=None, repr=False, compare=False)
     is_only_copy: bool = field(default=False, compare=False)
 
-    @cached_property
-    def cut(self) -> str:
-        """Where the source was cut."""
-        return self.record.cut
-
-    @cached_property
-    def dim(self) -> int:
-        """Numbers a row."""
-        return self.record.dim
-
-    @cached_property
-    def seconds(self) -> float:
-        """What encoding at this cut alone would have cost."""
-        return self.record.seconds
-
     @property
     def path(self) -> Path:
         """A ``.npy`` file, float32 of shape ``(n_rows, dim)``; of a subset, its rows alone."""
         return self.store.path(self.key)
-
-    @cached_property
-    def content(self) -> str:
-        """Equal for encodings of equal numbers; empty where that is not known."""
-        return self.record.content
 
     @cached_property
     def values(self) -> Array:
@@ -331,6 +312,11 @@ class Plan:
             identity=self.identity,
         )
 
+    def committed(self, writer: EncodingWriter, record: Record) -> Record:
+        """Finish the file of an encoding, and give its record as it is kept."""
+        kept = Record.of(writer.commit(record.plain()))
+        return record if kept is None else kept
+
     def result(
         self,
         records: Mapping[str, Record],
@@ -379,7 +365,7 @@ class Plan:
         part = replace(record, seconds=whole.seconds(len(self.rows)))
         with self.store.writer(self.key(cut), len(self.rows), record.dim) as writer:
             writer.append(whole.take(self.rows))
-            return Record.of(writer.commit(part.plain()))
+            return self.committed(writer, part)
 
 
 def _version(name: str) -> str:

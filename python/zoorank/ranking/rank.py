@@ -22,18 +22,15 @@ from zoorank.ranking.consensus import (
 )
 from zoorank.ranking.files import prepare
 from zoorank.ranking.guidance import guidance
-from zoorank.ranking.order import marked, ranked, verdict
+from zoorank.ranking.order import ranked, verdict
 from zoorank.ranking.outcomes import Run
-from zoorank.ranking.progress import Progress, Silent
 from zoorank.ranking.provenance import collect, describe_call
 from zoorank.ranking.ranking import Ranking
-from zoorank.ranking.records import TargetFacts
 from zoorank.ranking.rows import baseline_rows
-from zoorank.ranking.work import SourceRows, Work, framework_state
+from zoorank.ranking.work import Progress, Silent, SourceRows, Work, framework_state
 from zoorank.sources.base import Guarded, Precision, Source
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
-from zoorank.targets.base import Target
 from zoorank.targets.paths import path_list
 
 if TYPE_CHECKING:
@@ -233,7 +230,9 @@ def rank(
     for name, value in (("batch_size", batch_size), ("limit", limit)):
         if value is not None and value < 1:
             raise UsageError(f"{name} must be at least 1, not {value}")
-    wanted = _named(cuts)
+    wanted = names(cuts)
+    if cuts is not None and not wanted:
+        raise UsageError("no cut is named; allowed: penultimate, logits, all, or any module")
     filters = Filters(max_parameters, max_milliseconds, names(licence))
     from zoorank.sources.manifest import zoo_of  # needs pydantic, which a Ranking does not
 
@@ -271,7 +270,7 @@ def rank(
         retry=retry,
         filters=None if filters == Filters() else filters,
     )
-    facts = _facts(target)
+    facts = target.facts()
     cuts_of = {source.name: wanted or zoo.cuts_of(source) for source in zoo.models}
     with _executor(workers, timeout, memory_limit, ray) as executor:
         work = Work(run, zoo.models, executor, progress or Silent())
@@ -280,17 +279,17 @@ def rank(
         sources, raced = _run(work, cuts_of, options, by_default=by_default)
     rows = [*baseline_rows(run), *(row for source in sources for row in source.rows)]
     if isinstance(deciding, Consensus):
-        rows = deciding.decided(rows)
-    rows = list(marked(ranked(rows, deciding), deciding))
+        rows = deciding.with_consensus(rows)
+    ordered = ranked(rows, deciding)
     saw_target = {source.outcome.model for source in sources if source.outcome.saw_target}
     ranking = Ranking(
-        rows=tuple(rows),
+        rows=ordered,
         target=facts,
         score=deciding.name,
         key=deciding.key,
         labels={each.key: each.label for each in (deciding, *scores)},
         higher_is_better=deciding.higher_is_better,
-        verdict=verdict(rows, deciding, saw_target),
+        verdict=verdict(ordered, deciding, saw_target),
         provenance=collect(
             command=command,
             started=started,
@@ -324,7 +323,7 @@ def rank(
             },
         ),
         class_key=scores[0].key,
-        guidance=guidance(deciding.key, rows, facts),
+        guidance=guidance(deciding.key, ordered, facts),
         race=raced,
     )
     if out is not None:
@@ -347,13 +346,6 @@ def store_directory(
         return Path(out) / "encodings"
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "zoorank" / "encodings"
-
-
-def _named(cuts: str | Sequence[str] | None) -> tuple[str, ...]:
-    wanted = names(cuts)
-    if cuts is not None and not wanted:
-        raise UsageError("no cut is named; allowed: penultimate, logits, all, or any module")
-    return wanted
 
 
 def _check_source_data(scores: Sequence[Score], zoo: Zoo) -> None:
@@ -442,18 +434,3 @@ def _run(
     if mistakes[0] is not None and all(mistake is not None for mistake in mistakes):
         raise mistakes[0]
     return sources, raced
-
-
-def _facts(target: Target) -> TargetFacts:
-    return TargetFacts(
-        name=target.name,
-        source=target.source,
-        modality=target.modality,
-        n_samples=target.n_samples,
-        shape=target.shape,
-        classes=() if target.task == "numbers" else tuple(map(str, target.classes)),
-        fingerprint=target.fingerprint,
-        task=target.task,
-        n_rows=target.n_rows,
-        notes=target.notes,
-    )
