@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 MODEL = "encoder.keras"
 
 
-def export(model: Any, place: Place, pool: Callable[[Any], Any], folder: Path) -> tuple[Path, ...]:
+def export(
+    model: Any, place: Place, pool: Callable[[Any], Any], batch: Any, folder: Path
+) -> tuple[Path, ...]:
     """Write the part of a model that a place needs, with the pooling there.
 
     Parameters
@@ -31,6 +34,8 @@ def export(model: Any, place: Place, pool: Callable[[Any], Any], folder: Path) -
     place : Place
     pool : callable
         Makes one vector a sample of what is there.
+    batch : tensor
+        That the model takes.
     folder : Path
 
     Returns
@@ -45,9 +50,11 @@ def export(model: Any, place: Place, pool: Callable[[Any], Any], folder: Path) -
     """
     given = keras.Input(batch_shape=model.inputs[0].shape, dtype=model.inputs[0].dtype)
     try:
-        found = _Walk(place).reached(model, given, "")
-        prefix = keras.Model(given, pool(found))
-        prefix.save(folder / MODEL)
+        with _quiet():
+            found = _Walk(place).reached(model, given, "")
+            prefix = keras.Model(given, pool(found))
+            prefix.save(folder / MODEL)
+            prefix(batch, training=False)  # before that, Keras writes no ONNX
     except SourceError:
         raise
     except Exception as error:  # Keras raises many kinds
@@ -66,17 +73,27 @@ def runner(path: Path) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
     file = SourceFile(path.name, path)
     check_archive(file)
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        with _quiet():
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         raise file.refuse(f"cannot be loaded: {one_line(error, 200)}") from error
     dtype = keras.backend.standardize_dtype(model.inputs[0].dtype)
 
     def run(batch: NDArray[Any]) -> NDArray[np.float32]:
-        given = keras.ops.convert_to_tensor(batch, dtype=dtype)
-        encoding: NDArray[np.float32] = keras.ops.convert_to_numpy(model(given, training=False))
+        with _quiet():
+            given = keras.ops.convert_to_tensor(batch, dtype=dtype)
+            encoding: NDArray[np.float32] = keras.ops.convert_to_numpy(model(given, training=False))
         return encoding
 
     return run
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the warnings of Keras, of what its own code does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 class _Found(BaseException):
@@ -132,8 +149,7 @@ class _Walk:
 def _as_onnx(model: Any, path: Path) -> tuple[Path, ...]:
     """The model in ONNX; nothing where the backend of Keras cannot."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _quiet():
             model.export(path, format="onnx", verbose=False)
     except Exception:  # noqa: BLE001  whatever it is, the model itself is written
         path.unlink(missing_ok=True)
