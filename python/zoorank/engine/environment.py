@@ -46,7 +46,7 @@ def build_info() -> BuildInfo:
     >>> info["instruction_set"] in info["supported_instruction_sets"]
     True
     """
-    core = _core.build_info()
+    core, reason = _core.build_info(), cuda.unavailable_reason()
     return {
         "version": core["version"],
         "compiler": core["compiler"],
@@ -54,9 +54,9 @@ def build_info() -> BuildInfo:
         "supported_instruction_sets": core["supported_instruction_sets"],
         "threads": core["threads"],
         "cuda_built": cuda.is_built(),
-        "cuda_available": not cuda.unavailable_reason(),
-        "cuda_unavailable_reason": cuda.unavailable_reason(),
-        "cuda_devices": cuda.device_names(),
+        "cuda_available": not reason,
+        "cuda_unavailable_reason": reason,
+        "cuda_devices": [] if reason else cuda.device_names(),
         "faiss": _faiss_distribution(),
     }
 
