@@ -28,7 +28,7 @@ from _common import arguments, finish, in_own_process, resident
 
 from zoorank.ranking import rank
 from zoorank.ranking.consensus import deciding_scores
-from zoorank.ranking.progress import Silent
+from zoorank.ranking.work import Silent
 from zoorank.scores import Facts, compute
 
 SOURCES, ROWS, FEATURES, CLASSES, BATCH = 2000, 400, 16, 5, 32

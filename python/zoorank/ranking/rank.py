@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from zoorank.encoding.costs import Filters
 from zoorank.engine.environment import check_environment
 from zoorank.errors import UsageError
 from zoorank.executors.base import Executor, Limits
@@ -21,19 +22,16 @@ from zoorank.ranking.consensus import (
 )
 from zoorank.ranking.files import prepare
 from zoorank.ranking.guidance import guidance
-from zoorank.ranking.order import marked, ranked, verdict
+from zoorank.ranking.order import ranked, verdict
 from zoorank.ranking.outcomes import Run
-from zoorank.ranking.progress import Progress, Silent
 from zoorank.ranking.provenance import collect, describe_call
 from zoorank.ranking.ranking import Ranking
-from zoorank.ranking.records import TargetFacts
 from zoorank.ranking.rows import baseline_rows
-from zoorank.ranking.work import SourceRows, Work, framework_state
+from zoorank.ranking.work import Progress, Silent, SourceRows, Work, framework_state
 from zoorank.sources.base import Guarded, Precision, Source
 from zoorank.store.encodings import EncodingStore
 from zoorank.store.ledger import Ledger
 from zoorank.targets import load_target
-from zoorank.targets.base import Target
 from zoorank.targets.paths import path_list
 
 if TYPE_CHECKING:
@@ -68,6 +66,9 @@ def rank(
     ray: str | None = None,
     retry: bool = False,
     save_encodings: bool | None = None,
+    max_parameters: float | None = None,
+    max_milliseconds: float | None = None,
+    licence: str | Sequence[str] = (),
     limit: int | None = None,
     input_column: str | Sequence[str] = (),
     label_column: str | None = None,
@@ -141,6 +142,15 @@ def rank(
         computes again what other results are asked for. None writes them, except where they
         lie on a CUDA device that the engine computes on and every score does so too, as
         silhouettes do; other scores need a copy in host memory.
+    max_parameters : float, optional
+        Rank no cut that keeps more parameters.
+    max_milliseconds : float, optional
+        Rank no cut that takes longer for a sample, on this machine and in this run.
+    licence : str or sequence of str
+        Rank no source whose licence is none of these names or patterns, such as
+        ``"MIT, Apache-*"``, or is not known. What any of the three keeps out is a row whose
+        status is ``"filtered"``, with the reason, and as far as that is known before, it is
+        not run.
     limit : int, optional
         Use at most this many samples of the target.
     input_column, label_column, group_column : str, optional
@@ -221,7 +231,10 @@ def rank(
     for name, value in (("batch_size", batch_size), ("limit", limit)):
         if value is not None and value < 1:
             raise UsageError(f"{name} must be at least 1, not {value}")
-    wanted = _named(cuts)
+    wanted = names(cuts)
+    if cuts is not None and not wanted:
+        raise UsageError("no cut is named; allowed: penultimate, logits, all, or any module")
+    filters = Filters(max_parameters, max_milliseconds, names(licence))
     from zoorank.sources.manifest import zoo_of  # needs pydantic, which a Ranking does not
 
     zoo = zoo_of(zoo, allow_code=allow_code, allow_packages=allow_packages)
@@ -259,8 +272,9 @@ def rank(
         save_encodings=save_encodings,
         precision=precision,
         retry=retry,
+        filters=None if filters == Filters() else filters,
     )
-    facts = _facts(target)
+    facts = target.facts()
     cuts_of = {source.name: wanted or zoo.cuts_of(source) for source in zoo.models}
     # The ledger is closed last: who closes it last has all that was recorded put in order.
     with run.ledger, _executor(workers, timeout, memory_limit, ray) as executor:
@@ -273,17 +287,17 @@ def rank(
     target.check_unchanged()
     rows = [*baseline, *(row for source in sources for row in source.rows)]
     if isinstance(deciding, Consensus):
-        rows = deciding.decided(rows)
-    rows = list(marked(ranked(rows, deciding), deciding))
+        rows = deciding.with_consensus(rows)
+    ordered = ranked(rows, deciding)
     saw_target = {source.outcome.model for source in sources if source.outcome.saw_target}
     ranking = Ranking(
-        rows=tuple(rows),
+        rows=ordered,
         target=facts,
         score=deciding.name,
         key=deciding.key,
         labels={each.key: each.label for each in (deciding, *scores)},
         higher_is_better=deciding.higher_is_better,
-        verdict=verdict(rows, deciding, saw_target),
+        verdict=verdict(ordered, deciding, saw_target),
         provenance=collect(
             command=command,
             started=started,
@@ -302,6 +316,9 @@ def rank(
                 "memory_limit": memory_limit,
                 "ray": ray,
                 "save_encodings": save_encodings,
+                "max_parameters": max_parameters,
+                "max_milliseconds": max_milliseconds,
+                "licence": list(filters.licences),
                 "limit": limit,
                 "input_column": input_column,
                 "label_column": label_column,
@@ -314,7 +331,7 @@ def rank(
             },
         ),
         class_key=scores[0].key,
-        guidance=guidance(deciding.key, rows, facts),
+        guidance=guidance(deciding.key, ordered, facts),
         race=raced,
     )
     if out is not None:
@@ -337,13 +354,6 @@ def store_directory(
         return Path(out) / "encodings"
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "zoorank" / "encodings"
-
-
-def _named(cuts: str | Sequence[str] | None) -> tuple[str, ...]:
-    wanted = names(cuts)
-    if cuts is not None and not wanted:
-        raise UsageError("no cut is named; allowed: penultimate, logits, all, or any module")
-    return wanted
 
 
 def _check_source_data(scores: Sequence[Score], zoo: Zoo) -> None:
@@ -432,18 +442,3 @@ def _run(
     if mistakes[0] is not None and all(mistake is not None for mistake in mistakes):
         raise mistakes[0]
     return sources, raced
-
-
-def _facts(target: Target) -> TargetFacts:
-    return TargetFacts(
-        name=target.name,
-        source=target.source,
-        modality=target.modality,
-        n_samples=target.n_samples,
-        shape=target.shape,
-        classes=() if target.task == "numbers" else tuple(map(str, target.classes)),
-        fingerprint=target.fingerprint,
-        task=target.task,
-        n_rows=target.n_rows,
-        notes=target.notes,
-    )
