@@ -17,8 +17,9 @@ from zoorank.sources.torch import train
 from zoorank.sources.training import TrainingOptions
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
+from zoorank.targets.labels import drawn
 from zoorank.verification.verdict import Verified, first_within_noise, rank_agreement, verdict
-from zoorank.verification.verify import drawn, split, verify
+from zoorank.verification.verify import split, verify
 
 pytest.importorskip("sklearn", reason="heads need scikit-learn: pip install 'zoorank[scores]'")
 

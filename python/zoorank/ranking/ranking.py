@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoorank.errors import DataError
+from zoorank.ranking.consensus import Consensus
 from zoorank.ranking.files import csv_text, prepare, write_text
+from zoorank.ranking.guidance import guidance
+from zoorank.ranking.order import marked, ranked, verdict
+from zoorank.ranking.provenance import collect
 from zoorank.ranking.racing.facts import RaceFacts
-from zoorank.ranking.records import CutFacts, Provenance, RankRow, TargetFacts
+from zoorank.ranking.records import BudgetFacts, CutFacts, Provenance, RankRow, TargetFacts
+from zoorank.ranking.rows import baseline_rows
 from zoorank.store.encodings import EncodingStore
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
+
+    from zoorank.ranking.outcomes import Run
+    from zoorank.ranking.work import SourceRows
+    from zoorank.scores import Score
 
 FORMAT = 2
 
@@ -51,6 +62,8 @@ class Ranking:
         How far to trust the pick, from the evidence on targets of this size.
     race : RaceFacts or None
         How the field was narrowed down; None where every row was scored on all samples.
+    budget : BudgetFacts or None
+        How far the time went; None where there was no budget.
     """
 
     rows: tuple[RankRow, ...]
@@ -64,6 +77,7 @@ class Ranking:
     class_key: str = ""
     guidance: str = ""
     race: RaceFacts | None = None
+    budget: BudgetFacts | None = None
 
     @property
     def best(self) -> RankRow | None:
@@ -79,6 +93,11 @@ class Ranking:
     def failures(self) -> tuple[RankRow, ...]:
         """Rows of what could not be scored, each with its reason as the note."""
         return tuple(row for row in self.rows if row.status == "failed")
+
+    @property
+    def untried(self) -> tuple[RankRow, ...]:
+        """Rows of the sources that a budget left out, each with the reason as its note."""
+        return tuple(row for row in self.rows if row.status == "untried")
 
     def encoding(self, row: RankRow) -> NDArray[np.float32]:
         """The encoding that a row was scored by, from the store of the run.
@@ -119,8 +138,8 @@ class Ranking:
             cells.append([rank, row.model, row.cut or "-", *scores, _text(row.dim), row.note])
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]
-        race = self.race.summary if self.race else ""
-        return "\n".join([*lines, *filter(None, [race, self.verdict, self.guidance])])
+        told = [each.summary for each in (self.race, self.budget) if each is not None]
+        return "\n".join([*lines, *told, *filter(None, [self.verdict, self.guidance])])
 
     def records(self) -> list[dict[str, Any]]:
         """One flat dict for each row, the same keys in the same order, for tables."""
@@ -149,8 +168,8 @@ class Ranking:
                 "score_seconds": row.score_seconds,
                 "reused": row.reused,
                 "note": row.note,
-                **({"rows": row.rows, "left_in_round": row.left_in_round} if self.race else {}),
-                **({"tied": row.tied} if self.race else {}),
+                **({"rows": row.rows} if self.race or self.budget else {}),
+                **({"left_in_round": row.left_in_round, "tied": row.tied} if self.race else {}),
             }
             for row in self.rows
         ]
@@ -166,7 +185,8 @@ class Ranking:
             "parameters_kept",
             "bytes",
             "flops",
-            *(["rows", "left_in_round"] if self.race else []),
+            *(["rows"] if self.race or self.budget else []),
+            *(["left_in_round"] if self.race else []),
         ]
         return frame.astype(dict.fromkeys(whole, "Int64"))
 
@@ -230,18 +250,83 @@ class Ranking:
             facts = values.pop("target")
             facts["classes"] = tuple(facts["classes"])
             facts["notes"] = tuple(facts["notes"])
-            race = values.pop("race", None)
+            race, budget = values.pop("race", None), values.pop("budget", None)
             return cls(
                 rows=rows,
                 target=TargetFacts(**facts),
                 provenance=Provenance(**values.pop("provenance")),
                 race=None if race is None else RaceFacts.from_plain(race),
+                budget=None if budget is None else BudgetFacts(**budget),
                 **values,
             )
         except OSError as error:
             raise DataError(f"{name} cannot be read: {error.strerror}") from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DataError(f"{name} is not a ranking written by zoorank: {error}") from error
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a ranking was asked for, and so all of it but its sources.
+
+    Attributes
+    ----------
+    run : Run
+    deciding : Score or Consensus
+    target : TargetFacts
+    command : str
+    started : datetime
+    manifest : Path or None
+    settings : mapping
+        Arguments of the call.
+    """
+
+    run: Run
+    deciding: Score | Consensus
+    target: TargetFacts
+    command: str
+    started: datetime
+    manifest: Path | None
+    settings: Mapping[str, Any]
+
+    @cached_property
+    def baseline(self) -> list[RankRow]:
+        """The raw input, scored."""
+        return baseline_rows(self.run)
+
+    def answered(
+        self,
+        sources: Sequence[SourceRows],
+        race: RaceFacts | None = None,
+        budget: BudgetFacts | None = None,
+    ) -> Ranking:
+        """The ranking of what became of the sources, be it all or what there is so far."""
+        deciding, scores = self.deciding, self.run.scores
+        rows = [*self.baseline, *(row for source in sources for row in source.rows)]
+        if isinstance(deciding, Consensus):
+            rows = deciding.decided(rows)
+        rows = list(marked(ranked(rows, deciding), deciding))
+        saw_target = {source.outcome.model for source in sources if source.outcome.saw_target}
+        return Ranking(
+            rows=tuple(rows),
+            target=self.target,
+            score=deciding.name,
+            key=deciding.key,
+            labels={each.key: each.label for each in (deciding, *scores)},
+            higher_is_better=deciding.higher_is_better,
+            verdict=verdict(rows, deciding, saw_target),
+            provenance=collect(
+                command=self.command,
+                started=self.started,
+                manifest=self.manifest,
+                weights={each.outcome.model: each.outcome.weights_sha256 for each in sources},
+                settings=self.settings,
+            ),
+            class_key=scores[0].key,
+            guidance=guidance(deciding.key, rows, self.target),
+            race=race,
+            budget=budget,
+        )
 
 
 def _number(value: float | None) -> str:

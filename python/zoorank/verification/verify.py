@@ -28,6 +28,7 @@ from zoorank.sources.training import Split, Trainable, Training, TrainingOptions
 from zoorank.store.encodings import EncodingStore, key_of
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
+from zoorank.targets.labels import drawn
 from zoorank.verification.verdict import (
     FORMAT,
     Verification,
@@ -249,17 +250,6 @@ class _Trainer:
                 "samples": self.samples,
             }
         )
-
-
-def drawn(codes: Any, samples: int, seed: int) -> Any:
-    """Rows of a draw that has every class in its share, in an order of chance."""
-    rng = np.random.default_rng(seed)
-    # Place of each sample in its class, as a share: sorting by it keeps classes in step.
-    share = np.empty(len(codes))
-    for c in range(int(codes.max()) + 1):
-        members = rng.permutation(np.flatnonzero(codes == c))
-        share[members] = (np.arange(len(members)) + 0.5) / len(members)
-    return np.argsort(share, kind="stable")[:samples]
 
 
 def split(labels: Any, samples: int, seed: int) -> Split:
