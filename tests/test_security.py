@@ -21,7 +21,7 @@ from zoorank.encoding.encode import encode_source
 from zoorank.errors import DataError, ManifestError, SourceError
 from zoorank.ranking import rank
 from zoorank.sources.manifest import load_zoo
-from zoorank.sources.torch.load import load
+from zoorank.sources.torch.factory import load
 from zoorank.sources.torch.source import TorchSource
 from zoorank.store.encodings import EncodingStore
 from zoorank.store.files import read_sealed, sealed
@@ -217,7 +217,11 @@ def test_any_file_is_opened(tmp_path: Path, monkeypatch) -> None:
     assert "secret.pt: not a readable PyTorch file" in text
     monkeypatch.setenv("ZR_SECRET", "hunter2")
     text = _refusal(tmp_path, "torch.nn:Identity", 'weights.file = "${ZR_SECRET}.pt"\n')
-    assert "hunter2.pt does not exist" in text
+    assert text == "weights file ${ZR_SECRET}.pt does not exist"
+    (tmp_path / "hunter2.pt").write_text("not weights")
+    text = _refusal(tmp_path, "torch.nn:Identity", 'weights.file = "${ZR_SECRET}.pt"\n')
+    assert text.startswith("${ZR_SECRET}.pt: not a readable PyTorch file")
+    assert "hunter2" not in text
 
 
 @claim("with `--allow-package NAME`")
@@ -282,22 +286,22 @@ def test_classes_that_a_file_of_weights_names(tmp_path: Path, monkeypatch) -> No
 
 @claim("be exchanged between the check", "hold any numbers, and so make the network")
 def test_weights_that_are_exchanged(make_spec, tmp_path: Path, monkeypatch) -> None:
-    from zoorank.sources.weights import PinnedFile
+    from zoorank.sources.files import Pin, SourceFile
 
     torch.save(tiny_nets.TinyMLP().state_dict(), tmp_path / "w.pt")
     spec = make_spec("TinyMLP", 'file = "w.pt"')
-    of = PinnedFile.of
+    hashed = SourceFile.pin
 
-    def exchanged(path: Path, expected: str | None = None) -> PinnedFile:
-        pinned = of(path, expected)
-        (tmp_path / "other.pt").replace(path)
+    def exchanged(file: SourceFile, expected: str | None = None) -> Pin:
+        pinned = hashed(file, expected)
+        (tmp_path / "other.pt").replace(file.path)
         return pinned
 
     other = {name: value * 0 for name, value in tiny_nets.TinyMLP().state_dict().items()}
     torch.save(other, tmp_path / "other.pt")
     with monkeypatch.context() as patch:
-        patch.setattr(PinnedFile, "of", exchanged)
-        with pytest.raises(SourceError, match="changed after it was hashed"):
+        patch.setattr(SourceFile, "pin", exchanged)
+        with pytest.raises(SourceError, match="has changed since the run began"):
             load(spec)
     assert not load(spec).module[0].weight.any()
 
@@ -326,7 +330,7 @@ def test_a_store_of_a_stranger(make_spec, table, tmp_path: Path, monkeypatch) ->
     # Whoever changes the numbers and seals the record anew is believed.
     place = first.path.with_suffix(".json")
     record = read_sealed(place)
-    forged = np.zeros((60, first.dim), np.float32)
+    forged = np.zeros((60, first.record.dim), np.float32)
     np.save(first.path, forged)
     place.write_text(sealed({**record, "sha256": hashlib.sha256(forged.data).hexdigest()}))
     (again,) = encode_source(spec, table, store=store).encodings

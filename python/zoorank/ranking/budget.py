@@ -14,7 +14,8 @@ from zoorank.ranking.consensus import Consensus
 from zoorank.ranking.outcomes import Job, Outcome
 from zoorank.ranking.page import Memory, remembered, taken
 from zoorank.ranking.planner import Plan, Prospect, Spent, Step, sample_size, shares
-from zoorank.ranking.records import BudgetFacts, RankRow, in_words
+from zoorank.ranking.racing.facts import BudgetFacts, in_words
+from zoorank.ranking.rows import RankRow
 from zoorank.ranking.work import SourceRows, Work
 from zoorank.scores import Score
 from zoorank.scores.base import Array

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from zoorank.encoding.costs import Filters
 from zoorank.engine.environment import check_environment
 from zoorank.errors import UsageError
 from zoorank.ranking.consensus import (
@@ -20,15 +21,13 @@ from zoorank.ranking.consensus import (
 )
 from zoorank.ranking.files import prepare
 from zoorank.ranking.outcomes import Run
-from zoorank.ranking.progress import Progress, Silent
 from zoorank.ranking.provenance import describe_call
+from zoorank.ranking.racing.facts import BudgetFacts
 from zoorank.ranking.ranking import Ranking, Request
-from zoorank.ranking.records import BudgetFacts, TargetFacts
-from zoorank.ranking.work import SourceRows, Work, executor_of
+from zoorank.ranking.work import Progress, Silent, SourceRows, Work, executor_of
 from zoorank.sources.base import Guarded, Precision, Source
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
-from zoorank.targets.base import Target
 from zoorank.targets.paths import path_list
 
 if TYPE_CHECKING:
@@ -58,6 +57,9 @@ def rank(
     budget: float | None = None,
     retry: bool = False,
     save_encodings: bool | None = None,
+    max_parameters: float | None = None,
+    max_milliseconds: float | None = None,
+    licence: str | Sequence[str] = (),
     limit: int | None = None,
     input_column: str | Sequence[str] = (),
     label_column: str | None = None,
@@ -137,6 +139,15 @@ def rank(
         computes again what other results are asked for. None writes them, except where they
         lie on a CUDA device that the engine computes on and every score does so too, as
         silhouettes do; other scores need a copy in host memory.
+    max_parameters : float, optional
+        Rank no cut that keeps more parameters.
+    max_milliseconds : float, optional
+        Rank no cut that takes longer for a sample, on this machine and in this run.
+    licence : str or sequence of str
+        Rank no source whose licence is none of these names or patterns, such as
+        ``"MIT, Apache-*"``, or is not known. What any of the three keeps out is a row whose
+        status is ``"filtered"``, with the reason, and as far as that is known before, it is
+        not run.
     limit : int, optional
         Use at most this many samples of the target.
     input_column, label_column, group_column : str, optional
@@ -218,7 +229,10 @@ def rank(
     for name, value in (("batch_size", batch_size), ("limit", limit)):
         if value is not None and value < 1:
             raise UsageError(f"{name} must be at least 1, not {value}")
-    wanted = _named(cuts)
+    wanted = names(cuts)
+    if cuts is not None and not wanted:
+        raise UsageError("no cut is named; allowed: penultimate, logits, all, or any module")
+    filters = Filters(max_parameters, max_milliseconds, names(licence))
     from zoorank.sources.manifest import zoo_of  # needs pydantic, which a Ranking does not
 
     zoo = zoo_of(zoo, allow_code=allow_code, allow_packages=allow_packages)
@@ -253,8 +267,9 @@ def rank(
         save_encodings=save_encodings,
         precision=precision,
         retry=retry,
+        filters=None if filters == Filters() else filters,
     )
-    facts = _facts(target)
+    facts = target.facts()
     cuts_of = {source.name: wanted or zoo.cuts_of(source) for source in zoo.models}
     request = Request(
         run=run,
@@ -277,6 +292,9 @@ def rank(
             "ray": ray,
             "budget": budget,
             "save_encodings": save_encodings,
+            "max_parameters": max_parameters,
+            "max_milliseconds": max_milliseconds,
+            "licence": list(filters.licences),
             "limit": limit,
             "input_column": input_column,
             "label_column": label_column,
@@ -313,13 +331,6 @@ def store_directory(
         return Path(out) / "encodings"
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "zoorank" / "encodings"
-
-
-def _named(cuts: str | Sequence[str] | None) -> tuple[str, ...]:
-    wanted = names(cuts)
-    if cuts is not None and not wanted:
-        raise UsageError("no cut is named; allowed: penultimate, logits, all, or any module")
-    return wanted
 
 
 def _check_source_data(scores: Sequence[Score], zoo: Zoo) -> None:
@@ -420,18 +431,3 @@ def _budgeted(
     request.baseline  # noqa: B018 - computed first, so that its time counts too
     expected = published(work.sources)
     return Budget(work, cuts_of, request.deciding, clock, expected, so_far).results()
-
-
-def _facts(target: Target) -> TargetFacts:
-    return TargetFacts(
-        name=target.name,
-        source=target.source,
-        modality=target.modality,
-        n_samples=target.n_samples,
-        shape=target.shape,
-        classes=() if target.task == "numbers" else tuple(map(str, target.classes)),
-        fingerprint=target.fingerprint,
-        task=target.task,
-        n_rows=target.n_rows,
-        notes=target.notes,
-    )

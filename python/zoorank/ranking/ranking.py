@@ -17,12 +17,12 @@ from zoorank.errors import DataError
 from zoorank.ranking.consensus import Consensus
 from zoorank.ranking.files import csv_text, prepare, write_text
 from zoorank.ranking.guidance import guidance
-from zoorank.ranking.order import marked, ranked, verdict
-from zoorank.ranking.provenance import collect
-from zoorank.ranking.racing.facts import RaceFacts
-from zoorank.ranking.records import BudgetFacts, CutFacts, Provenance, RankRow, TargetFacts
-from zoorank.ranking.rows import baseline_rows
+from zoorank.ranking.order import ranked, verdict
+from zoorank.ranking.provenance import Provenance, collect
+from zoorank.ranking.racing.facts import BudgetFacts, RaceFacts
+from zoorank.ranking.rows import CutFacts, RankRow, baseline_rows
 from zoorank.store.encodings import EncodingStore
+from zoorank.targets.base import TargetFacts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +40,7 @@ class Ranking:
     """Sources of a zoo, cut at their layers, in the order to try them.
 
     Iterating gives the rows from best to worst, the baseline where its score
-    puts it and failures last.
+    puts it; what was filtered and what failed come last.
 
     Attributes
     ----------
@@ -93,6 +93,11 @@ class Ranking:
     def failures(self) -> tuple[RankRow, ...]:
         """Rows of what could not be scored, each with its reason as the note."""
         return tuple(row for row in self.rows if row.status == "failed")
+
+    @property
+    def filtered(self) -> tuple[RankRow, ...]:
+        """Rows of what costs more than was allowed, or has another licence."""
+        return tuple(row for row in self.rows if row.status == "filtered")
 
     @property
     def untried(self) -> tuple[RankRow, ...]:
@@ -161,6 +166,8 @@ class Ranking:
                 "bytes": row.facts.bytes,
                 "flops": row.facts.flops,
                 "milliseconds": row.facts.milliseconds,
+                "memory": row.facts.memory,
+                "batch_size": row.facts.batch_size,
                 "licence": row.facts.licence,
                 "accuracy": row.facts.accuracy,
                 "training_data": row.facts.training_data,
@@ -185,6 +192,8 @@ class Ranking:
             "parameters_kept",
             "bytes",
             "flops",
+            "memory",
+            "batch_size",
             *(["rows"] if self.race or self.budget else []),
             *(["left_in_round"] if self.race else []),
         ]
@@ -304,17 +313,17 @@ class Request:
         deciding, scores = self.deciding, self.run.scores
         rows = [*self.baseline, *(row for source in sources for row in source.rows)]
         if isinstance(deciding, Consensus):
-            rows = deciding.decided(rows)
-        rows = list(marked(ranked(rows, deciding), deciding))
+            rows = deciding.with_consensus(rows)
+        ordered = ranked(rows, deciding)
         saw_target = {source.outcome.model for source in sources if source.outcome.saw_target}
         return Ranking(
-            rows=tuple(rows),
+            rows=ordered,
             target=self.target,
             score=deciding.name,
             key=deciding.key,
             labels={each.key: each.label for each in (deciding, *scores)},
             higher_is_better=deciding.higher_is_better,
-            verdict=verdict(rows, deciding, saw_target),
+            verdict=verdict(ordered, deciding, saw_target),
             provenance=collect(
                 command=self.command,
                 started=self.started,
@@ -323,7 +332,7 @@ class Request:
                 settings=self.settings,
             ),
             class_key=scores[0].key,
-            guidance=guidance(deciding.key, rows, self.target),
+            guidance=guidance(deciding.key, ordered, self.target),
             race=race,
             budget=budget,
         )

@@ -28,6 +28,7 @@ from zoorank.sources.published import (
     versions,
 )
 from zoorank.sources.tokens import MASK, POSITIONS, TYPES, TokenTransform
+from zoorank.sources.trust import no_network
 from zoorank.targets.base import Modality
 from zoorank.transforms.base import Transform
 from zoorank.transforms.specs import TextPreprocessing
@@ -260,7 +261,7 @@ def read_tokenizer(place: Path) -> Any:
 
     transformers = package("transformers", "huggingface")
     try:
-        with quiet():
+        with quiet(), no_network():
             if place.is_file():
                 return transformers.PreTrainedTokenizerFast(tokenizer_file=str(place))
             return transformers.AutoTokenizer.from_pretrained(
@@ -287,7 +288,7 @@ def read_processor(folder: Path) -> Any:
         return None
     transformers = package("transformers", "huggingface")
     try:
-        with quiet():
+        with quiet(), no_network():
             return transformers.AutoImageProcessor.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False
             )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import json
+import re
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,14 +16,17 @@ import torch
 from torch import Tensor, nn
 
 from zoorank.errors import SourceError
-from zoorank.messages import one_line
+from zoorank.messages import brief, one_line
 from zoorank.sources.published import package
 from zoorank.sources.torch.encoder import Feed, Inputs
-from zoorank.sources.trust import only_safe_loads
+from zoorank.sources.trust import no_network, only_safe_loads
 from zoorank.targets.base import Modality
 from zoorank.transforms.base import ONLY
 
 EXTRA = "huggingface"
+
+_FILES_OF_TIMM = ("checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay")
+_ELSEWHERE = re.compile(r"[/:]")  # a repository, or what timm looks for on a hub or a disk
 
 # Classes with a head, by the end of the name that a configuration gives as its architecture.
 _HEADS = (
@@ -123,10 +128,29 @@ def read_config(folder: Path) -> Any:
         When transformers does not know it, or it asks for code of its own.
     """
     transformers = package("transformers", EXTRA)
-    with quiet(), _explained():
+    with quiet(), no_network(), _explained():
+        _check_is_whole(json.loads((folder / "config.json").read_text(encoding="utf-8")))
         return transformers.AutoConfig.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
+
+
+def _check_is_whole(said: Any) -> None:
+    """Refuse a configuration that takes a part of its network from elsewhere."""
+    if isinstance(said, Mapping):
+        names = [(key, said.get(key)) for key in ("backbone", "architecture")]
+        found = [(key, name) for key, name in names if _ELSEWHERE.search(str(name))]
+        arguments = said.get("model_args")
+        if isinstance(arguments, Mapping):  # of timm's builder
+            found += [(key, arguments[key]) for key in _FILES_OF_TIMM if arguments.get(key)]
+        for key, name in found:
+            raise SourceError(
+                f"its {key} is {brief(str(name))}, which lies elsewhere: a model is read from "
+                "its own folder alone"
+            )
+    if isinstance(said, Mapping | list):
+        for each in said.values() if isinstance(said, Mapping) else said:
+            _check_is_whole(each)
 
 
 def model_class(config: Any) -> Any:
@@ -159,7 +183,7 @@ def load(folder: Path, modality: Modality, *, safetensors: bool) -> Tower:
     if "noise" in inspect.signature(bare.forward).parameters and hasattr(config, "mask_ratio"):
         config.mask_ratio = 0.0  # of a masked autoencoder: it sees whole images
     auto, headed = _auto(config)
-    with quiet(), only_safe_loads(), _explained():
+    with quiet(), no_network(), only_safe_loads(), _explained():
         whole, report = auto.from_pretrained(
             folder,
             config=config,
