@@ -15,6 +15,7 @@ import pytest
 from tests.ranking.tiny_zoo import tiny_zoo
 
 from zoorank import rank
+from zoorank.cli import main
 from zoorank.errors import UsageError
 from zoorank.executors import base, local
 from zoorank.ranking import Ranking, budget, job
@@ -251,3 +252,13 @@ def test_the_sample_has_every_class_in_its_share():
     assert numbers.task == "numbers"
     assert len(np.unique(sample_of(numbers))) == 250
     assert len(sample_of(load_target((X[:60], labels[:4000:67][:60])))) == 0
+
+
+def test_the_command(zoo, tmp_path, capsys):
+    pytest.importorskip("typer", reason="the command needs it: pip install 'zoorank[cli]'")
+    arguments = ["rank", str(zoo.manifest), "--allow-code", str(zoo.code), "--workers", "0"]
+    arguments += ["--store", str(tmp_path / "store"), "--quiet"]
+    assert main([*arguments, "--budget", "10m"]) == 0
+    assert "Budget of 10 min: of 2 sources 2 were scored" in capsys.readouterr().out
+    assert main([*arguments, "--budget", "soon"]) == 2
+    assert "write 90s, 10m or 2h" in capsys.readouterr().err

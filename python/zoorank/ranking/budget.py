@@ -155,10 +155,10 @@ class Budget:
         """Why a source was not run on all rows."""
         budget = f"the budget of {in_words(self._clock.seconds)}"
         if name in self._stopped:
-            return f"ended with {budget}, after {in_words(self._stopped[name])} of its own"
+            return f"ended with {budget}, after {in_words(self._stopped[name], 1)} of its own"
         if left > 0:
-            needed = in_words(self._plan.seconds(name))
-            return f"takes about {needed}, and {in_words(left)} of {budget} were left"
+            needed = in_words(self._plan.seconds(name), 1)
+            return f"takes about {needed}, and {in_words(left, 2)} of {budget} were left"
         return f"{budget} was over before its turn"
 
     def _facts(self) -> BudgetFacts:

@@ -40,7 +40,7 @@ class Ranking:
     """Sources of a zoo, cut at their layers, in the order to try them.
 
     Iterating gives the rows from best to worst, the baseline where its score
-    puts it; what was filtered and what failed come last.
+    puts it; what a budget left out, what was filtered and what failed come last.
 
     Attributes
     ----------
@@ -104,6 +104,11 @@ class Ranking:
         """Rows of the sources that a budget left out, each with the reason as its note."""
         return tuple(row for row in self.rows if row.status == "untried")
 
+    @property
+    def narrowed(self) -> tuple[str, ...]:
+        """What a race or a budget has to say of itself, in a sentence or two each."""
+        return tuple(each.summary for each in (self.race, self.budget) if each is not None)
+
     def encoding(self, row: RankRow) -> NDArray[np.float32]:
         """The encoding that a row was scored by, from the store of the run.
 
@@ -143,8 +148,8 @@ class Ranking:
             cells.append([rank, row.model, row.cut or "-", *scores, _text(row.dim), row.note])
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]
-        told = [each.summary for each in (self.race, self.budget) if each is not None]
-        return "\n".join([*lines, *told, *filter(None, [self.verdict, self.guidance])])
+        told = filter(None, [*self.narrowed, self.verdict, self.guidance])
+        return "\n".join([*lines, *told])
 
     def records(self) -> list[dict[str, Any]]:
         """One flat dict for each row, the same keys in the same order, for tables."""

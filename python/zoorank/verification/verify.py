@@ -81,8 +81,9 @@ def verify(
     epochs : int
         Of fine-tuning, at most; 0 trains heads alone.
     budget : float
-        Seconds for fine-tuning, shared evenly. A training that it cuts short counts
-        with the best it had, is said to be, and is not kept.
+        Seconds for heads and fine-tuning, the ranking apart. Heads come first, from the first
+        candidate on; fine-tuning shares the rest evenly. What found no time is said; a training
+        that was cut short counts with the best it had, is said to be, and is not kept.
     samples : int
         Train on at most so many samples, drawn by class.
     on_step : callable, optional
@@ -98,6 +99,8 @@ def verify(
         As :func:`zoorank.rank`; or for a candidate that is not in the ranking.
     """
     counts = {"top": top, "repeats": repeats, "epochs": epochs, "samples": samples}
+    if not budget > 0:
+        raise UsageError(f"budget must be more than 0 seconds, not {budget}")
     for name, least in (("top", 1), ("repeats", 1), ("epochs", 0), ("samples", 2)):
         if counts[name] < least:
             raise UsageError(f"{name} must be at least {least}, not {counts[name]}")
@@ -110,11 +113,12 @@ def verify(
     if target.task == "numbers":
         raise UsageError("verify trains heads for classes, and the target has numbers to predict")
     start = time.monotonic()
+    deadline = start + budget
     sources: dict[str, Source] = {source.name: source for source in zoo.models}
     trainer = _Trainer(sources, target, place, device, repeats, epochs, samples, on_step)
-    rows = [trainer.head(row) for row in _candidates(ranking, top, models)]
+    rows = [trainer.head(row, deadline) for row in _candidates(ranking, top, models)]
     if epochs:
-        rows = trainer.by_halving(rows, time.monotonic() + budget)
+        rows = trainer.by_halving(rows, deadline)
     n_trained_on = min(samples, target.n_samples)
     chosen, sentence = verdict(rows, n_trained_on)
     found = Verification(
@@ -163,9 +167,11 @@ class _Trainer:
         if self.on_step is not None:
             self.on_step(text)
 
-    def head(self, row: RankRow) -> Verified:
-        """Cross-validate a head on encodings that ranking has made."""
+    def head(self, row: RankRow, deadline: float) -> Verified:
+        """Cross-validate a head on encodings that ranking has made, if there is time left."""
         verified = Verified(row.rank, row.model, row.cut or "")
+        if time.monotonic() >= deadline:
+            return replace(verified, note="the budget ended before its head")
         self.announce(f"head on {row.model}, {row.cut}")
         try:
             (encoding,) = encode_source(

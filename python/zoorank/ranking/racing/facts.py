@@ -108,8 +108,8 @@ class BudgetFacts:
     rows, sample_rows : int
         Of the target, and of the sample; 0 where there was none.
     whole, sampled, failed, untried : int
-        Sources that were scored on all rows, on the sample alone, that could not be used, and
-        that were not tried.
+        Sources that were scored on all rows, on the sample alone, that failed or were filtered,
+        and that were not tried.
     """
 
     seconds: float
@@ -134,13 +134,16 @@ class BudgetFacts:
         --------
         >>> print(BudgetFacts(1800.0, 1795.0, 5000, 312, 70, 400, 2, 528).summary)
         Budget of 30 min: of 1000 sources 70 were scored on all 5000 rows, 400 on 312 of them \
-alone, 2 failed and 528 were not tried. The same command with a larger budget goes on from here.
+alone, 2 have no score and 528 were not tried. The same command with a larger budget goes on \
+from here.
         """
         total = self.whole + self.sampled + self.failed + self.untried
         parts = [
             f"{self.whole} {_were(self.whole)} scored on all {self.rows} rows",
             f"{self.sampled} on {self.sample_rows} of them alone" if self.sampled else "",
-            f"{self.failed} failed" if self.failed else "",
+            f"{self.failed} {'has' if self.failed == 1 else 'have'} no score"
+            if self.failed
+            else "",
             f"{self.untried} {_were(self.untried)} not tried" if self.untried else "",
         ]
         *others, last = filter(None, parts)
@@ -151,18 +154,22 @@ alone, 2 failed and 528 were not tried. The same command with a larger budget go
         return f"Budget of {in_words(self.seconds)}: of {total} sources {told}.{rest}"
 
 
-def in_words(seconds: float) -> str:
+def in_words(seconds: float, digits: int = 3) -> str:
     """A time as people say it.
 
     Examples
     --------
-    >>> in_words(42.0), in_words(1800.0), in_words(5400.0)
-    ('42 s', '30 min', '1.5 h')
+    >>> in_words(42.0), in_words(1800.0), in_words(5400.0), in_words(5400.0, 1)
+    ('42 s', '30 min', '1.5 h', '2 h')
     """
     for unit, length in (("h", 3600.0), ("min", 60.0)):
         if seconds >= length:
-            return f"{seconds / length:.3g} {unit}"
-    return f"{seconds:.3g} s"
+            return f"{float(f'{seconds / length:.{digits}g}'):g} {unit}"
+    return f"{float(f'{seconds:.{digits}g}'):g} s"
+
+
+def _has(count: int) -> str:
+    return "has" if count == 1 else "have"
 
 
 def _were(count: int) -> str:
