@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import pickle
 import re
@@ -15,12 +16,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from tests.sources import tiny_nets
 
 from zoorank.encoding.encode import encode_source
 from zoorank.errors import DataError, ManifestError, SourceError
 from zoorank.ranking import rank
+from zoorank.sources.base import OpenOptions
 from zoorank.sources.manifest import load_zoo
+from zoorank.sources.references import source_of
 from zoorank.sources.torch.factory import load
 from zoorank.sources.torch.source import TorchSource
 from zoorank.store.encodings import EncodingStore
@@ -304,6 +308,50 @@ def test_weights_that_are_exchanged(make_spec, tmp_path: Path, monkeypatch) -> N
         with pytest.raises(SourceError, match="has changed since the run began"):
             load(spec)
     assert not load(spec).module[0].weight.any()
+
+
+def _folder(place: Path, **config: Any) -> str:
+    (place / "config.json").write_text(json.dumps(config))
+    (place / "evil.py").write_text(CODE)
+    (place / "tokenizer.json").write_text("{}")
+    save_file({"a": torch.zeros(2)}, place / "model.safetensors")
+    return str(place)
+
+
+def _refused_folder(reference: str, modality: Any = "text") -> str:
+    with pytest.raises(SourceError) as caught:
+        source_of(reference).resolve(print).open(OpenOptions(modality))
+    return str(caught.value)
+
+
+@claim("run code that lies in it")
+def test_code_in_the_folder_of_a_model(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = {"AutoConfig": "evil.Config", "AutoModel": "evil.Model"}
+    folder = _folder(tmp_path, model_type="evil", auto_map=names)
+    assert "is never run" in _refused_folder(f"hf:{folder}")
+    (tmp_path / "modules.json").write_text(json.dumps([{"type": "evil.Model", "path": ""}]))
+    assert "a stranger's code is never run" in _refused_folder(f"st:{folder}")
+    assert not (tmp_path / "ran").exists()
+
+
+@claim("take a part of the network from elsewhere", "have its configuration, tokenizer or weights")
+def test_a_backbone_of_a_hub(tmp_path: Path, monkeypatch) -> None:
+    asked: list[str] = []
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr("socket.socket.connect", lambda *_: asked.append("connected"))
+    for name, expected in (("org/net", "lies elsewhere"), ("net", "no network|offline mode")):
+        folder = _folder(tmp_path, model_type="dpt", is_hybrid=True, backbone=name)
+        assert re.search(expected, _refused_folder(f"hf:{folder}", "image"))
+    assert asked == []
+
+
+@claim("have the libraries build a network of any size")
+def test_a_configuration_of_any_size(tmp_path: Path) -> None:
+    from zoorank.sources.torch.towers import read_config
+
+    _folder(tmp_path, model_type="bert", hidden_size=10**6)
+    assert read_config(tmp_path).hidden_size == 10**6
 
 
 @claim("run code: arrays of pickled objects", "hold any numbers and labels")

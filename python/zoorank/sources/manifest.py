@@ -15,6 +15,7 @@ from zoorank.errors import ManifestError, UsageError
 from zoorank.frozen import Fault, Faults, Frozen, Key, custom, find_faults, join
 from zoorank.messages import brief, hint
 from zoorank.sources.base import Entry, EntryError, Source, Trust
+from zoorank.sources.files import SourceFile
 from zoorank.sources.references import (
     build,
     is_pair,
@@ -277,8 +278,8 @@ class _Reader:
         shared = {key: value for key, value in values.items() if key not in ("files", "name")}
         for file in files:
             name = family.name.replace("{stem}", file.stem)
-            weights = {"path": str(file), "written": file.name}
-            model = {**shared, "name": name, "weights": {"file": weights}}
+            weights = {"file": SourceFile(file.name, file)}
+            model = {**shared, "name": name, "weights": weights}
             if family.trained_on is not None:
                 model["trained_on"] = shared["trained_on"].replace("{stem}", file.stem)
             yield self.check(ModelEntry, model, entry)

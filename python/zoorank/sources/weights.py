@@ -50,36 +50,30 @@ class FileWeights(WeightsSource):
 
     Attributes
     ----------
-    path : Path
-        Absolute.
-    written : str
-        As the manifest writes it; that is what messages tell.
+    path : SourceFile
+        As the manifest writes it, and absolute.
     """
 
-    path: Path
-    written: str = ""
+    path: SourceFile
 
     @model_validator(mode="before")
     @classmethod
     def _from_text(cls, value: Any) -> Any:
-        said = {"path": value} if isinstance(value, str | Path) else value
-        if isinstance(said, dict) and isinstance(said.get("path"), str | Path):
-            return {"written": str(said["path"]), **said}
-        return said
+        return {"path": value} if isinstance(value, str | SourceFile) else value
 
-    @field_validator("path")
+    @field_validator("path", mode="before")
     @classmethod
-    def _resolve(cls, path: Path, info: ValidationInfo) -> Path:
+    def _resolve(cls, path: Any, info: ValidationInfo) -> Any:
         folder = (info.context or {}).get("folder", Path())
-        return expand(str(path), folder)
+        return SourceFile(path, expand(path, folder)) if isinstance(path, str) else path
 
     def locate(self) -> SourceFile:
         """Return the path once a file is there."""
-        if self.path.is_dir():
-            raise SourceError(f"weights file {self.written} is a directory")
-        if not self.path.is_file():
-            raise SourceError(f"weights file {self.written} does not exist")
-        return SourceFile(self.written, self.path)
+        if self.path.path.is_dir():
+            raise SourceError(f"weights file {self.path.written} is a directory")
+        if not self.path.path.is_file():
+            raise SourceError(f"weights file {self.path.written} does not exist")
+        return self.path
 
 
 class PackageWeights(WeightsSource):

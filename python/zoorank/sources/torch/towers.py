@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from zoorank.errors import SourceError
 from zoorank.messages import brief, one_line
+from zoorank.sources.extractors import REAL
 from zoorank.sources.published import package
 from zoorank.sources.torch.encoder import Feed, Inputs
 from zoorank.sources.trust import no_network, only_safe_loads
@@ -110,12 +111,18 @@ def modalities(folder: Path) -> frozenset[Modality]:
     kind = model_class(read_config(folder))
     said = getattr(kind, "input_modalities", "text")
     names = {said} if isinstance(said, str) else set(said)
+    if "audio" in names and not is_two(kind):
+        return frozenset({"audio"})  # of speech to text the encoder is taken
     return frozenset(each for each in _FEATURES if each in names)
 
 
 def is_double(folder: Path) -> bool:
     """Whether a model has a tower for each of two modalities."""
-    kind = model_class(read_config(folder))
+    return is_two(model_class(read_config(folder)))
+
+
+def is_two(kind: Any) -> bool:
+    """Whether a class of models has a tower for each of two modalities."""
     return sum(hasattr(kind, name) for name in _FEATURES.values()) > 1
 
 
@@ -199,7 +206,7 @@ def load(folder: Path, modality: Modality, *, safetensors: bool) -> Tower:
     dropped = drop_pooler(whole, fresh)
     module: nn.Module = whole
     output, is_map = ("logits", True) if headed else ("last_hidden_state", False)
-    if sum(hasattr(bare, name) for name in _FEATURES.values()) > 1:
+    if is_two(bare):
         module = _one_of_two(whole, modality)
         output = "features"
         is_map = any(isinstance(part, nn.Linear) for part in module.children())
@@ -250,6 +257,11 @@ def pixel_feed(tower: Tower, config: Any) -> Feed:
         return module(pixel_values=pixels, **more)
 
     return feed
+
+
+def sound_feed(module: nn.Module, inputs: Inputs) -> Any:
+    """Call a model with the sounds of a batch, and with the mask where it takes one."""
+    return module(**{name: value for name, value in inputs.items() if name != REAL})
 
 
 def longest(module: nn.Module, config: Any) -> int | None:
@@ -326,11 +338,17 @@ def _auto(config: Any) -> tuple[Any, bool]:
     """The auto class that builds what a checkpoint holds, and whether that has a head."""
     transformers = package("transformers", EXTRA)
     named = (getattr(config, "architectures", None) or [""])[0]
-    if not getattr(config, "is_encoder_decoder", False):
-        for head in _HEADS:
-            auto = getattr(transformers, f"AutoModel{head}")
-            if head in named and type(config) in auto._model_mapping:  # noqa: SLF001
-                return auto, True
+    for head in _HEADS:
+        auto = getattr(transformers, f"AutoModel{head}")
+        known = auto._model_mapping  # noqa: SLF001
+        if type(config) not in known:
+            continue
+        kinds = known[type(config)]
+        kinds = kinds if isinstance(kinds, tuple | list) else (kinds,)
+        # An encoder and a decoder with a head are no longer the encoder alone, but for sounds.
+        whole = getattr(config, "is_encoder_decoder", False) and head != "ForAudioClassification"
+        if any(each.__name__ == named for each in kinds) and not whole:
+            return auto, True
     return transformers.AutoModel, False
 
 
