@@ -31,6 +31,7 @@ from zoorank.report.contents import (
 ASSETS = Path(__file__).with_name("assets")
 SCRIPTS = ("charts.min.js", "specs.js", "report.js")
 NAME = "report.html"
+SHOWN = ("ok", "baseline", "sampled")  # in the table and the charts
 TRUST = "How far to trust it: "  # the section's heading says that
 
 
@@ -56,9 +57,9 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
     from markupsafe import Markup
 
     names = short_names(row.model for row in ranking)
-    full_names = [row.model for row in ranking if row.status in ("ok", "baseline")]
+    full_names = [row.model for row in ranking if row.status in SHOWN]
     ranking = _with_names(ranking, names)
-    rows = [row for row in ranking if row.status in ("ok", "baseline")]
+    rows = [row for row in ranking if row.status in SHOWN]
     columns = list(columns_of(ranking, rows))
     costs = {
         name: label
@@ -82,7 +83,7 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
         best=ranking.best,
         verdict=_verdict(ranking),
         guidance=_capital(ranking.guidance.removeprefix(TRUST)),
-        race=ranking.race.summary if ranking.race else "",
+        narrowed=" ".join(ranking.narrowed),
         labels=ranking.labels,
         key=ranking.key,
         higher_is_better=ranking.higher_is_better,
@@ -99,6 +100,8 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
         n_failures=len(ranking.failures),
         filtered=reasons_of(ranking.filtered),
         n_filtered=len(ranking.filtered),
+        untried=reasons_of(ranking.untried),
+        n_untried=len(ranking.untried),
         batch_sizes=sorted({row.facts.batch_size for row in rows} - {None}),
         css=Markup(_asset("report.css")),  # noqa: S704 - files of this package
         scripts=[Markup(script) for script in scripts],  # noqa: S704
