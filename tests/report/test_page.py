@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.ranking.rankings import BUDGETED, RANKING
 from tests.report.rankings import HOSTILE, hostile, large, of_images, of_texts, ranking_of, zoo
 
 pytest.importorskip("jinja2", reason="the page needs it: pip install 'zoorank[report]'")
@@ -109,6 +110,16 @@ def test_a_run_without_any_score_has_a_page_too():
     text = page(ranking)
     assert "No source could be used." in text
     assert 'id="depth"' not in text
+
+
+def test_a_budget_shows_what_it_left_out_and_why():
+    provenance = ranking_of([RankRow(1, "a", "fc", 0.5, scores={"logme": 0.5})]).provenance
+    text = page(replace(BUDGETED, provenance=provenance))
+    assert "Not tried (2)" in text
+    assert BUDGETED.budget.summary in text
+    assert text.count("takes about 2 h, and 9 min were left") == 1
+    assert "looked-at" in text
+    assert "Not tried" not in page(replace(RANKING, provenance=provenance))
 
 
 def test_a_report_of_2500_encodings_is_small():

@@ -224,6 +224,11 @@ class Executor(Protocol):
         trace: TracebackType | None,
     ) -> None: ...
 
+    @property
+    def places(self) -> int:
+        """Jobs that run at once."""
+        ...
+
     def run(
         self,
         function: Callable[[S, J, Emit], O],

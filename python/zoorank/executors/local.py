@@ -36,6 +36,8 @@ class LocalExecutor:
     none ZeroDivisionError: division by zero
     """
 
+    places = 1
+
     def run(
         self,
         function: Callable[[S, J, Emit], O],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
@@ -12,8 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from zoorank.encoding.costs import Filters
 from zoorank.engine.environment import check_environment
 from zoorank.errors import UsageError
-from zoorank.executors.base import Executor, Limits
-from zoorank.executors.local import LocalExecutor
 from zoorank.ranking.consensus import (
     Consensus,
     deciding_of_numbers,
@@ -21,29 +20,21 @@ from zoorank.ranking.consensus import (
     names,
 )
 from zoorank.ranking.files import prepare
-from zoorank.ranking.guidance import guidance
-from zoorank.ranking.order import ranked, verdict
 from zoorank.ranking.outcomes import Run
-from zoorank.ranking.provenance import collect, describe_call
-from zoorank.ranking.ranking import Ranking
-from zoorank.ranking.rows import baseline_rows
-from zoorank.ranking.work import Progress, Silent, SourceRows, Work, framework_state
+from zoorank.ranking.provenance import describe_call
+from zoorank.ranking.racing.facts import BudgetFacts
+from zoorank.ranking.ranking import Ranking, Request
+from zoorank.ranking.work import Progress, Silent, SourceRows, Work, executor_of
 from zoorank.sources.base import Guarded, Precision, Source
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
 from zoorank.targets.paths import path_list
 
 if TYPE_CHECKING:
-    from zoorank.ranking.racing.facts import RaceFacts
+    from zoorank.ranking.budget import Time
     from zoorank.ranking.racing.options import RaceOptions
     from zoorank.scores import Score
     from zoorank.sources.specs import Zoo
-
-
-# Networks free and ask for the same memory batch after batch. Where the C library returns it
-# to the system in between, most of a pass on a CPU may go into page faults. It takes no larger
-# threshold than the first.
-_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 
 
 @describe_call
@@ -63,6 +54,7 @@ def rank(
     timeout: float | None = None,
     memory_limit: int | None = None,
     ray: str | None = None,
+    budget: float | None = None,
     retry: bool = False,
     save_encodings: bool | None = None,
     max_parameters: float | None = None,
@@ -133,6 +125,12 @@ def rank(
         Run the sources on a Ray cluster: its address, ``"auto"`` for the one that this machine
         is part of, or ``"local"`` to start Ray here. The machines need zoorank, and the files
         of sources and target under the same paths.
+    budget : float, optional
+        Seconds for all. Sources come in the order that promises most for its time; of a large
+        target a sample is looked at first where that pays. What still runs when the time is
+        over is ended. Rows of status ``"sampled"`` and ``"untried"`` say what was not run on all
+        rows, ``out`` holds the table so far at any moment, and the same call with a larger
+        budget goes on. See docs/budget.md.
     retry : bool
         Try sources again that crashed, hung or ran out of memory in an earlier run.
     save_encodings : bool, optional
@@ -226,6 +224,7 @@ def rank(
     started = datetime.now(timezone.utc)
     check_environment()
     options = _race_options(race, confidence, first_rows, random_state)
+    clock = _clock(budget, options)
     deciding, scores = _scores(score, metric, options)
     for name, value in (("batch_size", batch_size), ("limit", limit)):
         if value is not None and value < 1:
@@ -272,60 +271,46 @@ def rank(
     )
     facts = target.facts()
     cuts_of = {source.name: wanted or zoo.cuts_of(source) for source in zoo.models}
-    with _executor(workers, timeout, memory_limit, ray) as executor:
+    request = Request(
+        run=run,
+        deciding=deciding,
+        target=facts,
+        command=command,
+        started=started,
+        manifest=zoo.path,
+        settings={
+            "data": target.source,
+            "cuts": wanted,
+            "score": score,
+            "metric": metric,
+            "batch_size": batch_size,
+            "device": device,
+            "precision": precision,
+            "workers": workers,
+            "timeout": timeout,
+            "memory_limit": memory_limit,
+            "ray": ray,
+            "budget": budget,
+            "save_encodings": save_encodings,
+            "max_parameters": max_parameters,
+            "max_milliseconds": max_milliseconds,
+            "licence": list(filters.licences),
+            "limit": limit,
+            "input_column": input_column,
+            "label_column": label_column,
+            "group_column": group_column,
+            "strict": strict,
+            "allow_code": [os.fspath(path) for path in path_list(allow_code)],
+            "allow_packages": list(names(allow_packages)),
+            "race": None if options is None else asdict(options),
+            "store": place.absolute(),
+        },
+    )
+    with executor_of(workers, timeout, memory_limit, ray) as executor:
         work = Work(run, zoo.models, executor, progress or Silent())
         work.watcher.started(facts, [source.name for source in zoo.models])
         by_default = score is None and metric is None
-        sources, raced = _run(work, cuts_of, options, by_default=by_default)
-    rows = [*baseline_rows(run), *(row for source in sources for row in source.rows)]
-    if isinstance(deciding, Consensus):
-        rows = deciding.with_consensus(rows)
-    ordered = ranked(rows, deciding)
-    saw_target = {source.outcome.model for source in sources if source.outcome.saw_target}
-    ranking = Ranking(
-        rows=ordered,
-        target=facts,
-        score=deciding.name,
-        key=deciding.key,
-        labels={each.key: each.label for each in (deciding, *scores)},
-        higher_is_better=deciding.higher_is_better,
-        verdict=verdict(ordered, deciding, saw_target),
-        provenance=collect(
-            command=command,
-            started=started,
-            manifest=zoo.path,
-            weights={each.outcome.model: each.outcome.weights_sha256 for each in sources},
-            settings={
-                "data": target.source,
-                "cuts": wanted,
-                "score": score,
-                "metric": metric,
-                "batch_size": batch_size,
-                "device": device,
-                "precision": precision,
-                "workers": workers,
-                "timeout": timeout,
-                "memory_limit": memory_limit,
-                "ray": ray,
-                "save_encodings": save_encodings,
-                "max_parameters": max_parameters,
-                "max_milliseconds": max_milliseconds,
-                "licence": list(filters.licences),
-                "limit": limit,
-                "input_column": input_column,
-                "label_column": label_column,
-                "group_column": group_column,
-                "strict": strict,
-                "allow_code": [os.fspath(path) for path in path_list(allow_code)],
-                "allow_packages": list(names(allow_packages)),
-                "race": None if options is None else asdict(options),
-                "store": place.absolute(),
-            },
-        ),
-        class_key=scores[0].key,
-        guidance=guidance(deciding.key, ordered, facts),
-        race=raced,
-    )
+        ranking = _run(work, cuts_of, request, options, clock, by_default=by_default, out=out)
     if out is not None:
         ranking.write(out)
     return ranking
@@ -364,32 +349,6 @@ def _check_code(sources: Sequence[Source]) -> None:
         raise UsageError(f"no model of the zoo can be built: {reason}")
 
 
-def _executor(
-    workers: int | Literal["auto"] | None,
-    timeout: float | None,
-    memory_limit: int | None,
-    ray: str | None,
-) -> Executor:
-    """What runs the jobs; processes of their own are loaded when asked for."""
-    limits = Limits(timeout=timeout, memory=memory_limit)
-    if ray is not None:
-        from zoorank.executors.ray import RayExecutor
-
-        address = None if ray == "local" else ray
-        return RayExecutor(address, limits, state=framework_state, environment=_ALLOCATOR)
-    if workers is None:
-        for name, value in (("timeout", timeout), ("memory_limit", memory_limit)):
-            if value is not None:
-                raise UsageError(f"{name} needs workers: this process cannot end itself")
-        return LocalExecutor()
-    from zoorank.executors.workers import WorkerExecutor, cores
-
-    count = max(1, cores() // 2) if workers == "auto" else workers
-    if count < 1:
-        raise UsageError(f"workers must be at least 1 or 'auto', not {workers}")
-    return WorkerExecutor(count, limits, state=framework_state, environment=_ALLOCATOR)
-
-
 def _race_options(
     race: bool, confidence: float | None, first_rows: int | None, random_state: int | None
 ) -> RaceOptions | None:
@@ -415,13 +374,18 @@ def _scores(
 def _run(
     work: Work,
     cuts_of: Mapping[str, Sequence[str]],
+    request: Request,
     options: RaceOptions | None,
+    clock: Time | None,
     *,
     by_default: bool,
-) -> tuple[list[SourceRows], RaceFacts | None]:
-    """Run every source on all rows, or race them; a mistake that all share is raised."""
-    raced = None
-    if options is None:
+    out: str | os.PathLike[str] | None,
+) -> Ranking:
+    """Run every source on all rows, race them, or run what the time allows."""
+    raced = budgeted = None
+    if clock is not None:
+        sources, budgeted = _budgeted(work, cuts_of, request, clock, out)
+    elif options is None:
         sources = work.every(cuts_of)
     else:
         from zoorank.ranking.racing.options import BY_DEFAULT
@@ -430,7 +394,40 @@ def _run(
         sources, raced = Race(work, cuts_of, options).results()
         if by_default:
             raced = replace(raced, note=" ".join(filter(None, [raced.note, BY_DEFAULT])))
-    mistakes = [source.outcome.mistake for source in sources]
-    if mistakes[0] is not None and all(mistake is not None for mistake in mistakes):
-        raise mistakes[0]
-    return sources, raced
+    tried = [source for source in sources if source.rows[0].status != "untried"]
+    mistakes = [source.outcome.mistake for source in tried]
+    if mistakes and mistakes[0] is not None and all(each is not None for each in mistakes):
+        raise mistakes[0]  # that all sources share
+    return request.answered(sources, raced, budgeted)
+
+
+def _clock(budget: float | None, options: RaceOptions | None) -> Time | None:
+    """When a budget is over, where there is one."""
+    if budget is None:
+        return None
+    if not budget > 0:
+        raise UsageError(f"budget must be more than 0 seconds, not {budget}")
+    if options is not None:
+        raise UsageError("a budget decides itself what to run on a sample: leave out the race")
+    from zoorank.ranking.budget import Time
+
+    return Time(budget, time.monotonic() + budget)
+
+
+def _budgeted(
+    work: Work,
+    cuts_of: Mapping[str, Sequence[str]],
+    request: Request,
+    clock: Time,
+    out: str | os.PathLike[str] | None,
+) -> tuple[list[SourceRows], BudgetFacts]:
+    """Run what a budget allows, and keep the table so far in ``out``."""
+    from zoorank.ranking.budget import Budget, published
+
+    def so_far(sources: Sequence[SourceRows], budgeted: BudgetFacts) -> None:
+        if out is not None:
+            request.answered(sources, budget=budgeted).write(out)
+
+    request.baseline  # noqa: B018 - computed first, so that its time counts too
+    expected = published(work.sources)
+    return Budget(work, cuts_of, request.deciding, clock, expected, so_far).results()

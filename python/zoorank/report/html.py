@@ -54,7 +54,7 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    rows = [row for row in ranking if row.status in ("ok", "baseline")]
+    rows = [row for row in ranking if row.status in ("ok", "baseline", "sampled")]
     columns = list(columns_of(ranking, rows))
     costs = {
         name: label
@@ -78,7 +78,7 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
         best=ranking.best,
         verdict=_verdict(ranking),
         guidance=_capital(ranking.guidance.removeprefix(TRUST)),
-        race=ranking.race.summary if ranking.race else "",
+        narrowed=" ".join(ranking.narrowed),
         labels=ranking.labels,
         key=ranking.key,
         higher_is_better=ranking.higher_is_better,
@@ -94,6 +94,8 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
         n_failures=len(ranking.failures),
         filtered=reasons_of(ranking.filtered),
         n_filtered=len(ranking.filtered),
+        untried=reasons_of(ranking.untried),
+        n_untried=len(ranking.untried),
         batch_sizes=sorted({row.facts.batch_size for row in rows} - {None}),
         css=Markup(_asset("report.css")),  # noqa: S704 - files of this package
         scripts=[Markup(script) for script in scripts],  # noqa: S704
