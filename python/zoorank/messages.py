@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoorank.errors import ZoorankError
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -183,7 +181,7 @@ def reason(error: BaseException) -> str:
     ('no such layer', "KeyError: 'layer4'", 'SystemExit: 0')
     """
     message, name = one_line(error), type(error).__name__
-    plain = isinstance(error, ZoorankError | RuntimeError | ValueError) or message == name
+    plain = isinstance(error, RuntimeError | ValueError) or message == name
     return message if plain else f"{name}: {message}"
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from zoorank.encoding.prepared import SHARED
 from zoorank.errors import SourceError, ZoorankError
-from zoorank.messages import bad_row, reason
+from zoorank.messages import bad_row, one_line, reason
 from zoorank.sources.base import Array, Cut, Encoder
 from zoorank.targets.base import Rows, Target
 from zoorank.transforms.base import Prepared, Transform
@@ -250,7 +250,8 @@ def same_numbers(one: Array, other: Array) -> bool:
 
 
 def _failed(samples: NDArray[np.int64], error: BaseException) -> SourceError:
-    return SourceError(f"failed on {_named(samples)}: {reason(error)}")
+    said = one_line(error) if isinstance(error, SourceError) else reason(error)
+    return SourceError(f"failed on {_named(samples)}: {said}")
 
 
 def _together(rows: NDArray[np.int64]) -> Rows:
