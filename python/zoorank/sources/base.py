@@ -163,6 +163,10 @@ class ModelFacts:
         Operations of a whole pass over one sample; None where nobody counts them.
     batch_size : int or None
         The only size of a batch that it takes; None where any will do.
+    largest : int or None
+        Bytes of the largest output of a layer for one sample; None where nobody looks.
+    precision : {"float32", "bf16"}
+        What it computes in.
     """
 
     framework: str
@@ -170,6 +174,8 @@ class ModelFacts:
     bytes: int
     flops: int | None = None
     batch_size: int | None = None
+    largest: int | None = None
+    precision: Precision = "float32"
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from zoorank.sources.torch.pooling import AxisPooling, Pooler
 from zoorank.transforms.base import Batch, Transform
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from typing_extensions import Self
 
     from zoorank.sources.training import Split, Training, TrainingOptions
@@ -117,6 +118,12 @@ class TorchEncoder:
         self._bytes = sum(each.numel() * each.element_size() for each in parameters)
         self._traced: tuple[tuple[Any, ...], Trace, Mapping[str, Place | str]] | None = None
         self._flops: int | None = None
+        self._largest: int | None = None
+        self._layout = torch.contiguous_format
+        if self._device.type == "cpu" and any(
+            isinstance(part, nn.Conv2d) for part in self.module.modules()
+        ):
+            self._lay_out(torch.channels_last)
 
     def __enter__(self) -> Self:
         return self
@@ -147,7 +154,14 @@ class TorchEncoder:
     @property
     def facts(self) -> ModelFacts:
         """What it is and costs; operations once cuts were found."""
-        return ModelFacts(f"torch {torch.__version__}", self._parameters, self._bytes, self._flops)
+        return ModelFacts(
+            framework=f"torch {torch.__version__}",
+            parameters=self._parameters,
+            bytes=self._bytes,
+            flops=self._flops,
+            largest=self._largest,
+            precision=self._precision,
+        )
 
     def cuts(self, batch: Batch, wanted: Sequence[str]) -> tuple[Cut | Refusal, ...]:
         """Find the cuts that were asked for, refusals first and the deepest cut last.
@@ -162,12 +176,31 @@ class TorchEncoder:
         shapes = tuple((name, each.shape) for name, each in batch.inputs.items())
         if self._traced is None or self._traced[0] != shapes:
             with self._failing(f"cannot be fed a batch of shape {_shape(batch)}"):
-                record, aliases = self._trace(batch)
+                record, aliases = self._trace_as_laid_out(batch)
             self._traced = shapes, record, aliases
             self._flops = round(record.flops / batch.samples) if record.flops else None
+            self._largest = record.largest // batch.samples or None
         _, record, aliases = self._traced
         anatomy = Anatomy(self.module, record, batch, self._pooler, aliases, self._fresh)
         return anatomy.cuts(wanted)
+
+    def _trace_as_laid_out(self, batch: Batch) -> tuple[Trace, Mapping[str, Place | str]]:
+        """Trace with channels last, or as before where the network's own code forbids them.
+
+        What looks at a tensor with `view` takes no other layout than that it was written for.
+        """
+        if self._layout == torch.contiguous_format:
+            return self._trace(batch)
+        try:
+            return self._trace(batch)
+        except Exception:  # noqa: BLE001  whatever is wrong beside the layout is raised again
+            self._lay_out(torch.contiguous_format)
+            return self._trace(batch)
+
+    def _lay_out(self, layout: torch.memory_format) -> None:
+        """Put images, and weights of convolutions, into memory in another order."""
+        self._layout = layout
+        self.module.to(memory_format=layout)  # type: ignore[call-overload]
 
     def _trace(self, batch: Batch) -> tuple[Trace, Mapping[str, Place | str]]:
         inputs = self.tensors(batch)
@@ -278,10 +311,12 @@ class TorchEncoder:
 
     def tensors(self, batch: Batch) -> dict[str, Tensor]:
         """The inputs of a batch as tensors where the network runs."""
-        return {
-            name: torch.from_numpy(np.require(each, requirements=("C", "W"))).to(self._device)
-            for name, each in batch.inputs.items()
-        }
+        return {name: self._tensor(each) for name, each in batch.inputs.items()}
+
+    def _tensor(self, array: NDArray[Any]) -> Tensor:
+        tensor = torch.from_numpy(np.require(array, requirements=("C", "W"))).to(self._device)
+        is_image = tensor.ndim == 4 and tensor.is_floating_point()
+        return tensor.contiguous(memory_format=self._layout) if is_image else tensor
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if self._precision == "float32":
