@@ -21,7 +21,7 @@ from zoorank.encoding.encode import encode_source
 from zoorank.errors import DataError, ManifestError, SourceError
 from zoorank.ranking import rank
 from zoorank.sources.manifest import load_zoo
-from zoorank.sources.torch.load import load
+from zoorank.sources.torch.factory import load
 from zoorank.sources.torch.source import TorchSource
 from zoorank.store.encodings import EncodingStore
 from zoorank.store.files import read_sealed, sealed

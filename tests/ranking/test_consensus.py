@@ -10,7 +10,7 @@ from tests.ranking.tiny_zoo import tiny_zoo
 from zoorank.encoding.encode import encode_source
 from zoorank.errors import UsageError
 from zoorank.ranking import Ranking, RankRow, TargetFacts, rank
-from zoorank.ranking.consensus import NAME, Consensus
+from zoorank.ranking.consensus import DEFAULT, NAME, Consensus
 from zoorank.ranking.guidance import evidence, guidance, regime
 from zoorank.scores import find_score
 from zoorank.sources.manifest import load_zoo
@@ -29,7 +29,7 @@ def ranked(zoo, **settings):
 
 def test_is_the_mean_rank_by_its_parts(zoo):
     ranking = ranked(zoo)
-    parts = [part.key for part in Consensus.default().parts]
+    parts = [part.key for part in DEFAULT.parts]
     sources = [row for row in ranking if row.status == "ok"]
     ranks = np.mean([rankdata([row.scores[key] for row in sources]) for key in parts], axis=0)
     expected = (ranks - 0.5) / len(sources)

@@ -43,8 +43,8 @@ def test_values_are_those_of_each_alone_to_the_last_bit(n_threads):
 @pytest.mark.parametrize("shape", [(700, 40), (90, 900)])
 def test_blocks_and_threads_do_not_change_a_bit(shape, monkeypatch):
     monkeypatch.setattr("zoorank.scores.spectrum.BLOCK_BYTES", 8 * 40 * 90)
-    monkeypatch.setattr("zoorank.scores.neighbours.WHOLE", 0)
-    monkeypatch.setattr("zoorank.scores.neighbours.BLOCK", 5000)
+    monkeypatch.setattr("zoorank.scores.knn.WHOLE", 0)
+    monkeypatch.setattr("zoorank.scores.knn.BLOCK", 5000)
     encoding = rng.normal(size=shape)
     labels = np.arange(len(encoding)) % 4
     scores = find_scores("logme,hscore,knn,gbc")
@@ -57,8 +57,8 @@ def test_blocks_give_what_all_rows_at_once_give(monkeypatch):
     scores = find_scores("logme,hscore,regularised_hscore,knn,gbc,transrate")
     whole = compute(scores, Facts(labels, encoding)).values
     monkeypatch.setattr("zoorank.scores.spectrum.BLOCK_BYTES", 8 * 40 * 90)
-    monkeypatch.setattr("zoorank.scores.neighbours.WHOLE", 0)
-    monkeypatch.setattr("zoorank.scores.neighbours.BLOCK", 5000)
+    monkeypatch.setattr("zoorank.scores.knn.WHOLE", 0)
+    monkeypatch.setattr("zoorank.scores.knn.BLOCK", 5000)
     for key, value in compute(scores, Facts(labels, encoding)).values.items():
         assert value.value == pytest.approx(whole[key].value, rel=1e-10), key
 

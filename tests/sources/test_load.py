@@ -17,7 +17,7 @@ from tests.sources.opened import batch_of
 
 from zoorank.errors import SourceError
 from zoorank.sources.base import OpenOptions, Refusal
-from zoorank.sources.torch.load import load
+from zoorank.sources.torch.factory import load
 from zoorank.sources.torch.source import TorchSource
 from zoorank.sources.trust import find_module
 from zoorank.sources.weights import RandomWeights
@@ -114,7 +114,7 @@ def test_nothing_behind_tensors_that_do_not_fit_is_cut_at(make_spec, state, tmp_
             "4.weight (network (3, 6), file (5, 6))"
         ),
     }
-    (note,) = load(spec).filled.notes
+    (note,) = load(spec).notes
     assert note == (
         "w.safetensors lacks 2.bias, 4.weight (network (3, 6), file (5, 6)); "
         "it holds head.weight, which the network lacks"

@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from zoorank.errors import UsageError
-from zoorank.ranking.records import RankRow
-from zoorank.ranking.rows import distinct
+from zoorank.ranking.rows import RankRow, distinct
 from zoorank.scores import Score, find_score, find_scores
 from zoorank.scores.base import Array
 
@@ -42,11 +41,6 @@ class Consensus:
     label: str = NAME
     higher_is_better: bool = True
 
-    @classmethod
-    def default(cls) -> Consensus:
-        """The one that the study supports."""
-        return cls(find_scores(PARTS))
-
     def decided(self, rows: Sequence[RankRow]) -> list[RankRow]:
         """The rows with their consensus, where all parts have a value.
 
@@ -70,6 +64,9 @@ class Consensus:
             for row, mine in zip(judged, signs * _table(judged, self.parts), strict=True):
                 values[id(row)] = share_beaten(table, mine)
         return [_judged(row, self.key, values.get(id(row))) for row in rows]
+
+
+DEFAULT = Consensus(find_scores(PARTS))  # the one that the study supports
 
 
 def share_beaten(table: Array, mine: Array) -> float:
@@ -126,7 +123,7 @@ def deciding_scores(
         return scores[0], _each_once(*scores, *COMPANIONS)
     if given[0] != NAME:
         raise UsageError(f"{NAME!r} decides or is left out: name it first")
-    deciding = Consensus.default()
+    deciding = DEFAULT
     others = find_scores(given[1:], metric) if len(given) > 1 else ()
     return deciding, _each_once(*deciding.parts, *COMPANIONS, *others)
 

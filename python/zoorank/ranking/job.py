@@ -17,17 +17,22 @@ import numpy as np
 from zoorank.encoding.encode import encode_source
 from zoorank.encoding.plan import EncodedSource, Encoding
 from zoorank.errors import DataError, SourceError, UsageError
-from zoorank.executors.base import Emit, Event, Failure
+from zoorank.executors.base import Emit, Event, Failure, Stage
+from zoorank.messages import one_line
 from zoorank.ranking.outcomes import Candidate, Job, Outcome, Run
 from zoorank.ranking.page import Page
 from zoorank.ranking.prototypes import Prototypes
-from zoorank.ranking.scoring import FLAT_ENCODING, is_flat, needed_values, unscored_reason
 from zoorank.scores import Facts, ScoreValue, compute
 from zoorank.scores.base import Array, SampleScore
 from zoorank.sources.base import LOGITS
 from zoorank.store.encodings import EncodingStore
 from zoorank.store.ledger import Ledger
 from zoorank.targets.paths import same_place
+
+# Differences below this part of the largest number are rounding, not an encoding.
+FLAT = 1e-6
+FLAT_ENCODING = "its encoding is the same for all samples, which is no encoding"
+_BLOCK = 4096
 
 
 def encode_and_score(run: Run, job: Job, emit: Emit) -> Outcome:
@@ -40,7 +45,6 @@ def encode_and_score(run: Run, job: Job, emit: Emit) -> Outcome:
     StoreError
         When the store cannot be written to, which every other job would meet too.
     """
-    emit(Event(job.name, "opening"))
     try:
         with Ledger(run.store) as ledger:
             return _Work(run, job, emit, ledger).outcome()
@@ -54,8 +58,9 @@ class _Work:
 
     def __init__(self, run: Run, job: Job, emit: Emit, ledger: Ledger) -> None:
         self._run, self._job, self._emit = run, job, emit
+        self._tell("opening")
         self._store = EncodingStore(run.store)
-        self._source = job.source.resolve(lambda _: emit(Event(job.name, "opening")))
+        self._source = job.source.resolve(self._opening)
         self._identity = self._source.identity()
         self._page = Page(ledger, run, self._identity)
         self._known: dict[str, ScoreValue] = {}  # values that no cut changes
@@ -63,7 +68,7 @@ class _Work:
     def outcome(self) -> Outcome:
         run, job = self._run, self._job
         # Who ends this process is known by this digest to the one that survives it.
-        self._emit(Event(job.name, "opening", source=self._page.source))
+        self._tell("opening", source=self._page.source)
         if not run.retry and (failure := self._page.fatal()) is not None:
             return Outcome(job.name, failure=failure)
         compared, lacking = self._compared()
@@ -81,6 +86,16 @@ class _Work:
         if job.rows is None:
             self._page.keep(job.cuts, candidates, encoded.refused)
         return self._whole(candidates, encoded.refused, encoded.note, lacking)
+
+    def _tell(
+        self, stage: Stage, done: int = 0, total: int = 0, *, cut: str = "", source: str = ""
+    ) -> None:
+        """Tell how far the job is, here or to another process."""
+        self._emit(Event(self._job.name, stage, done, total, cut, source))
+
+    def _opening(self, _step: str) -> None:
+        # Who watches this process sees by every step that it does something.
+        self._tell("opening")
 
     def _whole(
         self,
@@ -103,10 +118,6 @@ class _Work:
 
     def _encoded(self) -> EncodedSource:
         run, job = self._run, self._job
-
-        def on_batch(done: int, total: int) -> None:
-            self._emit(Event(job.name, "encoding", done, total))
-
         return encode_source(
             self._source,
             run.target,
@@ -116,9 +127,8 @@ class _Work:
             device=run.device,
             precision=run.precision,
             threads=run.threads,
-            on_batch=on_batch,
-            # Who watches this process sees by every one of them that it does something.
-            events=lambda _: self._emit(Event(job.name, "opening")),
+            on_batch=lambda done, total: self._tell("encoding", done, total),
+            events=self._opening,
             rows=job.rows,
             earlier=job.earlier,
             # Samples of a race are what its next draw goes on from.
@@ -126,7 +136,7 @@ class _Work:
         )
 
     def _candidate(self, encoding: Encoding, facts: Facts, same_as: str | None) -> Candidate:
-        self._emit(Event(self._job.name, "scoring", cut=encoding.cut))
+        self._tell("scoring", cut=encoding.cut)
         start = time.perf_counter()
         values: dict[str, ScoreValue] = {}
         samples: dict[str, SampleScore] = {}
@@ -142,7 +152,7 @@ class _Work:
             else:
                 values, copied = self._values(encoding, facts)
         except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
-            values, samples, reason = {}, {}, unscored_reason(error)
+            values, samples, reason = {}, {}, one_line(error)
         return Candidate(
             record=encoding.record,
             key=encoding.key,
@@ -165,7 +175,7 @@ class _Work:
         lacking = [score for score in self._run.scores if score.key not in there]
         given = replace(facts, encoding=encoding.values)
         computed = compute(lacking, given, n_threads=self._run.threads)
-        values = needed_values(lacking, computed)
+        values = computed.needed()
         for score in lacking:
             if score.key in values and not score.varies_with_cut:
                 self._known[score.key] = values[score.key]
@@ -223,6 +233,25 @@ class _Work:
         if place is None:
             return False
         return same_place(place, self._run.target.place) or self._prototypes.is_target(place)
+
+
+def is_flat(X: Array) -> bool:
+    """Whether all rows are the same but for rounding; block by block, wherever they are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> is_flat(np.full((3, 2), 0.1)), is_flat(np.eye(3))
+    (True, False)
+    """
+    first, spread, largest = X[:1], 0.0, 0.0
+    for start in range(0, len(X), _BLOCK):
+        block = X[start : start + _BLOCK]
+        spread = max(spread, float(abs(block - first).max()))
+        largest = max(largest, float(abs(block).max()))
+        if spread > FLAT * largest:
+            return False
+    return True
 
 
 def firsts_of(encodings: Sequence[Encoding]) -> dict[str, str]:

@@ -7,8 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from zoorank.ranking.consensus import Consensus
-from zoorank.ranking.records import RankRow
-from zoorank.ranking.rows import distinct, have_one_encoding
+from zoorank.ranking.rows import RankRow, distinct, have_one_encoding
 from zoorank.scores import Score
 
 

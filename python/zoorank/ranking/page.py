@@ -144,7 +144,7 @@ class Page:
 
 def record_fatal(ledger: Ledger, source: str, target: str, failure: Failure) -> None:
     """Remember that a source ended its process, so that no later run meets it blindly."""
-    if failure.kind in _FATAL:
+    if failure.kind != "stopped" and failure.kind in _FATAL:
         kept = Outcome(kind=failure.kind, reason=failure.reason, traceback=failure.traceback)
         ledger.record({Key(source, target): kept})
 

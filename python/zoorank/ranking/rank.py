@@ -23,16 +23,13 @@ from zoorank.ranking.files import prepare
 from zoorank.ranking.guidance import guidance
 from zoorank.ranking.order import marked, ranked, verdict
 from zoorank.ranking.outcomes import Run
-from zoorank.ranking.progress import Progress, Silent
 from zoorank.ranking.provenance import collect, describe_call
 from zoorank.ranking.ranking import Ranking
-from zoorank.ranking.records import TargetFacts
 from zoorank.ranking.rows import baseline_rows
-from zoorank.ranking.work import SourceRows, Work, framework_state
+from zoorank.ranking.work import Progress, Silent, SourceRows, Work, framework_state
 from zoorank.sources.base import Guarded, Precision, Source
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
-from zoorank.targets.base import Target
 from zoorank.targets.paths import path_list
 
 if TYPE_CHECKING:
@@ -256,7 +253,7 @@ def rank(
         precision=precision,
         retry=retry,
     )
-    facts = _facts(target)
+    facts = target.facts()
     cuts_of = {source.name: wanted or zoo.cuts_of(source) for source in zoo.models}
     with _executor(workers, timeout, memory_limit, ray) as executor:
         work = Work(run, zoo.models, executor, progress or Silent())
@@ -424,18 +421,3 @@ def _run(
     if mistakes[0] is not None and all(mistake is not None for mistake in mistakes):
         raise mistakes[0]
     return sources, raced
-
-
-def _facts(target: Target) -> TargetFacts:
-    return TargetFacts(
-        name=target.name,
-        source=target.source,
-        modality=target.modality,
-        n_samples=target.n_samples,
-        shape=target.shape,
-        classes=() if target.task == "numbers" else tuple(map(str, target.classes)),
-        fingerprint=target.fingerprint,
-        task=target.task,
-        n_rows=target.n_rows,
-        notes=target.notes,
-    )

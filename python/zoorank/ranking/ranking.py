@@ -13,9 +13,11 @@ import numpy as np
 
 from zoorank.errors import DataError
 from zoorank.ranking.files import csv_text, prepare, write_text
+from zoorank.ranking.provenance import Provenance
 from zoorank.ranking.racing.facts import RaceFacts
-from zoorank.ranking.records import CutFacts, Provenance, RankRow, TargetFacts
+from zoorank.ranking.rows import CutFacts, RankRow
 from zoorank.store.encodings import EncodingStore
+from zoorank.targets.base import TargetFacts
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.text import Text
 
 from zoorank.messages import inert, listing
-from zoorank.ranking.progress import Silent
+from zoorank.ranking.work import Silent
 from zoorank.report.figures import seconds, significant
 from zoorank.report.table import FAILED
 from zoorank.scores import TABLE

@@ -218,8 +218,8 @@ class TimmSource(Published):
 
     def build(self) -> tuple[nn.Module, frozenset[str]]:
         """The network with its weights, and which parameters these do not hold."""
+        from zoorank.sources.torch.checkpoint import read_weights
         from zoorank.sources.torch.known import refuse_fetching
-        from zoorank.sources.torch.load import read_weights
 
         timm = package(KIND, KIND)
         config = self._described()

@@ -153,7 +153,7 @@ class TorchvisionSource(Published):
         SourceError
             When the file cannot be read safely, or does not fit the network.
         """
-        from zoorank.sources.torch.load import read_weights
+        from zoorank.sources.torch.checkpoint import read_weights
 
         (file,) = self.weights
         member = _member(self.model, self.member)

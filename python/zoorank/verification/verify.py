@@ -17,10 +17,10 @@ from zoorank.encoding.encode import encode_source
 from zoorank.errors import SourceError, UsageError
 from zoorank.messages import hint
 from zoorank.ranking.files import prepare, write_text
-from zoorank.ranking.progress import Progress
 from zoorank.ranking.rank import rank, store_directory
 from zoorank.ranking.ranking import Ranking
-from zoorank.ranking.records import RankRow
+from zoorank.ranking.rows import RankRow
+from zoorank.ranking.work import Progress
 from zoorank.scores.probe import cross_validated
 from zoorank.sources.base import OpenOptions, Source
 from zoorank.sources.manifest import zoo_of

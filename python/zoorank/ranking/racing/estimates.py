@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from zoorank.ranking.racing.elimination import Heat
-from zoorank.ranking.records import RankRow
+from zoorank.ranking.rows import RankRow
 from zoorank.scores.base import Array, SampleScore
 
 # What the shared bias is known to, in parts of itself.

@@ -21,7 +21,7 @@ from zoorank.ranking.racing.estimates import Entry, estimated, of_selected
 from zoorank.ranking.racing.facts import RaceFacts, RaceRound
 from zoorank.ranking.racing.options import RaceOptions
 from zoorank.ranking.racing.samples import Sample, samples
-from zoorank.ranking.records import RankRow
+from zoorank.ranking.rows import RankRow
 from zoorank.ranking.work import SourceRows, Work
 
 Key = tuple[str, str]

@@ -102,7 +102,7 @@ class TorchSource(ModelEntry):
         """Build the network and load its weights."""
         with needs("zoo"):
             from zoorank.sources.torch.encoder import TorchEncoder
-            from zoorank.sources.torch.load import load
+            from zoorank.sources.torch.factory import load
             from zoorank.sources.torch.pooling import AxisPooling
 
         transform = transform_of(self.preprocessing)
@@ -112,8 +112,8 @@ class TorchSource(ModelEntry):
             transform,
             options,
             pooler=AxisPooling.of(self.preprocessing),
-            fresh=loaded.filled.fresh,
-            notes=loaded.filled.notes,
+            fresh=loaded.fresh,
+            notes=loaded.notes,
             calibrates=self.weights.calibrates,
         )
 
