@@ -187,7 +187,6 @@ def digits(_folder, quick):
 
 def texts(_folder, quick):
     import pytest
-
     from tests.sources.carried import minilm
     from tests.targets.real import fortunes
 

@@ -409,6 +409,10 @@ def _print_ranking(ranking: Ranking, written: Sequence[Path]) -> None:
 
     console = stdout()
     console.print(RankingTable(ranking))
+    shares = [f"{name} {share:.0%}" for name, share in ranking.stages.shares().items()]
+    if shares:
+        taken = f"{ranking.stages.seconds:,.1f} s of the sources: {', '.join(shares)}"
+        console.print(taken, style="dim")
     if written:
         console.print(f"Written: {', '.join(map(str, written))}", style="dim")
 

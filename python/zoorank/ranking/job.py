@@ -16,6 +16,7 @@ import numpy as np
 
 from zoorank.encoding.encode import encode_source
 from zoorank.encoding.plan import EncodedSource, Encoding
+from zoorank.encoding.stages import Clock
 from zoorank.errors import DataError, SourceError, UsageError
 from zoorank.executors.base import Emit, Event, Failure, Stage
 from zoorank.messages import one_line
@@ -63,6 +64,7 @@ class _Work:
         self._source = job.source.resolve(self._opening)
         self._identity = self._source.identity()
         self._page = Page(ledger, run, self._identity)
+        self._clock = Clock()
         self._known: dict[str, ScoreValue] = {}  # values that no cut changes
 
     def outcome(self) -> Outcome:
@@ -82,7 +84,8 @@ class _Work:
         facts = self._facts(None if head is None else head.load(), compared)
         asked = [each for each in encoded.encodings if each is not head or LOGITS in job.cuts]
         firsts = firsts_of(asked)
-        candidates = [self._candidate(each, facts, firsts.get(each.cut)) for each in asked]
+        with self._clock.timing("scoring"):
+            candidates = [self._candidate(each, facts, firsts.get(each.cut)) for each in asked]
         if job.rows is None:
             self._page.keep(job.cuts, candidates, encoded.refused)
         return self._whole(candidates, encoded.refused, encoded.note, lacking)
@@ -114,6 +117,7 @@ class _Work:
             weights_sha256=weights if isinstance(weights, str) else None,
             known=self._source.known(),
             saw_target=self._saw_target(),
+            stages=self._clock.stages,
         )
 
     def _encoded(self) -> EncodedSource:
@@ -133,6 +137,7 @@ class _Work:
             earlier=job.earlier,
             # Samples of a race are what its next draw goes on from.
             keep=run.keep if job.rows is None else "store",
+            clock=self._clock,
         )
 
     def _candidate(self, encoding: Encoding, facts: Facts, same_as: str | None) -> Candidate:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from zoorank.encoding.encode import Keep
 from zoorank.encoding.plan import Record
+from zoorank.encoding.stages import Stages
 from zoorank.engine import cuda
 from zoorank.errors import UsageError
 from zoorank.executors.base import Failure
@@ -28,7 +29,7 @@ class Run:
     scores : tuple of Score
     store : Path
         Directory of the encodings.
-    batch_size : int
+    batch_size : int or None
     device : str
     save_encodings : bool or None
         Whether encodings are written to the store; None where a score needs them on the host.
@@ -42,7 +43,7 @@ class Run:
     target: Target
     scores: tuple[Score, ...]
     store: Path
-    batch_size: int
+    batch_size: int | None
     device: str
     save_encodings: bool | None = None
     precision: Precision = "float32"
@@ -151,6 +152,8 @@ class Outcome:
     mistake : UsageError or None
         What was wrong with the request for this source, such as a cut it does not have; other
         sources may well have it.
+    stages : Stages
+        What its time went into.
     """
 
     model: str
@@ -162,3 +165,4 @@ class Outcome:
     saw_target: bool = False
     failure: Failure | None = None
     mistake: UsageError | None = None
+    stages: Stages = field(default_factory=Stages)

@@ -9,6 +9,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from zoorank.encoding.allocator import ENVIRONMENT
+from zoorank.encoding.stages import Stages
 from zoorank.engine.environment import check_environment
 from zoorank.errors import UsageError
 from zoorank.executors.base import Executor, Limits
@@ -37,12 +39,6 @@ if TYPE_CHECKING:
     from zoorank.ranking.racing.options import RaceOptions
     from zoorank.scores import Score
     from zoorank.sources.specs import Zoo
-
-
-# Networks free and ask for the same memory batch after batch. Where the C library returns it
-# to the system in between, most of a pass on a CPU may go into page faults. It takes no larger
-# threshold than the first.
-_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 
 
 @describe_call
@@ -111,12 +107,13 @@ def rank(
         Directory of the encodings; by default ``encodings`` in ``out``, else
         ``zoorank/encodings`` in the user's cache. Zoos and targets may share one.
     batch_size : int, optional
-        Samples in a forward pass.
+        Samples in a forward pass; None leaves it to each source: as many as the caches of a
+        CPU hold, 32 elsewhere.
     device : {"auto", "cpu", "cuda"}
         Where the networks run.
     precision : {"float32", "bf16"}
-        What the networks compute in. bf16 is faster where the hardware has it, and changes
-        encodings by about a hundredth.
+        What networks of torch compute in; others are refused bf16. It is faster where the
+        hardware has it, and docs/speed.md says how little it changes the order.
     workers : int or "auto", optional
         Processes that sources run in, each of which can crash, hang or run out of memory
         without harm to the others; ``"auto"`` is one for every two cores. None runs all in
@@ -305,6 +302,7 @@ def rank(
         class_key=scores[0].key,
         guidance=guidance(deciding.key, rows, facts),
         race=raced,
+        stages=sum((source.outcome.stages for source in sources), Stages()),
     )
     if out is not None:
         ranking.write(out)
@@ -363,7 +361,7 @@ def _executor(
         from zoorank.executors.ray import RayExecutor
 
         address = None if ray == "local" else ray
-        return RayExecutor(address, limits, state=framework_state, environment=_ALLOCATOR)
+        return RayExecutor(address, limits, state=framework_state, environment=ENVIRONMENT)
     if workers is None:
         for name, value in (("timeout", timeout), ("memory_limit", memory_limit)):
             if value is not None:
@@ -374,7 +372,7 @@ def _executor(
     count = max(1, cores() // 2) if workers == "auto" else workers
     if count < 1:
         raise UsageError(f"workers must be at least 1 or 'auto', not {workers}")
-    return WorkerExecutor(count, limits, state=framework_state, environment=_ALLOCATOR)
+    return WorkerExecutor(count, limits, state=framework_state, environment=ENVIRONMENT)
 
 
 def _race_options(

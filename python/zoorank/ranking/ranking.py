@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoorank.encoding.stages import Stages
 from zoorank.errors import DataError
 from zoorank.ranking.files import csv_text, prepare, write_text
 from zoorank.ranking.provenance import Provenance
@@ -53,6 +54,8 @@ class Ranking:
         How far to trust the pick, from the evidence on targets of this size.
     race : RaceFacts or None
         How the field was narrowed down; None where every row was scored on all samples.
+    stages : Stages
+        What the time of the sources went into.
     """
 
     rows: tuple[RankRow, ...]
@@ -66,6 +69,7 @@ class Ranking:
     class_key: str = ""
     guidance: str = ""
     race: RaceFacts | None = None
+    stages: Stages = field(default_factory=Stages)
 
     @property
     def best(self) -> RankRow | None:
@@ -233,11 +237,13 @@ class Ranking:
             facts["classes"] = tuple(facts["classes"])
             facts["notes"] = tuple(facts["notes"])
             race = values.pop("race", None)
+            stages = Stages(**values.pop("stages", {}))
             return cls(
                 rows=rows,
                 target=TargetFacts(**facts),
                 provenance=Provenance(**values.pop("provenance")),
                 race=None if race is None else RaceFacts.from_plain(race),
+                stages=stages,
                 **values,
             )
         except OSError as error:

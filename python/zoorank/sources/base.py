@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Union, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Union, get_args, runtime_checkable
 
 from zoorank.errors import SourceError, UsageError
-from zoorank.messages import missing_package
+from zoorank.messages import hint, missing_package
 from zoorank.targets.base import Modality
 from zoorank.transforms.base import Batch, Transform
 
@@ -145,6 +145,12 @@ class OpenOptions:
     device: str = "auto"
     precision: Precision = "float32"
     threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.precision not in get_args(Precision):
+            raise UsageError(
+                f"unknown precision {self.precision!r}; {hint(self.precision, get_args(Precision))}"
+            )
 
 
 @dataclass(frozen=True)
