@@ -63,7 +63,7 @@ def test_a_network_knows_its_own_data_best(zoo, data_dir: Path, tmp_path: Path) 
     scores = {}
     for spec in zoo.models[:6]:
         (encoding,) = encode_source(spec, target, cuts=["penultimate"], store=store).encodings
-        assert encoding.dim == 128
+        assert encoding.record.dim == 128
         scores[spec.name] = metrics.silhouette_score(
             encoding.load(), target.labels, metric="cosine"
         )

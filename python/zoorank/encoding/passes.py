@@ -27,6 +27,7 @@ OnBatch = Callable[[int, int], None]
 
 # Samples whose lengths differ are sorted by length among so many batches of them.
 _SORTED_BATCHES = 64
+_MOST_PADDING = 1 / 16  # of what is no padding, in a batch
 # Batches for a CPU: the largest output of a layer stays below what the allocator keeps and the
 # caches hold. Beyond so many samples nothing is left to be gained.
 _LARGEST, _MOST = KEPT * 3 // 4, 256
@@ -180,6 +181,7 @@ class Pass:
                 began = time.perf_counter()
                 size = replace(batch_size, samples=self._size(total - done))
                 stop = start + size.of(prepared[start:])
+                stop -= self._unlike(prepared[start:stop], total - done)
                 rows = samples[start:stop]
                 with self._feed.clock.timing("network"):
                     encoded = self._encode(rows, prepared[start:stop])
@@ -201,6 +203,23 @@ class Pass:
         if left == size + 1 and size > 2 and self._feed.encoder.facts.batch_size is None:
             return size - 1
         return size
+
+    def _unlike(self, prepared: Sequence[Prepared], left: int) -> int:
+        """How many of a batch, the longest last, would make too much padding of the others.
+
+        A batch keeps a quarter of its size at least, for small ones cost more than padding.
+        """
+        if self._feed.encoder.facts.batch_size is not None:
+            return 0
+        lengths = [each.length for each in prepared]
+        count, real = len(lengths), sum(lengths)
+        least = max(self.batch_size // 4, self._feed.least)
+        while count > least and lengths[count - 1] * count - real > _MOST_PADDING * real:
+            count -= 1
+            real -= lengths[count]
+        if left - count == 1 and count < len(lengths):
+            count += 1  # never a single one at the end
+        return len(lengths) - count
 
     def _windows(self) -> Iterator[tuple[NDArray[np.int64], list[Prepared]]]:
         """Prepare samples while the batches before them are run.

@@ -41,7 +41,7 @@ class Consensus:
     label: str = NAME
     higher_is_better: bool = True
 
-    def decided(self, rows: Sequence[RankRow]) -> list[RankRow]:
+    def with_consensus(self, rows: Sequence[RankRow]) -> list[RankRow]:
         """The rows with their consensus, where all parts have a value.
 
         Parameters

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
 from zoorank.encoding.encode import encode_source
-from zoorank.encoding.plan import EncodedSource, Encoding
+from zoorank.encoding.plan import EncodedSource, Encoding, Filtered
 from zoorank.encoding.stages import Clock
 from zoorank.errors import DataError, SourceError, UsageError
 from zoorank.executors.base import Emit, Event, Failure, Stage
@@ -29,6 +30,8 @@ from zoorank.sources.base import LOGITS
 from zoorank.store.encodings import EncodingStore
 from zoorank.store.ledger import Ledger
 from zoorank.targets.paths import same_place
+
+E = TypeVar("E", Encoding, Candidate)
 
 # Differences below this part of the largest number are rounding, not an encoding.
 FLAT = 1e-6
@@ -47,6 +50,11 @@ def encode_and_score(run: Run, job: Job, emit: Emit) -> Outcome:
         When the store cannot be written to, which every other job would meet too.
     """
     try:
+        if run.filters is not None:
+            known = job.source.known()
+            # What is not known yet may be once the source is fetched.
+            if known.licence and (reason := run.filters.licence_reason(known)):
+                return Outcome(job.name, known=known, filtered=(Filtered(reason),))
         with Ledger(run.store) as ledger:
             return _Work(run, job, emit, ledger).outcome()
     except (SourceError, UsageError, DataError) as error:
@@ -71,24 +79,46 @@ class _Work:
         run, job = self._run, self._job
         # Who ends this process is known by this digest to the one that survives it.
         self._tell("opening", source=self._page.source)
+        known = self._source.known()
+        if run.filters is not None and (reason := run.filters.licence_reason(known)):
+            return Outcome(job.name, known=known, filtered=(Filtered(reason),))
         if not run.retry and (failure := self._page.fatal()) is not None:
             return Outcome(job.name, failure=failure)
         compared, lacking = self._compared()
         if job.rows is None and not compared:
             remembered = self._page.candidates(job.cuts, self._store)
             if remembered is not None:
-                return self._whole(remembered, self._page.refused(job.cuts), "", lacking)
+                kept, filtered = self._allowed(remembered)
+                refused = self._page.refused(job.cuts)
+                return self._whole(kept, refused, "", lacking, filtered)
         encoded = self._encoded()
-        by_cut = {encoding.cut: encoding for encoding in encoded.encodings}
+        by_cut = {each.record.cut: each for each in encoded.encodings}
         head = by_cut.get(LOGITS) if run.needs_head else None
         facts = self._facts(None if head is None else head.load(), compared)
         asked = [each for each in encoded.encodings if each is not head or LOGITS in job.cuts]
-        firsts = firsts_of(asked)
+        left, over = self._allowed(asked)
+        filtered = (*encoded.filtered, *over)
+        firsts = firsts_of(left)
         with self._clock.timing("scoring"):
-            candidates = [self._candidate(each, facts, firsts.get(each.cut)) for each in asked]
+            candidates = [
+                self._candidate(each, facts, firsts.get(each.record.cut)) for each in left
+            ]
         if job.rows is None:
-            self._page.keep(job.cuts, candidates, encoded.refused)
-        return self._whole(candidates, encoded.refused, encoded.note, lacking)
+            self._page.keep(job.cuts, candidates, encoded.refused, is_whole=not filtered)
+        return self._whole(candidates, encoded.refused, encoded.note, lacking, filtered)
+
+    def _allowed(self, found: Iterable[E]) -> tuple[list[E], tuple[Filtered, ...]]:
+        """Tell cuts that cost more than is allowed from the others."""
+        filters, left, filtered = self._run.filters, [], []
+        for each in found:
+            record, reason = each.record, ""
+            if filters is not None:
+                reason = filters.cost_reason(record.parameters_kept, record.milliseconds)
+            if reason:
+                filtered.append(Filtered(reason, record))
+            else:
+                left.append(each)
+        return left, tuple(filtered)
 
     def _tell(
         self, stage: Stage, done: int = 0, total: int = 0, *, cut: str = "", source: str = ""
@@ -106,6 +136,7 @@ class _Work:
         refused: Mapping[str, str],
         note: str,
         lacking: str,
+        filtered: tuple[Filtered, ...] = (),
     ) -> Outcome:
         weights = self._identity.get("weights")
         notes = [note] if note else dict.fromkeys(n for c in candidates for n in c.record.notes)
@@ -118,6 +149,7 @@ class _Work:
             known=self._source.known(),
             saw_target=self._saw_target(),
             stages=self._clock.stages,
+            filtered=filtered,
         )
 
     def _encoded(self) -> EncodedSource:
@@ -138,10 +170,12 @@ class _Work:
             # Samples of a race are what its next draw goes on from.
             keep=run.keep if job.rows is None else "store",
             clock=self._clock,
+            filters=run.filters,
+            exempt=() if LOGITS in job.cuts else (LOGITS,),
         )
 
     def _candidate(self, encoding: Encoding, facts: Facts, same_as: str | None) -> Candidate:
-        self._tell("scoring", cut=encoding.cut)
+        self._tell("scoring", cut=encoding.record.cut)
         start = time.perf_counter()
         values: dict[str, ScoreValue] = {}
         samples: dict[str, SampleScore] = {}
@@ -176,7 +210,7 @@ class _Work:
         """Values of all scores, and the labels of those that got a copy on the host."""
         if is_flat(encoding.values):
             raise ValueError(FLAT_ENCODING)
-        there = self._page.values(encoding.cut) | self._known
+        there = self._page.values(encoding.record.cut) | self._known
         lacking = [score for score in self._run.scores if score.key not in there]
         given = replace(facts, encoding=encoding.values)
         computed = compute(lacking, given, n_threads=self._run.threads)
@@ -268,7 +302,8 @@ def firsts_of(encodings: Sequence[Encoding]) -> dict[str, str]:
     first: dict[str, str] = {}
     repeats = {}
     for encoding in encodings:
-        earlier = first.setdefault(encoding.content or encoding.cut, encoding.cut)
-        if earlier != encoding.cut:
-            repeats[encoding.cut] = earlier
+        cut = encoding.record.cut
+        earlier = first.setdefault(encoding.record.content or cut, cut)
+        if earlier != cut:
+            repeats[cut] = earlier
     return repeats

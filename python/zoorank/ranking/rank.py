@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from zoorank.encoding.allocator import ENVIRONMENT
+from zoorank.encoding.costs import Filters
 from zoorank.encoding.stages import Stages
 from zoorank.engine.environment import check_environment
 from zoorank.errors import UsageError
@@ -23,7 +24,7 @@ from zoorank.ranking.consensus import (
 )
 from zoorank.ranking.files import prepare
 from zoorank.ranking.guidance import guidance
-from zoorank.ranking.order import marked, ranked, verdict
+from zoorank.ranking.order import ranked, verdict
 from zoorank.ranking.outcomes import Run
 from zoorank.ranking.provenance import collect, describe_call
 from zoorank.ranking.ranking import Ranking
@@ -60,6 +61,9 @@ def rank(
     ray: str | None = None,
     retry: bool = False,
     save_encodings: bool | None = None,
+    max_parameters: float | None = None,
+    max_milliseconds: float | None = None,
+    licence: str | Sequence[str] = (),
     limit: int | None = None,
     input_column: str | Sequence[str] = (),
     label_column: str | None = None,
@@ -134,6 +138,15 @@ def rank(
         computes again what other results are asked for. None writes them, except where they
         lie on a CUDA device that the engine computes on and every score does so too, as
         silhouettes do; other scores need a copy in host memory.
+    max_parameters : float, optional
+        Rank no cut that keeps more parameters.
+    max_milliseconds : float, optional
+        Rank no cut that takes longer for a sample, on this machine and in this run.
+    licence : str or sequence of str
+        Rank no source whose licence is none of these names or patterns, such as
+        ``"MIT, Apache-*"``, or is not known. What any of the three keeps out is a row whose
+        status is ``"filtered"``, with the reason, and as far as that is known before, it is
+        not run.
     limit : int, optional
         Use at most this many samples of the target.
     input_column, label_column, group_column : str, optional
@@ -214,7 +227,10 @@ def rank(
     for name, value in (("batch_size", batch_size), ("limit", limit)):
         if value is not None and value < 1:
             raise UsageError(f"{name} must be at least 1, not {value}")
-    wanted = _named(cuts)
+    wanted = names(cuts)
+    if cuts is not None and not wanted:
+        raise UsageError("no cut is named; allowed: penultimate, logits, all, or any module")
+    filters = Filters(max_parameters, max_milliseconds, names(licence))
     from zoorank.sources.manifest import zoo_of  # needs pydantic, which a Ranking does not
 
     zoo = zoo_of(zoo, allow_code=allow_code, allow_packages=allow_packages)
@@ -249,6 +265,7 @@ def rank(
         save_encodings=save_encodings,
         precision=precision,
         retry=retry,
+        filters=None if filters == Filters() else filters,
     )
     facts = target.facts()
     cuts_of = {source.name: wanted or zoo.cuts_of(source) for source in zoo.models}
@@ -259,17 +276,17 @@ def rank(
         sources, raced = _run(work, cuts_of, options, by_default=by_default)
     rows = [*baseline_rows(run), *(row for source in sources for row in source.rows)]
     if isinstance(deciding, Consensus):
-        rows = deciding.decided(rows)
-    rows = list(marked(ranked(rows, deciding), deciding))
+        rows = deciding.with_consensus(rows)
+    ordered = ranked(rows, deciding)
     saw_target = {source.outcome.model for source in sources if source.outcome.saw_target}
     ranking = Ranking(
-        rows=tuple(rows),
+        rows=ordered,
         target=facts,
         score=deciding.name,
         key=deciding.key,
         labels={each.key: each.label for each in (deciding, *scores)},
         higher_is_better=deciding.higher_is_better,
-        verdict=verdict(rows, deciding, saw_target),
+        verdict=verdict(ordered, deciding, saw_target),
         provenance=collect(
             command=command,
             started=started,
@@ -288,6 +305,9 @@ def rank(
                 "memory_limit": memory_limit,
                 "ray": ray,
                 "save_encodings": save_encodings,
+                "max_parameters": max_parameters,
+                "max_milliseconds": max_milliseconds,
+                "licence": list(filters.licences),
                 "limit": limit,
                 "input_column": input_column,
                 "label_column": label_column,
@@ -300,7 +320,7 @@ def rank(
             },
         ),
         class_key=scores[0].key,
-        guidance=guidance(deciding.key, rows, facts),
+        guidance=guidance(deciding.key, ordered, facts),
         race=raced,
         stages=sum((source.outcome.stages for source in sources), Stages()),
     )
@@ -324,13 +344,6 @@ def store_directory(
         return Path(out) / "encodings"
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "zoorank" / "encodings"
-
-
-def _named(cuts: str | Sequence[str] | None) -> tuple[str, ...]:
-    wanted = names(cuts)
-    if cuts is not None and not wanted:
-        raise UsageError("no cut is named; allowed: penultimate, logits, all, or any module")
-    return wanted
 
 
 def _check_source_data(scores: Sequence[Score], zoo: Zoo) -> None:

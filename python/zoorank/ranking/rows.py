@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from zoorank.encoding.plan import Filtered, Record
 from zoorank.messages import one_line
 from zoorank.ranking.outcomes import Candidate, Outcome, Run
 from zoorank.scores import Facts, Score, ScoreValue, compute
 from zoorank.scores.base import Array
 from zoorank.sources.base import Known
 
-Status = Literal["ok", "failed", "baseline"]
+Status = Literal["ok", "failed", "baseline", "filtered"]
 
 BASELINE = "raw input"
 SAW_TARGET = "trained on this target, so its score says nothing about transfer"
@@ -31,6 +32,11 @@ class CutFacts:
         Operations for one sample, up to the cut; None where nobody counts them.
     milliseconds : float or None
         For one sample up to the cut, as measured in the run that encoded the target.
+    memory : int or None
+        Most bytes that loading the source and running it took in that run, of all its cuts
+        together; None where nobody tells.
+    batch_size : int or None
+        Samples of the batches in that run.
     licence : str
     accuracy : float or None
         Published, of the whole source on ``benchmark``, 0 to 1.
@@ -41,6 +47,8 @@ class CutFacts:
     bytes: int | None = None
     flops: int | None = None
     milliseconds: float | None = None
+    memory: int | None = None
+    batch_size: int | None = None
     licence: str = ""
     accuracy: float | None = None
     benchmark: str = ""
@@ -81,9 +89,10 @@ class RankRow:
         source changes was computed for its first.
     reused : bool
         Whether the encoding came from the store instead of a forward pass.
-    status : {"ok", "failed", "baseline"}
+    status : {"ok", "failed", "baseline", "filtered"}
+        "filtered" costs more than was allowed, or has another licence.
     note : str
-        Why it failed, or what else is worth knowing.
+        Why it failed or was filtered, or what else is worth knowing.
     rows : int or None
         On how many rows it was last scored when it left a race; None where it was scored
         on all.
@@ -147,7 +156,8 @@ def rows_of(outcome: Outcome, scores: Sequence[Score]) -> list[RankRow]:
         failure = outcome.failure
         return [_failed(outcome.model, None, failure.reason, failure.traceback)]
     refused = [_failed(outcome.model, name, reason) for name, reason in outcome.refused.items()]
-    return [*(_row(outcome, each, scores) for each in outcome.candidates), *refused]
+    filtered = [_filtered(outcome, each) for each in outcome.filtered]
+    return [*(_row(outcome, each, scores) for each in outcome.candidates), *filtered, *refused]
 
 
 def baseline_rows(run: Run) -> list[RankRow]:
@@ -204,7 +214,7 @@ def _row(outcome: Outcome, candidate: Candidate, scores: Sequence[Score]) -> Ran
         note="; ".join(_notes(outcome, candidate)),
         rows=record.samples if is_sample else None,
         same_as=candidate.same_as,
-        facts=_facts(candidate, outcome.known),
+        facts=_facts(record, outcome.known),
         encoding=candidate.key,
     )
 
@@ -237,18 +247,40 @@ def _notes(outcome: Outcome, candidate: Candidate) -> Iterator[str]:
         yield SAW_TARGET
 
 
-def _facts(candidate: Candidate, known: Known) -> CutFacts:
-    record = candidate.record
+def _facts(record: Record, known: Known) -> CutFacts:
     return CutFacts(
         parameters=record.parameters_kept,
         bytes=record.bytes_kept,
         flops=record.flops,
-        milliseconds=1000 * record.seconds / record.samples if record.samples else None,
+        milliseconds=record.milliseconds,
+        memory=record.memory,
+        batch_size=record.batch_size or None,
         licence=known.licence,
         accuracy=known.accuracy,
         benchmark=known.benchmark,
         training_data=known.training_data,
         framework=record.framework,
+    )
+
+
+def _filtered(outcome: Outcome, filtered: Filtered) -> RankRow:
+    record = filtered.record
+    row = RankRow(None, outcome.model, None, status="filtered", note=filtered.reason)
+    if record is None:
+        known = outcome.known
+        facts = CutFacts(
+            licence=known.licence,
+            accuracy=known.accuracy,
+            benchmark=known.benchmark,
+            training_data=known.training_data,
+        )
+        return replace(row, facts=facts)
+    return replace(
+        row,
+        cut=record.cut,
+        dim=record.dim,
+        parameters_kept=record.parameters_kept,
+        facts=_facts(record, outcome.known),
     )
 
 

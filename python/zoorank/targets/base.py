@@ -207,7 +207,7 @@ class Target:
     @cached_property
     def n_samples(self) -> int:
         """Number of samples."""
-        return len(self.samples)
+        return len(self)
 
     @cached_property
     def n_rows(self) -> int:

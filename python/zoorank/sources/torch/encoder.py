@@ -110,6 +110,8 @@ class TorchEncoder:
         self._threads = None if options.threads is None else torch.get_num_threads()
         if options.threads is not None:
             torch.set_num_threads(options.threads)
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
         try:
             self.module = module.eval().requires_grad_(False).to(self._device)
         except KeyboardInterrupt:
@@ -141,6 +143,13 @@ class TorchEncoder:
             torch.cuda.empty_cache()
         if self._threads is not None:
             torch.set_num_threads(self._threads)
+
+    @property
+    def peak_memory(self) -> int:
+        """Most bytes that were taken of a GPU's memory since it was opened."""
+        if self._device.type != "cuda":
+            return 0
+        return int(torch.cuda.max_memory_allocated(self._device))
 
     def cuts(self, batch: Batch, wanted: Sequence[str]) -> tuple[Cut | Refusal, ...]:
         """Find the cuts that were asked for, refusals first and the deepest cut last.
