@@ -10,7 +10,9 @@ its own, with one thread, and all ways in turns, so that a busy moment meets eac
   told of each source;
 - a plain loop: Pillow, eager torch, 32 samples a batch; it encodes, and nothing else;
 - the same with channels last, its samples prepared by a DataLoader;
-- thingsvision and transformer-ranker, where they are installed.
+- transformer-ranker, where it is installed: its LogME of the last layer, with words averaged first,
+  so its encodings are not compared. thingsvision needs TensorFlow even for networks of torch, and
+  is left out.
 
 What counts is processor time from behind the imports on, the weights' reading included. First of
 all the encodings are compared with those of the plain loop: they may differ by as much as the
@@ -44,17 +46,16 @@ LITES = (
 )
 MEAN, STD = 0.498039, 0.501961
 # Relative to the encodings' own spread: float32 sums in another order, photos decoded at half
-# their size, and eight bits of a number.
+# their size, and eight bits of a number, fifty layers deep.
 MOST = {"photos": 0.1, "digits": 1e-3, "texts": 1e-3, "series": 1e-3}
-MOST_BF16 = 0.1
+MOST_BF16 = 0.25
 
 
 def main(argv=None):
     chosen = arguments(__doc__, argv)
-    cases = os.environ.get("CASES", ",".join(CASES)).split(",")
     rows, wrong = [], []
     with tempfile.TemporaryDirectory() as folder:
-        for case in cases:
+        for case in CASES:
             found = measured(case, Path(folder), chosen.rounds, quick=chosen.quick)
             rows += found
             wrong += [f"{row['case']} {row['way']}" for row in found if not row.pop("is_right")]
@@ -108,7 +109,7 @@ def row(case, way, found, plain):
     }
 
 
-STAGES = ("opening", "preparing", "network", "scoring")
+STAGES = ("opening", "preparing", "network", "writing", "scoring")
 
 
 def differences(encodings, expected):
@@ -408,35 +409,6 @@ def series_loop(given, _place):
     return work
 
 
-# Libraries. Neither takes a network and weights of one's own in quite the same way, so what
-# they encode is compared where it is the same, and their time stands for itself where not.
-
-
-def thingsvision(given, _place):
-    import torch
-    from efficientnet_lite_pytorch import EfficientNet
-    from thingsvision.core.extraction import PyTorchExtractor
-    from torch.utils.data import DataLoader
-
-    def work():
-        found = {}
-        for name, file in given["weights"]:
-            model = EfficientNet.from_name(f"efficientnet-{name}", image_size=given["size"]).eval()
-            model.load_state_dict(torch.load(file, weights_only=True))
-            extractor = PyTorchExtractor(
-                model_name=name, pretrained=False, device="cpu", model=model
-            )
-            encoded = extractor.extract_features(
-                batches=DataLoader(Samples(given), batch_size=32),
-                module_name="_bn1",
-                flatten_acts=False,
-            )
-            found[name] = np.clip(encoded, 0, 6).mean(axis=(2, 3))
-        return found, {}
-
-    return work
-
-
 def transformer_ranker(given, _place):
     from datasets import ClassLabel, Dataset, Features, Value
     from transformer_ranker import TransformerRanker
@@ -457,7 +429,6 @@ def transformer_ranker(given, _place):
 WAYS = {
     ("photos", "plain loop"): image_loop(channels_last=False),
     ("photos", "channels-last loop"): image_loop(channels_last=True),
-    ("photos", "thingsvision"): thingsvision,
     ("digits", "plain loop"): image_loop(channels_last=False),
     ("digits", "channels-last loop"): image_loop(channels_last=True),
     ("texts", "plain loop"): text_loop,

@@ -73,6 +73,7 @@ def test_memory_is_kept_between_batches() -> None:
 
     loose = faults()
     with allocator.kept():
+        faults()  # what it holds has to be asked for once
         held = faults()
     assert loose == 0 or held < loose / 2
 

@@ -117,7 +117,7 @@ def rank(
         Where the networks run.
     precision : {"float32", "bf16"}
         What networks of torch compute in; others are refused bf16. It is faster where the
-        hardware has it, and docs/speed.md says how little it changes the order.
+        hardware has it, and changes encodings: see docs/speed.md.
     workers : int or "auto", optional
         Processes that sources run in, each of which can crash, hang or run out of memory
         without harm to the others; ``"auto"`` is one for every two cores. None runs all in
