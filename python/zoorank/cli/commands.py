@@ -22,6 +22,7 @@ from zoorank.cli.options import (
     AllowCode,
     AllowPackage,
     BatchSize,
+    Budget,
     Confidence,
     Cuts,
     Data,
@@ -134,6 +135,7 @@ def rank(
     timeout: Timeout = None,
     memory_limit: MemoryLimit = None,
     ray: Ray = None,
+    budget: Budget = None,
     save_encodings: SaveEncodings = None,
     max_parameters: MaxParameters = None,
     max_ms: MaxMilliseconds = None,
@@ -173,6 +175,7 @@ def rank(
         timeout=seconds(timeout, "--timeout"),
         memory_limit=in_bytes(memory_limit, "--memory-limit"),
         ray=ray,
+        budget=seconds(budget, "--budget"),
         save_encodings=save_encodings,
         max_parameters=number(max_parameters, "--max-parameters"),
         max_milliseconds=max_ms,
@@ -256,7 +259,7 @@ def cuts(
     if as_json:
         print_json([asdict(source) for source in found])
     else:
-        from zoorank.report.cuts import cuts_tables
+        from zoorank.report.listings import cuts_tables
 
         stdout().print(*cuts_tables(found), sep="\n")
     return 0 if any(source.cuts for source in found) else FAILED
@@ -324,7 +327,7 @@ def score(
     if as_json:
         print_json(asdict(results[0]) if len(results) == 1 else list(map(asdict, results)))
     else:
-        from zoorank.report.score import score_table
+        from zoorank.report.listings import score_table
 
         console = stdout()
         for number, (result, each) in enumerate(zip(results, chosen, strict=True)):
@@ -355,7 +358,7 @@ def info(as_json: Json = False) -> int:
     if as_json:
         print_json(found)
     else:
-        from zoorank.report.info import info_table
+        from zoorank.report.listings import info_table
 
         stdout().print(info_table(found))
     return 0

@@ -136,6 +136,14 @@ Timeout = Annotated[
 MemoryLimit = Annotated[
     str | None, typer.Option(metavar="4GB", help="Memory that a source may hold: 500MB, 4GB.")
 ]
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        metavar="30m",
+        help="Time for the whole run: what promises most comes first, and what was not tried is "
+        "said. A larger one goes on.",
+    ),
+]
 SaveEncodings = Annotated[
     bool | None,
     typer.Option(

@@ -66,16 +66,25 @@ class _Work:
     """One job at work."""
 
     def __init__(self, run: Run, job: Job, emit: Emit, ledger: Ledger) -> None:
+        self._began = self._opened = time.perf_counter()  # opened: when the trial was done
         self._run, self._job, self._emit = run, job, emit
         self._tell("opening")
         self._store = EncodingStore(run.store)
         self._source = job.source.resolve(self._opening)
         self._identity = self._source.identity()
-        self._page = Page(ledger, run, self._identity)
+        self._page = Page(ledger, run, self._identity, None if job.estimates else job.rows)
         self._clock = Clock()
         self._known: dict[str, ScoreValue] = {}  # values that no cut changes
 
     def outcome(self) -> Outcome:
+        """What comes of the job, and how long it took."""
+        outcome, job = self._untimed(), self._job
+        rows = self._run.target.n_rows if job.rows is None else len(job.rows)
+        rows -= 0 if job.earlier is None else len(job.earlier)
+        a_row = (time.perf_counter() - self._opened) / max(rows, 1)
+        return replace(outcome, opening=self._opened - self._began, a_row=a_row)
+
+    def _untimed(self) -> Outcome:
         run, job = self._run, self._job
         # Who ends this process is known by this digest to the one that survives it.
         self._tell("opening", source=self._page.source)
@@ -85,7 +94,7 @@ class _Work:
         if not run.retry and (failure := self._page.fatal()) is not None:
             return Outcome(job.name, failure=failure)
         compared, lacking = self._compared()
-        if job.rows is None and not compared:
+        if not job.estimates and not compared:
             remembered = self._page.candidates(job.cuts, self._store)
             if remembered is not None:
                 kept, filtered = self._allowed(remembered)
@@ -103,7 +112,7 @@ class _Work:
             candidates = [
                 self._candidate(each, facts, firsts.get(each.record.cut)) for each in left
             ]
-        if job.rows is None:
+        if not job.estimates:
             self._page.keep(job.cuts, candidates, encoded.refused, is_whole=not filtered)
         return self._whole(candidates, encoded.refused, encoded.note, lacking, filtered)
 
@@ -128,6 +137,7 @@ class _Work:
 
     def _opening(self, _step: str) -> None:
         # Who watches this process sees by every step that it does something.
+        self._opened = time.perf_counter()
         self._tell("opening")
 
     def _whole(
@@ -182,7 +192,7 @@ class _Work:
         copied: tuple[str, ...] = ()
         reason = ""
         try:
-            if self._job.rows is not None:
+            if self._job.estimates and self._job.rows is not None:
                 samples = self._estimated(encoding, self._job.rows)
                 values = {
                     key: ScoreValue(each.value, per_class=each.per_class)
@@ -237,14 +247,16 @@ class _Work:
 
     def _facts(self, logits: Array | None, compared: Mapping[str, Array]) -> Facts:
         """What scores may look at whatever the cut."""
-        target = self._run.target
-        facts = Facts(target.labels, task=target.task, groups=target.groups, **compared)
+        target, rows = self._run.target, self._job.rows
+        labels, groups = target.labels, target.groups
+        if rows is not None:
+            labels, groups = labels[rows], None if groups is None else groups[rows]
+        facts = Facts(labels, task=target.task, groups=groups, **compared)
         if logits is None:
             return facts
         shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
         likely = shifted / shifted.sum(axis=1, keepdims=True)
-        labels = logits.argmax(axis=1)
-        return replace(facts, source_probabilities=likely, source_labels=labels)
+        return replace(facts, source_probabilities=likely, source_labels=logits.argmax(axis=1))
 
     @cached_property
     def _prototypes(self) -> Prototypes:

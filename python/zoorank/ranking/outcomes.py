@@ -83,15 +83,19 @@ class Job:
     source : Source
     cuts : tuple of str
     rows : ndarray of int64 or None
-        A sample of the target's rows, by which the scores of all are estimated; None for all.
+        A sample of the target's rows; None for all.
     earlier : ndarray of int64 or None
         Rows that the store holds.
+    estimates : bool
+        Whether the scores of all rows are estimated from the sample, as a race asks; else they
+        are those of the sample.
     """
 
     source: Source
     cuts: tuple[str, ...]
     rows: Array | None = None
     earlier: Array | None = None
+    estimates: bool = False
 
     @cached_property
     def name(self) -> str:
@@ -158,6 +162,8 @@ class Outcome:
     mistake : UsageError or None
         What was wrong with the request for this source, such as a cut it does not have; other
         sources may well have it.
+    opening, a_row : float
+        Seconds that it took to the end of its trial, and then for each row with its scores.
     stages : Stages
         What its time went into.
     """
@@ -172,4 +178,6 @@ class Outcome:
     filtered: tuple[Filtered, ...] = ()
     failure: Failure | None = None
     mistake: UsageError | None = None
+    opening: float = 0.0
+    a_row: float = 0.0
     stages: Stages = field(default_factory=Stages)

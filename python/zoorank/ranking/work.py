@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
-from zoorank.executors.base import Event, Executor, Failure
+from zoorank.encoding.allocator import ENVIRONMENT
+from zoorank.errors import UsageError
+from zoorank.executors.base import Event, Executor, Failure, Limits, LocalExecutor
 from zoorank.ranking.job import encode_and_score
 from zoorank.ranking.outcomes import Job, Outcome, Run
-from zoorank.ranking.page import record_fatal
+from zoorank.ranking.page import Memory, record_fatal, remember, taken
 from zoorank.ranking.rows import RankRow, rows_of
 from zoorank.sources.base import Source
 from zoorank.store.ledger import Ledger
@@ -109,12 +111,29 @@ class Work:
     def done(self, jobs: Sequence[Job]) -> dict[str, SourceRows]:
         """Run jobs, by name; the watcher is told of each as it ends."""
         found = {}
-        for job, ended in self.executor.run(encode_and_score, self.run, jobs, self._tell):
-            outcome = self._failed(job, ended) if isinstance(ended, Failure) else ended
-            rows = tuple(rows_of(outcome, self.run.scores))
-            found[job.name] = SourceRows(outcome, rows)
-            self.watcher.finished(job.name, rows)
+        for job, source in self.ended(jobs):
+            found[job.name] = source
+            self.watcher.finished(job.name, source.rows)
         return found
+
+    def ended(
+        self, jobs: Iterable[Job | None], deadline: float | None = None
+    ) -> Iterator[tuple[Job, SourceRows]]:
+        """Run jobs as an executor does, and give what became of each as it ends."""
+        for job, ended in self.executor.run(encode_and_score, self.run, jobs, self._tell, deadline):
+            outcome = self._failed(job, ended) if isinstance(ended, Failure) else ended
+            if not job.estimates:
+                self._remember(job, outcome)
+            yield job, SourceRows(outcome, tuple(rows_of(outcome, self.run.scores)))
+
+    def _remember(self, job: Job, outcome: Outcome) -> None:
+        """Keep what the source took, for a budget of a later run."""
+        fresh = any(not each.reused for each in outcome.candidates)
+        failed = outcome.failure is not None and outcome.failure.kind != "stopped"
+        if fresh or failed:
+            memory = Memory(outcome.opening, outcome.a_row, failed)
+            with Ledger(self.run.store) as ledger:
+                remember(ledger, taken(self.run.target, job.rows), job, memory)
 
     def _failed(self, job: Job, failure: Failure) -> Outcome:
         """What became of a source whose job did not come to its end, for later runs too."""
@@ -131,3 +150,29 @@ class Work:
             self.watcher.encoding(event.job, event.done, event.total)
         elif event.stage == "scoring":
             self.watcher.scoring(event.job, event.cut)
+
+
+def executor_of(
+    workers: int | Literal["auto"] | None,
+    timeout: float | None,
+    memory_limit: int | None,
+    ray: str | None,
+) -> Executor:
+    """What runs the jobs; processes of their own are loaded when asked for."""
+    limits = Limits(timeout=timeout, memory=memory_limit)
+    if ray is not None:
+        from zoorank.executors.ray import RayExecutor
+
+        address = None if ray == "local" else ray
+        return RayExecutor(address, limits, state=framework_state, environment=ENVIRONMENT)
+    if workers is None:
+        for name, value in (("timeout", timeout), ("memory_limit", memory_limit)):
+            if value is not None:
+                raise UsageError(f"{name} needs workers: this process cannot end itself")
+        return LocalExecutor()
+    from zoorank.executors.workers import WorkerExecutor, cores
+
+    count = max(1, cores() // 2) if workers == "auto" else workers
+    if count < 1:
+        raise UsageError(f"workers must be at least 1 or 'auto', not {workers}")
+    return WorkerExecutor(count, limits, state=framework_state, environment=ENVIRONMENT)

@@ -70,6 +70,8 @@ class Tally:
     def finish(self, model: str, rows: Sequence[RankRow]) -> None:
         """Count a source that is done, and see whether one of its cuts leads."""
         self.running.pop(model, None)
+        if any(row.status == "sampled" for row in rows):  # it may go on to all rows
+            return
         self.done += 1
         scored = [row for row in rows if row.score is not None]
         self.failed += not scored and any(row.status == "failed" for row in rows)
@@ -250,6 +252,9 @@ def outcome(model: str, rows: Sequence[RankRow]) -> Text:
     scored = [row for row in rows if row.score is not None]
     if not scored:
         reason = "; ".join(dict.fromkeys(row.note for row in rows))
+        sampled = [row for row in rows if row.status == "sampled"]
+        if sampled:
+            return Text.assemble((inert(model), "bold"), f": on a sample of {sampled[0].rows} rows")
         if all(row.status == "filtered" for row in rows):
             return Text.assemble((inert(model), FILTERED), f": filtered: {inert(reason)}")
         return Text.assemble((inert(model), FAILED), f": failed: {inert(reason)}")

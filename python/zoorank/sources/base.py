@@ -358,6 +358,15 @@ class Guarded(Protocol):
 
 
 @runtime_checkable
+class Sized(Protocol):
+    """A source that knows how large it is before it is opened."""
+
+    def size(self) -> int | None:
+        """Bytes of its weights where these lie here; None where they would have to be fetched."""
+        ...
+
+
+@runtime_checkable
 class Noting(Protocol):
     """An encoder with something to say of what it has encoded so far."""
 

@@ -29,6 +29,7 @@ from zoorank.sources.training import Split, Trainable, Training, TrainingOptions
 from zoorank.store.encodings import EncodingStore, key_of
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
+from zoorank.targets.labels import drawn
 from zoorank.verification.verdict import (
     FORMAT,
     Verification,
@@ -86,8 +87,9 @@ def verify(
     epochs : int
         Of fine-tuning, at most; 0 trains heads alone.
     budget : float
-        Seconds for fine-tuning, shared evenly. A training that it cuts short counts
-        with the best it had, is said to be, and is not kept.
+        Seconds for heads and fine-tuning, the ranking apart. Heads come first, from the first
+        candidate on; fine-tuning shares the rest evenly. What found no time is said; a training
+        that was cut short counts with the best it had, is said to be, and is not kept.
     samples : int
         Train on at most so many samples, drawn by class.
     on_step : callable, optional
@@ -103,6 +105,8 @@ def verify(
         As :func:`zoorank.rank`; or for a candidate that is not in the ranking.
     """
     counts = {"top": top, "repeats": repeats, "epochs": epochs, "samples": samples}
+    if not budget > 0:
+        raise UsageError(f"budget must be more than 0 seconds, not {budget}")
     for name, least in (("top", 1), ("repeats", 1), ("epochs", 0), ("samples", 2)):
         if counts[name] < least:
             raise UsageError(f"{name} must be at least {least}, not {counts[name]}")
@@ -114,11 +118,12 @@ def verify(
     said = {name: settings[name] for name in _OF_THE_TARGET if name in settings}
     target = load_target(zoo.data if data is None else data, limit=limit, **said)
     start = time.monotonic()
+    deadline = start + budget
     sources: dict[str, Source] = {source.name: source for source in zoo.models}
     trainer = _Trainer(sources, target, place, device, repeats, epochs, samples, on_step)
-    rows = [trainer.head(row) for row in _candidates(ranking, top, models)]
+    rows = [trainer.head(row, deadline) for row in _candidates(ranking, top, models)]
     if epochs:
-        rows = trainer.by_halving(rows, time.monotonic() + budget)
+        rows = trainer.by_halving(rows, deadline)
     n_trained_on = min(samples, target.n_samples)
     chosen, sentence = verdict(rows, n_trained_on, target.task)
     found = Verification(
@@ -168,9 +173,11 @@ class _Trainer:
         if self.on_step is not None:
             self.on_step(text)
 
-    def head(self, row: RankRow) -> Verified:
-        """Cross-validate a head on encodings that ranking has made."""
+    def head(self, row: RankRow, deadline: float) -> Verified:
+        """Cross-validate a head on encodings that ranking has made, if there is time left."""
         verified = Verified(row.rank, row.model, row.cut or "")
+        if time.monotonic() >= deadline:
+            return replace(verified, note="the budget ended before its head")
         self.announce(f"head on {row.model}, {row.cut}")
         try:
             (encoding,) = encode_source(
@@ -271,17 +278,6 @@ def strata_of(target: Target) -> Any:
         return np.unique(target.labels, return_inverse=True)[1]
     order = np.argsort(np.argsort(target.labels, kind="stable"), kind="stable")
     return order * min(_TENTHS, len(order)) // len(order)
-
-
-def drawn(codes: Any, samples: int, seed: int) -> Any:
-    """Rows of a draw that has every class in its share, in an order of chance."""
-    rng = np.random.default_rng(seed)
-    # Place of each sample in its class, as a share: sorting by it keeps classes in step.
-    share = np.empty(len(codes))
-    for c in range(int(codes.max()) + 1):
-        members = rng.permutation(np.flatnonzero(codes == c))
-        share[members] = (np.arange(len(members)) + 0.5) / len(members)
-    return np.argsort(share, kind="stable")[:samples]
 
 
 def split(codes: Any, samples: int, seed: int, groups: Any = None) -> Split:

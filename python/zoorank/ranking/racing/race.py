@@ -120,7 +120,7 @@ class Race:
             asked = cuts.get(source.name, ())
             missing = tuple(cut for cut in asked if (source.name, cut) not in entries)
             if missing:
-                jobs.append(Job(source, missing, sample.rows, earlier))
+                jobs.append(Job(source, missing, sample.rows, earlier, estimates=True))
         for name, done in self._work.done(jobs).items():
             self._keep_sample(name, done, sample, entries)
         return len(self._failed) == failed
