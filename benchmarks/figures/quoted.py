@@ -272,6 +272,7 @@ def figures() -> dict[str, str]:
     index = {(row["K"], row["index"]): row for row in results("estimator_index")}
     from_file, loaded = results("estimator_memory")
     whole, first = results("estimator_shards")
+    layers = results("text_libraries")
     samples = {
         row["set"]: row["rms error"]
         for row in results("estimator_samples")
@@ -306,6 +307,10 @@ def figures() -> dict[str, str]:
         "shards.score": f"{whole['score']:.5f}",
         "shards.first": f"{first['score']:.5f}",
         "samples.series": f"{on_series:.0f}",
+        "texts.share": f"{layers[0]['share']:.2f}",
+        "texts.ours": f"{layers[0]['zoorank_s']:.0f} s",
+        "texts.theirs": f"{layers[0]['theirs_s']:.0f} s",
+        "texts.difference": f"{max(row['difference'] for row in layers):.0e}",
         "budget.lost-record": lost_by_a_quarter("record"),
         "budget.lost-nothing": lost_by_a_quarter(""),
         "budget.agreement": agreement_of_samples(),
