@@ -152,8 +152,8 @@ class Ranking:
             cells.append([rank, row.model, row.cut or "-", *scores, _text(row.dim), row.note])
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]
-        told = filter(None, [*self.narrowed, self.verdict, self.guidance])
-        return "\n".join([*lines, *told])
+        sentences = filter(None, [*self.narrowed, self.verdict, self.guidance])
+        return "\n".join([*lines, *sentences])
 
     def records(self) -> list[dict[str, Any]]:
         """One flat dict for each row, the same keys in the same order, for tables."""
