@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import io
 import json
 import time
@@ -17,12 +16,11 @@ from tests.ranking.tiny_zoo import tiny_zoo
 from zoorank import rank
 from zoorank.cli import main
 from zoorank.errors import UsageError
-from zoorank.executors import base, local
-from zoorank.ranking import Ranking, budget, job
+from zoorank.executors import base
+from zoorank.ranking import Ranking, budget, job, strategy
 from zoorank.ranking.budget import family, sample_of
 from zoorank.targets import load_target
 
-rank_module = importlib.import_module("zoorank.ranking.rank")
 pytest.importorskip("torch", reason="sources need torch: pip install 'zoorank[zoo]'")
 
 
@@ -87,7 +85,7 @@ def clock(monkeypatch):
     """Time that passes only where a test says so."""
     found = SimpleNamespace(now=1000.0)
     found.monotonic = found.perf_counter = lambda: found.now
-    for module in (budget, rank_module, job, local):
+    for module in (budget, strategy, job, base):
         monkeypatch.setattr(module, "time", found)
     return found
 

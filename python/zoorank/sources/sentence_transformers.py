@@ -148,11 +148,11 @@ class ChainSource(Published):
         built = source.build()
         model = built.model
         prompt = prompt_of(model, self.entry.settings.get("prompt"))
-        transform, told = transform_of(model, self.entry, prompt)
+        transform, extras = transform_of(model, self.entry, prompt)
         said = said_pooling(self.entry)
-        pooler: Pooler = TokenPooling(said, MASK) if said else ChainPooling.of(model, told)
+        pooler: Pooler = TokenPooling(said, MASK) if said else ChainPooling.of(model, extras)
         return TransformerEncoder(
-            Chain(model, told),
+            Chain(model, extras),
             transform,
             options,
             pooler=pooler,
@@ -276,7 +276,7 @@ class ChainTransform:
 
 
 def transform_of(model: Any, entry: Entry, prompt: str) -> tuple[Transform, Mapping[str, Any]]:
-    """Find how texts are prepared for a chain, and what its parts are told beside tensors.
+    """Find how texts are prepared for a chain, and what its parts are given beside tensors.
 
     A `TokenTransform` where it prepares a trial text as the chain does, so that sources with
     the same tokenizer share prepared texts; else the chain itself.
@@ -284,16 +284,16 @@ def transform_of(model: Any, entry: Entry, prompt: str) -> tuple[Transform, Mapp
     Returns
     -------
     transform : Transform
-    told : mapping of str to object
+    extras : mapping of str to object
         What the chain itself adds to every batch.
     """
     spec = override(TextPreprocessing(prefix=prompt), entry)
     theirs = preprocess(model, [_TRIAL], spec.prefix)
-    told = {name: value for name, value in theirs.items() if not _is_tensor(value)}
+    extras = {name: value for name, value in theirs.items() if not _is_tensor(value)}
     first = model[0]
     tokenizer: Any = getattr(first, "tokenizer", None)
     if MASK not in theirs or not hasattr(tokenizer, "model_max_length"):
-        return ChainTransform(model, spec.prefix), told
+        return ChainTransform(model, spec.prefix), extras
     spec = override(TextPreprocessing(prefix=prompt, padding_side=tokenizer.padding_side), entry)
     network = getattr(first, "auto_model", None) or getattr(first, "model", None)
     names = {TYPES} & set(theirs)
@@ -305,8 +305,8 @@ def transform_of(model: Any, entry: Entry, prompt: str) -> tuple[Transform, Mapp
     ours = transform.collate([transform.prepare(_TRIAL)]).inputs
     same = {name: np.asarray(value) for name, value in theirs.items() if _is_tensor(value)}
     if any(name not in ours or not np.array_equal(ours[name], same[name]) for name in same):
-        return ChainTransform(model, spec.prefix), told
-    return transform, told
+        return ChainTransform(model, spec.prefix), extras
+    return transform, extras
 
 
 def preprocess(model: Any, texts: Sequence[Any], prompt: str) -> dict[str, Any]:
