@@ -9,6 +9,7 @@ from functools import cached_property
 from zoorank.encoding.costs import Filters
 from zoorank.encoding.encode import Keep
 from zoorank.encoding.plan import Filtered, Record
+from zoorank.encoding.stages import Stages
 from zoorank.engine import cuda
 from zoorank.errors import UsageError
 from zoorank.executors.base import Failure
@@ -31,7 +32,7 @@ class Run:
     store : EncodingStore
     ledger : Ledger
         Each process opens it when it first asks, and keeps it open from job to job.
-    batch_size : int
+    batch_size : int or None
     device : str
     save_encodings : bool or None
         Whether encodings are written to the store; None where a score needs them on the host.
@@ -48,7 +49,7 @@ class Run:
     scores: tuple[Score, ...]
     store: EncodingStore
     ledger: Ledger
-    batch_size: int
+    batch_size: int | None
     device: str
     save_encodings: bool | None = None
     precision: Precision = "float32"
@@ -166,6 +167,8 @@ class Outcome:
         sources may well have it.
     opening, a_row : float
         Seconds that it took to the end of its trial, and then for each row with its scores.
+    stages : Stages
+        What its time went into.
     """
 
     model: str
@@ -180,3 +183,4 @@ class Outcome:
     mistake: UsageError | None = None
     opening: float = 0.0
     a_row: float = 0.0
+    stages: Stages = field(default_factory=Stages)

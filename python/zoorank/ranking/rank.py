@@ -103,12 +103,13 @@ def rank(
         Directory of the encodings; by default ``encodings`` in ``out``, else
         ``zoorank/encodings`` in the user's cache. Zoos and targets may share one.
     batch_size : int, optional
-        Samples in a forward pass.
+        Samples in a forward pass; None leaves it to each source: as many as the caches of a
+        CPU hold, 32 elsewhere.
     device : {"auto", "cpu", "cuda"}
         Where the networks run.
     precision : {"float32", "bf16"}
-        What the networks compute in. bf16 is faster where the hardware has it, and changes
-        encodings by about a hundredth.
+        What networks of torch compute in; others are refused bf16. It is faster where the
+        hardware has it, and changes encodings: see docs/speed.md.
     workers : int or "auto", optional
         Processes that sources run in, each of which can crash, hang or run out of memory
         without harm to the others; ``"auto"`` is one for every two cores. None runs all in
