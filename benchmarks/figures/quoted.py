@@ -282,6 +282,7 @@ def figures() -> dict[str, str]:
         for row in results("scores_together")
         if row["threads"] > 1 and row["n"] == 1797
     }
+    alone, on_nodes = results("ray_nodes")
     slower = max(row["times slower"] for row in results("estimator_cost"))
     on_series = samples["ECG5000, fcn ECGFiveDays"] / samples["mnist5k, lite0"]
     return {
@@ -306,6 +307,8 @@ def figures() -> dict[str, str]:
         "shards.score": f"{whole['score']:.5f}",
         "shards.first": f"{first['score']:.5f}",
         "samples.series": f"{on_series:.0f}",
+        "ray.milliseconds": f"{on_nodes['here_milliseconds'] + on_nodes['there_milliseconds']:.0f}",
+        "ray.serial": f"{alone['here_milliseconds']:.0f}",
         "budget.lost-record": lost_by_a_quarter("record"),
         "budget.lost-nothing": lost_by_a_quarter(""),
         "budget.agreement": agreement_of_samples(),
