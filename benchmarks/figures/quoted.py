@@ -272,6 +272,7 @@ def figures() -> dict[str, str]:
     index = {(row["K"], row["index"]): row for row in results("estimator_index")}
     from_file, loaded = results("estimator_memory")
     whole, first = results("estimator_shards")
+    layers = results("text_libraries")
     samples = {
         row["set"]: row["rms error"]
         for row in results("estimator_samples")
@@ -309,6 +310,10 @@ def figures() -> dict[str, str]:
         "samples.series": f"{on_series:.0f}",
         "ray.milliseconds": f"{on_nodes['here_milliseconds'] + on_nodes['there_milliseconds']:.0f}",
         "ray.serial": f"{alone['here_milliseconds']:.0f}",
+        "texts.share": f"{layers[0]['share']:.2f}",
+        "texts.ours": f"{layers[0]['zoorank_s']:.0f} s",
+        "texts.theirs": f"{layers[0]['theirs_s']:.0f} s",
+        "texts.difference": f"{max(row['difference'] for row in layers):.0e}",
         "budget.lost-record": lost_by_a_quarter("record"),
         "budget.lost-nothing": lost_by_a_quarter(""),
         "budget.agreement": agreement_of_samples(),

@@ -19,8 +19,7 @@ from ray.cluster_utils import Cluster
 from tests.executors.jobs import Job, work
 
 from zoorank.errors import StoreError, UsageError, ZoorankError
-from zoorank.executors.base import STOPPED, Event, Failure, Limits
-from zoorank.executors.local import LocalExecutor
+from zoorank.executors.base import STOPPED, Event, Failure, Limits, LocalExecutor
 from zoorank.executors.ray import RayExecutor
 
 # Ray's own, of connections that it leaves to the collector.

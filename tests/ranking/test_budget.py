@@ -17,7 +17,7 @@ from tests.ranking.tiny_zoo import tiny_zoo
 from zoorank import rank
 from zoorank.cli import main
 from zoorank.errors import UsageError
-from zoorank.executors import base, local
+from zoorank.executors import base
 from zoorank.ranking import Ranking, budget, job
 from zoorank.ranking.budget import family, sample_of
 from zoorank.targets import load_target
@@ -87,7 +87,7 @@ def clock(monkeypatch):
     """Time that passes only where a test says so."""
     found = SimpleNamespace(now=1000.0)
     found.monotonic = found.perf_counter = lambda: found.now
-    for module in (budget, rank_module, job, local):
+    for module in (budget, rank_module, job, base):
         monkeypatch.setattr(module, "time", found)
     return found
 

@@ -118,6 +118,7 @@ def test_a_budget_counts_there_too(cluster, tmp_path):
     zoo = tiny_zoo(tmp_path / "zoo", models=3)
     watcher = SimpleNamespace(started=print, encoding=print, scoring=print, finished=print)
     there, here = both(zoo, cluster, tmp_path, watcher, budget=900.0)
+    assert [(row.model, row.note) for row in there] == [(row.model, row.note) for row in here]
     assert there == here
 
 

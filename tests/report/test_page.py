@@ -160,3 +160,14 @@ def test_the_library_comes_with_the_licences_of_all_that_is_in_it():
     locked = json.loads((ROOT / "tools" / "charts" / "package-lock.json").read_text())["packages"]
     for name in ("vega", "vega-lite", "vega-interpreter"):
         assert f"{name} {locked[f'node_modules/{name}']['version']} (" in licences
+
+
+def test_a_long_path_is_cut_short_where_its_end_tells_enough():
+    long = "hf:/home/ada/models/of/several/organisations/all-MiniLM-L6-v2"
+    twins = [f"onnx:/home/ada/models/of/several/organisations/{name}/net.onnx" for name in "ab"]
+    ranking = ranking_of(zoo([long, *twins], cuts=("layer1",)))
+    text = page(ranking)
+    assert "hf:…/all-MiniLM-L6-v2" in text
+    assert f'title="{long}"' in text
+    for twin in twins:
+        assert text.count(f">{twin}<") >= 1

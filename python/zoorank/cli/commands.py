@@ -262,7 +262,7 @@ def cuts(
     if as_json:
         print_json([asdict(source) for source in found])
     else:
-        from zoorank.report.cuts import cuts_tables
+        from zoorank.report.listings import cuts_tables
 
         stdout().print(*cuts_tables(found), sep="\n")
     return 0 if any(source.cuts for source in found) else FAILED
@@ -330,7 +330,7 @@ def score(
     if as_json:
         print_json(asdict(results[0]) if len(results) == 1 else list(map(asdict, results)))
     else:
-        from zoorank.report.score import score_table
+        from zoorank.report.listings import score_table
 
         console = stdout()
         for number, (result, each) in enumerate(zip(results, chosen, strict=True)):
@@ -361,7 +361,7 @@ def info(as_json: Json = False) -> int:
     if as_json:
         print_json(found)
     else:
-        from zoorank.report.info import info_table
+        from zoorank.report.listings import info_table
 
         stdout().print(info_table(found))
     return 0

@@ -11,8 +11,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from zoorank.errors import UsageError
-from zoorank.executors.base import Event, Executor, Failure, Limits
-from zoorank.executors.local import LocalExecutor
+from zoorank.executors.base import Event, Executor, Failure, Limits, LocalExecutor
 from zoorank.ranking.job import encode_and_score
 from zoorank.ranking.outcomes import Job, Outcome, Run
 from zoorank.ranking.page import Memory, record_fatal, remember, taken

@@ -135,9 +135,10 @@ class RankingTable:
         target = self.ranking.target
         numbers = target.task == "numbers"
         predicted = "numbers to predict" if numbers else f"{len(target.classes)} classes"
+        shape = "" if target.shape == f"({target.modality})" else f" {target.shape}"
         return Text.assemble(
             (inert(target.name), "bold"),
-            f": {target.n_samples} samples, {predicted}, {target.modality} {target.shape}",
+            f": {target.n_samples} samples, {predicted}, {target.modality}{shape}",
         )
 
     def _table(self, layout: Layout) -> Table:

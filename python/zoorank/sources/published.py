@@ -24,7 +24,7 @@ from zoorank.targets.paths import expand
 from zoorank.transforms.specs import ImagePreprocessing, TextPreprocessing
 
 if TYPE_CHECKING:
-    from zoorank.sources.torch.declared import DeclaredPooling
+    from zoorank.sources.torch.pooling import DeclaredPooling
 
 Spec = TypeVar("Spec", ImagePreprocessing, TextPreprocessing)
 
@@ -228,7 +228,7 @@ def said_pooling(entry: Entry) -> Any:
 
 def image_pooler(entry: Entry) -> DeclaredPooling:
     """How a network's maps or tokens become one vector an image: the mean, or as is said."""
-    from zoorank.sources.torch.declared import DeclaredPooling
+    from zoorank.sources.torch.pooling import DeclaredPooling
 
     return DeclaredPooling(said_pooling(entry), layout="nchw")
 
