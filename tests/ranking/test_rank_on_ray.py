@@ -124,7 +124,7 @@ def test_a_budget_counts_there_too(cluster, tmp_path):
 
 def test_gpus_are_those_of_a_cluster(zoo):
     with pytest.raises(UsageError, match="of a Ray cluster, and none is named"):
-        rank(zoo.manifest, gpus=0.5)
+        rank(zoo.manifest, gpus=0.5, allow_code=[zoo.code])
     with pytest.raises(UsageError, match="gpus must be at least 0"):
         rank(zoo.manifest, gpus=-1.0, ray="local", allow_code=[zoo.code])
 
