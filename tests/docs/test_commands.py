@@ -108,6 +108,7 @@ def store(tmp_path_factory):
 def folder(tmp_path, monkeypatch, cache, store):
     """Where a reader of the docs would be: images, a zoo, files of numbers."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "python").symlink_to(ROOT / "python")  # as in a clone
     monkeypatch.setenv("HF_HUB_CACHE", str(cache))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("XDG_CACHE_HOME", str(store))

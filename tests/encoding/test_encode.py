@@ -238,7 +238,7 @@ def test_a_batch_that_fails_later_names_its_rows(make_spec, table: Target, store
 
     after_trial(monkeypatch, broken)
     with pytest.raises(SourceError, match="failed on rows 0 to 31: kernel failed"):
-        encode_source(make_spec("TinyMLP"), table, store=store)
+        encode_source(make_spec("TinyMLP"), table, store=store, batch_size=32)
     monkeypatch.undo()
     after_trial(monkeypatch, broken)
     with pytest.raises(SourceError, match="failed on row 0: kernel failed"):

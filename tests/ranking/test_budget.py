@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import io
 import json
 import time
@@ -18,13 +17,12 @@ from zoorank import rank
 from zoorank.cli import main
 from zoorank.errors import UsageError
 from zoorank.executors import base
-from zoorank.ranking import Ranking, budget, job
+from zoorank.ranking import Ranking, budget, job, strategy
 from zoorank.ranking.budget import family, sample_of
 from zoorank.sources.base import Sized
 from zoorank.sources.manifest import load_zoo
 from zoorank.targets import load_target
 
-rank_module = importlib.import_module("zoorank.ranking.rank")
 pytest.importorskip("torch", reason="sources need torch: pip install 'zoorank[zoo]'")
 
 
@@ -89,7 +87,7 @@ def clock(monkeypatch):
     """Time that passes only where a test says so."""
     found = SimpleNamespace(now=1000.0)
     found.monotonic = found.perf_counter = lambda: found.now
-    for module in (budget, rank_module, job, base):
+    for module in (budget, strategy, job, base):
         monkeypatch.setattr(module, "time", found)
     return found
 

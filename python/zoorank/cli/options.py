@@ -94,7 +94,10 @@ Store = Annotated[
     ),
 ]
 BatchSize = Annotated[
-    int | None, typer.Option(min=1, help="Samples in a forward pass. Default: the manifest's.")
+    int | None,
+    typer.Option(
+        min=1, help="Samples in a forward pass. Default: the manifest's, else as many as pay."
+    ),
 ]
 InputColumn = Annotated[
     list[str] | None,

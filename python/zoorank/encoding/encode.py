@@ -10,9 +10,20 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from zoorank.encoding import allocator
 from zoorank.encoding.costs import Filters, PeakMemory
-from zoorank.encoding.passes import Encoded, Feed, OnBatch, Pass, same_numbers, to_host
+from zoorank.encoding.passes import (
+    BatchSize,
+    Encoded,
+    Feed,
+    OnBatch,
+    Pass,
+    batch_sizes,
+    same_numbers,
+    to_host,
+)
 from zoorank.encoding.plan import EncodedSource, Filtered, Held, Plan, Record
+from zoorank.encoding.stages import Clock
 from zoorank.encoding.trial import Trial, calibrate, tried
 from zoorank.errors import SourceError
 from zoorank.sources.base import (
@@ -37,7 +48,6 @@ if TYPE_CHECKING:
 # Where encodings are kept: in files of the store, in memory and nowhere else, or both.
 Keep = Literal["store", "memory", "both"]
 
-BATCH_SIZE = 32
 _BLOCK = 4096
 
 
@@ -58,6 +68,7 @@ def encode_source(
     keep: Keep | Callable[[str], Keep] = "store",
     filters: Filters | None = None,
     exempt: Sequence[str] = (),
+    clock: Clock | None = None,
 ) -> EncodedSource:
     """Encode ``target`` with ``source``; what the store has is not done again.
 
@@ -69,7 +80,8 @@ def encode_source(
         "penultimate", "all", or names of cuts; None for the source's own, else the penultimate.
     store : EncodingStore
     batch_size : int or None
-        Samples a batch, 32 by default; halved for as long as memory runs out.
+        Samples a batch; None for as many as a CPU has caches for, else 32. Halved for as long as
+        memory runs out.
     device : {"auto", "cpu", "cuda"}
         "auto" takes a GPU where there is one; "cuda:1" and the like are allowed too.
     precision : {"float32", "bf16"}
@@ -94,6 +106,8 @@ def encode_source(
         Cuts that cost more are not run, as far as that is known before.
     exempt : sequence of str
         Cuts that no filter is for.
+    clock : Clock or None
+        Told how long each stage takes.
 
     Returns
     -------
@@ -102,7 +116,8 @@ def encode_source(
     Raises
     ------
     SourceError
-        When this source cannot be loaded, fed or cut, or gives NaN: other sources go on.
+        When this source cannot be loaded, fed or cut, does not compute in this precision, or
+        gives NaN: other sources go on.
     UsageError
         For a cut or device that does not exist.
     StoreError
@@ -118,20 +133,29 @@ def encode_source(
         if set(known) == set(wanted):
             return plan.result(known)
     options = OpenOptions(target.modality, device, precision, threads)
-    batch_size = batch_size or BATCH_SIZE
-    with PeakMemory() as peak, source.open(options) as encoder:
-        events("the source is loaded")
-        transform = encoder.transform.fitted(target)
-        feed = Feed(encoder, transform, target, on_pass=lambda: events("two samples are encoded"))
-        try:
-            calibrate(feed)
-            trial = tried(feed, wanted)
-        except MemoryError as error:
-            raise SourceError(f"out of memory on {encoder.device} with two samples") from error
-        trial, filtered = _filtered(plan, trial, filters, exempt, batch_size)
-        kept = keep(encoder.device) if callable(keep) else keep
-        run = _Run(plan, trial, kept, peak)
-        found = run.encoded(earlier, batch_size, on_batch, precision)
+    clock = clock or Clock()
+    with PeakMemory() as peak, allocator.kept(), ExitStack() as stack:
+        with clock.timing("opening"):
+            encoder = stack.enter_context(source.open(options))
+            if encoder.facts.precision != precision:
+                raise SourceError(
+                    f"computes in {encoder.facts.precision} alone, not in {precision}"
+                )
+            events("the source is loaded")
+            transform = encoder.transform.fitted(target)
+            feed = Feed(
+                encoder, transform, target, on_pass=lambda: events("two samples are encoded")
+            )
+            try:
+                calibrate(feed)
+                trial = tried(feed, wanted)
+            except MemoryError as error:
+                raise SourceError(f"out of memory on {encoder.device} with two samples") from error
+            size = batch_sizes(trial.feed) if batch_size is None else BatchSize(batch_size)
+            trial, filtered = _filtered(plan, trial, filters, exempt, size.samples)
+        place = keep(encoder.device) if callable(keep) else keep
+        run = _Run(plan, trial, place, peak, clock)
+        found = run.encoded(earlier, size, on_batch, precision)
         return replace(found, filtered=filtered)
 
 
@@ -159,15 +183,18 @@ def _filtered(
 class _Run:
     """A source that was opened and tried, about to be run over what the store lacks."""
 
-    def __init__(self, plan: Plan, trial: Trial, keep: Keep, peak: PeakMemory) -> None:
+    def __init__(
+        self, plan: Plan, trial: Trial, keep: Keep, peak: PeakMemory, clock: Clock
+    ) -> None:
         self._plan, self._trial, self._keep, self._peak = plan, trial, keep, peak
+        self._clock = clock
         self._known = plan.known(cut.name for cut in trial.cuts)
         self._missing = tuple(cut for cut in trial.cuts if cut.name not in self._known)
 
     def encoded(
         self,
         earlier: NDArray[np.int64] | None,
-        batch_size: int,
+        batch_size: BatchSize,
         on_batch: OnBatch | None,
         precision: Precision,
     ) -> EncodedSource:
@@ -181,14 +208,15 @@ class _Run:
         arrays = None if self._keep == "store" or held else self._room(dims, notes)
         saved = self._keep != "memory" or arrays is None
         new = _new_rows(plan.rows, next(iter(held.values()), None))
-        feed = replace(trial.feed, on_pass=lambda: None)
+        feed = replace(trial.feed, on_pass=lambda: None, clock=self._clock)
         whole = Pass(feed, _samples_of(plan.target, new), self._missing)
         with _Files(plan, dims if saved else {}, held) as files:
             for samples, encoded in whole.run(batch_size, on_batch):
-                places = np.searchsorted(plan.rows, plan.target.rows_of(samples))
-                files.write(places, encoded)
-                for name, array in (arrays or {}).items():
-                    array[places] = encoded[name]
+                with self._clock.timing("writing"):
+                    places = np.searchsorted(plan.rows, plan.target.rows_of(samples))
+                    files.write(places, encoded)
+                    for name, array in (arrays or {}).items():
+                        array[places] = encoded[name]
             notes += [whole.note] if whole.note else []
             if whole.truncated:
                 cut_off = f"{whole.truncated:,} of {len(new):,} samples"
@@ -197,7 +225,8 @@ class _Run:
             notes += [encoder.note] if isinstance(encoder, Noting) and encoder.note else []
             fresh = self._records(whole, held, new, tuple(notes), precision)
             if saved:
-                fresh = files.commit(fresh)
+                with self._clock.timing("writing"):
+                    fresh = files.commit(fresh)
             elif arrays is not None:
                 fresh = _with_contents(plan, fresh, arrays)
         if plan.is_whole and saved:

@@ -17,6 +17,7 @@ import numpy as np
 
 from zoorank.encoding.encode import encode_source
 from zoorank.encoding.plan import EncodedSource, Encoding, Filtered
+from zoorank.encoding.stages import Clock
 from zoorank.errors import DataError, SourceError, UsageError
 from zoorank.executors.base import Emit, Event, Failure, Stage
 from zoorank.messages import one_line
@@ -72,6 +73,7 @@ class _Work:
         self._source = job.source.resolve(self._opening)
         self._identity = self._source.identity()
         self._page = Page(ledger, run, self._identity, None if job.estimates else job.rows)
+        self._clock = Clock()
         self._known: dict[str, ScoreValue] = {}  # values that no cut changes
 
     def outcome(self) -> Outcome:
@@ -106,7 +108,10 @@ class _Work:
         left, over = self._allowed(asked)
         filtered = (*encoded.filtered, *over)
         firsts = firsts_of(left)
-        candidates = [self._candidate(each, facts, firsts.get(each.record.cut)) for each in left]
+        with self._clock.timing("scoring"):
+            candidates = [
+                self._candidate(each, facts, firsts.get(each.record.cut)) for each in left
+            ]
         if not job.estimates:
             self._page.keep(job.cuts, candidates, encoded.refused, is_whole=not filtered)
         return self._whole(candidates, encoded.refused, encoded.note, lacking, filtered)
@@ -153,6 +158,7 @@ class _Work:
             weights_sha256=weights if isinstance(weights, str) else None,
             known=self._source.known(),
             saw_target=self._saw_target(),
+            stages=self._clock.stages,
             filtered=filtered,
         )
 
@@ -173,6 +179,7 @@ class _Work:
             earlier=job.earlier,
             # Samples of a race are what its next draw goes on from.
             keep=run.keep if job.rows is None else "store",
+            clock=self._clock,
             filters=run.filters,
             exempt=() if LOGITS in job.cuts else (LOGITS,),
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 from zoorank.encoding.costs import Filters
 from zoorank.encoding.encode import Keep
 from zoorank.encoding.plan import Filtered, Record
+from zoorank.encoding.stages import Stages
 from zoorank.engine import cuda
 from zoorank.errors import UsageError
 from zoorank.executors.base import Failure
@@ -29,7 +30,7 @@ class Run:
     scores : tuple of Score
     store : Path
         Directory of the encodings.
-    batch_size : int
+    batch_size : int or None
     device : str
     save_encodings : bool or None
         Whether encodings are written to the store; None where a score needs them on the host.
@@ -45,7 +46,7 @@ class Run:
     target: Target
     scores: tuple[Score, ...]
     store: Path
-    batch_size: int
+    batch_size: int | None
     device: str
     save_encodings: bool | None = None
     precision: Precision = "float32"
@@ -163,6 +164,8 @@ class Outcome:
         sources may well have it.
     opening, a_row : float
         Seconds that it took to the end of its trial, and then for each row with its scores.
+    stages : Stages
+        What its time went into.
     """
 
     model: str
@@ -177,3 +180,4 @@ class Outcome:
     mistake: UsageError | None = None
     opening: float = 0.0
     a_row: float = 0.0
+    stages: Stages = field(default_factory=Stages)

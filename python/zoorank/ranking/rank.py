@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,25 +13,21 @@ from zoorank.encoding.costs import Filters
 from zoorank.engine.environment import check_environment
 from zoorank.errors import UsageError
 from zoorank.ranking.consensus import (
-    Consensus,
     deciding_of_numbers,
-    deciding_scores,
     names,
 )
 from zoorank.ranking.files import prepare
 from zoorank.ranking.outcomes import Run
 from zoorank.ranking.provenance import describe_call
-from zoorank.ranking.racing.facts import BudgetFacts
 from zoorank.ranking.ranking import Ranking, Request
-from zoorank.ranking.work import Progress, Silent, SourceRows, Work, executor_of
+from zoorank.ranking.strategy import Strategy
+from zoorank.ranking.work import Progress, Silent, Work, executor_of
 from zoorank.sources.base import Guarded, Precision, Source
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
 from zoorank.targets.paths import path_list
 
 if TYPE_CHECKING:
-    from zoorank.ranking.budget import Time
-    from zoorank.ranking.racing.options import RaceOptions
     from zoorank.scores import Score
     from zoorank.sources.specs import Zoo
 
@@ -108,12 +103,13 @@ def rank(
         Directory of the encodings; by default ``encodings`` in ``out``, else
         ``zoorank/encodings`` in the user's cache. Zoos and targets may share one.
     batch_size : int, optional
-        Samples in a forward pass.
+        Samples in a forward pass; None leaves it to each source: as many as the caches of a
+        CPU hold, 32 elsewhere.
     device : {"auto", "cpu", "cuda"}
         Where the networks run.
     precision : {"float32", "bf16"}
-        What the networks compute in. bf16 is faster where the hardware has it, and changes
-        encodings by about a hundredth.
+        What networks of torch compute in; others are refused bf16. It is faster where the
+        hardware has it, and changes encodings: see docs/speed.md.
     workers : int or "auto", optional
         Processes that sources run in, each of which can crash, hang or run out of memory
         without harm to the others; ``"auto"`` is one for every two cores. None runs all in
@@ -227,9 +223,8 @@ def rank(
     """
     started = datetime.now(timezone.utc)
     check_environment()
-    options = _race_options(race, confidence, first_rows, random_state)
-    clock = _clock(budget, options)
-    deciding, scores = _scores(score, metric, options)
+    strategy = Strategy.of(race, confidence, first_rows, random_state, budget)
+    deciding, scores = strategy.scores(score, metric)
     for name, value in (("batch_size", batch_size), ("limit", limit)):
         if value is not None and value < 1:
             raise UsageError(f"{name} must be at least 1, not {value}")
@@ -253,7 +248,7 @@ def rank(
         strict=strict,
     )
     if target.task == "numbers":
-        if options is not None:
+        if strategy.race is not None:
             raise UsageError("a race judges by silhouettes, which need classes, not numbers")
         deciding, scores = deciding_of_numbers(score, metric)
     if out is not None:
@@ -307,7 +302,7 @@ def rank(
             "strict": strict,
             "allow_code": [os.fspath(path) for path in path_list(allow_code)],
             "allow_packages": list(names(allow_packages)),
-            "race": None if options is None else asdict(options),
+            "race": None if strategy.race is None else asdict(strategy.race),
             "store": place.absolute(),
         },
     )
@@ -317,7 +312,7 @@ def rank(
         work = Work(run, zoo.models, executor, progress or Silent())
         work.watcher.started(facts, [source.name for source in zoo.models])
         by_default = score is None and metric is None
-        ranking = _run(work, cuts_of, request, options, clock, by_default=by_default, out=out)
+        ranking = strategy.ranking(work, cuts_of, request, by_default=by_default, out=out)
     if out is not None:
         ranking.write(out)
     return ranking
@@ -354,87 +349,3 @@ def _check_code(sources: Sequence[Source]) -> None:
     reasons = {source.refusal() if isinstance(source, Guarded) else "" for source in sources}
     if len(reasons) == 1 and (reason := reasons.pop()):
         raise UsageError(f"no model of the zoo can be built: {reason}")
-
-
-def _race_options(
-    race: bool, confidence: float | None, first_rows: int | None, random_state: int | None
-) -> RaceOptions | None:
-    """Options of a race where one was asked for; its code is loaded for a race alone."""
-    if not race and confidence is None and first_rows is None and random_state is None:
-        return None
-    from zoorank.ranking.racing.options import race_options
-
-    return race_options(race, confidence, first_rows, random_state)
-
-
-def _scores(
-    score: str | Sequence[str] | None, metric: str | None, options: RaceOptions | None
-) -> tuple[Score | Consensus, tuple[Score, ...]]:
-    """What decides, and all that is computed."""
-    if options is None:
-        return deciding_scores(score, metric)
-    from zoorank.ranking.racing.options import racing_scores
-
-    return racing_scores(score, metric)
-
-
-def _run(
-    work: Work,
-    cuts_of: Mapping[str, Sequence[str]],
-    request: Request,
-    options: RaceOptions | None,
-    clock: Time | None,
-    *,
-    by_default: bool,
-    out: str | os.PathLike[str] | None,
-) -> Ranking:
-    """Run every source on all rows, race them, or run what the time allows."""
-    raced = budgeted = None
-    if clock is not None:
-        sources, budgeted = _budgeted(work, cuts_of, request, clock, out)
-    elif options is None:
-        sources = work.every(cuts_of)
-    else:
-        from zoorank.ranking.racing.options import BY_DEFAULT
-        from zoorank.ranking.racing.race import Race
-
-        sources, raced = Race(work, cuts_of, options).results()
-        if by_default:
-            raced = replace(raced, note=" ".join(filter(None, [raced.note, BY_DEFAULT])))
-    tried = [source for source in sources if source.rows[0].status != "untried"]
-    mistakes = [source.outcome.mistake for source in tried]
-    if mistakes and mistakes[0] is not None and all(each is not None for each in mistakes):
-        raise mistakes[0]  # that all sources share
-    return request.answered(sources, raced, budgeted)
-
-
-def _clock(budget: float | None, options: RaceOptions | None) -> Time | None:
-    """When a budget is over, where there is one."""
-    if budget is None:
-        return None
-    if not budget > 0:
-        raise UsageError(f"budget must be more than 0 seconds, not {budget}")
-    if options is not None:
-        raise UsageError("a budget decides itself what to run on a sample: leave out the race")
-    from zoorank.ranking.budget import Time
-
-    return Time(budget, time.monotonic() + budget)
-
-
-def _budgeted(
-    work: Work,
-    cuts_of: Mapping[str, Sequence[str]],
-    request: Request,
-    clock: Time,
-    out: str | os.PathLike[str] | None,
-) -> tuple[list[SourceRows], BudgetFacts]:
-    """Run what a budget allows, and keep the table so far in ``out``."""
-    from zoorank.ranking.budget import Budget, published
-
-    def so_far(sources: Sequence[SourceRows], budgeted: BudgetFacts) -> None:
-        if out is not None:
-            request.answered(sources, budget=budgeted).write(out)
-
-    request.baseline  # noqa: B018 - computed first, so that its time counts too
-    expected = published(work.sources)
-    return Budget(work, cuts_of, request.deciding, clock, expected, so_far).results()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoorank.encoding.stages import Stages
 from zoorank.errors import DataError
 from zoorank.ranking.consensus import Consensus
 from zoorank.ranking.files import csv_text, prepare, write_text
@@ -64,6 +65,8 @@ class Ranking:
         How the field was narrowed down; None where every row was scored on all samples.
     budget : BudgetFacts or None
         How far the time went; None where there was no budget.
+    stages : Stages
+        What the time of the sources went into.
     """
 
     rows: tuple[RankRow, ...]
@@ -78,6 +81,7 @@ class Ranking:
     guidance: str = ""
     race: RaceFacts | None = None
     budget: BudgetFacts | None = None
+    stages: Stages = field(default_factory=Stages)
 
     @property
     def best(self) -> RankRow | None:
@@ -148,8 +152,8 @@ class Ranking:
             cells.append([rank, row.model, row.cut or "-", *scores, _text(row.dim), row.note])
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]
-        told = filter(None, [*self.narrowed, self.verdict, self.guidance])
-        return "\n".join([*lines, *told])
+        sentences = filter(None, [*self.narrowed, self.verdict, self.guidance])
+        return "\n".join([*lines, *sentences])
 
     def records(self) -> list[dict[str, Any]]:
         """One flat dict for each row, the same keys in the same order, for tables."""
@@ -265,12 +269,14 @@ class Ranking:
             facts["classes"] = tuple(facts["classes"])
             facts["notes"] = tuple(facts["notes"])
             race, budget = values.pop("race", None), values.pop("budget", None)
+            stages = Stages(**values.pop("stages", {}))
             return cls(
                 rows=rows,
                 target=TargetFacts(**facts),
                 provenance=Provenance(**values.pop("provenance")),
                 race=None if race is None else RaceFacts.from_plain(race),
                 budget=None if budget is None else BudgetFacts(**budget),
+                stages=stages,
                 **values,
             )
         except OSError as error:
@@ -340,6 +346,7 @@ class Request:
             guidance=guidance(deciding.key, ordered, self.target),
             race=race,
             budget=budget,
+            stages=sum((source.outcome.stages for source in sources), Stages()),
         )
 
 

@@ -241,6 +241,8 @@ def _notes(outcome: Outcome, candidate: Candidate) -> Iterator[str]:
         yield f"the same encoding as at {candidate.same_as}, to the last bit"
     if candidate.copied:
         yield f"copied to the host for {', '.join(candidate.copied)}"
+    if candidate.record.precision == "bf16":
+        yield "computed in bf16"
     if candidate.reason:
         yield candidate.reason
     elif outcome.saw_target:

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from zoorank.encoding.allocator import ENVIRONMENT
 from zoorank.errors import UsageError
 from zoorank.executors.base import Event, Executor, Failure, Limits, LocalExecutor
 from zoorank.ranking.job import encode_and_score
@@ -61,12 +62,6 @@ class Silent:
 
     def finished(self, model: str, rows: Sequence[RankRow]) -> None:
         """Show nothing."""
-
-
-# Networks free and ask for the same memory batch after batch. Where the C library returns it
-# to the system in between, most of a pass on a CPU may go into page faults. It takes no larger
-# threshold than the first.
-_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 
 
 def framework_state() -> tuple[str, ...]:
@@ -175,7 +170,7 @@ def executor_of(
 
         address = None if ray == "local" else ray
         return RayExecutor(
-            address, limits, gpus=gpus or 0.0, state=framework_state, environment=_ALLOCATOR
+            address, limits, gpus=gpus or 0.0, state=framework_state, environment=ENVIRONMENT
         )
     if workers is None:
         for name, value in (("timeout", timeout), ("memory_limit", memory_limit)):
@@ -187,4 +182,4 @@ def executor_of(
     count = max(1, cores() // 2) if workers == "auto" else workers
     if count < 1:
         raise UsageError(f"workers must be at least 1 or 'auto', not {workers}")
-    return WorkerExecutor(count, limits, state=framework_state, environment=_ALLOCATOR)
+    return WorkerExecutor(count, limits, state=framework_state, environment=ENVIRONMENT)

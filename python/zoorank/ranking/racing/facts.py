@@ -71,19 +71,19 @@ class RaceFacts:
         'Race at 95% confidence: 35 sources on 312 samples, then 7 on 1250; 3 were run on all \
 5000. 17% of the forward passes of a full run.'
         """
-        told = []
+        sentences = []
         if len(self.rounds) > 1:
             first, *others, last = self.rounds
             sources = "source" if first.models == 1 else "sources"
             steps = [f"{first.models} {sources} on {first.rows} samples"]
             steps += [f"then {each.models} on {each.rows}" for each in others]
             were = "was" if last.models == 1 else "were"
-            told.append(
+            sentences.append(
                 f"Race at {100 * self.confidence:.4g}% confidence: {', '.join(steps)}; "
                 f"{last.models} {were} run on all {last.rows}. "
                 f"{self.share:.0%} of the forward passes of a full run."
             )
-        return " ".join([*told, *filter(None, [self.note])])
+        return " ".join([*sentences, *filter(None, [self.note])])
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> RaceFacts:
@@ -147,11 +147,11 @@ from here.
             f"{self.untried} {_were(self.untried)} not tried" if self.untried else "",
         ]
         *others, last = filter(None, parts)
-        told = f"{', '.join(others)} and {last}" if others else last
+        became = f"{', '.join(others)} and {last}" if others else last
         rest = (
             "" if self.is_complete else " The same command with a larger budget goes on from here."
         )
-        return f"Budget of {in_words(self.seconds)}: of {total} sources {told}.{rest}"
+        return f"Budget of {in_words(self.seconds)}: of {total} sources {became}.{rest}"
 
 
 def in_words(seconds: float, digits: int = 3) -> str:

@@ -221,8 +221,8 @@ class Race:
                     self._options.confidence, len(left), self._rounds[number].candidates
                 ),
             )
-            told = (replace(row, left_in_round=number + 1) for row in found)
-            rows |= dict(zip(left, told, strict=True))
+            rows_of_round = (replace(row, left_in_round=number + 1) for row in found)
+            rows |= dict(zip(left, rows_of_round, strict=True))
         return rows
 
     def _facts(self) -> RaceFacts:
