@@ -50,6 +50,7 @@ def rank(
     timeout: float | None = None,
     memory_limit: int | None = None,
     ray: str | None = None,
+    gpus: float | None = None,
     budget: float | None = None,
     retry: bool = False,
     save_encodings: bool | None = None,
@@ -122,6 +123,9 @@ def rank(
         Run the sources on a Ray cluster: its address, ``"auto"`` for the one that this machine
         is part of, or ``"local"`` to start Ray here. The machines need zoorank, and the files
         of sources and target under the same paths.
+    gpus : float, optional
+        GPUs of the Ray cluster that a source takes, or the part of one; by default 1 where
+        ``device`` is ``"cuda"``, else none.
     budget : float, optional
         Seconds for all. Sources come in the order that promises most for its time; of a large
         target a sample is looked at first where that pays. What still runs when the time is
@@ -289,6 +293,7 @@ def rank(
             "timeout": timeout,
             "memory_limit": memory_limit,
             "ray": ray,
+            "gpus": gpus,
             "budget": budget,
             "save_encodings": save_encodings,
             "max_parameters": max_parameters,
@@ -305,8 +310,10 @@ def rank(
             "store": place.directory.absolute(),
         },
     )
+    if gpus is None and ray is not None and device.startswith("cuda"):
+        gpus = 1.0
     # The ledger is closed last: who closes it last has all that was recorded put in order.
-    with run.ledger, executor_of(workers, timeout, memory_limit, ray) as executor:
+    with run.ledger, executor_of(workers, timeout, memory_limit, ray, gpus) as executor:
         work = Work(run, zoo.models, executor, watcher)
         watcher.started(facts, [source.name for source in zoo.models])
         run.ledger.open()

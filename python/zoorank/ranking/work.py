@@ -176,14 +176,21 @@ def executor_of(
     timeout: float | None,
     memory_limit: int | None,
     ray: str | None,
+    gpus: float | None,
 ) -> Executor:
     """What runs the jobs; processes of their own are loaded when asked for."""
     limits = Limits(timeout=timeout, memory=memory_limit)
+    if gpus is not None and ray is None:
+        raise UsageError("gpus says what a source takes of a Ray cluster, and none is named")
+    if gpus is not None and not gpus >= 0:
+        raise UsageError(f"gpus must be at least 0, not {gpus}")
     if ray is not None:
         from zoorank.executors.ray import RayExecutor
 
         address = None if ray == "local" else ray
-        return RayExecutor(address, limits, state=framework_state, environment=ENVIRONMENT)
+        return RayExecutor(
+            address, limits, gpus=gpus or 0.0, state=framework_state, environment=ENVIRONMENT
+        )
     if workers is None:
         for name, value in (("timeout", timeout), ("memory_limit", memory_limit)):
             if value is not None:

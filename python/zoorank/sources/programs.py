@@ -12,7 +12,7 @@ from zoorank.errors import SourceError
 from zoorank.frozen import Frozen
 from zoorank.messages import brief, hint
 from zoorank.sources.base import Entry, EntryError, Json, Known
-from zoorank.sources.files import Pin, SourceFile, find_files, named_file
+from zoorank.sources.files import Pin, SourceFile, find_files, named_file, size_of
 from zoorank.sources.inputs import ROLES, Input, token_inputs
 from zoorank.sources.tokens import IDS, FileTokenizer
 from zoorank.targets.base import Modality
@@ -119,6 +119,10 @@ class ProgramSource:
             )
             for file in find_files(identifier, entry, settings.package)
         )
+
+    def size(self) -> int | None:
+        """Bytes of its file, where it has one."""
+        return size_of(self.file.path)
 
     def known(self) -> Known:
         """Nothing: the file says nothing of itself."""

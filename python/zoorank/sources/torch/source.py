@@ -19,7 +19,7 @@ from zoorank.sources.base import (
     Trust,
     needs,
 )
-from zoorank.sources.files import Pin
+from zoorank.sources.files import Pin, size_of
 from zoorank.sources.specs import ModelEntry
 from zoorank.targets.base import Modality
 from zoorank.transforms import transform_of
@@ -94,6 +94,14 @@ class TorchSource(ModelEntry):
             "state_dict": self.state_dict.model_dump(mode="json"),
             "preprocessing": self.preprocessing.model_dump(mode="json"),
         }
+
+    def size(self) -> int | None:
+        """Bytes of its file of weights; None for random ones."""
+        try:
+            file = self.weights.locate()
+        except SourceError:
+            return None
+        return None if file is None else size_of(file.path)
 
     def known(self) -> Known:
         """Nothing: nobody publishes anything about a factory."""
