@@ -9,7 +9,7 @@ import numpy as np
 
 from zoorank.evaluation.evaluate import Evaluation
 from zoorank.evaluation.tables import Candidates
-from zoorank.ranking.consensus import Consensus, share_beaten
+from zoorank.ranking.consensus import DEFAULT, share_beaten
 from zoorank.scores import TABLE
 from zoorank.verification.verdict import MARGIN, first_within_noise
 
@@ -19,7 +19,7 @@ LABELS |= {PROBE: "head on every candidate, cross-validated", IDS: "IDS, from th
 # Without the one that trains a head for every candidate, which they are to replace, and
 # the one that wants the data that a source was trained on.
 SINGLE = [key for key in LABELS if key not in (PROBE, IDS)]
-PARTS = [part.key for part in Consensus.default().parts]
+PARTS = [part.key for part in DEFAULT.parts]
 VERIFIED = 5
 CONSENSUS = "consensus"
 VERIFY = f"consensus, then heads on its first {VERIFIED}"

@@ -19,10 +19,10 @@ from tests.sources.opened import batch_of, opened, prepared
 from zoorank.encoding import encode
 from zoorank.encoding.encode import encode_source
 from zoorank.encoding.plan import Plan
-from zoorank.errors import SourceError, StoreError, UsageError
+from zoorank.errors import DataError, SourceError, StoreError, UsageError
 from zoorank.sources.base import Trust
 from zoorank.sources.manifest import load_zoo
-from zoorank.sources.torch.load import load
+from zoorank.sources.torch.factory import load
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
@@ -47,7 +47,7 @@ def test_encodings_are_those_of_the_network(make_spec, table: Target, store) -> 
         spec, table, store=store, batch_size=25, on_batch=lambda *done: told.append(done)
     )
     assert told == [(25, 60), (50, 60), (60, 60)]
-    assert [each.cut for each in encoded.encodings] == list(ALL)
+    assert [each.record.cut for each in encoded.encodings] == list(ALL)
     model = load(spec).module
     batch = prepared(spec.preprocessing, table, range(60))
     layers = list(model)
@@ -55,12 +55,12 @@ def test_encodings_are_those_of_the_network(make_spec, table: Target, store) -> 
     expected = {"1": first, "3": second, "penultimate": second}
     for each in encoded.encodings:
         X = each.load()
-        assert X.shape == (60, each.dim) == (60, 6)
+        assert X.shape == (60, each.record.dim) == (60, 6)
         assert X.dtype == np.float32
-        assert np.allclose(X, expected[each.cut].numpy(), atol=1e-6)
+        assert np.allclose(X, expected[each.record.cut].numpy(), atol=1e-6)
         assert not each.reused
-        assert each.seconds > 0
-    assert encoded.encodings[0].seconds < encoded.encodings[1].seconds
+        assert each.record.seconds > 0
+    assert encoded.encodings[0].record.seconds < encoded.encodings[1].record.seconds
     assert encoded.parameters == sum(value.numel() for value in model.parameters())
     assert encoded.weights_sha256 is None
     assert encoded.note == ""
@@ -73,7 +73,11 @@ def test_only_what_is_missing_is_done(make_spec, table: Target, store, monkeypat
     assert [each.reused for each in both] == [True, False]
     assert both[0].path == first.path
     every = encode_source(spec, table, cuts=["all"], store=store).encodings
-    assert {each.cut: each.reused for each in every} == {"1": True, "3": False, "penultimate": True}
+    assert {each.record.cut: each.reused for each in every} == {
+        "1": True,
+        "3": False,
+        "penultimate": True,
+    }
     monkeypatch.setattr(type(spec), "open", None)  # not even loaded again
     again = encode_source(spec, table, cuts=ALL, store=store)
     assert all(each.reused for each in again.encodings)
@@ -162,7 +166,7 @@ def test_what_is_loaded_is_what_was_hashed(
         return plan
 
     monkeypatch.setattr(Plan, "of", swapped)
-    with pytest.raises(SourceError, match=r"w\.pt changed after it was hashed; run it again"):
+    with pytest.raises(SourceError, match=r"w\.pt: has changed since the run began; run it again"):
         encode_source(make_spec("TinyMLP", 'file = "w.pt"'), table, store=store)
     assert not _contents(store)
 
@@ -234,7 +238,7 @@ def test_a_batch_that_fails_later_names_its_rows(make_spec, table: Target, store
 
     after_trial(monkeypatch, broken)
     with pytest.raises(SourceError, match="failed on rows 0 to 31: kernel failed"):
-        encode_source(make_spec("TinyMLP"), table, store=store)
+        encode_source(make_spec("TinyMLP"), table, store=store, batch_size=32)
     monkeypatch.undo()
     after_trial(monkeypatch, broken)
     with pytest.raises(SourceError, match="failed on row 0: kernel failed"):
@@ -286,6 +290,34 @@ def test_calibration_leaves_a_network_in_evaluation_mode(images: Target) -> None
     with pytest.raises(SourceError, match="cannot be calibrated: "):
         encoder.calibrate(batch_of(torch.zeros(2, 4)))
     assert not any(module.training for module in model.modules())
+
+
+@pytest.mark.parametrize("keep", ["store", "memory"])
+def test_nothing_is_made_of_a_target_that_changes_meanwhile(
+    make_spec, table: Target, store, tmp_path: Path, keep
+) -> None:
+    spec, file = make_spec("TinyMLP"), tmp_path / "X.npy"
+    np.save(file, np.asarray(table.X))
+    np.save(tmp_path / "labels.npy", table.labels)
+    status, content = file.stat(), file.read_bytes()
+    other = content[:-1000] + bytes(1000)
+
+    def change(done: int, total: int) -> None:
+        if done == 20:
+            file.write_bytes(other)
+
+    target = load_target(tmp_path)
+    with pytest.raises(DataError, match=r"X\.npy was changed meanwhile; run again"):
+        encode_source(spec, target, store=store, batch_size=20, on_batch=change, keep=keep)
+    assert _contents(store) == {}
+    assert [path.name for path in store.directory.iterdir()] == []
+    # Put back as it was, its time too: nothing of the other content is left anywhere.
+    file.write_bytes(content)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    target = load_target(tmp_path)
+    (found,) = encode_source(spec, target, store=store, batch_size=20, keep=keep).encodings
+    (right,) = encode_source(spec, table, store=EncodingStore(tmp_path / "other")).encodings
+    assert np.array_equal(found.load(), right.load())
 
 
 KILLED = """

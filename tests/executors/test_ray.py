@@ -19,8 +19,7 @@ from ray.cluster_utils import Cluster
 from tests.executors.jobs import Job, work
 
 from zoorank.errors import StoreError, UsageError, ZoorankError
-from zoorank.executors.base import Event, Failure, Limits
-from zoorank.executors.local import LocalExecutor
+from zoorank.executors.base import STOPPED, Event, Failure, Limits, LocalExecutor
 from zoorank.executors.ray import RayExecutor
 
 # Ray's own, of connections that it leaves to the collector.
@@ -89,6 +88,22 @@ def test_a_job_fails_there_as_it_does_here(executor):
     assert Event("good", "opening") in events
 
 
+def test_a_part_of_a_gpu_is_asked_for(cluster):
+    node = cluster.add_node(num_cpus=4, num_gpus=1)
+    try:
+        with RayExecutor(cluster.address, Limits(timeout=20.0), gpus=0.5) as executor:
+            assert executor.places == 2
+            todo = [Job(str(i), "environment", ["CUDA_VISIBLE_DEVICES"]) for i in range(3)]
+            assert {outcome[2][0] for outcome in outcomes(executor, todo).values()} == {"0"}
+        with (
+            RayExecutor(cluster.address, gpus=2.0) as executor,
+            pytest.raises(ZoorankError, match="1 processors and 2 GPUs that a job takes"),
+        ):
+            outcomes(executor, [Job("a")])
+    finally:
+        cluster.remove_node(node)
+
+
 def test_what_cannot_be_sent_fails_alone(executor):
     import threading
 
@@ -149,6 +164,18 @@ def test_a_run_that_is_given_up_ends_its_jobs(executor, tmp_path):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     run.close()
+    while psutil.pid_exists(int(place.read_text())):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_at_the_deadline_what_runs_there_is_ended(executor, tmp_path):
+    place = tmp_path / "pid"
+    todo = [Job("a", given=1), Job("b", "touch", str(place)), Job("c", "sleep", 60), Job("d")]
+    run = executor.run(work, "s", todo, lambda event: None, time.monotonic() + 8.0)
+    found = {job.name: outcome for job, outcome in run}
+    assert found == {"a": ("s", "a", 1), "b": STOPPED, "c": STOPPED}
+    deadline = time.monotonic() + 20
     while psutil.pid_exists(int(place.read_text())):
         assert time.monotonic() < deadline
         time.sleep(0.05)

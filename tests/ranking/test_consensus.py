@@ -10,7 +10,7 @@ from tests.ranking.tiny_zoo import tiny_zoo
 from zoorank.encoding.encode import encode_source
 from zoorank.errors import UsageError
 from zoorank.ranking import Ranking, RankRow, TargetFacts, rank
-from zoorank.ranking.consensus import NAME, Consensus
+from zoorank.ranking.consensus import DEFAULT, NAME, Consensus
 from zoorank.ranking.guidance import evidence, guidance, regime
 from zoorank.scores import find_score
 from zoorank.sources.manifest import load_zoo
@@ -29,7 +29,7 @@ def ranked(zoo, **settings):
 
 def test_is_the_mean_rank_by_its_parts(zoo):
     ranking = ranked(zoo)
-    parts = [part.key for part in Consensus.default().parts]
+    parts = [part.key for part in DEFAULT.parts]
     sources = [row for row in ranking if row.status == "ok"]
     ranks = np.mean([rankdata([row.scores[key] for row in sources]) for key in parts], axis=0)
     expected = (ranks - 0.5) / len(sources)
@@ -49,7 +49,7 @@ def test_less_can_be_better_and_what_has_no_value_has_no_vote():
         RankRow(None, "b", "x", scores={"knn": 0.0, "down": 1.0}),
         RankRow(None, "c", "x", status="failed", note="no"),
     ]
-    found = Consensus((knn, down)).decided(rows)
+    found = Consensus((knn, down)).with_consensus(rows)
     assert [row.score for row in found] == [0.75, 0.25, None]
 
 
@@ -66,7 +66,7 @@ def test_rows_that_beat_as_many_are_equal_to_the_last_bit():
         ]
         table = [[row.scores[key] for key in keys] for row in rows]
         votes = [sum(np.sum(np.array(table) < row, axis=0)) for row in np.array(table)]
-        found = [row.score for row in Consensus(parts).decided(rows)]
+        found = [row.score for row in Consensus(parts).with_consensus(rows)]
         assert len(set(found)) == len(set(votes))
 
 
@@ -74,7 +74,7 @@ def test_the_interval_of_a_part_is_not_that_of_the_consensus():
     row = RankRow(None, "a", "x", score=0.2, half_width=0.1, scores={"euclidean": 0.2, "knn": 0.9})
     rows = [row, replace(row, model="b", scores={"euclidean": 0.1, "knn": 0.9})]
     parts = (find_score("silhouette", "euclidean"), find_score("knn"))
-    assert [each.half_width for each in Consensus(parts).decided(rows)] == [0, 0]
+    assert [each.half_width for each in Consensus(parts).with_consensus(rows)] == [0, 0]
 
 
 def test_scores_that_need_the_classifier_get_it(zoo):

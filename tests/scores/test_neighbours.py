@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tests.reference.scores import distances_to_others
 
-from zoorank.scores.neighbours import nearest
+from zoorank.scores.knn import nearest
 from zoorank.scores.spectrum import CentredRows
 from zoorank.scores.threads import Team
 
@@ -40,8 +40,8 @@ KINDS += ["equal rows", "two rows"]
 @pytest.mark.parametrize("kind", KINDS)
 def test_are_those_of_all_distances(kind, k, grouped, block, monkeypatch):
     if block:
-        monkeypatch.setattr("zoorank.scores.neighbours.WHOLE", 0)
-        monkeypatch.setattr("zoorank.scores.neighbours.BLOCK", block)
+        monkeypatch.setattr("zoorank.scores.knn.WHOLE", 0)
+        monkeypatch.setattr("zoorank.scores.knn.BLOCK", block)
     X = encoding(kind)
     groups = np.arange(len(X)) // 2 * 2 // 3 if grouped and len(X) > 2 else None
     if kind == "equal rows":
@@ -61,8 +61,8 @@ def test_are_those_of_all_distances(kind, k, grouped, block, monkeypatch):
 
 
 def test_of_some_rows_are_those_of_all(monkeypatch):
-    monkeypatch.setattr("zoorank.scores.neighbours.WHOLE", 0)
-    monkeypatch.setattr("zoorank.scores.neighbours.BLOCK", 700)
+    monkeypatch.setattr("zoorank.scores.knn.WHOLE", 0)
+    monkeypatch.setattr("zoorank.scores.knn.BLOCK", 700)
     for kind in ("float32", "copies"):
         rows, asked = CentredRows.of(encoding(kind)), np.array([3, 4, 50, 51, 119])
         every = nearest(rows, 2, None, Team())

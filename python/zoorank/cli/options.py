@@ -94,7 +94,10 @@ Store = Annotated[
     ),
 ]
 BatchSize = Annotated[
-    int | None, typer.Option(min=1, help="Samples in a forward pass. Default: the manifest's.")
+    int | None,
+    typer.Option(
+        min=1, help="Samples in a forward pass. Default: the manifest's, else as many as pay."
+    ),
 ]
 InputColumn = Annotated[
     list[str] | None,
@@ -127,11 +130,28 @@ Ray = Annotated[
         help="Run the sources on a Ray cluster; local starts Ray on this machine.",
     ),
 ]
+Gpus = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        metavar="1|0.5",
+        help="Of --ray: GPUs that a source takes, or the part of one. Default: 1 with --device "
+        "cuda.",
+    ),
+]
 Timeout = Annotated[
     str | None, typer.Option(metavar="10m", help="Time that a source may take: 90s, 10m, 2h.")
 ]
 MemoryLimit = Annotated[
     str | None, typer.Option(metavar="4GB", help="Memory that a source may hold: 500MB, 4GB.")
+]
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        metavar="30m",
+        help="Time for the whole run: what promises most comes first, and what was not tried is "
+        "said. A larger one goes on.",
+    ),
 ]
 SaveEncodings = Annotated[
     bool | None,
@@ -139,6 +159,21 @@ SaveEncodings = Annotated[
         "--save-encodings/--no-save-encodings",
         help="Write encodings to the store. Default: yes, unless they lie on a GPU and every "
         "score is computed there.",
+    ),
+]
+MaxParameters = Annotated[
+    str | None,
+    typer.Option(metavar="25M", help="Rank no cut that keeps more parameters: 500k, 25M, 1.5B."),
+]
+MaxMilliseconds = Annotated[
+    float | None,
+    typer.Option("--max-ms", metavar="5", help="Rank no cut that takes longer for a sample."),
+]
+Licence = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME,...",
+        help="Rank no source under another licence: 'MIT,Apache-*'. May be repeated.",
     ),
 ]
 Limit = Annotated[
@@ -225,6 +260,18 @@ def in_bytes(text: str | None, option: str) -> int | None:
         units |= {f"{letter}": 1000**power, f"{letter}b": 1000**power, f"{letter}ib": 1024**power}
     found = _amount(text, option, units, "500MB or 4GB")
     return None if found is None else int(found)
+
+
+def number(text: str | None, option: str) -> float | None:
+    """Read a count such as ``500k``, ``25M`` or ``1.5B``.
+
+    Examples
+    --------
+    >>> number("25M", "--max-parameters"), number("1.5b", "--max-parameters")
+    (25000000.0, 1500000000.0)
+    """
+    units = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "b": 1000**3}
+    return _amount(text, option, units, "500k, 25M or 1.5B")
 
 
 def _amount(text: str | None, option: str, units: Mapping[str, int], examples: str) -> float | None:

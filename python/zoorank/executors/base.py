@@ -1,4 +1,4 @@
-"""What runs a function over jobs: the protocol, its limits, and what comes of a job that failed.
+"""What runs a function over jobs: the protocol, its limits, failures, and the plainest executor.
 
 A function is given what all jobs share, one job, and a way to tell how far it is::
 
@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
-from zoorank.errors import ZoorankError
+from zoorank.errors import StoreError, ZoorankError
 from zoorank.messages import one_line
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 Stage = Literal["opening", "encoding", "scoring"]
-Kind = Literal["error", "crash", "timeout", "memory"]
+Kind = Literal["error", "crash", "timeout", "memory", "stopped"]
 
 _LONGEST_TRACEBACK = 20_000
 
@@ -48,6 +48,8 @@ class Event:
         What is scored, while it scores.
     source : str
         By what the ledger knows the job's source, while it opens.
+    expected : float
+        Seconds that the next step may well take; 0 where nobody can tell.
     """
 
     job: str
@@ -56,6 +58,7 @@ class Event:
     total: int = 0
     cut: str = ""
     source: str = ""
+    expected: float = 0.0
 
 
 class Emit(Protocol):
@@ -98,8 +101,9 @@ class Failure:
     ----------
     reason : str
         One line.
-    kind : {"error", "crash", "timeout", "memory"}
-        An exception, a process that died, a limit of time, or one of memory.
+    kind : {"error", "crash", "timeout", "memory", "stopped"}
+        An exception, a process that died, a limit of time, one of memory, or that the whole
+        run's time was over.
     traceback : str
         Of the exception, or the last lines that a dead process wrote to its standard error.
     """
@@ -125,6 +129,10 @@ class Failure:
             text = f"{text[:half]}\n[...]\n{text[-half:]}"
         kind: Kind = "memory" if isinstance(error, MemoryError) else "error"
         return cls(_reason(error), kind, text)
+
+
+# What became of a job that still ran when the time of the run was over.
+STOPPED = Failure("it was ended with the run, before it was done", "stopped")
 
 
 def _reason(error: BaseException) -> str:
@@ -175,7 +183,8 @@ class Limits:
         stage : {"opening", "encoding", "scoring"}
             Where the job is. Scores are no code of the source: ``timeout`` alone limits them.
         longest : float
-            The longest silence of the job so far, in seconds. Opening ends with the trial.
+            The longest silence of the job since its trial, in seconds, or what its first batch
+            was expected to take. Opening ends with the trial.
 
         Examples
         --------
@@ -202,6 +211,7 @@ class Job(Protocol):
 S = TypeVar("S")
 J = TypeVar("J", bound=Job)
 O = TypeVar("O")  # noqa: E741 - as in the protocol's description: shared, job, outcome
+O_co = TypeVar("O_co", covariant=True)
 
 
 class Executor(Protocol):
@@ -218,12 +228,18 @@ class Executor(Protocol):
         trace: TracebackType | None,
     ) -> None: ...
 
+    @property
+    def places(self) -> int:
+        """Jobs that run at once."""
+        ...
+
     def run(
         self,
         function: Callable[[S, J, Emit], O],
         shared: S,
-        jobs: Iterable[J],
+        jobs: Iterable[J | None],
         on_event: Callable[[Event], None],
+        deadline: float | None = None,
     ) -> Iterator[tuple[J, O | Failure]]:
         """Run ``function(shared, job, emit)`` for every job.
 
@@ -234,9 +250,13 @@ class Executor(Protocol):
         shared : object
             Sent once to each process that works.
         jobs : iterable
-            Pulled as places free up, so that it may go on from what has ended.
+            Pulled as places free up, so that it may go on from what has ended. None says that
+            there is nothing to be done before another job has ended.
         on_event : callable
             Given the events of all jobs, in the thread that iterates.
+        deadline : float or None
+            Of ``time.monotonic``. No job begins after it, and those that still run are ended and
+            come as :data:`STOPPED`; in the process of the caller that is at their next event.
 
         Yields
         ------
@@ -251,3 +271,118 @@ class Executor(Protocol):
             When the store cannot be written to: every other job would meet that too.
         """
         ...
+
+
+class Running(Protocol[J, O_co]):
+    """One run over jobs that work elsewhere, as :func:`driven` sees it."""
+
+    @property
+    def has_place(self) -> bool:
+        """Whether another job can be taken."""
+        ...
+
+    @property
+    def jobs(self) -> list[J]:
+        """Those that were taken and have not ended."""
+        ...
+
+    def take(self, job: J) -> Failure | None:
+        """Give a job to where it works; a failure if it cannot be sent there."""
+        ...
+
+    def step(self) -> Iterator[tuple[J, O_co | Failure]]:
+        """Wait a little for news, and give what has ended."""
+        ...
+
+    def stop(self) -> None:
+        """End the jobs that are not done."""
+        ...
+
+
+def driven(
+    run: Running[J, O], jobs: Iterable[J | None], deadline: float | None
+) -> Iterator[tuple[J, O | Failure]]:
+    """Take jobs as places free up, until all have ended or the deadline is there."""
+    pending = iter(jobs)
+    try:
+        while deadline is None or time.monotonic() < deadline:
+            while run.has_place and (job := next(pending, None)) is not None:
+                failure = run.take(job)
+                if failure is not None:
+                    yield job, failure
+            if not run.jobs:
+                return
+            yield from run.step()
+    finally:
+        left = run.jobs
+        run.stop()
+    for job in left:
+        yield job, STOPPED
+
+
+class _OverError(BaseException):
+    """The time of the run is over; no exception of a job's own handlers."""
+
+
+class LocalExecutor:
+    """Runs jobs where it is called.
+
+    It survives every exception. What ends, hangs or fills the process does so to the caller
+    too: :class:`zoorank.executors.workers.WorkerExecutor` survives that.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> jobs = [SimpleNamespace(name="two", n=2), SimpleNamespace(name="none", n=0)]
+    >>> def half(shared, job, emit):
+    ...     return shared / job.n
+    >>> for job, outcome in LocalExecutor().run(half, 1, jobs, print):
+    ...     print(job.name, getattr(outcome, "reason", outcome))
+    two 0.5
+    none ZeroDivisionError: division by zero
+    """
+
+    places = 1
+
+    def run(
+        self,
+        function: Callable[[S, J, Emit], O],
+        shared: S,
+        jobs: Iterable[J | None],
+        on_event: Callable[[Event], None],
+        deadline: float | None = None,
+    ) -> Iterator[tuple[J, O | Failure]]:
+        """See :meth:`Executor.run`."""
+
+        def is_over() -> bool:
+            return deadline is not None and time.monotonic() >= deadline
+
+        def emit(event: Event) -> None:
+            if is_over():
+                raise _OverError
+            on_event(event)
+
+        for job in jobs:
+            if job is None or is_over():  # nothing runs that could end first
+                return
+            outcome: O | Failure
+            try:
+                outcome = function(shared, job, emit)
+            except (KeyboardInterrupt, StoreError):
+                raise
+            except _OverError:
+                outcome = STOPPED
+            except BaseException as error:  # noqa: BLE001 - a SystemExit is the source's, too
+                outcome = Failure.of(error)
+            yield job, outcome
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing has to be ended."""

@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from zoorank.errors import UsageError
-from zoorank.ranking.records import RankRow
-from zoorank.ranking.rows import distinct
+from zoorank.ranking.rows import RankRow, distinct
 from zoorank.scores import Score, find_score, find_scores
 from zoorank.scores.base import Array
 
@@ -42,12 +41,7 @@ class Consensus:
     label: str = NAME
     higher_is_better: bool = True
 
-    @classmethod
-    def default(cls) -> Consensus:
-        """The one that the study supports."""
-        return cls(find_scores(PARTS))
-
-    def decided(self, rows: Sequence[RankRow]) -> list[RankRow]:
+    def with_consensus(self, rows: Sequence[RankRow]) -> list[RankRow]:
         """The rows with their consensus, where all parts have a value.
 
         Parameters
@@ -61,7 +55,11 @@ class Consensus:
         list of RankRow
             Without the interval of the first part, in whose units a consensus is not.
         """
-        judged = [row for row in rows if all(part.key in row.scores for part in self.parts)]
+        judged = [
+            row
+            for row in rows
+            if row.status != "sampled" and all(part.key in row.scores for part in self.parts)
+        ]
         sources = distinct([row for row in judged if row.status == "ok"])
         values: dict[int, float] = {}
         if sources:
@@ -70,6 +68,9 @@ class Consensus:
             for row, mine in zip(judged, signs * _table(judged, self.parts), strict=True):
                 values[id(row)] = share_beaten(table, mine)
         return [_judged(row, self.key, values.get(id(row))) for row in rows]
+
+
+DEFAULT = Consensus(find_scores(PARTS))  # the one that the study supports
 
 
 def share_beaten(table: Array, mine: Array) -> float:
@@ -126,7 +127,7 @@ def deciding_scores(
         return scores[0], _each_once(*scores, *COMPANIONS)
     if given[0] != NAME:
         raise UsageError(f"{NAME!r} decides or is left out: name it first")
-    deciding = Consensus.default()
+    deciding = DEFAULT
     others = find_scores(given[1:], metric) if len(given) > 1 else ()
     return deciding, _each_once(*deciding.parts, *COMPANIONS, *others)
 

@@ -11,7 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from zoorank.ranking.records import RankRow, TargetFacts
+from zoorank.ranking.rows import RankRow
+from zoorank.targets.base import TargetFacts
 
 EVIDENCE = Path(__file__).with_name("evidence.json")
 FEW_SAMPLES = 100
@@ -57,12 +58,13 @@ def guidance(key: str, rows: Sequence[RankRow], target: TargetFacts) -> str:
         return ""
     own, best = found["scores"][key], found["scores"][found["best"]]
     text = (
-        f"How far to trust it: on {found['targets']} time-series targets of this kind ({kind}), "
-        f"with {found['candidates']} candidates each, the first pick by {own['label']} was a best "
-        f"one for {own['top1']:.0%} of them and the first three held one for {own['top3']:.0%}; "
-        f"it lacked {own['regret']:.1f} points of accuracy on average, a head cross-validated on "
-        f"every candidate {found['scores']['probe']['regret']:.1f}, the best static source "
-        f"{found['static']:.1f}, a random pick {found['random']:.1f}."
+        f"How far to trust it: the study has {found['targets']} time-series targets of this kind "
+        f"({kind}), with {found['candidates']} candidates each. The first pick by {own['label']} "
+        f"was a best one for {own['top1']:.0%} of them, and the first three held one for "
+        f"{own['top3']:.0%}. On average the first pick lacked {own['regret']:.1f} points of "
+        f"accuracy. A head cross-validated on every candidate lacked "
+        f"{found['scores']['probe']['regret']:.1f}, the best static source {found['static']:.1f}, "
+        f"a random pick {found['random']:.1f}."
     )
     if best["regret"] < own["regret"]:
         text += (

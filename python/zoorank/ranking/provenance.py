@@ -1,4 +1,4 @@
-"""What a ranking records so that anyone can repeat it."""
+"""What a ranking records so that anyone can repeat it, and its target loaded again."""
 
 from __future__ import annotations
 
@@ -8,15 +8,22 @@ import json
 import os
 import platform
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import wraps
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from zoorank import engine
 from zoorank.engine.environment import check_environment
-from zoorank.ranking.records import Provenance
+from zoorank.errors import DataError
+from zoorank.targets import load_target
+from zoorank.targets.base import Modality, Target
+from zoorank.targets.paths import is_named
+
+if TYPE_CHECKING:
+    from zoorank.ranking.ranking import Ranking
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,6 +40,43 @@ OPTIONAL = (
     "faiss-cpu",
     "faiss-gpu",
 )
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How to repeat a ranking: what ran, on what, with which inputs.
+
+    Attributes
+    ----------
+    command : str
+        The command line, or the call from Python.
+    directory : str
+        Where it ran, which relative paths start from.
+    started : str
+        Time of the start, ISO 8601, UTC.
+    manifest, manifest_sha256 : str or None
+        The zoo's file and the sha256 of its content; None for a zoo made in
+        Python.
+    weights : mapping of str to (str or None)
+        sha256 of the weights of each source; None where they are random or
+        could not be read.
+    settings : mapping
+        Arguments of the run, defaults included.
+    versions : mapping of str to (str or None)
+        zoorank, python, numpy, torch and the platform.
+    engine : mapping
+        ``zoorank.build_info()``: instruction set, threads, CUDA.
+    """
+
+    command: str
+    directory: str
+    started: str
+    manifest: str | None
+    manifest_sha256: str | None
+    weights: Mapping[str, str | None]
+    settings: Mapping[str, Any]
+    versions: Mapping[str, str | None]
+    engine: Mapping[str, Any]
 
 
 def collect(
@@ -55,6 +99,40 @@ def collect(
         versions=versions(),
         engine=_plain(engine.build_info()),
     )
+
+
+def load_again(ranking: Ranking, data: str | None = None) -> Target:
+    """Load the target of a ranking as it was loaded then.
+
+    Parameters
+    ----------
+    ranking : Ranking
+    data : str, optional
+        Where it is now; by default where it was.
+
+    Raises
+    ------
+    DataError
+        If it is not there, or holds other data now, or was made of arrays.
+    """
+    settings = ranking.provenance.settings
+    limit = settings.get("limit")
+    place = data or ranking.target.source.removesuffix(f" (limit {limit})")
+    if place == "arrays":
+        raise DataError("its target was made of arrays in Python; say where the same data are")
+    if data is None and not is_named(place):
+        place = str(Path(ranking.provenance.directory, Path(place).expanduser()))
+    target = load_target(
+        place,
+        limit=limit,
+        modality=cast("Modality", ranking.target.modality),
+        input_column=settings.get("input_column") or (),
+        label_column=settings.get("label_column"),
+        group_column=settings.get("group_column"),
+    )
+    if target.fingerprint != ranking.target.fingerprint:
+        raise DataError(f"{place} holds other data now than those that were ranked for")
+    return target
 
 
 def versions() -> dict[str, str | None]:

@@ -3,49 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from zoorank.encoding.costs import Filters
 from zoorank.engine.environment import check_environment
 from zoorank.errors import UsageError
-from zoorank.executors.base import Executor, Limits
-from zoorank.executors.local import LocalExecutor
 from zoorank.ranking.consensus import (
-    Consensus,
     deciding_of_numbers,
-    deciding_scores,
     names,
 )
 from zoorank.ranking.files import prepare
-from zoorank.ranking.guidance import guidance
-from zoorank.ranking.order import marked, ranked, verdict
 from zoorank.ranking.outcomes import Run
-from zoorank.ranking.progress import Progress, Silent
-from zoorank.ranking.provenance import collect, describe_call
-from zoorank.ranking.ranking import Ranking
-from zoorank.ranking.records import TargetFacts
-from zoorank.ranking.rows import baseline_rows
-from zoorank.ranking.work import SourceRows, Work, framework_state
+from zoorank.ranking.provenance import describe_call
+from zoorank.ranking.ranking import Ranking, Request
+from zoorank.ranking.strategy import Strategy
+from zoorank.ranking.work import Progress, Silent, Work, executor_of
 from zoorank.sources.base import Guarded, Precision, Source
 from zoorank.store.encodings import EncodingStore
+from zoorank.store.ledger import Ledger
 from zoorank.targets import load_target
-from zoorank.targets.base import Target
 from zoorank.targets.paths import path_list
 
 if TYPE_CHECKING:
-    from zoorank.ranking.racing.facts import RaceFacts
-    from zoorank.ranking.racing.options import RaceOptions
     from zoorank.scores import Score
     from zoorank.sources.specs import Zoo
-
-
-# Networks free and ask for the same memory batch after batch. Where the C library returns it
-# to the system in between, most of a pass on a CPU may go into page faults. It takes no larger
-# threshold than the first.
-_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 
 
 @describe_call
@@ -65,8 +50,13 @@ def rank(
     timeout: float | None = None,
     memory_limit: int | None = None,
     ray: str | None = None,
+    gpus: float | None = None,
+    budget: float | None = None,
     retry: bool = False,
     save_encodings: bool | None = None,
+    max_parameters: float | None = None,
+    max_milliseconds: float | None = None,
+    licence: str | Sequence[str] = (),
     limit: int | None = None,
     input_column: str | Sequence[str] = (),
     label_column: str | None = None,
@@ -114,12 +104,13 @@ def rank(
         Directory of the encodings; by default ``encodings`` in ``out``, else
         ``zoorank/encodings`` in the user's cache. Zoos and targets may share one.
     batch_size : int, optional
-        Samples in a forward pass.
+        Samples in a forward pass; None leaves it to each source: as many as the caches of a
+        CPU hold, 32 elsewhere.
     device : {"auto", "cpu", "cuda"}
         Where the networks run.
     precision : {"float32", "bf16"}
-        What the networks compute in. bf16 is faster where the hardware has it, and changes
-        encodings by about a hundredth.
+        What networks of torch compute in; others are refused bf16. It is faster where the
+        hardware has it, and changes encodings: see docs/speed.md.
     workers : int or "auto", optional
         Processes that sources run in, each of which can crash, hang or run out of memory
         without harm to the others; ``"auto"`` is one for every two cores. None runs all in
@@ -132,6 +123,15 @@ def rank(
         Run the sources on a Ray cluster: its address, ``"auto"`` for the one that this machine
         is part of, or ``"local"`` to start Ray here. The machines need zoorank, and the files
         of sources and target under the same paths.
+    gpus : float, optional
+        GPUs of the Ray cluster that a source takes, or the part of one; by default 1 where
+        ``device`` is ``"cuda"``, else none.
+    budget : float, optional
+        Seconds for all. Sources come in the order that promises most for its time; of a large
+        target a sample is looked at first where that pays. What still runs when the time is
+        over is ended. Rows of status ``"sampled"`` and ``"untried"`` say what was not run on all
+        rows, ``out`` holds the table so far at any moment, and the same call with a larger
+        budget goes on. See docs/budget.md.
     retry : bool
         Try sources again that crashed, hung or ran out of memory in an earlier run.
     save_encodings : bool, optional
@@ -140,6 +140,15 @@ def rank(
         computes again what other results are asked for. None writes them, except where they
         lie on a CUDA device that the engine computes on and every score does so too, as
         silhouettes do; other scores need a copy in host memory.
+    max_parameters : float, optional
+        Rank no cut that keeps more parameters.
+    max_milliseconds : float, optional
+        Rank no cut that takes longer for a sample, on this machine and in this run.
+    licence : str or sequence of str
+        Rank no source whose licence is none of these names or patterns, such as
+        ``"MIT, Apache-*"``, or is not known. What any of the three keeps out is a row whose
+        status is ``"filtered"``, with the reason, and as far as that is known before, it is
+        not run.
     limit : int, optional
         Use at most this many samples of the target.
     input_column, label_column, group_column : str, optional
@@ -186,7 +195,7 @@ def rank(
         exists in no source, the score that decides cannot race, or an environment
         variable of the engine's is wrong.
     DataError
-        If the target cannot be read, or no score is defined on it.
+        If the target cannot be read, changes meanwhile, or no score is defined on it.
     StoreError
         If the disk is full or not writable.
 
@@ -215,12 +224,15 @@ def rank(
     """
     started = datetime.now(timezone.utc)
     check_environment()
-    options = _race_options(race, confidence, first_rows, random_state)
-    deciding, scores = _scores(score, metric, options)
+    strategy = Strategy.of(race, confidence, first_rows, random_state, budget)
+    deciding, scores = strategy.scores(score, metric)
     for name, value in (("batch_size", batch_size), ("limit", limit)):
         if value is not None and value < 1:
             raise UsageError(f"{name} must be at least 1, not {value}")
-    wanted = _named(cuts)
+    wanted = names(cuts)
+    if cuts is not None and not wanted:
+        raise UsageError("no cut is named; allowed: penultimate, logits, all, or any module")
+    filters = Filters(max_parameters, max_milliseconds, names(licence))
     from zoorank.sources.manifest import zoo_of  # needs pydantic, which a Ranking does not
 
     zoo = zoo_of(zoo, allow_code=allow_code, allow_packages=allow_packages)
@@ -237,78 +249,76 @@ def rank(
         strict=strict,
     )
     if target.task == "numbers":
-        if options is not None:
+        if strategy.race is not None:
             raise UsageError("a race judges by silhouettes, which need classes, not numbers")
         deciding, scores = deciding_of_numbers(score, metric)
     if out is not None:
         prepare(out)
-    place = store_directory(out, store)
+    place = EncodingStore(store_directory(out, store))
     if workers is not None or ray is not None:
-        with EncodingStore(place).reported(target.labels.nbytes):
-            target = target.spilled(place)
+        with place.reported(target.labels.nbytes):
+            target = target.spilled(place.directory)
+    watcher = progress or Silent()
     run = Run(
         target=target,
         scores=scores,
         store=place,
+        # Looked up when it is needed: watchers of before it was asked for have none.
+        ledger=Ledger(place.directory, lambda text: watcher.remark(text)),  # noqa: PLW0108
         batch_size=batch_size or zoo.batch_size,
         device=device,
         save_encodings=save_encodings,
         precision=precision,
         retry=retry,
+        filters=None if filters == Filters() else filters,
     )
-    facts = _facts(target)
+    facts = target.facts()
     cuts_of = {source.name: wanted or zoo.cuts_of(source) for source in zoo.models}
-    with _executor(workers, timeout, memory_limit, ray) as executor:
-        work = Work(run, zoo.models, executor, progress or Silent())
-        work.watcher.started(facts, [source.name for source in zoo.models])
-        by_default = score is None and metric is None
-        sources, raced = _run(work, cuts_of, options, by_default=by_default)
-    rows = [*baseline_rows(run), *(row for source in sources for row in source.rows)]
-    if isinstance(deciding, Consensus):
-        rows = deciding.decided(rows)
-    rows = list(marked(ranked(rows, deciding), deciding))
-    saw_target = {source.outcome.model for source in sources if source.outcome.saw_target}
-    ranking = Ranking(
-        rows=tuple(rows),
+    request = Request(
+        run=run,
+        deciding=deciding,
         target=facts,
-        score=deciding.name,
-        key=deciding.key,
-        labels={each.key: each.label for each in (deciding, *scores)},
-        higher_is_better=deciding.higher_is_better,
-        verdict=verdict(rows, deciding, saw_target),
-        provenance=collect(
-            command=command,
-            started=started,
-            manifest=zoo.path,
-            weights={each.outcome.model: each.outcome.weights_sha256 for each in sources},
-            settings={
-                "data": target.source,
-                "cuts": wanted,
-                "score": score,
-                "metric": metric,
-                "batch_size": batch_size,
-                "device": device,
-                "precision": precision,
-                "workers": workers,
-                "timeout": timeout,
-                "memory_limit": memory_limit,
-                "ray": ray,
-                "save_encodings": save_encodings,
-                "limit": limit,
-                "input_column": input_column,
-                "label_column": label_column,
-                "group_column": group_column,
-                "strict": strict,
-                "allow_code": [os.fspath(path) for path in path_list(allow_code)],
-                "allow_packages": list(names(allow_packages)),
-                "race": None if options is None else asdict(options),
-                "store": place.absolute(),
-            },
-        ),
-        class_key=scores[0].key,
-        guidance=guidance(deciding.key, rows, facts),
-        race=raced,
+        command=command,
+        started=started,
+        manifest=zoo.path,
+        settings={
+            "data": target.source,
+            "cuts": wanted,
+            "score": score,
+            "metric": metric,
+            "batch_size": batch_size,
+            "device": device,
+            "precision": precision,
+            "workers": workers,
+            "timeout": timeout,
+            "memory_limit": memory_limit,
+            "ray": ray,
+            "gpus": gpus,
+            "budget": budget,
+            "save_encodings": save_encodings,
+            "max_parameters": max_parameters,
+            "max_milliseconds": max_milliseconds,
+            "licence": list(filters.licences),
+            "limit": limit,
+            "input_column": input_column,
+            "label_column": label_column,
+            "group_column": group_column,
+            "strict": strict,
+            "allow_code": [os.fspath(path) for path in path_list(allow_code)],
+            "allow_packages": list(names(allow_packages)),
+            "race": None if strategy.race is None else asdict(strategy.race),
+            "store": place.directory.absolute(),
+        },
     )
+    if gpus is None and ray is not None and device.startswith("cuda"):
+        gpus = 1.0
+    # The ledger is closed last: who closes it last has all that was recorded put in order.
+    with run.ledger, executor_of(workers, timeout, memory_limit, ray, gpus) as executor:
+        work = Work(run, zoo.models, executor, watcher)
+        watcher.started(facts, [source.name for source in zoo.models])
+        run.ledger.open()
+        by_default = score is None and metric is None
+        ranking = strategy.ranking(work, cuts_of, request, by_default=by_default, out=out)
     if out is not None:
         ranking.write(out)
     return ranking
@@ -331,13 +341,6 @@ def store_directory(
     return Path(cache) / "zoorank" / "encodings"
 
 
-def _named(cuts: str | Sequence[str] | None) -> tuple[str, ...]:
-    wanted = names(cuts)
-    if cuts is not None and not wanted:
-        raise UsageError("no cut is named; allowed: penultimate, logits, all, or any module")
-    return wanted
-
-
 def _check_source_data(scores: Sequence[Score], zoo: Zoo) -> None:
     asking = [score.name for score in scores if score.needs_source_data]
     if asking and all(spec.trained_on is None for spec in zoo.models):
@@ -352,90 +355,3 @@ def _check_code(sources: Sequence[Source]) -> None:
     reasons = {source.refusal() if isinstance(source, Guarded) else "" for source in sources}
     if len(reasons) == 1 and (reason := reasons.pop()):
         raise UsageError(f"no model of the zoo can be built: {reason}")
-
-
-def _executor(
-    workers: int | Literal["auto"] | None,
-    timeout: float | None,
-    memory_limit: int | None,
-    ray: str | None,
-) -> Executor:
-    """What runs the jobs; processes of their own are loaded when asked for."""
-    limits = Limits(timeout=timeout, memory=memory_limit)
-    if ray is not None:
-        from zoorank.executors.ray import RayExecutor
-
-        address = None if ray == "local" else ray
-        return RayExecutor(address, limits, state=framework_state, environment=_ALLOCATOR)
-    if workers is None:
-        for name, value in (("timeout", timeout), ("memory_limit", memory_limit)):
-            if value is not None:
-                raise UsageError(f"{name} needs workers: this process cannot end itself")
-        return LocalExecutor()
-    from zoorank.executors.workers import WorkerExecutor, cores
-
-    count = max(1, cores() // 2) if workers == "auto" else workers
-    if count < 1:
-        raise UsageError(f"workers must be at least 1 or 'auto', not {workers}")
-    return WorkerExecutor(count, limits, state=framework_state, environment=_ALLOCATOR)
-
-
-def _race_options(
-    race: bool, confidence: float | None, first_rows: int | None, random_state: int | None
-) -> RaceOptions | None:
-    """Options of a race where one was asked for; its code is loaded for a race alone."""
-    if not race and confidence is None and first_rows is None and random_state is None:
-        return None
-    from zoorank.ranking.racing.options import race_options
-
-    return race_options(race, confidence, first_rows, random_state)
-
-
-def _scores(
-    score: str | Sequence[str] | None, metric: str | None, options: RaceOptions | None
-) -> tuple[Score | Consensus, tuple[Score, ...]]:
-    """What decides, and all that is computed."""
-    if options is None:
-        return deciding_scores(score, metric)
-    from zoorank.ranking.racing.options import racing_scores
-
-    return racing_scores(score, metric)
-
-
-def _run(
-    work: Work,
-    cuts_of: Mapping[str, Sequence[str]],
-    options: RaceOptions | None,
-    *,
-    by_default: bool,
-) -> tuple[list[SourceRows], RaceFacts | None]:
-    """Run every source on all rows, or race them; a mistake that all share is raised."""
-    raced = None
-    if options is None:
-        sources = work.every(cuts_of)
-    else:
-        from zoorank.ranking.racing.options import BY_DEFAULT
-        from zoorank.ranking.racing.race import Race
-
-        sources, raced = Race(work, cuts_of, options).results()
-        if by_default:
-            raced = replace(raced, note=" ".join(filter(None, [raced.note, BY_DEFAULT])))
-    mistakes = [source.outcome.mistake for source in sources]
-    if mistakes[0] is not None and all(mistake is not None for mistake in mistakes):
-        raise mistakes[0]
-    return sources, raced
-
-
-def _facts(target: Target) -> TargetFacts:
-    return TargetFacts(
-        name=target.name,
-        source=target.source,
-        modality=target.modality,
-        n_samples=target.n_samples,
-        shape=target.shape,
-        classes=() if target.task == "numbers" else tuple(map(str, target.classes)),
-        fingerprint=target.fingerprint,
-        task=target.task,
-        n_rows=target.n_rows,
-        notes=target.notes,
-    )

@@ -13,9 +13,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.text import Text
 
 from zoorank.messages import inert, listing
-from zoorank.ranking.progress import Silent
+from zoorank.ranking.work import Silent
 from zoorank.report.figures import seconds, significant
-from zoorank.report.table import FAILED
+from zoorank.report.table import FAILED, FILTERED
 from zoorank.scores import TABLE
 
 if TYPE_CHECKING:
@@ -70,9 +70,11 @@ class Tally:
     def finish(self, model: str, rows: Sequence[RankRow]) -> None:
         """Count a source that is done, and see whether one of its cuts leads."""
         self.running.pop(model, None)
+        if any(row.status == "sampled" for row in rows):  # it may go on to all rows
+            return
         self.done += 1
         scored = [row for row in rows if row.score is not None]
-        self.failed += not scored
+        self.failed += not scored and any(row.status == "failed" for row in rows)
         if scored:
             _, more_is_better = _first_score(scored[0])
             scored += [] if self.leader is None else [self.leader]
@@ -140,6 +142,10 @@ class LiveProgress:
         self._line(_opening(target, models))
         words = self._tally.in_words()
         self._all = self._bars.add_task("sources", total=len(models), state=words)
+
+    def remark(self, text: str) -> None:
+        """Leave a line above the bars."""
+        self._line(Text(inert(text)))
 
     def round(self, number: int, rounds: int, rows: int, models: Sequence[str]) -> None:
         """Start the bar of the sources again, for those that go on."""
@@ -211,6 +217,10 @@ class PlainProgress:
         self._tally.start(len(models))
         self._line(_opening(target, models))
 
+    def remark(self, text: str) -> None:
+        """Print it."""
+        self._line(Text(inert(text)))
+
     def round(self, number: int, rounds: int, rows: int, models: Sequence[str]) -> None:
         """Print who goes on."""
         self._tally.start(len(models))
@@ -250,6 +260,11 @@ def outcome(model: str, rows: Sequence[RankRow]) -> Text:
     scored = [row for row in rows if row.score is not None]
     if not scored:
         reason = "; ".join(dict.fromkeys(row.note for row in rows))
+        sampled = [row for row in rows if row.status == "sampled"]
+        if sampled:
+            return Text.assemble((inert(model), "bold"), f": on a sample of {sampled[0].rows} rows")
+        if all(row.status == "filtered" for row in rows):
+            return Text.assemble((inert(model), FILTERED), f": filtered: {inert(reason)}")
         return Text.assemble((inert(model), FAILED), f": failed: {inert(reason)}")
     # All cuts share one pass; the deepest is charged with all of it.
     spent = max((row.encode_seconds or 0.0 for row in scored if not row.reused), default=0.0)
@@ -257,8 +272,9 @@ def outcome(model: str, rows: Sequence[RankRow]) -> Text:
     cuts = f"{len(scored)} cut{'s' if len(scored) > 1 else ''}"
     parts = [cuts, f"{reused} from the store" if reused else ""]
     parts += [f"encoded in {seconds(spent)} s" if reused < len(scored) else ""]
-    failed = len(rows) - len(scored)
-    parts += [f"{failed} failed" if failed else ""]
+    for status in ("filtered", "failed"):
+        found = sum(row.status == status for row in rows)
+        parts += [f"{found} {status}" if found else ""]
     return Text.assemble((inert(model), "bold"), ": ", ", ".join(filter(None, parts)))
 
 

@@ -14,7 +14,7 @@ from zoorank.engine.arrays import as_matrix, number_classes
 from zoorank.messages import bad_row
 
 if TYPE_CHECKING:
-    from zoorank.scores.shared import Shared
+    from zoorank.scores.facts import Shared
 
 Array = npt.NDArray[Any]
 Task = Literal["classes", "numbers"]
@@ -220,8 +220,3 @@ def standardised(values: Array, axis: int) -> Array:
     flat = deviation <= 1e-12 * np.abs(values).max(axis=axis, keepdims=True)
     scaled: Array = np.where(flat, 0.0, centred / np.where(flat, 1.0, deviation))
     return scaled
-
-
-def as_floats(values: npt.ArrayLike) -> tuple[float, ...]:
-    """Plain Python floats, so that a frozen value compares and serialises."""
-    return tuple(float(value) for value in np.asarray(values, dtype=np.float64))

@@ -20,7 +20,7 @@ from types import ModuleType
 import numpy as np
 
 from zoorank.engine.arrays import number_classes
-from zoorank.scores.base import Array, Score, ScoreValue, as_floats, refuse_bad_rows, standardised
+from zoorank.scores.base import Array, Score, ScoreValue, refuse_bad_rows, standardised
 from zoorank.scores.threads import quiet
 
 ROUNDS = 10
@@ -108,7 +108,7 @@ def inter_dataset_distance(prototypes: Array, source_prototypes: Array) -> Score
     near = metrics.cdist_dtw(
         prototypes.transpose(0, 2, 1), source_prototypes.transpose(0, 2, 1)
     ).min(axis=1)
-    return ScoreValue(float(near.min()), per_class=as_floats(near))
+    return ScoreValue(float(near.min()), per_class=tuple(near.tolist()))
 
 
 def _series(X: Array) -> Array:

@@ -25,8 +25,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoorank.scores.base import CLASSES, NUMBERS, Array, Score, ScoreValue, Task, as_floats
-from zoorank.scores.shared import SPECTRA, Shared, alone
+from zoorank.scores.base import CLASSES, NUMBERS, Array, Score, ScoreValue, Task
+from zoorank.scores.facts import SPECTRA, Shared, alone
 from zoorank.scores.spectrum import Spectrum
 
 STEPS = 100
@@ -79,7 +79,7 @@ def _logme(shared: Shared) -> ScoreValue:
     evidence, _ = maximum_evidence(shared.spectra.raw, shared.target_lengths)
     parts = evidence / shared.n_samples
     value = math.fsum(parts) / len(parts)
-    per_class = as_floats(parts) if shared.task == "classes" else ()
+    per_class = tuple(parts.tolist()) if shared.task == "classes" else ()
     return ScoreValue(value, per_class=per_class)
 
 

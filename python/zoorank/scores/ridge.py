@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from zoorank.scores.base import NUMBERS, Array, Score, ScoreValue
+from zoorank.scores.facts import Shared, alone
 from zoorank.scores.logme import maximum_evidence
-from zoorank.scores.neighbours import scales
-from zoorank.scores.shared import Shared, alone
 from zoorank.scores.spectrum import CentredRows, Spectra
 
 FOLDS = 5
@@ -74,7 +73,7 @@ def _predicted(shared: Shared, y: Array, train: Array, test: Array) -> Array:
     target = (y[train] - middle)[:, None]
     lengths = np.einsum("ij,ij->j", target, target)
     rows = CentredRows(known, known.mean(axis=0, dtype=np.float64), known.shape[1])
-    scaled = scales(rows)
+    scaled = rows.scales()
     if lengths[0] == 0 or not scaled.any():
         return np.full(int(test.sum()), middle)
     Z = rows.take(slice(None)) * scaled

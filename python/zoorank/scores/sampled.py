@@ -18,7 +18,7 @@ import numpy as np
 
 from zoorank import engine
 from zoorank.engine.arrays import number_classes
-from zoorank.scores.base import Array, SampleScore, as_floats
+from zoorank.scores.base import Array, SampleScore
 from zoorank.scores.sampling_bias import row_biases
 
 BLOCK_BYTES = 64 * 2**20
@@ -74,10 +74,10 @@ def sampled_silhouette(
     class_biases = np.bincount(codes[order], biases) / count
     return SampleScore(
         value=float(shares @ exact.per_class),
-        per_class=as_floats(exact.per_class),
+        per_class=tuple(exact.per_class.tolist()),
         influence=influence,
         bias=float(shares @ class_biases),
-        class_biases=as_floats(class_biases),
+        class_biases=tuple(class_biases.tolist()),
     )
 
 

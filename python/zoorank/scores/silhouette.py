@@ -6,9 +6,9 @@ import math
 from functools import partial
 
 from zoorank import engine
-from zoorank.scores.base import Array, Score, ScoreValue, as_floats
+from zoorank.scores.base import Array, Score, ScoreValue
+from zoorank.scores.facts import Shared
 from zoorank.scores.sampled import sampled_silhouette
-from zoorank.scores.shared import Shared
 
 COST = {
     "cosine": "O(nKd)",
@@ -57,7 +57,9 @@ def _mean_silhouette(shared: Shared, *, metric: str) -> ScoreValue:
         result = engine.silhouette(
             shared.X, shared.labels, metric=metric, random_state=0, n_threads=n_threads
         )
-    return ScoreValue(float(result.score), float(result.half_width), as_floats(result.per_class))
+    return ScoreValue(
+        float(result.score), float(result.half_width), tuple(result.per_class.tolist())
+    )
 
 
 def macro_silhouette(X: Array, labels: Array, *, metric: str) -> ScoreValue:
@@ -94,7 +96,7 @@ def _macro_silhouette(shared: Shared, *, metric: str) -> ScoreValue:
         result = engine.silhouette(
             shared.X, shared.labels, metric=metric, method="exact", n_threads=n_threads
         )
-    parts = as_floats(result.per_class)
+    parts = tuple(result.per_class.tolist())
     return ScoreValue(math.fsum(parts) / len(parts), per_class=parts)
 
 

@@ -60,11 +60,6 @@ class CentredRows:
         return cls(X.take(kept, axis=1), mean[kept], X.shape[1])
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Samples and features."""
-        return len(self.X), self.X.shape[1]
-
-    @property
     def rounding(self) -> float:
         """What the σ² of the rows may be off by, as a share of the largest."""
         return max(len(self.X), self.n_given) * ROUNDING
@@ -89,6 +84,15 @@ class CentredRows:
     def column_blocks(self) -> list[slice]:
         """All features likewise."""
         return _slices(self.X.shape[1], len(self.X), BLOCK_BYTES)
+
+    def scales(self) -> Array:
+        """What each centred feature is multiplied by to have variance 1; 0 where it is constant."""
+        squares = np.zeros(self.X.shape[1])
+        for block in map(self.take, self.blocks(CACHED_BYTES)):
+            squares += np.einsum("ij,ij->j", block, block)
+        deviations = np.sqrt(squares / len(self.X))
+        flat = deviations <= MEAN_ROUNDING * np.abs(self.mean)
+        return np.where(flat, 0.0, 1 / np.where(flat, 1.0, deviations))
 
     def squares(self) -> Array:
         """The squared length of every row."""
@@ -229,7 +233,7 @@ class Spectra:
     @classmethod
     def of(cls, rows: CentredRows, targets: Targets, team: Team) -> Spectra:
         """Decompose in O(n d min(n, d)), in memory for a few Gram matrices and blocks of rows."""
-        n, d = rows.shape
+        n, d = rows.X.shape
         return (_of_features if d < n else _of_samples)(rows, targets, team)
 
     def components(self, most: int) -> Array:
@@ -240,7 +244,7 @@ class Spectra:
         found = self.basis.back(vectors[:, ::-1])
         if not self.centred.of_features:
             return found * np.sqrt(values[::-1])
-        across = found[: self.rows.shape[1]]
+        across = found[: self.rows.X.shape[1]]
         return np.concatenate([self.rows.take(block) @ across for block in self.rows.blocks()])
 
     def weights(self, ratio: Array) -> Array:
@@ -259,7 +263,7 @@ class Spectra:
         solved = centred.gram.shifted(centred.coordinates, ratio).solutions
         found = self.basis.back(solved.T)
         if centred.of_features:
-            return found[: self.rows.shape[1]]
+            return found[: self.rows.X.shape[1]]
         blocks = map(self.rows.take_columns, self.rows.column_blocks())
         return np.concatenate([block.T @ found for block in blocks])
 
@@ -274,7 +278,7 @@ def _of_features(rows: CentredRows, targets: Targets, team: Team) -> Spectra:
         block, Y = rows.take(where), targets(where)
         return block.T @ block, block.T @ Y, Y.sum(axis=0)
 
-    n, d = rows.shape
+    n, d = rows.X.shape
     gram, sums, totals = _summed(part, rows.blocks(), team)
     mean = rows.mean
     if d == 1:  # LAPACK's wrappers want two rows; one of zeros says nothing
@@ -303,7 +307,7 @@ def _of_samples(rows: CentredRows, targets: Targets, team: Team) -> Spectra:
         block = rows.take_columns(features)
         return block @ block.T, block @ rows.mean[features]
 
-    n, _ = rows.shape
+    n = len(rows.X)
     gram, along_mean = _summed(part, rows.column_blocks(), team)
     first, normal = _reflection(np.ones(n))
     # FFᵀ = CCᵀ + Cμ1ᵀ + 1(Cμ)ᵀ + μᵀμ 11ᵀ, and C has nothing in the direction of 1.

@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Union, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Union, get_args, runtime_checkable
 
 from zoorank.errors import SourceError, UsageError
-from zoorank.messages import missing_package
+from zoorank.messages import hint, missing_package
 from zoorank.targets.base import Modality
 from zoorank.transforms.base import Batch, Transform
 
@@ -146,6 +146,12 @@ class OpenOptions:
     precision: Precision = "float32"
     threads: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.precision not in get_args(Precision):
+            raise UsageError(
+                f"unknown precision {self.precision!r}; {hint(self.precision, get_args(Precision))}"
+            )
+
 
 @dataclass(frozen=True)
 class ModelFacts:
@@ -163,6 +169,10 @@ class ModelFacts:
         Operations of a whole pass over one sample; None where nobody counts them.
     batch_size : int or None
         The only size of a batch that it takes; None where any will do.
+    largest : int or None
+        Bytes of the largest output of a layer for one sample; None where nobody looks.
+    precision : {"float32", "bf16"}
+        What it computes in.
     """
 
     framework: str
@@ -170,6 +180,8 @@ class ModelFacts:
     bytes: int
     flops: int | None = None
     batch_size: int | None = None
+    largest: int | None = None
+    precision: Precision = "float32"
 
 
 @dataclass(frozen=True)
@@ -346,12 +358,30 @@ class Guarded(Protocol):
 
 
 @runtime_checkable
+class Sized(Protocol):
+    """A source that knows how large it is before it is opened."""
+
+    def size(self) -> int | None:
+        """Bytes of its weights where these lie here; None where they would have to be fetched."""
+        ...
+
+
+@runtime_checkable
 class Noting(Protocol):
     """An encoder with something to say of what it has encoded so far."""
 
     @property
     def note(self) -> str:
         """What a reader of the table should know, such as words not known; often empty."""
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """An encoder that has memory of its own, such as a GPU's, and knows how much of it it took."""
+
+    @property
+    def peak_memory(self) -> int:
+        """Most bytes so far; 0 where it computes in main memory."""
 
 
 @runtime_checkable

@@ -38,6 +38,11 @@ class SourceFile:
     written: str
     path: Path
 
+    @property
+    def name(self) -> str:
+        """The last part of what the reference writes."""
+        return PurePosixPath(self.written).name
+
     def refuse(self, reason: str) -> SourceError:
         """Build the error that this file cannot be used."""
         return SourceError(f"{self.written}: {reason}")
@@ -129,6 +134,11 @@ class Pin:
     file: SourceFile
     sha256: str
     stamp: tuple[int, ...]
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies."""
+        return self.file.path
 
     def read(self) -> bytes:
         """Read the bytes that were hashed."""
@@ -225,3 +235,12 @@ def _stamp(found: os.stat_result) -> tuple[int, ...]:
 
 def _reason(error: OSError) -> str:
     return "does not exist" if isinstance(error, FileNotFoundError) else str(error.strerror)
+
+
+def size_of(path: Path) -> int | None:
+    """Bytes of a file, or of all files in a folder; None where it cannot be looked at."""
+    try:
+        files = [path] if path.is_file() else [each for each in path.iterdir() if each.is_file()]
+        return sum(each.stat().st_size for each in files)
+    except OSError:
+        return None

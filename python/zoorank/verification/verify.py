@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
@@ -17,17 +16,20 @@ from zoorank.encoding.encode import encode_source
 from zoorank.errors import SourceError, UsageError
 from zoorank.messages import hint
 from zoorank.ranking.files import prepare, write_text
-from zoorank.ranking.progress import Progress
 from zoorank.ranking.rank import rank, store_directory
 from zoorank.ranking.ranking import Ranking
-from zoorank.ranking.records import RankRow
+from zoorank.ranking.rows import RankRow
+from zoorank.ranking.work import Progress
 from zoorank.scores.probe import cross_validated
+from zoorank.scores.ridge import ridge_r2
 from zoorank.sources.base import OpenOptions, Source
 from zoorank.sources.manifest import zoo_of
 from zoorank.sources.training import Split, Trainable, Training, TrainingOptions
 from zoorank.store.encodings import EncodingStore, key_of
+from zoorank.store.files import read_sealed, sealed
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
+from zoorank.targets.labels import drawn
 from zoorank.verification.verdict import (
     FORMAT,
     Verification,
@@ -35,6 +37,10 @@ from zoorank.verification.verdict import (
     rank_agreement,
     verdict,
 )
+
+_OF_THE_TARGET = ("input_column", "label_column", "group_column", "strict")
+_TENTHS = 10
+_SHARES = (0.6, 0.2, 0.2)  # to train on, to stop by, to test on
 
 
 def verify(
@@ -61,7 +67,8 @@ def verify(
 
     That is: whether the first one has the best head, and how well the order of all agrees.
 
-    First a head on the frozen encodings of each candidate, cross-validated. Then
+    First a head on the frozen encodings of each candidate, cross-validated: logistic
+    regression, or ridge regression where the target has numbers to predict, judged by R². Then
     fine-tuning by successive halving: every candidate once, the better half again
     with another draw of samples, and so on until each of the last has `repeats`. A
     training that ended is kept in the store, so a run that was stopped goes on.
@@ -80,8 +87,9 @@ def verify(
     epochs : int
         Of fine-tuning, at most; 0 trains heads alone.
     budget : float
-        Seconds for fine-tuning, shared evenly. A training that it cuts short counts
-        with the best it had, is said to be, and is not kept.
+        Seconds for heads and fine-tuning, the ranking apart. Heads come first, from the first
+        candidate on; fine-tuning shares the rest evenly. What found no time is said; a training
+        that was cut short counts with the best it had, is said to be, and is not kept.
     samples : int
         Train on at most so many samples, drawn by class.
     on_step : callable, optional
@@ -97,6 +105,8 @@ def verify(
         As :func:`zoorank.rank`; or for a candidate that is not in the ranking.
     """
     counts = {"top": top, "repeats": repeats, "epochs": epochs, "samples": samples}
+    if not budget > 0:
+        raise UsageError(f"budget must be more than 0 seconds, not {budget}")
     for name, least in (("top", 1), ("repeats", 1), ("epochs", 0), ("samples", 2)):
         if counts[name] < least:
             raise UsageError(f"{name} must be at least {least}, not {counts[name]}")
@@ -105,20 +115,21 @@ def verify(
     ranking = rank(
         zoo, data, out=out, store=place, device=device, limit=limit, progress=progress, **settings
     )
-    target = load_target(zoo.data if data is None else data, limit=limit)
-    if target.task == "numbers":
-        raise UsageError("verify trains heads for classes, and the target has numbers to predict")
+    said = {name: settings[name] for name in _OF_THE_TARGET if name in settings}
+    target = load_target(zoo.data if data is None else data, limit=limit, **said)
     start = time.monotonic()
+    deadline = start + budget
     sources: dict[str, Source] = {source.name: source for source in zoo.models}
     trainer = _Trainer(sources, target, place, device, repeats, epochs, samples, on_step)
-    rows = [trainer.head(row) for row in _candidates(ranking, top, models)]
+    rows = [trainer.head(row, deadline) for row in _candidates(ranking, top, models)]
     if epochs:
-        rows = trainer.by_halving(rows, time.monotonic() + budget)
+        rows = trainer.by_halving(rows, deadline)
     n_trained_on = min(samples, target.n_samples)
-    chosen, sentence = verdict(rows, n_trained_on)
+    chosen, sentence = verdict(rows, n_trained_on, target.task)
     found = Verification(
         rows=tuple(rows),
         ranking=ranking,
+        task=target.task,
         n_trained_on=n_trained_on,
         chosen=chosen,
         verdict=sentence,
@@ -162,9 +173,11 @@ class _Trainer:
         if self.on_step is not None:
             self.on_step(text)
 
-    def head(self, row: RankRow) -> Verified:
-        """Cross-validate a head on encodings that ranking has made."""
+    def head(self, row: RankRow, deadline: float) -> Verified:
+        """Cross-validate a head on encodings that ranking has made, if there is time left."""
         verified = Verified(row.rank, row.model, row.cut or "")
+        if time.monotonic() >= deadline:
+            return replace(verified, note="the budget ended before its head")
         self.announce(f"head on {row.model}, {row.cut}")
         try:
             (encoding,) = encode_source(
@@ -175,14 +188,22 @@ class _Trainer:
                 device=self.device,
             ).encodings
             F = np.asarray(encoding.load(), dtype=np.float64)
-            _, codes = np.unique(self.target.labels, return_inverse=True)
+            strata = strata_of(self.target)
             found = []
             for seed in range(self.repeats):
-                rows = drawn(codes, self.samples, seed)
-                found.append(cross_validated(F[rows], codes[rows], seed=seed))
+                rows = drawn(strata, self.samples, seed)
+                found.append(self._cross_validated(F[rows], strata[rows], rows, seed))
         except (SourceError, ValueError) as error:
             return replace(verified, note=str(error))
         return replace(verified, head=tuple(found))
+
+    def _cross_validated(self, F: Any, codes: Any, rows: Any, seed: int) -> float:
+        """Accuracy of a head, or R², on samples and groups that it was not trained on."""
+        groups = self.target.groups
+        own = None if groups is None else np.unique(groups[rows], return_inverse=True)[1]
+        if self.target.task == "numbers":
+            return ridge_r2(F, self.target.labels[rows], groups=own).value
+        return cross_validated(F, codes, seed=seed, groups=own)
 
     def by_halving(self, rows: Sequence[Verified], deadline: float) -> list[Verified]:
         """Fine-tune all once, the better half again, until the repeats or the time are up."""
@@ -210,7 +231,8 @@ class _Trainer:
         except SourceError as error:
             return replace(row, note=str(error))
         if training.complete:
-            write_text(path, json.dumps(asdict(training)))
+            self.target.check_unchanged()
+            write_text(path, sealed(asdict(training)))
         else:
             epochs = len(training.curve) - 1
             ran = f"{epochs} epoch{'s' * (epochs != 1)}"
@@ -231,7 +253,7 @@ class _Trainer:
             return encoder.train(
                 self.target,
                 row.cut,
-                split(self.target.labels, self.samples, seed),
+                split(strata_of(self.target), self.samples, seed, self.target.groups),
                 TrainingOptions(seed=seed, epochs=self.epochs, deadline=deadline),
                 lambda _epoch, _accuracy: None,
             )
@@ -251,21 +273,22 @@ class _Trainer:
         )
 
 
-def drawn(codes: Any, samples: int, seed: int) -> Any:
-    """Rows of a draw that has every class in its share, in an order of chance."""
-    rng = np.random.default_rng(seed)
-    # Place of each sample in its class, as a share: sorting by it keeps classes in step.
-    share = np.empty(len(codes))
-    for c in range(int(codes.max()) + 1):
-        members = rng.permutation(np.flatnonzero(codes == c))
-        share[members] = (np.arange(len(members)) + 0.5) / len(members)
-    return np.argsort(share, kind="stable")[:samples]
+def strata_of(target: Target) -> Any:
+    """Classes numbered from 0; of numbers to predict, which tenth of them each is in."""
+    if target.task != "numbers":
+        return np.unique(target.labels, return_inverse=True)[1]
+    order = np.argsort(np.argsort(target.labels, kind="stable"), kind="stable")
+    return order * min(_TENTHS, len(order)) // len(order)
 
 
-def split(labels: Any, samples: int, seed: int) -> Split:
-    """Rows to train on, to stop by and to test on: 60, 20 and 20 in 100 of each class."""
-    _, codes = np.unique(labels, return_inverse=True)
+def split(codes: Any, samples: int, seed: int, groups: Any = None) -> Split:
+    """Rows to train on, to stop by and to test on: 60, 20 and 20 in 100 of each class.
+
+    With groups 60, 20 and 20 in 100 of the samples: each group is in one part alone.
+    """
     chosen = drawn(codes, samples, seed)
+    if groups is not None:
+        return _split_groups(chosen, groups[chosen], seed)
     train, stop, test = [], [], []
     for c in range(int(codes.max()) + 1):
         members = chosen[codes[chosen] == c]
@@ -278,12 +301,29 @@ def split(labels: Any, samples: int, seed: int) -> Split:
     return Split(*(np.array(rows, dtype=np.int64) for rows in (train, stop, test)))
 
 
+def _split_groups(chosen: Any, groups: Any, seed: int) -> Split:
+    """Whole groups to each part, in an order of chance, until it has its share."""
+    names, codes = np.unique(groups, return_inverse=True)
+    if len(names) < len(_SHARES):
+        raise SourceError(f"fewer than {len(_SHARES)} groups: none can be held out")
+    order = np.random.default_rng(seed).permutation(len(names))
+    sizes = np.bincount(codes)[order]
+    before = (np.cumsum(sizes) - sizes) / len(codes)
+    part = np.searchsorted(np.cumsum(_SHARES)[:-1], before, side="right")
+    part[-2:] = np.maximum(part[-2:], (1, 2))  # one group at least to stop by, and one to test on
+    part[:1] = 0
+    of_group = np.empty(len(names), dtype=np.int64)
+    of_group[order] = part
+    parts = [np.flatnonzero(of_group[codes] == number) for number in range(len(_SHARES))]
+    if any(not len(each) for each in parts):
+        raise SourceError("the groups are too unequal to hold some out for fine-tuning")
+    return Split(*(chosen[each] for each in parts))
+
+
 def _read(path: Path) -> Training | None:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return Training(**{**found, "curve": tuple(found["curve"])})
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
+    """A training as it was written; None where there is none, or something has changed it."""
+    found = read_sealed(path)
+    return None if found is None else Training(**{**found, "curve": tuple(found["curve"])})
 
 
 def _without_time(row: Verified) -> Verified:

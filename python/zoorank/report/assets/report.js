@@ -27,7 +27,7 @@
     return size >= 10 ? value.toFixed(1) : value.toFixed(3);
   }
 
-  const cost = (name, value) => (value === null || value < 0 ? "–" : value >= 1000 ? prefixed(value) : number(value)) + (name === "bytes" && value ? "B" : "");
+  const cost = (name, value) => (value === null || value < 0 ? "–" : value >= 1000 ? prefixed(value) : number(value)) + (["bytes", "memory"].includes(name) && value ? "B" : "");
 
   function prefixed(value) {
     const power = Math.min(Math.floor(Math.log10(Number(value.toPrecision(3))) / 3), 4);
@@ -38,7 +38,7 @@
 
   const rows = all("#table tbody tr");
   const texts = indices.map((i) =>
-    [columns.model[i], columns.cut[i], columns.note[i]].join("\n").toLowerCase());
+    [columns.name[i], columns.model[i], columns.cut[i], columns.note[i]].join("\n").toLowerCase());
   let shown = indices;
   let expanded = false;
 
@@ -361,7 +361,7 @@
   function themeFor(container) {
     const palette = PALETTES[isDark() ? "dark" : "light"];
     const named = {};
-    for (const name of ["text", "muted", "line", "faint", "accent", "surface"]) named[name] = colour(name);
+    for (const name of ["text", "muted", "line", "faint", "accent", "surface", "background"]) named[name] = colour(name);
     const count = closeups ? closeups.classes.length : 0;
     return {
       ...named,

@@ -44,8 +44,8 @@ def load(content: bytes, file: SourceFile, device: torch.device) -> ExportedProg
     return program
 
 
-def runner(path: Path) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
-    """What runs a program on a batch: an array in, an array out.
+def runner(path: Path) -> Callable[..., NDArray[np.float32]]:
+    """What runs a program on a batch: arrays in, an array out.
 
     Raises
     ------
@@ -58,9 +58,9 @@ def runner(path: Path) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
     content = harmless(path.read_bytes(), file)
     module: Any = load(content, file, torch.device("cpu")).module()
 
-    def run(batch: NDArray[Any]) -> NDArray[np.float32]:
+    def run(*arrays: NDArray[Any]) -> NDArray[np.float32]:
         with torch.no_grad():
-            found = module(torch.from_numpy(batch))
+            found = module(*map(torch.from_numpy, arrays))
         # What is left of an archive made harmless gives its outputs in a row.
         (output,) = found if isinstance(found, tuple | list) else (found,)
         encoding: NDArray[np.float32] = output.numpy()
@@ -129,7 +129,7 @@ class Program:
         self,
         inputs: Mapping[str, Tensor],
         values: Collection[str],
-        told: Callable[[str, Any], None] | None = None,
+        on_node: Callable[[str, Any], None] | None = None,
     ) -> dict[str, Any]:
         """Run what some values depend on and nothing else; each is let go behind its last use."""
         nodes = self.needed(values)
@@ -141,8 +141,8 @@ class Program:
         interpreter = fx.Interpreter(self.module, garbage_collect_values=False)
         for node in nodes:
             interpreter.env[node] = self._made(interpreter, node, inputs)
-            if told is not None:
-                told(node.name, interpreter.env[node])
+            if on_node is not None:
+                on_node(node.name, interpreter.env[node])
             for read in node.all_input_nodes:
                 uses[read] -= 1
                 if not uses[read] and read not in kept:

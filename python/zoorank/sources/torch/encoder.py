@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from zoorank.errors import SourceError, UsageError, ZoorankError
-from zoorank.messages import hint, one_line
+from zoorank.messages import hint, one_line, reason
 from zoorank.sources.base import Cut, ModelFacts, OpenOptions, Refusal
 from zoorank.sources.torch.cuts import Anatomy, ModuleCut
 from zoorank.sources.torch.hooks import Place, Trace, run_to, trace
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     from zoorank.sources.training import Split, Training, TrainingOptions
     from zoorank.targets.base import Target
+
+T = TypeVar("T")
 
 Inputs = Mapping[str, Tensor]
 Feed = Callable[[nn.Module, Inputs], Any]
@@ -98,25 +101,28 @@ class TorchEncoder:
         calibrates: bool = False,
         notes: Sequence[str] = (),
     ) -> None:
-        self.transform, self.notes, self.calibrates = transform, tuple(notes), calibrates
-        self._pooler: Pooler = pooler or AxisPooling()
-        self._feed, self._aliases, self._fresh = feed, aliases, dict(fresh or {})
+        self.transform, self.note, self.calibrates = transform, "; ".join(notes), calibrates
+        self.pooler: Pooler = pooler or AxisPooling()
+        self.feed, self._aliases, self._fresh = feed, aliases, dict(fresh or {})
         self._device = torch_device(options.device)
+        self.device = str(self._device)
         self._precision = options.precision
         self._threads = None if options.threads is None else torch.get_num_threads()
         if options.threads is not None:
             torch.set_num_threads(options.threads)
-        try:
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
+        with self._failing(f"cannot be moved to {self._device}", memory=False):
             self.module = module.eval().requires_grad_(False).to(self._device)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            raise SourceError(f"cannot be moved to {self._device}: {one_line(error)}") from error
         parameters = list(self.module.parameters())
-        self._parameters = sum(each.numel() for each in parameters)
-        self._bytes = sum(each.numel() * each.element_size() for each in parameters)
+        self.facts = ModelFacts(  # operations are counted when cuts are found
+            f"torch {torch.__version__}",
+            sum(each.numel() for each in parameters),
+            sum(each.numel() * each.element_size() for each in parameters),
+            precision=options.precision,
+        )
         self._traced: tuple[tuple[Any, ...], Trace, Mapping[str, Place | str]] | None = None
-        self._flops: int | None = None
+        self._lay_out(channels_last=self._device.type == "cpu")
 
     def __enter__(self) -> Self:
         return self
@@ -135,19 +141,11 @@ class TorchEncoder:
             torch.set_num_threads(self._threads)
 
     @property
-    def device(self) -> str:
-        """Where it runs."""
-        return str(self._device)
-
-    @property
-    def note(self) -> str:
-        """What a reader of the table should know; often empty."""
-        return "; ".join(self.notes)
-
-    @property
-    def facts(self) -> ModelFacts:
-        """What it is and costs; operations once cuts were found."""
-        return ModelFacts(f"torch {torch.__version__}", self._parameters, self._bytes, self._flops)
+    def peak_memory(self) -> int:
+        """Most bytes that were taken of a GPU's memory since it was opened."""
+        if self._device.type != "cuda":
+            return 0
+        return int(torch.cuda.max_memory_allocated(self._device))
 
     def cuts(self, batch: Batch, wanted: Sequence[str]) -> tuple[Cut | Refusal, ...]:
         """Find the cuts that were asked for, refusals first and the deepest cut last.
@@ -162,22 +160,48 @@ class TorchEncoder:
         shapes = tuple((name, each.shape) for name, each in batch.inputs.items())
         if self._traced is None or self._traced[0] != shapes:
             with self._failing(f"cannot be fed a batch of shape {_shape(batch)}"):
-                record, aliases = self._trace(batch)
+                record, aliases = self._laid_out(lambda: self._trace(batch))
             self._traced = shapes, record, aliases
-            self._flops = round(record.flops / batch.samples) if record.flops else None
+            flops = round(record.flops / batch.samples) if record.flops else None
+            largest = record.largest // batch.samples or None
+            self.facts = replace(self.facts, flops=flops, largest=largest)
         _, record, aliases = self._traced
-        anatomy = Anatomy(self.module, record, batch, self._pooler, aliases, self._fresh)
+        anatomy = Anatomy(self.module, record, batch, self.pooler, aliases, self._fresh)
         return anatomy.cuts(wanted)
+
+    def _lay_out(self, *, channels_last: bool) -> None:
+        """Order the weights of convolutions in memory, which what they give follows.
+
+        On a CPU convolutions of images are faster with channels last, above all those of a
+        channel each.
+        """
+        self._layout = torch.channels_last if channels_last else torch.contiguous_format
+        for part in self.module.modules():
+            if isinstance(part, nn.Conv2d) and part.weight.ndim == 4:
+                part.weight.data = part.weight.data.contiguous(memory_format=self._layout)
+
+    def _laid_out(self, run: Callable[[], T]) -> T:
+        """Run the network for the first time, and see whether its code takes channels last.
+
+        What looks at a tensor with `view` takes only the layout that it was written for.
+        """
+        try:
+            return run()
+        except Exception as error:
+            if self._layout == torch.contiguous_format or is_out_of_memory(error):
+                raise
+            self._lay_out(channels_last=False)
+            return run()  # and if something else is wrong, it is raised again
 
     def _trace(self, batch: Batch) -> tuple[Trace, Mapping[str, Place | str]]:
         inputs = self.tensors(batch)
         with self._autocast():
-            record = trace(self.module, lambda: self._feed(self.module, inputs))
+            record = trace(self.module, lambda: self.feed(self.module, inputs))
             if self._aliases is None:
                 return record, {}
             with torch.no_grad():
                 found = self._aliases(
-                    self.module, lambda **more: self._feed(self.module, {**inputs, **more})
+                    self.module, lambda **more: self.feed(self.module, {**inputs, **more})
                 )
         return record, found
 
@@ -209,12 +233,12 @@ class TorchEncoder:
 
         def keep(name: str, output: Tensor) -> Tensor:
             try:
-                return self._pooler.pool(output, axes[name], batch, inputs)
+                return self.pooler.pool(output, axes[name], batch, inputs)
             except ValueError as error:
                 raise SourceError(f"cut {name!r}: {error}") from error
 
         with self._autocast():
-            return run_to(self.module, lambda: self._feed(self.module, inputs), places, keep, mode)
+            return run_to(self.module, lambda: self.feed(self.module, inputs), places, keep, mode)
 
     def empty(self, rows: int, features: int) -> Tensor:
         """Room for encodings where the network runs; MemoryError where there is none."""
@@ -228,13 +252,18 @@ class TorchEncoder:
             return
         momenta = [norm.momentum for norm in norms]
         for norm in norms:
-            norm.reset_running_stats()
             norm.momentum = None  # a plain average, so that one batch sets them wholly
             norm.train()
         inputs = self.tensors(batch)
+
+        def run() -> None:
+            for norm in norms:
+                norm.reset_running_stats()
+            self.feed(self.module, inputs)
+
         try:
             with self._failing("cannot be calibrated"), torch.no_grad():
-                self._feed(self.module, inputs)
+                self._laid_out(run)
         finally:
             for norm, momentum in zip(norms, momenta, strict=True):
                 norm.momentum = momentum
@@ -264,17 +293,8 @@ class TorchEncoder:
         """Write the network up to a cut; see :func:`zoorank.sources.torch.export.export`."""
         from zoorank.sources.torch.export import export
 
+        self._lay_out(channels_last=False)  # as whoever runs the files will feed them
         return export(self, cut, batch, folder)
-
-    @property
-    def feed(self) -> Feed:
-        """What calls the module."""
-        return self._feed
-
-    @property
-    def pooler(self) -> Pooler:
-        """What makes one vector of an output."""
-        return self._pooler
 
     def tensors(self, batch: Batch) -> dict[str, Tensor]:
         """The inputs of a batch as tensors where the network runs."""
@@ -310,20 +330,20 @@ class _Failing(AbstractContextManager[None]):
             raise MemoryError(one_line(error)) from error
         if isinstance(error, ZoorankError):
             return
-        reason = one_line(error)
-        if not isinstance(error, RuntimeError | ValueError):
-            reason = f"{type(error).__name__}: {reason}"
-        raise SourceError(f"{self._what}{reason}") from error
+        raise SourceError(f"{self._what}{reason(error)}") from error
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
     """Whether an exception, or one that it came of, says that memory ran out."""
-    while error is not None:
+    seen: set[int] = set()  # an exception may be its own cause
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         if isinstance(error, MemoryError | torch.OutOfMemoryError):
             return True
-        text = str(error).lower()
-        if isinstance(error, RuntimeError) and any(sign in text for sign in _OUT_OF_MEMORY):
-            return True
+        if isinstance(error, RuntimeError):
+            text = one_line(error).lower()
+            if any(sign in text for sign in _OUT_OF_MEMORY):
+                return True
         error = error.__cause__ or error.__context__
     return False
 
