@@ -61,7 +61,7 @@ from zoorank.cli.options import (
     worker_count,
 )
 from zoorank.errors import UsageError
-from zoorank.messages import EXTRAS
+from zoorank.messages import EXTRAS, inert
 
 if TYPE_CHECKING:
     from zoorank.ranking import Ranking
@@ -291,7 +291,7 @@ def _rank(
             ranking = rank(sources, data, **settings, progress=watcher)
     except KeyboardInterrupt:
         typer.echo(
-            f"zoorank: interrupted; encodings made so far are in {place}, "
+            f"zoorank: interrupted; encodings made so far are in {inert(place)}, "
             "and the same command goes on from there",
             err=True,
         )
@@ -317,4 +317,5 @@ def _print_ranking(ranking: Ranking, written: Sequence[Path]) -> None:
         taken = f"{ranking.stages.seconds:,.1f} s of the sources: {', '.join(shares)}"
         console.print(taken, style="dim")
     if written:
-        console.print(f"Written: {', '.join(map(str, written))}", style="dim")
+        files = ", ".join(map(inert, written))
+        console.print(f"Written: {files}", style="dim", markup=False)

@@ -24,6 +24,7 @@ from zoorank.ranking.strategy import Strategy
 from zoorank.ranking.work import Progress, Silent, Work, executor_of
 from zoorank.sources.base import Guarded, Precision, Source
 from zoorank.store.encodings import EncodingStore
+from zoorank.store.ledger import Ledger
 from zoorank.targets import load_target
 from zoorank.targets.paths import path_list
 
@@ -194,7 +195,7 @@ def rank(
         exists in no source, the score that decides cannot race, or an environment
         variable of the engine's is wrong.
     DataError
-        If the target cannot be read, or no score is defined on it.
+        If the target cannot be read, changes meanwhile, or no score is defined on it.
     StoreError
         If the disk is full or not writable.
 
@@ -253,14 +254,17 @@ def rank(
         deciding, scores = deciding_of_numbers(score, metric)
     if out is not None:
         prepare(out)
-    place = store_directory(out, store)
+    place = EncodingStore(store_directory(out, store))
     if workers is not None or ray is not None:
-        with EncodingStore(place).reported(target.labels.nbytes):
-            target = target.spilled(place)
+        with place.reported(target.labels.nbytes):
+            target = target.spilled(place.directory)
+    watcher = progress or Silent()
     run = Run(
         target=target,
         scores=scores,
         store=place,
+        # Looked up when it is needed: watchers of before it was asked for have none.
+        ledger=Ledger(place.directory, lambda text: watcher.remark(text)),  # noqa: PLW0108
         batch_size=batch_size or zoo.batch_size,
         device=device,
         save_encodings=save_encodings,
@@ -303,14 +307,16 @@ def rank(
             "allow_code": [os.fspath(path) for path in path_list(allow_code)],
             "allow_packages": list(names(allow_packages)),
             "race": None if strategy.race is None else asdict(strategy.race),
-            "store": place.absolute(),
+            "store": place.directory.absolute(),
         },
     )
     if gpus is None and ray is not None and device.startswith("cuda"):
         gpus = 1.0
-    with executor_of(workers, timeout, memory_limit, ray, gpus) as executor:
-        work = Work(run, zoo.models, executor, progress or Silent())
-        work.watcher.started(facts, [source.name for source in zoo.models])
+    # The ledger is closed last: who closes it last has all that was recorded put in order.
+    with run.ledger, executor_of(workers, timeout, memory_limit, ray, gpus) as executor:
+        work = Work(run, zoo.models, executor, watcher)
+        watcher.started(facts, [source.name for source in zoo.models])
+        run.ledger.open()
         by_default = score is None and metric is None
         ranking = strategy.ranking(work, cuts_of, request, by_default=by_default, out=out)
     if out is not None:

@@ -88,7 +88,8 @@ class TorchSource(ModelEntry):
             "factory": self.factory,
             "arguments": {**self.arguments, "from weights": dict(self.arguments_from_weights)},
             "code": code_fingerprint(self),
-            "torch": torch.__version__,
+            # Of a type of torch's own, which would load torch in every process that reads it.
+            "torch": str(torch.__version__),
             "weights": self.weights.model_dump(mode="json") if file is None else file.sha256,
             "state_dict": self.state_dict.model_dump(mode="json"),
             "preprocessing": self.preprocessing.model_dump(mode="json"),
