@@ -130,6 +130,15 @@ Ray = Annotated[
         help="Run the sources on a Ray cluster; local starts Ray on this machine.",
     ),
 ]
+Gpus = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        metavar="1|0.5",
+        help="Of --ray: GPUs that a source takes, or the part of one. Default: 1 with --device "
+        "cuda.",
+    ),
+]
 Timeout = Annotated[
     str | None, typer.Option(metavar="10m", help="Time that a source may take: 90s, 10m, 2h.")
 ]

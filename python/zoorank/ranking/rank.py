@@ -24,6 +24,7 @@ from zoorank.ranking.strategy import Strategy
 from zoorank.ranking.work import Progress, Silent, Work, executor_of
 from zoorank.sources.base import Guarded, Precision, Source
 from zoorank.store.encodings import EncodingStore
+from zoorank.store.ledger import Ledger
 from zoorank.targets import load_target
 from zoorank.targets.paths import path_list
 
@@ -49,6 +50,7 @@ def rank(
     timeout: float | None = None,
     memory_limit: int | None = None,
     ray: str | None = None,
+    gpus: float | None = None,
     budget: float | None = None,
     retry: bool = False,
     save_encodings: bool | None = None,
@@ -121,6 +123,9 @@ def rank(
         Run the sources on a Ray cluster: its address, ``"auto"`` for the one that this machine
         is part of, or ``"local"`` to start Ray here. The machines need zoorank, and the files
         of sources and target under the same paths.
+    gpus : float, optional
+        GPUs of the Ray cluster that a source takes, or the part of one; by default 1 where
+        ``device`` is ``"cuda"``, else none.
     budget : float, optional
         Seconds for all. Sources come in the order that promises most for its time; of a large
         target a sample is looked at first where that pays. What still runs when the time is
@@ -190,7 +195,7 @@ def rank(
         exists in no source, the score that decides cannot race, or an environment
         variable of the engine's is wrong.
     DataError
-        If the target cannot be read, or no score is defined on it.
+        If the target cannot be read, changes meanwhile, or no score is defined on it.
     StoreError
         If the disk is full or not writable.
 
@@ -249,14 +254,17 @@ def rank(
         deciding, scores = deciding_of_numbers(score, metric)
     if out is not None:
         prepare(out)
-    place = store_directory(out, store)
+    place = EncodingStore(store_directory(out, store))
     if workers is not None or ray is not None:
-        with EncodingStore(place).reported(target.labels.nbytes):
-            target = target.spilled(place)
+        with place.reported(target.labels.nbytes):
+            target = target.spilled(place.directory)
+    watcher = progress or Silent()
     run = Run(
         target=target,
         scores=scores,
         store=place,
+        # Looked up when it is needed: watchers of before it was asked for have none.
+        ledger=Ledger(place.directory, lambda text: watcher.remark(text)),  # noqa: PLW0108
         batch_size=batch_size or zoo.batch_size,
         device=device,
         save_encodings=save_encodings,
@@ -285,6 +293,7 @@ def rank(
             "timeout": timeout,
             "memory_limit": memory_limit,
             "ray": ray,
+            "gpus": gpus,
             "budget": budget,
             "save_encodings": save_encodings,
             "max_parameters": max_parameters,
@@ -298,12 +307,16 @@ def rank(
             "allow_code": [os.fspath(path) for path in path_list(allow_code)],
             "allow_packages": list(names(allow_packages)),
             "race": None if strategy.race is None else asdict(strategy.race),
-            "store": place.absolute(),
+            "store": place.directory.absolute(),
         },
     )
-    with executor_of(workers, timeout, memory_limit, ray) as executor:
-        work = Work(run, zoo.models, executor, progress or Silent())
-        work.watcher.started(facts, [source.name for source in zoo.models])
+    if gpus is None and ray is not None and device.startswith("cuda"):
+        gpus = 1.0
+    # The ledger is closed last: who closes it last has all that was recorded put in order.
+    with run.ledger, executor_of(workers, timeout, memory_limit, ray, gpus) as executor:
+        work = Work(run, zoo.models, executor, watcher)
+        watcher.started(facts, [source.name for source in zoo.models])
+        run.ledger.open()
         by_default = score is None and metric is None
         ranking = strategy.ranking(work, cuts_of, request, by_default=by_default, out=out)
     if out is not None:

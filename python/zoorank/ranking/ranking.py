@@ -311,8 +311,10 @@ class Request:
 
     @cached_property
     def baseline(self) -> list[RankRow]:
-        """The raw input, scored."""
-        return baseline_rows(self.run)
+        """The raw input, scored; a DataError where the target has changed meanwhile."""
+        found = baseline_rows(self.run)
+        self.run.target.check_unchanged()
+        return found
 
     def answered(
         self,

@@ -11,7 +11,7 @@ from pydantic import Field
 from zoorank.frozen import Frozen
 from zoorank.messages import brief, hint
 from zoorank.sources.base import Entry, EntryError, Json
-from zoorank.sources.files import FileSource, Pin, SourceFile, find_files, named_file
+from zoorank.sources.files import FileSource, Pin, SourceFile, find_files, named_file, size_of
 from zoorank.sources.inputs import ROLES, Input, token_inputs
 from zoorank.sources.tokens import IDS, FileTokenizer
 from zoorank.targets.base import Modality
@@ -111,6 +111,10 @@ class ProgramSource(FileSource):
             )
             for file in find_files(identifier, entry, settings.package)
         )
+
+    def size(self) -> int | None:
+        """Bytes of its file, where it has one."""
+        return size_of(self.file.path)
 
     def token_feed(self, given: Sequence[Input]) -> TokenFeed:
         """Tell what each input takes of a batch of tokens, and read the tokenizer.

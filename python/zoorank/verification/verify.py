@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
@@ -27,6 +26,7 @@ from zoorank.sources.base import OpenOptions, Source
 from zoorank.sources.manifest import zoo_of
 from zoorank.sources.training import Split, Trainable, Training, TrainingOptions
 from zoorank.store.encodings import EncodingStore, key_of
+from zoorank.store.files import read_sealed, sealed
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
 from zoorank.targets.labels import drawn
@@ -231,7 +231,8 @@ class _Trainer:
         except SourceError as error:
             return replace(row, note=str(error))
         if training.complete:
-            write_text(path, json.dumps(asdict(training)))
+            self.target.check_unchanged()
+            write_text(path, sealed(asdict(training)))
         else:
             epochs = len(training.curve) - 1
             ran = f"{epochs} epoch{'s' * (epochs != 1)}"
@@ -320,11 +321,9 @@ def _split_groups(chosen: Any, groups: Any, seed: int) -> Split:
 
 
 def _read(path: Path) -> Training | None:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return Training(**{**found, "curve": tuple(found["curve"])})
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
+    """A training as it was written; None where there is none, or something has changed it."""
+    found = read_sealed(path)
+    return None if found is None else Training(**{**found, "curve": tuple(found["curve"])})
 
 
 def _without_time(row: Verified) -> Verified:

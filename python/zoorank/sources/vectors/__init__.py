@@ -19,7 +19,7 @@ from zoorank.sources.base import (
     Source,
     needs,
 )
-from zoorank.sources.files import FileSource, SourceFile, find_files, named_file
+from zoorank.sources.files import FileSource, SourceFile, find_files, named_file, size_of
 from zoorank.sources.vectors.static import StaticFiles, find_static
 from zoorank.sources.vectors.word_files import find_word_list
 from zoorank.targets.base import Modality
@@ -82,6 +82,10 @@ class VectorsSource(FileSource):
             "preprocessing": said,
             "shuffled": self.shuffled,
         }
+
+    def size(self) -> int | None:
+        """Bytes of its file, where it has one."""
+        return size_of(self.file.path)
 
     def open(self, options: OpenOptions) -> Encoder:
         """Open the file; vectors are read when texts ask for them."""
