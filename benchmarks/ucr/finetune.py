@@ -133,7 +133,7 @@ def load(data: Path, name: str) -> tuple[Target, Split]:
     labels = np.concatenate([each.labels for each in parts])
     n = parts[0].n_samples
     train, stop = held_out(parts[0].labels)
-    whole = load_target((X, labels), kind="series")
+    whole = load_target((X, labels), modality="series")
     return whole, Split(train, stop, np.arange(n, len(labels)))
 
 

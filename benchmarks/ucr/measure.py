@@ -62,7 +62,7 @@ def measure(name: str, data: Path, manifest: Path, store: Path) -> list[Row]:
                 "n": train.n_samples,
                 "K": len(train.classes),
                 "d": at_train.dim,
-                "parameters": at_train.parameters_kept,
+                "parameters": at_train.record.parameters_kept,
             }
             for score in NO_SOURCE_DATA:
                 first = first_argument(score, X, logits)
@@ -82,7 +82,7 @@ def part(data: Path, name: str, split: str) -> Target:
     """What the study sees of a data set's TRAIN or TEST."""
     with np.load(data / "ucr" / f"{name}.npz") as file:
         X, labels = file[f"X_{split}"], file[f"y_{split}"]
-    return load_target((X, labels), kind="series", limit=MOST[split])
+    return load_target((X, labels), modality="series", limit=MOST[split])
 
 
 def first_argument(score: Score, X: np.ndarray, logits: np.ndarray) -> np.ndarray:

@@ -41,6 +41,7 @@ from zoorank.cli.options import (
     Race,
     RandomState,
     Ray,
+    Record,
     Retry,
     SaveEncodings,
     ScoreNames,
@@ -143,6 +144,7 @@ def rank(
     confidence: Confidence = None,
     first_rows: FirstRows = None,
     random_state: RandomState = None,
+    record: Record = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -179,6 +181,7 @@ def rank(
         confidence=confidence,
         first_rows=first_rows,
         random_state=random_state,
+        record=record or (),
         as_json=as_json,
         quiet=quiet,
     )

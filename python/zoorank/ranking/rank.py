@@ -14,6 +14,7 @@ from zoorank.errors import UsageError
 from zoorank.executors.base import Executor, Limits
 from zoorank.executors.local import LocalExecutor
 from zoorank.ranking.consensus import (
+    INFORMED,
     Consensus,
     deciding_of_numbers,
     deciding_scores,
@@ -21,11 +22,13 @@ from zoorank.ranking.consensus import (
 )
 from zoorank.ranking.files import prepare
 from zoorank.ranking.guidance import guidance
+from zoorank.ranking.informed import Knowledge, inform
 from zoorank.ranking.order import marked, ranked, verdict
 from zoorank.ranking.outcomes import Run
 from zoorank.ranking.progress import Progress, Silent
 from zoorank.ranking.provenance import collect, describe_call
 from zoorank.ranking.ranking import Ranking
+from zoorank.ranking.record import Trained, read_record
 from zoorank.ranking.records import TargetFacts
 from zoorank.ranking.rows import baseline_rows
 from zoorank.ranking.work import SourceRows, Work, framework_state
@@ -78,6 +81,7 @@ def rank(
     confidence: float | None = None,
     first_rows: int | None = None,
     random_state: int | None = None,
+    record: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     progress: Progress | None = None,
     command: str = "",
 ) -> Ranking:
@@ -102,10 +106,12 @@ def rank(
     score : str or sequence of str, optional
         Scores to compute, also comma separated and as ``NAME:METRIC``; the first
         decides the rank. ``"consensus"`` asks Euclidean MSC, LogME, the H-score and
-        the nearest neighbour for one vote each; it is the default unless a metric is
-        given, which means ``"silhouette"``. Cosine and Euclidean MSC are always
-        shown too. ``"ids"`` compares the target with what each source was trained on,
-        where the manifest says what that was. All names are in docs/scores.md.
+        the nearest neighbour for one vote each; ``"informed"`` adds what else is known of the
+        sources, their published accuracies and the record, and is the consensus where that is
+        nothing. It is the default unless a metric is given, which means ``"silhouette"``.
+        Cosine and Euclidean MSC are always shown too. ``"ids"`` compares the target with what
+        each source was trained on, where the manifest says what that was. All names are in
+        docs/scores.md.
     metric : {"cosine", "euclidean", "sqeuclidean", "manhattan"}, optional
         Distance of the scores that have one and do not say which.
     out : path, optional
@@ -167,6 +173,9 @@ def rank(
         Of a race: size of the first sample; by default some hundred rows.
     random_state : int, optional
         Of a race: seed of the samples, 0 by default.
+    record : path or sequence of path, optional
+        Files that ``verify`` or ``evaluate`` appended to: how candidates did on earlier targets.
+        See docs/informed.md.
     progress : Progress, optional
         Told of every step.
     command : str, optional
@@ -217,6 +226,7 @@ def rank(
     check_environment()
     options = _race_options(race, confidence, first_rows, random_state)
     deciding, scores = _scores(score, metric, options)
+    lines = _recorded(record, deciding)
     for name, value in (("batch_size", batch_size), ("limit", limit)):
         if value is not None and value < 1:
             raise UsageError(f"{name} must be at least 1, not {value}")
@@ -264,23 +274,31 @@ def rank(
         by_default = score is None and metric is None
         sources, raced = _run(work, cuts_of, options, by_default=by_default)
     rows = [*baseline_rows(run), *(row for source in sources for row in source.rows)]
+    weights = {each.outcome.model: each.outcome.weights_sha256 for each in sources}
+    parts: tuple[Score | Consensus, ...] = scores
     if isinstance(deciding, Consensus):
         rows = deciding.decided(rows)
-    rows = list(marked(ranked(rows, deciding), deciding))
+        if deciding.takes_known:
+            known = Knowledge(lines, target.fingerprint, target.modality, weights)
+            parts = (deciding, *scores)
+            deciding, rows = inform(deciding, rows, known)
+    rows = list(ranked(rows, deciding))
+    if deciding.key != INFORMED:  # whose intervals are wide, for they say what training may show
+        rows = list(marked(rows, deciding))
     saw_target = {source.outcome.model for source in sources if source.outcome.saw_target}
     ranking = Ranking(
         rows=tuple(rows),
         target=facts,
         score=deciding.name,
         key=deciding.key,
-        labels={each.key: each.label for each in (deciding, *scores)},
+        labels={each.key: each.label for each in (deciding, *parts)},
         higher_is_better=deciding.higher_is_better,
         verdict=verdict(rows, deciding, saw_target),
         provenance=collect(
             command=command,
             started=started,
             manifest=zoo.path,
-            weights={each.outcome.model: each.outcome.weights_sha256 for each in sources},
+            weights=weights,
             settings={
                 "data": target.source,
                 "cuts": wanted,
@@ -302,6 +320,7 @@ def rank(
                 "allow_code": [os.fspath(path) for path in path_list(allow_code)],
                 "allow_packages": list(names(allow_packages)),
                 "race": None if options is None else asdict(options),
+                "record": [os.fspath(path) for path in path_list(record)],
                 "store": place.absolute(),
             },
         ),
@@ -329,6 +348,17 @@ def store_directory(
         return Path(out) / "encodings"
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "zoorank" / "encodings"
+
+
+def _recorded(
+    record: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], deciding: Score | Consensus
+) -> tuple[Trained, ...]:
+    paths = path_list(record)
+    if paths and not (isinstance(deciding, Consensus) and deciding.takes_known):
+        raise UsageError(
+            f"a record counts where {INFORMED!r} decides, and {deciding.name!r} was asked to"
+        )
+    return read_record(paths)
 
 
 def _named(cuts: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import numpy as np
 from zoorank.errors import DataError
 from zoorank.ranking.files import csv_text, prepare, write_text
 from zoorank.ranking.racing.facts import RaceFacts
-from zoorank.ranking.records import CutFacts, Provenance, RankRow, TargetFacts
+from zoorank.ranking.records import CutFacts, Merit, Provenance, RankRow, TargetFacts
 from zoorank.store.encodings import EncodingStore
 
 if TYPE_CHECKING:
@@ -223,6 +223,7 @@ class Ranking:
                         **row,
                         "per_class": tuple(row["per_class"]),
                         "facts": CutFacts(**row["facts"]),
+                        "merit": Merit(**row["merit"]) if row.get("merit") else None,
                     }
                 )
                 for row in values.pop("rows")

@@ -16,10 +16,12 @@ import numpy as np
 from zoorank.encoding.encode import encode_source
 from zoorank.errors import SourceError, UsageError
 from zoorank.messages import hint
+from zoorank.ranking.consensus import takes_record
 from zoorank.ranking.files import prepare, write_text
 from zoorank.ranking.progress import Progress
 from zoorank.ranking.rank import rank, store_directory
 from zoorank.ranking.ranking import Ranking
+from zoorank.ranking.record import append_record, check_record
 from zoorank.ranking.records import RankRow
 from zoorank.scores.probe import cross_validated
 from zoorank.sources.base import OpenOptions, Source
@@ -28,6 +30,7 @@ from zoorank.sources.training import Split, Trainable, Training, TrainingOptions
 from zoorank.store.encodings import EncodingStore, key_of
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
+from zoorank.verification.spending import Spending, heads_of, tuned_of
 from zoorank.verification.verdict import (
     FORMAT,
     Verification,
@@ -55,6 +58,7 @@ def verify(
     allow_packages: str | Sequence[str] = (),
     progress: Progress | None = None,
     on_step: Callable[[str], None] | None = None,
+    record: str | os.PathLike[str] | None = None,
     **settings: Any,
 ) -> Verification:
     """Rank a zoo, then train its first picks and say whether the picks held.
@@ -72,7 +76,8 @@ def verify(
         As for :func:`zoorank.rank`, as are further ``settings``: cuts, score, metric,
         batch_size. ``out`` also receives ``verification.json``.
     top : int
-        How many of the ranking to train.
+        How many of the ranking to train. Where more is known than the encodings, that is at
+        most so many: one after the other, each where most is to be gained, until nothing is.
     models : sequence of str
         Further candidates, ``MODEL`` (its best cut) or ``MODEL:CUT``.
     repeats : int
@@ -86,6 +91,9 @@ def verify(
         Train on at most so many samples, drawn by class.
     on_step : callable, optional
         Told what is being trained.
+    record : path, optional
+        A file that the ranking takes into account where it is there already, as
+        :func:`zoorank.rank` does, and that the accuracies are appended to at the end.
 
     Returns
     -------
@@ -100,10 +108,20 @@ def verify(
     for name, least in (("top", 1), ("repeats", 1), ("epochs", 0), ("samples", 2)):
         if counts[name] < least:
             raise UsageError(f"{name} must be at least {least}, not {counts[name]}")
+    earlier = () if record is None else check_record(record)
+    uses = bool(earlier) and takes_record(settings.get("score"), settings.get("metric"))
     zoo = zoo_of(zoo, allow_code=allow_code, allow_packages=allow_packages)
     place = store_directory(out, store)
     ranking = rank(
-        zoo, data, out=out, store=place, device=device, limit=limit, progress=progress, **settings
+        zoo,
+        data,
+        out=out,
+        store=place,
+        device=device,
+        limit=limit,
+        progress=progress,
+        record=record if uses and record is not None else (),
+        **settings,
     )
     target = load_target(zoo.data if data is None else data, limit=limit)
     if target.task == "numbers":
@@ -111,11 +129,18 @@ def verify(
     start = time.monotonic()
     sources: dict[str, Source] = {source.name: source for source in zoo.models}
     trainer = _Trainer(sources, target, place, device, repeats, epochs, samples, on_step)
-    rows = [trainer.head(row) for row in _candidates(ranking, top, models)]
+    n_trained_on = trainer.n_samples
+    named = _candidates(ranking, 0, models)
+    spending = Spending.of(ranking, earlier)
+    if spending is None:
+        rows = [trainer.head(row) for row in _candidates(ranking, top, models)]
+    else:
+        rows = _spent(spending, ranking, trainer, top, named)
     if epochs:
         rows = trainer.by_halving(rows, time.monotonic() + budget)
-    n_trained_on = min(samples, target.n_samples)
-    chosen, sentence = verdict(rows, n_trained_on)
+    heads = heads_of(rows, ranking, n_trained_on)
+    expected = None if spending is None else spending.accuracies(heads)
+    chosen, sentence = verdict(rows, n_trained_on, expected)
     found = Verification(
         rows=tuple(rows),
         ranking=ranking,
@@ -127,7 +152,28 @@ def verify(
     )
     if out is not None:
         write_text(prepare(out) / "verification.json", found.to_json())
+    if record is not None:
+        append_record(record, [*heads, *tuned_of(rows, ranking, n_trained_on)])
     return found
+
+
+def _spent(
+    spending: Spending,
+    ranking: Ranking,
+    trainer: _Trainer,
+    most: int,
+    named: Sequence[RankRow],
+) -> list[Verified]:
+    """Heads on what is worth one, and on what is named; in the order of the ranking."""
+    there = {(row.model, row.cut or ""): row for row in ranking if row.status == "ok"}
+    done = {(row.model, row.cut or ""): trainer.head(row) for row in named}
+    for _ in range(most):
+        heads = heads_of(list(done.values()), ranking, trainer.n_samples)
+        place = spending.next(heads, {place for place, row in done.items() if not row.head})
+        if place is None:
+            break
+        done[place] = trainer.head(there[place])
+    return [done[place] for place in there if place in done]
 
 
 def _candidates(ranking: Ranking, top: int, models: Sequence[str]) -> list[RankRow]:
@@ -156,6 +202,11 @@ class _Trainer:
     epochs: int
     samples: int
     on_step: Callable[[str], None] | None
+
+    @property
+    def n_samples(self) -> int:
+        """Samples that a training can use."""
+        return min(self.samples, self.target.n_samples)
 
     def announce(self, text: str) -> None:
         """Say what is being trained to whoever wants to know."""
