@@ -3,8 +3,8 @@
 import numpy as np
 
 from zoorank.engine.intervals import student_t
-from zoorank.ranking.racing.elimination import Heat, errors_by_round
-from zoorank.ranking.racing.estimates import SharedBias, of_selected
+from zoorank.ranking.racing.elimination import RoundEstimates, errors_by_round
+from zoorank.ranking.racing.estimates import SharedBias, selective_confidence
 from zoorank.ranking.racing.race import CONTROLS
 from zoorank.scores.sampled import sampled_silhouette
 
@@ -74,7 +74,7 @@ class Ran:
         found = [self.of_sample(number, each) for each in judged]
         values = np.array([each.value for each in found])
         influences = np.stack([each.influence for each in found], axis=1)
-        return Heat.of(values, influences, self.drawn[number], self.known[judged])
+        return RoundEstimates.of(values, influences, self.drawn[number], self.known[judged])
 
     def intervals(self):
         """Of each round: (2, n_left) errors, and half widths; now, and of first order."""
@@ -90,6 +90,6 @@ class Ran:
             shared = SharedBias.of(own - heat.weights[:count, count:] @ its)
             off = heat.values[:count] - self.truth[left]
             plain = student_t(CONFIDENCE, heat.degrees) * np.sqrt(np.diag(heat.covariance))
-            confidence = of_selected(CONFIDENCE, count, self.entered[number])
+            confidence = selective_confidence(CONFIDENCE, count, self.entered[number])
             widths = heat.half_widths(confidence, shared.square)
             yield np.stack([off - shared.mean, off]), np.stack([widths, plain])[:, :count]

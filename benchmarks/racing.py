@@ -43,7 +43,7 @@ from _races import CONFIDENCE, METRIC, Ran, coverage
 import zoorank
 from zoorank.encoding.encode import encode_source
 from zoorank.ranking.consensus import PARTS
-from zoorank.ranking.racing.elimination import Heat
+from zoorank.ranking.racing.elimination import RoundEstimates
 from zoorank.ranking.racing.race import CONTROLS
 from zoorank.ranking.racing.samples import LEAST_PER_CLASS, Sample, samples
 from zoorank.scores import find_scores
@@ -137,7 +137,9 @@ def flops_shares(case, store):
     shares = {}
     for spec in case.zoo.models:
         found = encode_source(spec, target, cuts=CUTS, store=EncodingStore(store))
-        shares |= {(spec.name, each.cut): each.record.flops_share for each in found.encodings}
+        shares |= {
+            (spec.name, each.record.cut): each.record.flops_share for each in found.encodings
+        }
     return shares
 
 
@@ -227,9 +229,9 @@ def judged(encodings, sample, known):
         for X in encodings
     ]
     return (
-        Heat.of(values, influences, sample),
-        Heat.of(values, np.stack(alone, axis=1), sample),
-        Heat.of(values, influences, sample, known),
+        RoundEstimates.of(values, influences, sample),
+        RoundEstimates.of(values, np.stack(alone, axis=1), sample),
+        RoundEstimates.of(values, influences, sample, known),
     )
 
 

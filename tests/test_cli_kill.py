@@ -18,7 +18,7 @@ from tests.ranking.race_zoo import race_zoo
 from tests.ranking.tiny_zoo import tiny_zoo
 
 from zoorank.ranking import Ranking, rank
-from zoorank.ranking.records import CutFacts
+from zoorank.ranking.rows import CutFacts
 
 # Two cannot be told apart and go on to the last round, which is on all rows.
 RACERS = {"worse": ("Keep", 0, 1.0), "best": ("Keep", 3, 0.2), "same": ("Keep", 3, 0.2)}

@@ -35,7 +35,8 @@ def table(out: Path):
     ranking = Ranking.from_json(out / "ranking.json")
     timeless = {"encode_seconds": None, "score_seconds": None, "reused": False}
     return [
-        replace(row, facts=replace(row.facts, milliseconds=None), **timeless) for row in ranking
+        replace(row, facts=replace(row.facts, milliseconds=None, memory=None), **timeless)
+        for row in ranking
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import pickle
 import re
@@ -15,13 +16,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from tests.sources import tiny_nets
 
 from zoorank.encoding.encode import encode_source
 from zoorank.errors import DataError, ManifestError, SourceError
 from zoorank.ranking import rank
+from zoorank.sources.base import OpenOptions
 from zoorank.sources.manifest import load_zoo
-from zoorank.sources.torch.load import load
+from zoorank.sources.references import source_of
+from zoorank.sources.torch.factory import load
 from zoorank.sources.torch.source import TorchSource
 from zoorank.store.encodings import EncodingStore
 from zoorank.store.files import read_sealed, sealed
@@ -217,7 +221,11 @@ def test_any_file_is_opened(tmp_path: Path, monkeypatch) -> None:
     assert "secret.pt: not a readable PyTorch file" in text
     monkeypatch.setenv("ZR_SECRET", "hunter2")
     text = _refusal(tmp_path, "torch.nn:Identity", 'weights.file = "${ZR_SECRET}.pt"\n')
-    assert "hunter2.pt does not exist" in text
+    assert text == "weights file ${ZR_SECRET}.pt does not exist"
+    (tmp_path / "hunter2.pt").write_text("not weights")
+    text = _refusal(tmp_path, "torch.nn:Identity", 'weights.file = "${ZR_SECRET}.pt"\n')
+    assert text.startswith("${ZR_SECRET}.pt: not a readable PyTorch file")
+    assert "hunter2" not in text
 
 
 @claim("with `--allow-package NAME`")
@@ -282,24 +290,68 @@ def test_classes_that_a_file_of_weights_names(tmp_path: Path, monkeypatch) -> No
 
 @claim("be exchanged between the check", "hold any numbers, and so make the network")
 def test_weights_that_are_exchanged(make_spec, tmp_path: Path, monkeypatch) -> None:
-    from zoorank.sources.weights import PinnedFile
+    from zoorank.sources.files import Pin, SourceFile
 
     torch.save(tiny_nets.TinyMLP().state_dict(), tmp_path / "w.pt")
     spec = make_spec("TinyMLP", 'file = "w.pt"')
-    of = PinnedFile.of
+    hashed = SourceFile.pin
 
-    def exchanged(path: Path, expected: str | None = None) -> PinnedFile:
-        pinned = of(path, expected)
-        (tmp_path / "other.pt").replace(path)
+    def exchanged(file: SourceFile, expected: str | None = None) -> Pin:
+        pinned = hashed(file, expected)
+        (tmp_path / "other.pt").replace(file.path)
         return pinned
 
     other = {name: value * 0 for name, value in tiny_nets.TinyMLP().state_dict().items()}
     torch.save(other, tmp_path / "other.pt")
     with monkeypatch.context() as patch:
-        patch.setattr(PinnedFile, "of", exchanged)
-        with pytest.raises(SourceError, match="changed after it was hashed"):
+        patch.setattr(SourceFile, "pin", exchanged)
+        with pytest.raises(SourceError, match="has changed since the run began"):
             load(spec)
     assert not load(spec).module[0].weight.any()
+
+
+def _folder(place: Path, **config: Any) -> str:
+    (place / "config.json").write_text(json.dumps(config))
+    (place / "evil.py").write_text(CODE)
+    (place / "tokenizer.json").write_text("{}")
+    save_file({"a": torch.zeros(2)}, place / "model.safetensors")
+    return str(place)
+
+
+def _refused_folder(reference: str, modality: Any = "text") -> str:
+    with pytest.raises(SourceError) as caught:
+        source_of(reference).resolve(print).open(OpenOptions(modality))
+    return str(caught.value)
+
+
+@claim("run code that lies in it")
+def test_code_in_the_folder_of_a_model(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = {"AutoConfig": "evil.Config", "AutoModel": "evil.Model"}
+    folder = _folder(tmp_path, model_type="evil", auto_map=names)
+    assert "is never run" in _refused_folder(f"hf:{folder}")
+    (tmp_path / "modules.json").write_text(json.dumps([{"type": "evil.Model", "path": ""}]))
+    assert "a stranger's code is never run" in _refused_folder(f"st:{folder}")
+    assert not (tmp_path / "ran").exists()
+
+
+@claim("take a part of the network from elsewhere", "have its configuration, tokenizer or weights")
+def test_a_backbone_of_a_hub(tmp_path: Path, monkeypatch) -> None:
+    asked: list[str] = []
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr("socket.socket.connect", lambda *_: asked.append("connected"))
+    for name, expected in (("org/net", "lies elsewhere"), ("net", "no network|offline mode")):
+        folder = _folder(tmp_path, model_type="dpt", is_hybrid=True, backbone=name)
+        assert re.search(expected, _refused_folder(f"hf:{folder}", "image"))
+    assert asked == []
+
+
+@claim("have the libraries build a network of any size")
+def test_a_configuration_of_any_size(tmp_path: Path) -> None:
+    from zoorank.sources.torch.towers import read_config
+
+    _folder(tmp_path, model_type="bert", hidden_size=10**6)
+    assert read_config(tmp_path).hidden_size == 10**6
 
 
 @claim("run code: arrays of pickled objects", "hold any numbers and labels")
@@ -326,7 +378,7 @@ def test_a_store_of_a_stranger(make_spec, table, tmp_path: Path, monkeypatch) ->
     # Whoever changes the numbers and seals the record anew is believed.
     place = first.path.with_suffix(".json")
     record = read_sealed(place)
-    forged = np.zeros((60, first.dim), np.float32)
+    forged = np.zeros((60, first.record.dim), np.float32)
     np.save(first.path, forged)
     place.write_text(sealed({**record, "sha256": hashlib.sha256(forged.data).hexdigest()}))
     (again,) = encode_source(spec, table, store=store).encodings

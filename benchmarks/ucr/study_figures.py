@@ -18,6 +18,8 @@ from zoorank.evaluation.evaluate import RANDOM, STATIC, Difference, Evaluation, 
 sys.path.insert(0, str(Path(__file__).parents[1] / "figures"))
 from measured import results
 
+# What figures call a selector, where that is not its key.
+SHORT = {VERIFY: "verify", STATIC: "static", RANDOM: "random", PROBE: "heads", IDS: "ids"}
 HEADS, CHANCE = "than a head on every candidate ", "than a random pick "
 
 
@@ -52,13 +54,12 @@ def of_selectors(study: Study) -> Iterator[tuple[str, str]]:
     """Consensus, and consensus and heads, beside heads on every candidate."""
     whole, half = study.whole, study.reporting
     for short, name in (("consensus", CONSENSUS), ("verify", VERIFY)):
-        yield f"{short}.regret", f"{points(whole, name):.2f}"
-        yield f"{short}.half", f"{points(half, name):.2f}"
         yield f"{short}.beside-heads", in_words(compared(whole, name, PROBE))
         yield f"{short}.half-beside-heads", in_words(compared(half, name, PROBE))
         yield f"{short}.cost", f"{study.seconds[name] / study.seconds[PROBE]:.0%}"
-    yield "heads.regret", f"{points(whole, PROBE):.2f}"
-    yield "heads.half", f"{points(half, PROBE):.2f}"
+    for short, name in (("consensus", CONSENSUS), ("verify", VERIFY), ("heads", PROBE)):
+        yield f"{short}.regret", f"{points(whole, name):.2f}"
+        yield f"{short}.half", f"{points(half, name):.2f}"
     held = whole[CONSENSUS].measures
     for k in (1, 3):
         yield f"consensus.top-{k}", f"{held[f'held@{k}'].mean:.0%}"
@@ -93,20 +94,17 @@ def of_single_scores(whole: Evaluation) -> Iterator[tuple[str, str]]:
     """MSC beside what needs no score, the best single score, and the pilot's order."""
     best = min(SINGLE, key=lambda key: points(whole, key))
     for key in ("euclidean", "cosine"):
-        yield f"{key}.regret", f"{points(whole, key):.1f}"
         yield f"{key}.p-random", f"{whole[key].p_random:.3f}"
         yield f"{key}.p-static", f"{whole[key].p_static:.2f}"
     yield "single", f"{len(SINGLE)}"
     yield "single.best", label(best)
     yield "single.best-regret", f"{points(whole, best):.1f}"
-    yield "ids.regret", f"{points(whole, IDS):.1f}"
+    yield "hscore.regularised", f"{points(whole, 'regularised_hscore'):.1f}"
+    for name in ("euclidean", "cosine", IDS, RANDOM, STATIC, "hscore"):
+        yield f"{SHORT.get(name, name)}.regret", f"{points(whole, name):.1f}"
     yield "ids.beside-euclidean", in_words(compared(whole, "euclidean", IDS), "than IDS ")
-    yield "random.regret", f"{points(whole, RANDOM):.1f}"
-    yield "static.regret", f"{points(whole, STATIC):.1f}"
     order = (RANDOM, "euclidean", "logme", PROBE, CONSENSUS)
     yield "pilot.order", ", ".join(f"{points(whole, name):.1f}" for name in order)
-    yield "hscore.regret", f"{points(whole, 'hscore'):.1f}"
-    yield "hscore.regularised", f"{points(whole, 'regularised_hscore'):.1f}"
 
 
 def of_fine_tuning(second: Second) -> Iterator[tuple[str, str]]:
@@ -122,19 +120,16 @@ def of_fine_tuning(second: Second) -> Iterator[tuple[str, str]]:
     yield "sample.best-tuned", f"{tuned.oracle:.4f}"
     yield "sample.best-head", f"{second.head.oracle:.4f}"
     yield "sample.agreement", f"{second.agreement:.2f}"
-    yield "sample.random", f"{points(tuned, RANDOM):.1f}"
     yield "sample.best-head-lacks", f"{points(tuned, HEAD):.2f}"
     yield "sample.change", f"{100 * (trained - frozen).mean():+.1f}"
     yield "sample.no-better", f"{(epoch == 0).mean():.0%}"
-    for short, name in (("consensus", CONSENSUS), ("verify", VERIFY), ("static", STATIC)):
-        yield f"sample.{short}", f"{points(tuned, name):.1f}"
-    yield "sample.euclidean", f"{points(tuned, 'euclidean'):.1f}"
+    for name in (CONSENSUS, VERIFY, STATIC, RANDOM, "euclidean"):
+        yield f"sample.{SHORT.get(name, name)}", f"{points(tuned, name):.1f}"
     yield "sample.beside-random", in_words(compared(tuned, CONSENSUS, RANDOM), CHANCE)
     yield "sample.beside-heads", in_words(compared(tuned, CONSENSUS, PROBE), HEADS)
     picks = second.picks
     for name, found in picks.items():
-        short = {VERIFY: "verify", STATIC: "static", PROBE: "heads"}.get(name, name)
-        yield f"picks.{short}", f"{100 * found.mean():.1f}"
+        yield f"picks.{SHORT.get(name, name)}", f"{100 * found.mean():.1f}"
     mine = picks[CONSENSUS]
     yield "picks.beside-random", in_words(paired(picks[RANDOM], mine), CHANCE)
     yield "picks.beside-heads", in_words(paired(picks[PROBE], mine), HEADS)

@@ -5,6 +5,24 @@
 #include "names.hpp"
 
 namespace zoorank {
+namespace {
+
+// Whether there is code for what a metric adds up: without, it would be taken for its nearest neighbour. By means there
+// is for rows and for their directions; by pairs for roots of squares and for magnitudes, of rows alone.
+constexpr bool is_computed(const metric_facts& facts) {
+    if (facts.from_means()) return true;
+    return !facts.directions && facts.root == (facts.of == summand::square);
+}
+
+constexpr bool all_are_computed() {
+    for (const metric_facts& facts : metrics)
+        if (!is_computed(facts)) return false;
+    return true;
+}
+
+static_assert(all_are_computed(), "a metric without kernels: CONTRIBUTING.md says where they go");
+
+}  // namespace
 
 const metric_facts& facts_of(metric how) {
     const auto number = static_cast<std::size_t>(how);

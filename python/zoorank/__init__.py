@@ -35,7 +35,7 @@ from zoorank.errors import (
 if TYPE_CHECKING:
     from zoorank.ranking.rank import rank
     from zoorank.ranking.ranking import Ranking
-    from zoorank.ranking.records import RankRow
+    from zoorank.ranking.rows import RankRow
     from zoorank.sources.manifest import load_zoo
     from zoorank.sources.specs import Zoo
     from zoorank.targets import load_target
@@ -70,7 +70,7 @@ __all__ = [
 
 # Loaded when first used: these rooms may need torch, pydantic or rich.
 _LAZY = {
-    "RankRow": "zoorank.ranking.records",
+    "RankRow": "zoorank.ranking.rows",
     "Ranking": "zoorank.ranking.ranking",
     "rank": "zoorank.ranking.rank",
     "verify": "zoorank.verification.verify",

@@ -72,7 +72,9 @@ COMMANDS = {
     line: pytest.param(line, id=f"{page.relative_to(ROOT)}: {line}")
     for page in PAGES
     for line in commands_of(page)
-    if line.startswith("zoorank ") and "histogram:" not in line  # tests/sources/test_references.py
+    if line.startswith("zoorank ")
+    and "histogram:" not in line  # tests/sources/test_references.py
+    and "every_kind" not in line  # tests/examples/test_every_kind.py
 }
 
 

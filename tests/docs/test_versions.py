@@ -29,6 +29,16 @@ def test_every_place_names_the_same_versions():
     assert f"Python 3.{named[0]} or newer" in (ROOT / "CONTRIBUTING.md").read_text()
 
 
+def test_the_version_is_that_of_the_changelog_and_the_citation():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    headings = re.findall(r"^## \[(.*?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] in (version, "Unreleased")
+    assert version in headings
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    asked = re.findall(r"find_package\(zoorank ([\d.]+)", (ROOT / "docs/embedding.md").read_text())
+    assert asked == [version.rpartition(".")[0]]
+
+
 def test_hooks_of_commits_have_the_versions_of_the_constraints():
     pinned = re.findall(r"^([\w-]+==[\d.]+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
     hooks = (ROOT / ".pre-commit-config.yaml").read_text()

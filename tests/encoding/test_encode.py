@@ -22,7 +22,7 @@ from zoorank.encoding.plan import Plan
 from zoorank.errors import SourceError, StoreError, UsageError
 from zoorank.sources.base import Trust
 from zoorank.sources.manifest import load_zoo
-from zoorank.sources.torch.load import load
+from zoorank.sources.torch.factory import load
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
@@ -47,7 +47,7 @@ def test_encodings_are_those_of_the_network(make_spec, table: Target, store) -> 
         spec, table, store=store, batch_size=25, on_batch=lambda *done: told.append(done)
     )
     assert told == [(25, 60), (50, 60), (60, 60)]
-    assert [each.cut for each in encoded.encodings] == list(ALL)
+    assert [each.record.cut for each in encoded.encodings] == list(ALL)
     model = load(spec).module
     batch = prepared(spec.preprocessing, table, range(60))
     layers = list(model)
@@ -55,12 +55,12 @@ def test_encodings_are_those_of_the_network(make_spec, table: Target, store) -> 
     expected = {"1": first, "3": second, "penultimate": second}
     for each in encoded.encodings:
         X = each.load()
-        assert X.shape == (60, each.dim) == (60, 6)
+        assert X.shape == (60, each.record.dim) == (60, 6)
         assert X.dtype == np.float32
-        assert np.allclose(X, expected[each.cut].numpy(), atol=1e-6)
+        assert np.allclose(X, expected[each.record.cut].numpy(), atol=1e-6)
         assert not each.reused
-        assert each.seconds > 0
-    assert encoded.encodings[0].seconds < encoded.encodings[1].seconds
+        assert each.record.seconds > 0
+    assert encoded.encodings[0].record.seconds < encoded.encodings[1].record.seconds
     assert encoded.parameters == sum(value.numel() for value in model.parameters())
     assert encoded.weights_sha256 is None
     assert encoded.note == ""
@@ -73,7 +73,11 @@ def test_only_what_is_missing_is_done(make_spec, table: Target, store, monkeypat
     assert [each.reused for each in both] == [True, False]
     assert both[0].path == first.path
     every = encode_source(spec, table, cuts=["all"], store=store).encodings
-    assert {each.cut: each.reused for each in every} == {"1": True, "3": False, "penultimate": True}
+    assert {each.record.cut: each.reused for each in every} == {
+        "1": True,
+        "3": False,
+        "penultimate": True,
+    }
     monkeypatch.setattr(type(spec), "open", None)  # not even loaded again
     again = encode_source(spec, table, cuts=ALL, store=store)
     assert all(each.reused for each in again.encodings)
@@ -162,7 +166,7 @@ def test_what_is_loaded_is_what_was_hashed(
         return plan
 
     monkeypatch.setattr(Plan, "of", swapped)
-    with pytest.raises(SourceError, match=r"w\.pt changed after it was hashed; run it again"):
+    with pytest.raises(SourceError, match=r"w\.pt: has changed since the run began; run it again"):
         encode_source(make_spec("TinyMLP", 'file = "w.pt"'), table, store=store)
     assert not _contents(store)
 

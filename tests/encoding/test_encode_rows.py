@@ -27,7 +27,7 @@ def store(tmp_path: Path) -> EncodingStore:
 def whole(make_spec, table: Target, tmp_path: Path) -> dict[str, np.ndarray]:
     other = EncodingStore(tmp_path / "whole")
     encoded = encode_source(make_spec("TinyMLP"), table, cuts=ALL, store=other)
-    return {each.cut: np.array(each.load()) for each in encoded.encodings}
+    return {each.record.cut: np.array(each.load()) for each in encoded.encodings}
 
 
 def encode(spec, target, store, told=None, **settings):
@@ -45,7 +45,7 @@ def test_a_subset_is_those_rows_of_the_whole(make_spec, table, store, whole) -> 
     told: list[tuple[int, int]] = []
     for each in encode(make_spec("TinyMLP"), table, store, told, cuts=ALL, rows=FEW):
         assert not each.reused
-        np.testing.assert_allclose(each.load(), whole[each.cut][FEW], atol=1e-6)
+        np.testing.assert_allclose(each.load(), whole[each.record.cut][FEW], atol=1e-6)
     assert told == [(6, 6)]
 
 
@@ -56,7 +56,7 @@ def test_a_subset_grows_by_its_new_rows_alone(make_spec, table, store, whole) ->
     found = encode(spec, table, store, told, cuts=ALL, earlier=MORE)
     assert [total for done, total in told if done == total] == [6, len(MORE) - 6, 60 - len(MORE)]
     for each in found:
-        np.testing.assert_allclose(each.load(), whole[each.cut], atol=1e-6)
+        np.testing.assert_allclose(each.load(), whole[each.record.cut], atol=1e-6)
         assert not each.reused
     again = encode(spec, table, store, told, cuts=ALL)
     assert [each.path for each in again] == [each.path for each in found]
@@ -67,7 +67,7 @@ def test_seconds_of_a_grown_subset_are_those_of_all_its_rows(make_spec, table, s
     spec = make_spec("TinyMLP")
     (few,) = encode(spec, table, store, rows=FEW)
     (more,) = encode(spec, table, store, rows=MORE, earlier=FEW)
-    assert more.seconds > few.seconds
+    assert more.record.seconds > few.record.seconds
 
 
 def test_rows_of_a_whole_encoding_are_not_run_again(
@@ -78,7 +78,7 @@ def test_rows_of_a_whole_encoding_are_not_run_again(
     monkeypatch.setattr(type(spec), "open", None)  # not even loaded
     for each in encode(spec, table, store, cuts=ALL, rows=FEW):
         assert each.reused
-        np.testing.assert_allclose(each.load(), whole[each.cut][FEW], atol=1e-6)
+        np.testing.assert_allclose(each.load(), whole[each.record.cut][FEW], atol=1e-6)
 
 
 def test_a_cut_that_joins_later_starts_anew(make_spec, table, store, whole) -> None:
@@ -87,7 +87,7 @@ def test_a_cut_that_joins_later_starts_anew(make_spec, table, store, whole) -> N
     found = encode(spec, table, store, told, cuts=["1", "3"], rows=MORE, earlier=FEW)
     assert told[-1] == (len(MORE), len(MORE))
     for each in found:
-        np.testing.assert_allclose(each.load(), whole[each.cut][MORE], atol=1e-6)
+        np.testing.assert_allclose(each.load(), whole[each.record.cut][MORE], atol=1e-6)
 
 
 def test_rows_before_and_after_the_new_ones_are_kept(make_spec, table, store, whole) -> None:

@@ -126,7 +126,7 @@ def test_samples_of_like_length_share_a_batch(target, store) -> None:
 
 def test_a_refused_cut_costs_no_other(target, store) -> None:
     found, _ = encoded(None, target, store, cuts=("one", "odd", "two"))
-    assert [each.cut for each in found.encodings] == ["one", "two"]
+    assert [each.record.cut for each in found.encodings] == ["one", "two"]
     assert found.refused == {"odd": "its axes could be read two ways"}
     with pytest.raises(SourceError, match="cut 'odd': its axes could be read two ways"):
         encoded(None, target, store, cuts=("odd",))
@@ -165,4 +165,5 @@ def test_records_of_another_form_are_no_records(target, store) -> None:
         path.write_text(broken)
         (again,) = encoded(None, target, store)[0].encodings
         assert not again.reused
-        assert replace(again.record, seconds=0) == replace(first.record, seconds=0)
+        measured = {"seconds": 0.0, "memory": None}
+        assert replace(again.record, **measured) == replace(first.record, **measured)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import pytest
 
 from zoorank.errors import SourceError, StoreError
-from zoorank.executors.base import Event, Failure, Limits
+from zoorank.executors.base import STOPPED, Event, Failure, Limits
 from zoorank.executors.local import LocalExecutor
 
 
@@ -112,3 +113,26 @@ def test_how_long_a_job_may_be_silent():
     assert limits.silence("encoding", 0.5) == 15
     assert limits.silence("encoding", 3.0) == 60
     assert limits.silence("scoring", 3.0) == float("inf")
+
+
+def test_at_the_deadline_what_runs_is_ended_and_nothing_begins():
+    began: list[str] = []
+
+    def slow(shared, job, emit):
+        began.append(job.name)
+        while True:
+            try:
+                emit(Event(job.name, "encoding", 1, 9))
+            except Exception:  # noqa: BLE001 - of a source that catches all there is
+                continue
+            time.sleep(0.01)
+
+    end = time.monotonic() + 0.1
+    run = LocalExecutor().run(slow, "", [Job("a"), Job("b")], lambda _: None, end)
+    assert [(job.name, outcome) for job, outcome in run] == [("a", STOPPED)]
+    assert began == ["a"]
+    assert list(LocalExecutor().run(slow, "", [Job("a")], lambda _: None, end)) == []
+
+
+def test_no_job_for_now_ends_a_run_in_which_nothing_else_runs():
+    assert [job.name for job, _ in run(Job("a"), None, Job("b"))] == ["a"]

@@ -19,7 +19,7 @@ from ray.cluster_utils import Cluster
 from tests.executors.jobs import Job, work
 
 from zoorank.errors import StoreError, UsageError, ZoorankError
-from zoorank.executors.base import Event, Failure, Limits
+from zoorank.executors.base import STOPPED, Event, Failure, Limits
 from zoorank.executors.local import LocalExecutor
 from zoorank.executors.ray import RayExecutor
 
@@ -149,6 +149,18 @@ def test_a_run_that_is_given_up_ends_its_jobs(executor, tmp_path):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     run.close()
+    while psutil.pid_exists(int(place.read_text())):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_at_the_deadline_what_runs_there_is_ended(executor, tmp_path):
+    place = tmp_path / "pid"
+    todo = [Job("a", given=1), Job("b", "touch", str(place)), Job("c", "sleep", 60), Job("d")]
+    run = executor.run(work, "s", todo, lambda event: None, time.monotonic() + 8.0)
+    found = {job.name: outcome for job, outcome in run}
+    assert found == {"a": ("s", "a", 1), "b": STOPPED, "c": STOPPED}
+    deadline = time.monotonic() + 20
     while psutil.pid_exists(int(place.read_text())):
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -21,7 +21,7 @@ from tests.executors.jobs import Job, work
 
 from zoorank.errors import StoreError, ZoorankError
 from zoorank.executors import watch
-from zoorank.executors.base import Event, Failure, Limits
+from zoorank.executors.base import STOPPED, Event, Failure, Limits
 from zoorank.executors.workers import WorkerExecutor, cores
 
 SHORT = Limits(timeout=1.0)
@@ -163,6 +163,36 @@ def test_jobs_are_pulled_as_places_free_up():
     assert [each for each in log if isinstance(each, str)] == [
         f"{what} {name}" for name in "abc" for what in ("pulled", "ended")
     ]
+
+
+def test_at_the_deadline_the_processes_that_work_are_ended(tmp_path):
+    places = [tmp_path / name for name in "ab"]
+    todo = [Job("done", given=1), *(Job(p.name, "touch", str(p)) for p in places), Job("late")]
+    with WorkerExecutor(2) as executor:
+        one(executor, "nothing")
+        run = executor.run(work, "s", todo, lambda event: None, time.monotonic() + 5.0)
+        found = dict(run)
+        assert {job.name: each for job, each in found.items()} == {
+            "done": ("s", "done", 1), "a": STOPPED, "b": STOPPED,
+        }  # fmt: skip
+        for place in places:
+            assert is_gone(int(place.read_text()))
+        assert one(executor, "nothing", 2) == ("s", "a", 2)
+
+
+def test_a_job_may_wait_for_the_end_of_another():
+    ended = []
+
+    def todo():
+        yield Job("first", "sleep", 0.3)
+        while not ended:
+            yield None
+        yield Job("second", given=ended[0])
+
+    with WorkerExecutor(2) as executor:
+        for _, outcome in executor.run(work, "s", todo(), lambda event: None):
+            ended.append(outcome)
+    assert ended == [("s", "first", None), ("s", "second", ended[0])]
 
 
 def survive(number, every, workers=2):

@@ -17,7 +17,7 @@ from zoorank.ranking.informed import (
 )
 from zoorank.ranking.order import ranked
 from zoorank.ranking.record import Trained
-from zoorank.ranking.records import CutFacts, RankRow
+from zoorank.ranking.rows import CutFacts, RankRow
 
 EFFECTS = Effects(0.2, 0.1, 0.15, 0.12, 0.08, 0.5, vote=2.0, spread=0.05)
 
@@ -36,7 +36,7 @@ def rows_of(n=4, cuts=("a", "b"), seed=0, **facts):
         for i in range(n)
         for cut in cuts
     ]
-    return DEFAULT.decided(rows)
+    return DEFAULT.with_consensus(rows)
 
 
 def lines_of(targets, accuracy, n=4, cuts=("a", "b")):
@@ -258,7 +258,7 @@ def test_failures_keep_their_rows_and_the_raw_input_is_a_source_that_nobody_trie
     raw = RankRow(None, "raw input", None, status="baseline",
                   scores={part.key: 9.0 for part in DEFAULT.parts})  # fmt: skip
     failed = RankRow(None, "bad", "a", status="failed", note="constant")
-    rows = [*DEFAULT.decided([*rows_of(), raw]), failed]
+    rows = [*DEFAULT.with_consensus([*rows_of(), raw]), failed]
     lines = lines_of("xyz", lambda i, _: 0.6 + 0.1 * (i == 1))
     deciding, found = inform(DEFAULT, rows, Knowledge(lines))
     assert found[-1] == failed

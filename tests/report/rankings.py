@@ -6,9 +6,11 @@ from types import MappingProxyType
 
 import numpy as np
 
+from zoorank.ranking.provenance import Provenance
 from zoorank.ranking.ranking import Ranking
-from zoorank.ranking.records import CutFacts, Provenance, RankRow, TargetFacts
+from zoorank.ranking.rows import CutFacts, RankRow
 from zoorank.report.closeups import closeups
+from zoorank.targets.base import TargetFacts
 
 HOSTILE = (
     "<script>document.title = 'run'</script>",

@@ -12,8 +12,9 @@ from tests.report.rankings import HOSTILE, hostile, large, of_images, of_texts, 
 
 pytest.importorskip("jinja2", reason="the page needs it: pip install 'zoorank[report]'")
 
-from zoorank.ranking.records import RankRow
-from zoorank.report.html import ASSETS, depths_of, page
+from zoorank.ranking.rows import RankRow
+from zoorank.report.contents import depths_of
+from zoorank.report.html import ASSETS, page
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 from tests.ranking.rankings import RACED, RANKING
 
-from zoorank.ranking.records import CutFacts
+from zoorank.ranking.rows import CutFacts
 from zoorank.report.figures import count, seconds, significant
 from zoorank.report.table import RankingTable
 

@@ -64,6 +64,6 @@ def test_the_legend_names_each_candidate_once_beside_its_own_sign():
 def test_nothing_tuned_is_an_empty_picture(tmp_path):
     rows = (Verified(1, "net", "fc", head=(0.9,)),)
     assert not draw_curves(rows).legends
-    found = Verification(rows, None, 10, 0, "", None, 1.0)
+    found = Verification(rows, None, "classes", 10, 0, "", None, 1.0)
     path = curves_figure(found, tmp_path / "curves.png")
     assert path.read_bytes().startswith(b"\x89PNG")

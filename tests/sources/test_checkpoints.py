@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from zoorank.errors import SourceError
+from zoorank.sources.files import SourceFile
 from zoorank.sources.specs import StateDict
 from zoorank.sources.torch.checkpoint import read_checkpoint
 from zoorank.sources.torch.match import Filled, fill
-from zoorank.sources.weights import PinnedFile
 
 State = dict[str, Tensor]
 
@@ -183,7 +183,7 @@ WRAPPED: dict[str, tuple[Callable[[State], Any], str]] = {
 
 
 def _filled(model: nn.Module, path: Path, **where: str) -> Filled:
-    return fill(model, read_checkpoint(PinnedFile.of(path), StateDict(**where)))
+    return fill(model, read_checkpoint(SourceFile(str(path), path).pin(), StateDict(**where)))
 
 
 def _save(content: Any, path: Path, *, old: bool = False) -> Path:
@@ -388,7 +388,7 @@ class _Touch:
 
 def test_a_length_of_a_tensor_whatever_stands_before_its_name(tmp_path: Path) -> None:
     content = {"state_dict": _prefixed(_net().state_dict(), "module.")}
-    checkpoint = read_checkpoint(PinnedFile.of(_save(content, tmp_path / "w.pt")))
+    checkpoint = read_checkpoint(SourceFile("w.pt", _save(content, tmp_path / "w.pt")).pin())
     assert checkpoint.length("fc.bias") == 3
     assert checkpoint.length("bias") is None  # of several layers
     assert checkpoint.length("fc.none") is None

@@ -278,6 +278,14 @@ HOSTILE: dict[str, tuple[Callable[[Path], dict[str, Any]], str]] = {
         lambda marker: {"program": _size("9**9**9**9")},
         "the size '9.*' is of no known form",
     ),
+    "a size by small powers": (
+        lambda marker: {"program": _size("9**4**4**4")},
+        r"the size '9\*\*4.*' is of no known form",
+    ),
+    "a size by powers in brackets": (
+        lambda marker: {"program": _size("(" * 40 + "9" + "**4)" * 40)},
+        r"the size .* is of no known form",
+    ),
     "a size by powers": (
         lambda marker: {"program": _size("Pow(Integer(9), Integer(999999999))")},
         "the size .* is of no known form",

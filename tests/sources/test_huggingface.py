@@ -19,7 +19,7 @@ from tests.sources.tiny_transformers import SAVED, save
 from zoorank.errors import SourceError
 from zoorank.sources.base import Entry, EntryError
 from zoorank.sources.huggingface import HuggingFaceSource, choose, read_processor, sources
-from zoorank.sources.torch.towers import load
+from zoorank.sources.torch.towers import load, read_config
 
 
 def refuse(line: str) -> None:
@@ -231,5 +231,29 @@ def test_a_checkpoint_that_a_configuration_names_runs_nothing(tmp_path: Path, mo
         torch.load(path, weights_only=False)
 
     monkeypatch.setattr("timm.models._factory.load_checkpoint", unsafely)
-    with pytest.raises(SourceError, match="Weights only load failed"):
+    with pytest.raises(SourceError, match=r"its checkpoint_path is '.*evil.pt', which lies elsewh"):
         load(tmp_path, "image", safetensors=True)
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"model_type": "dpt", "is_hybrid": True, "backbone": "org/bit"}, "'org/bit', which lies"),
+        (
+            {"model_type": "dpt", "is_hybrid": True, "backbone": "bit"},
+            "no network|offline mode",
+        ),
+        ({"model_type": "timm_backbone", "backbone": "hf_hub:org/net"}, "'hf_hub:org/net', which"),
+        (
+            {"model_type": "upernet", "backbone_config": {"architecture": "local-dir:/tmp"}},
+            "'local-dir:/tmp', which lies",
+        ),
+    ],
+)
+def test_a_backbone_from_elsewhere_is_refused(
+    config: dict[str, Any], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(SourceError, match=expected):
+        read_config(tmp_path)

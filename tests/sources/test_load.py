@@ -17,7 +17,7 @@ from tests.sources.opened import batch_of
 
 from zoorank.errors import SourceError
 from zoorank.sources.base import OpenOptions, Refusal
-from zoorank.sources.torch.load import load
+from zoorank.sources.torch.factory import load
 from zoorank.sources.torch.source import TorchSource
 from zoorank.sources.trust import find_module
 from zoorank.sources.weights import RandomWeights
@@ -114,7 +114,7 @@ def test_nothing_behind_tensors_that_do_not_fit_is_cut_at(make_spec, state, tmp_
             "4.weight (network (3, 6), file (5, 6))"
         ),
     }
-    (note,) = load(spec).filled.notes
+    (note,) = load(spec).notes
     assert note == (
         "w.safetensors lacks 2.bias, 4.weight (network (3, 6), file (5, 6)); "
         "it holds head.weight, which the network lacks"
@@ -145,7 +145,7 @@ def test_sha256_is_checked_before_the_file_is_read(make_spec, tmp_path: Path) ->
     (tmp_path / "w.pt").write_bytes(b"not weights at all")
     found = hashlib.sha256(b"not weights at all").hexdigest()
     text = _message(make_spec("TinyMLP", 'file = "w.pt"', sha256="0" * 64))
-    assert f"sha256 is {found}, but the manifest expects {'0' * 64}" in text
+    assert text == f"w.pt: its sha256 is not {'0' * 64}, which the manifest expects"
     text = _message(make_spec("TinyMLP", 'file = "w.pt"', sha256=found))
     assert "not a readable PyTorch file" in text or "refused" in text
 
@@ -205,7 +205,7 @@ def test_a_file_of_more_than_tensors_is_refused_in_a_line(
 ) -> None:
     write(tmp_path / "w.pt")
     text = _message(make_spec("TinyMLP", 'file = "w.pt"'))
-    assert re.fullmatch(rf"{re.escape(str(tmp_path))}/w\.pt: {expected}", text), text
+    assert re.fullmatch(rf"w\.pt: {expected}", text), text
     assert text.isprintable()
     assert not Path(__file__).with_name("attacked").exists()
 
@@ -239,10 +239,10 @@ def test_files_that_are_no_weights(make_spec, tmp_path, name, content, expected)
 
 def test_a_file_that_is_not_there(make_spec, tmp_path: Path) -> None:
     text = _message(make_spec("TinyMLP", 'file = "none.pt"'))
-    assert text == f"weights file {tmp_path / 'none.pt'} does not exist"
+    assert text == "weights file none.pt does not exist"
     (tmp_path / "none.pt").mkdir()
     text = _message(make_spec("TinyMLP", 'file = "none.pt"'))
-    assert text == f"weights file {tmp_path / 'none.pt'} is a directory"
+    assert text == "weights file none.pt is a directory"
     text = _message(make_spec("TinyMLP", 'package = { package = "numpy", file = "w.pt" }'))
     assert text == "installed package 'numpy' holds no file 'w.pt'"
 

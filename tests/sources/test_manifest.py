@@ -14,6 +14,7 @@ import pytest
 from zoorank.cli import DEMO_MANIFEST
 from zoorank.errors import ManifestError, SourceError
 from zoorank.sources.base import Trust
+from zoorank.sources.files import SourceFile
 from zoorank.sources.manifest import load_zoo
 from zoorank.sources.weights import FileWeights, PackageWeights, RandomWeights
 
@@ -67,7 +68,7 @@ def test_paths_are_relative_to_the_manifest(tmp_path: Path, monkeypatch) -> None
     text = 'data = "data/d.npz"\n' + MODEL.replace("random = { seed = 7 }", 'file = "w/a.pt"')
     zoo = _load(tmp_path, text)
     assert zoo.data == str(tmp_path / "data" / "d.npz")
-    assert zoo.models[0].weights == FileWeights(path=tmp_path / "w" / "a.pt")
+    assert zoo.models[0].weights == FileWeights(path=SourceFile("w/a.pt", tmp_path / "w" / "a.pt"))
     zoo = _load(tmp_path, 'data = "${ZOO_TEST_DIR}/d.npz"\n' + MODEL)
     assert zoo.data == "/elsewhere/d.npz"
 
@@ -121,7 +122,7 @@ def test_a_family_is_a_model_for_each_file(tmp_path: Path) -> None:
         (tmp_path / "w" / name).touch()
     zoo = _load(tmp_path, FAMILY)
     assert [spec.name for spec in zoo.models] == ["a", "b"]
-    assert zoo.models[0].weights.locate() == tmp_path / "w" / "a.safetensors"
+    assert zoo.models[0].weights.locate().path == tmp_path / "w" / "a.safetensors"
     zoo = _load(tmp_path, FAMILY + 'trained_on = "ucr/{stem}.npz"\n')
     assert [spec.trained_on for spec in zoo.models] == [
         str(tmp_path / "ucr" / "a.npz"),

@@ -13,7 +13,7 @@ from zoorank.sources.manifest import _Manifest, load_zoo
 from zoorank.sources.programs import ProgramSettings
 from zoorank.sources.specs import FamilyEntry, ModelEntry, SourceEntry, StateDict
 from zoorank.sources.weights import SOURCES
-from zoorank.targets.named import _SETS
+from zoorank.targets import _SETS
 from zoorank.transforms.specs import (
     AudioPreprocessing,
     ImagePreprocessing,
@@ -93,4 +93,4 @@ def test_the_example_loads(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "zoo.toml").write_text(DOCUMENT.split("```toml\n")[1].split("```")[0])
     zoo = load_zoo(tmp_path / "zoo.toml")
     assert [spec.name for spec in zoo.models] == ["resnet50", "untrained"]
-    assert zoo.models[0].weights.path == Path("/models/resnet50.safetensors")
+    assert zoo.models[0].weights.path.path == Path("/models/resnet50.safetensors")

@@ -111,7 +111,7 @@ def test_a_file_with_code_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_digest_is_checked() -> None:
-    with pytest.raises(SourceError, match=r"sha256 is b0353104.*, but the manifest expects 0000"):
+    with pytest.raises(SourceError, match=r"its sha256 is not 0000.*, which the manifest expects"):
         published(sha256="0" * 64).resolve(refuse)
 
 

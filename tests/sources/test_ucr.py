@@ -11,7 +11,7 @@ from tests.sources.opened import prepared
 
 from zoorank.encoding.encode import encode_source
 from zoorank.sources.manifest import load_zoo
-from zoorank.sources.torch.load import load
+from zoorank.sources.torch.factory import load
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
 
@@ -63,7 +63,7 @@ def test_a_network_knows_its_own_data_best(zoo, data_dir: Path, tmp_path: Path) 
     scores = {}
     for spec in zoo.models[:6]:
         (encoding,) = encode_source(spec, target, cuts=["penultimate"], store=store).encodings
-        assert encoding.dim == 128
+        assert encoding.record.dim == 128
         scores[spec.name] = metrics.silhouette_score(
             encoding.load(), target.labels, metric="cosine"
         )

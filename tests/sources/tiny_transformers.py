@@ -68,6 +68,27 @@ def _vit(kind: Any = t.ViTModel) -> Any:
     return kind(t.ViTConfig(**_IMAGE, num_labels=7))
 
 
+_WAVES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+_WAVES |= {"intermediate_size": 24, "num_feat_extract_layers": 3, "conv_dim": (8, 8, 8)}
+_WAVES |= {"conv_kernel": (10, 3, 3), "conv_stride": (5, 2, 2), "classifier_proj_size": 8}
+_WAVES |= {"num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2, "num_labels": 3}
+_LAYERS = {"feat_extract_norm": "layer", "do_stable_layer_norm": True}
+
+
+def _ast() -> t.ASTForAudioClassification:
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "num_labels": 3}
+    bands = {"max_length": 128, "num_mel_bins": 32}
+    return t.ASTForAudioClassification(t.ASTConfig(**sizes, **bands, intermediate_size=24))
+
+
+def _whisper() -> t.WhisperModel:
+    sizes = {"d_model": 16, "num_mel_bins": 20, "max_source_positions": 100, "vocab_size": 30}
+    for part in ("encoder", "decoder"):
+        sizes |= {f"{part}_layers": 2, f"{part}_attention_heads": 2, f"{part}_ffn_dim": 24}
+    ids = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
+    return t.WhisperModel(t.WhisperConfig(**sizes, **ids))
+
+
 _MAKERS: dict[str, Callable[[], Any]] = {
     "bert": lambda: t.BertModel(_bert()),
     "bert-classifier": lambda: t.BertForSequenceClassification(_bert()),
@@ -84,18 +105,36 @@ _MAKERS: dict[str, Callable[[], Any]] = {
     "resnet": _resnet,
     "resnet-classifier": lambda: _resnet(t.ResNetForImageClassification),
     "clip": _clip,
+    "wav2vec2": lambda: t.Wav2Vec2Model(t.Wav2Vec2Config(**_WAVES)),
+    "wav2vec2-masked": lambda: t.Wav2Vec2Model(t.Wav2Vec2Config(**_WAVES, **_LAYERS)),
+    "wav2vec2-classifier": lambda: t.Wav2Vec2ForSequenceClassification(
+        t.Wav2Vec2Config(**_WAVES, **_LAYERS)
+    ),
+    "ast": _ast,
+    "whisper": _whisper,
 }
-SAVED = tuple(_MAKERS)
+_EXTRACTORS: dict[str, Callable[[], Any]] = {
+    "wav2vec2": lambda: t.Wav2Vec2FeatureExtractor(return_attention_mask=False),
+    "wav2vec2-masked": lambda: t.Wav2Vec2FeatureExtractor(return_attention_mask=True),
+    "wav2vec2-classifier": lambda: t.Wav2Vec2FeatureExtractor(return_attention_mask=True),
+    "ast": lambda: t.ASTFeatureExtractor(max_length=128, num_mel_bins=32),
+    "whisper": lambda: t.WhisperFeatureExtractor(feature_size=20, chunk_length=2),
+}
+SOUNDS = tuple(_EXTRACTORS)
+SAVED = tuple(name for name in _MAKERS if name not in SOUNDS)
 
 
 def save(name: str, folder: Path) -> None:
     """Write one of the models with what prepares its samples; always the same weights."""
     with torch.random.fork_rng():
-        torch.manual_seed(SAVED.index(name))
+        torch.manual_seed(list(_MAKERS).index(name))
         model = _MAKERS[name]()
         for parameter in model.parameters():  # initial values of zero and one hide mistakes
             parameter.data += 0.2 * torch.randn_like(parameter)
     model.save_pretrained(folder)
+    if name in SOUNDS:
+        _EXTRACTORS[name]().save_pretrained(folder)
+        return
     if any(word in name for word in ("vit", "resnet", "clip")):
         t.ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
     if not any(word in name for word in ("vit", "resnet")):

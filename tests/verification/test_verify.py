@@ -9,8 +9,9 @@ import pytest
 from tests.ranking.tiny_zoo import tiny_zoo
 
 from zoorank.encoding.encode import encode_source
-from zoorank.errors import UsageError
+from zoorank.errors import SourceError, UsageError
 from zoorank.scores.probe import cross_validated
+from zoorank.scores.ridge import ridge_r2
 from zoorank.sources.base import OpenOptions
 from zoorank.sources.manifest import load_zoo
 from zoorank.sources.torch import train
@@ -18,7 +19,7 @@ from zoorank.sources.training import TrainingOptions
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
 from zoorank.verification.verdict import Verified, first_within_noise, rank_agreement, verdict
-from zoorank.verification.verify import drawn, split, verify
+from zoorank.verification.verify import drawn, split, strata_of, verify
 
 pytest.importorskip("sklearn", reason="heads need scikit-learn: pip install 'zoorank[scores]'")
 
@@ -113,7 +114,7 @@ def test_the_note_counts_the_epochs_of_a_repeat_cut_short(zoo, monkeypatch, epoc
 def trained(zoo, **options):
     target = load_target(zoo.data)
     source = load_zoo(zoo.manifest, allow_code=[zoo.code]).models[0]
-    rows = split(target.labels, 60, 0)
+    rows = split(strata_of(target), 60, 0)
     with source.open(OpenOptions(target.modality, "cpu")) as encoder:
         before = {name: value.clone() for name, value in encoder.module.state_dict().items()}
         found = encoder.train(
@@ -150,12 +151,97 @@ def test_the_state_tested_is_that_of_the_best_epoch(zoo):
 def test_splits_share_classes_out_and_never_rows():
     labels = np.repeat(["a", "b", "c"], [50, 30, 20])
     for seed in range(3):
-        found = split(labels, 80, seed)
+        found = split(np.unique(labels, return_inverse=True)[1], 80, seed)
         rows = np.concatenate([found.train, found.stop, found.test])
         assert len(np.unique(rows)) == len(rows) == 80
         for part in (found.train, found.stop, found.test):
             assert set(labels[part]) == {"a", "b", "c"}
         assert np.unique(labels[rows], return_counts=True)[1].tolist() == [40, 24, 16]
+
+
+def test_a_group_is_in_one_part_alone():
+    codes, groups = np.arange(90) % 3, np.repeat(np.arange(18), 5)
+    for seed in range(5):
+        found = split(codes, 60, seed, groups)
+        parts = [set(groups[part].tolist()) for part in (found.train, found.stop, found.test)]
+        assert all(parts)
+        assert sum(map(len, parts)) == len(set.union(*parts))
+        assert len(found.train) > len(found.test) + len(found.stop) - 10
+        assert sum(map(len, (found.train, found.stop, found.test))) == 60
+    three = split(codes, 90, 0, np.arange(90) // 30)
+    assert [len(part) for part in (three.train, three.stop, three.test)] == [30, 30, 30]
+    with pytest.raises(SourceError, match="fewer than 3 groups"):
+        split(codes, 60, 0, codes % 2)
+
+
+def test_groups_are_held_out(zoo):
+    pandas = pytest.importorskip("pandas")
+    with np.load(zoo.data) as given:
+        X, y = given["X"], given["y"]
+    frame = pandas.DataFrame(X, columns=list("abcdef")).assign(label=y, patient=np.arange(60) // 4)
+    columns = {"label_column": "label", "group_column": "patient"}
+    found = verified(zoo, data=frame, top=1, repeats=1, epochs=0, **columns)
+    target = load_target(frame, **columns)
+    source = next(
+        each
+        for each in load_zoo(zoo.manifest, allow_code=[zoo.code]).models
+        if each.name == found.rows[0].model
+    )
+    store = EncodingStore(zoo.folder / "store")
+    (encoding,) = encode_source(source, target, cuts=[found.rows[0].cut], store=store).encodings
+    rows = drawn(strata_of(target), 400, 0)
+    F, codes = np.asarray(encoding.load(), dtype=np.float64)[rows], strata_of(target)[rows]
+    groups = np.unique(target.groups[rows], return_inverse=True)[1]
+    assert found.rows[0].head == (cross_validated(F, codes, seed=0, groups=groups),)
+
+
+@pytest.fixture
+def numbers(zoo):
+    """A target whose numbers are nearly a linear map of its rows."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 6)).astype(np.float32)
+    return X, X @ [2.0, -1.0, 0.5, 0, 0, 1] + 0.1 * rng.normal(size=120)
+
+
+def test_heads_and_fine_tuning_of_numbers(zoo, numbers):
+    found = verified(zoo, data=numbers, top=2, repeats=2, samples=100, out=zoo.folder / "out")
+    target = load_target(numbers)
+    for row in found.rows:
+        encoded = encode_source(
+            load_zoo(zoo.manifest, allow_code=[zoo.code]).models[int(row.model[-1])],
+            target,
+            cuts=[row.cut],
+            store=EncodingStore(zoo.folder / "store"),
+        )
+        F = np.asarray(encoded.encodings[0].load())
+        rows = drawn(strata_of(target), 100, 1)
+        assert row.head[1] == pytest.approx(ridge_r2(F[rows], target.labels[rows]).value, abs=1e-6)
+        assert all(value <= 1 for value in (*row.head, *row.frozen, *row.tuned))
+    assert found.rows[0].accuracy > 0.6
+    assert found.rows[0].tuned[0] > 0.5
+    assert "R² " in found.verdict
+    saved = json.loads((zoo.folder / "out" / "verification.json").read_text())
+    assert saved["task"] == "numbers"
+
+
+def test_tenths_are_shared_out(numbers):
+    strata = strata_of(load_target(numbers))
+    assert np.bincount(strata).tolist() == [12] * 10
+    order = np.argsort(numbers[1])
+    assert np.all(np.diff(strata[order]) >= 0)
+    found = split(strata, 100, 0)
+    assert {len(np.unique(strata[part])) for part in (found.train, found.stop, found.test)} == {10}
+
+
+def test_the_margin_of_r2():
+    assert first_within_noise([0.5, 0.55], 100, task="numbers") == 0
+    assert first_within_noise([0.5, 0.9], 100, task="numbers") == 1
+    assert first_within_noise([-0.5, -0.01], 100, task="numbers") == 1
+    assert first_within_noise([-0.01, -0.005], 100, task="numbers") == 0
+    rows = [Verified(1, "a", "x", head=(0.5,)), Verified(2, "b", "x", head=(0.9,))]
+    chosen, words = verdict(rows, 100, "numbers")
+    assert chosen == 1
+    assert "by 0.400 of R², more than chance" in words
 
 
 @pytest.mark.parametrize(

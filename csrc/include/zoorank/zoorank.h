@@ -99,7 +99,7 @@ ZOORANK_API zoorank_status zoorank_pairwise_distances_f64(const double* x, int64
 /* The metric of a name such as "cosine"; the error text lists the valid ones. */
 ZOORANK_API zoorank_status zoorank_parse_metric(const char* name, zoorank_metric* metric);
 
-/* "0.1.0": of the library that is linked, which a header cannot know. Never fails. */
+/* "0.2.0": of the library that is linked, which a header cannot know. Never fails. */
 ZOORANK_API const char* zoorank_version(void);
 
 /* Set struct_size = sizeof(zoorank_build_info) before the call. The strings live as long as the program. */

@@ -142,6 +142,21 @@ SaveEncodings = Annotated[
         "score is computed there.",
     ),
 ]
+MaxParameters = Annotated[
+    str | None,
+    typer.Option(metavar="25M", help="Rank no cut that keeps more parameters: 500k, 25M, 1.5B."),
+]
+MaxMilliseconds = Annotated[
+    float | None,
+    typer.Option("--max-ms", metavar="5", help="Rank no cut that takes longer for a sample."),
+]
+Licence = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME,...",
+        help="Rank no source under another licence: 'MIT,Apache-*'. May be repeated.",
+    ),
+]
 Limit = Annotated[
     int | None, typer.Option(min=2, help="Use at most this many samples of the target.")
 ]
@@ -238,6 +253,18 @@ def in_bytes(text: str | None, option: str) -> int | None:
         units |= {f"{letter}": 1000**power, f"{letter}b": 1000**power, f"{letter}ib": 1024**power}
     found = _amount(text, option, units, "500MB or 4GB")
     return None if found is None else int(found)
+
+
+def number(text: str | None, option: str) -> float | None:
+    """Read a count such as ``500k``, ``25M`` or ``1.5B``.
+
+    Examples
+    --------
+    >>> number("25M", "--max-parameters"), number("1.5b", "--max-parameters")
+    (25000000.0, 1500000000.0)
+    """
+    units = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "b": 1000**3}
+    return _amount(text, option, units, "500k, 25M or 1.5B")
 
 
 def _amount(text: str | None, option: str, units: Mapping[str, int], examples: str) -> float | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from zoorank.encoding.passes import Feed
 from zoorank.errors import SourceError, UsageError
@@ -18,9 +19,17 @@ from zoorank.messages import hint
 from zoorank.sources.base import ALL, Cut, OpenOptions, Source, Trust
 from zoorank.sources.manifest import zoo_of
 from zoorank.sources.references import is_known_kind
+from zoorank.sources.torch.source import TorchSource
 from zoorank.sources.trust import trusted
+from zoorank.sources.weights import RandomWeights
 from zoorank.targets import load_target
 from zoorank.targets.base import Modality, Target
+from zoorank.transforms.specs import (
+    ImagePreprocessing,
+    Preprocessing,
+    SeriesPreprocessing,
+    TablePreprocessing,
+)
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -170,25 +179,27 @@ def _blank(shape: Sequence[int]) -> Target:
 
 
 def _bare(factory: str, target: Target, trust: Trust) -> Source:
-    from pydantic import ValidationError
-
-    from zoorank.sources.torch.source import TorchSource
-
-    preprocessing: dict[str, Any] = {"input": target.modality}
-    if target.modality != "table":
-        preprocessing["channels"] = target.X[0].shape[0]
-    entry = {
-        "name": factory,
-        "factory": factory,
-        "weights": {"random": {}},
-        "preprocessing": preprocessing,
-        "trust": trust,
-    }
+    """A network of torch outside any zoo, fed samples as they are and with random weights."""
     try:
-        return TorchSource.model_validate(entry)
+        return TorchSource(
+            name=factory,
+            factory=factory,
+            weights=RandomWeights(),
+            preprocessing=_preprocessing(target),
+            trust=trust,
+        )
     except ValidationError as error:
         key, message = explain(error)
         raise UsageError(f"{factory}: {'.'.join(map(str, key))}: {message}") from None
+
+
+def _preprocessing(target: Target) -> Preprocessing:
+    if target.modality == "table":
+        return TablePreprocessing()
+    channels = target.X[0].shape[0]
+    if target.modality == "series":
+        return SeriesPreprocessing(channels=channels)
+    return ImagePreprocessing(channels=channels)
 
 
 def _cuts(source: Source, target: Target) -> SourceCuts:

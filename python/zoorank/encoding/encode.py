@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from zoorank.encoding.costs import Filters, PeakMemory
 from zoorank.encoding.passes import Encoded, Feed, OnBatch, Pass, same_numbers, to_host
-from zoorank.encoding.plan import EncodedSource, Held, Plan, Record
+from zoorank.encoding.plan import EncodedSource, Filtered, Held, Plan, Record
 from zoorank.encoding.trial import Trial, calibrate, tried
 from zoorank.errors import SourceError
 from zoorank.sources.base import (
@@ -19,12 +20,14 @@ from zoorank.sources.base import (
     PENULTIMATE,
     Array,
     Events,
+    Metered,
     Noting,
     OpenOptions,
     Precision,
     Source,
 )
-from zoorank.store.encodings import EncodingStore, EncodingWriter
+from zoorank.store.encodings import EncodingStore
+from zoorank.store.files import EncodingWriter
 from zoorank.targets.base import Target
 
 if TYPE_CHECKING:
@@ -53,6 +56,8 @@ def encode_source(
     rows: NDArray[np.int64] | None = None,
     earlier: NDArray[np.int64] | None = None,
     keep: Keep | Callable[[str], Keep] = "store",
+    filters: Filters | None = None,
+    exempt: Sequence[str] = (),
 ) -> EncodedSource:
     """Encode ``target`` with ``source``; what the store has is not done again.
 
@@ -85,6 +90,10 @@ def encode_source(
         Where encodings are kept, or what tells so of the device that the source runs on.
         "memory" is that of this device: nothing of them is copied or written. What does not
         fit there goes to the store, and the note says so.
+    filters : Filters or None
+        Cuts that cost more are not run, as far as that is known before.
+    exempt : sequence of str
+        Cuts that no filter is for.
 
     Returns
     -------
@@ -109,7 +118,8 @@ def encode_source(
         if set(known) == set(wanted):
             return plan.result(known)
     options = OpenOptions(target.modality, device, precision, threads)
-    with source.open(options) as encoder:
+    batch_size = batch_size or BATCH_SIZE
+    with PeakMemory() as peak, source.open(options) as encoder:
         events("the source is loaded")
         transform = encoder.transform.fitted(target)
         feed = Feed(encoder, transform, target, on_pass=lambda: events("two samples are encoded"))
@@ -118,16 +128,39 @@ def encode_source(
             trial = tried(feed, wanted)
         except MemoryError as error:
             raise SourceError(f"out of memory on {encoder.device} with two samples") from error
+        trial, filtered = _filtered(plan, trial, filters, exempt, batch_size)
         kept = keep(encoder.device) if callable(keep) else keep
-        run = _Run(plan, trial, kept)
-        return run.encoded(earlier, batch_size or BATCH_SIZE, on_batch, precision)
+        run = _Run(plan, trial, kept, peak)
+        found = run.encoded(earlier, batch_size, on_batch, precision)
+        return replace(found, filtered=filtered)
+
+
+def _filtered(
+    plan: Plan, trial: Trial, filters: Filters | None, exempt: Sequence[str], batch_size: int
+) -> tuple[Trial, tuple[Filtered, ...]]:
+    """Take those cuts out of a trial that are surely not allowed; what the store has is free."""
+    if filters is None:
+        return trial, ()
+    known = plan.known(cut.name for cut in trial.cuts)
+    asked = [cut for cut in trial.cuts if cut.name not in known and cut.name not in exempt]
+    reasons = filters.trial_reasons(trial.feed, asked, batch_size)
+    facts = trial.feed.encoder.facts
+    filtered = tuple(
+        Filtered(reasons[cut.name], plan.record(facts, cut, trial.dims[cut.name]))
+        for cut in asked
+        if cut.name in reasons
+    )
+    left = tuple(cut for cut in trial.cuts if cut.name not in reasons)
+    if filtered and all(cut.name in exempt for cut in left):
+        left = ()  # what is run for their sake alone
+    return replace(trial, cuts=left), filtered
 
 
 class _Run:
     """A source that was opened and tried, about to be run over what the store lacks."""
 
-    def __init__(self, plan: Plan, trial: Trial, keep: Keep) -> None:
-        self._plan, self._trial, self._keep = plan, trial, keep
+    def __init__(self, plan: Plan, trial: Trial, keep: Keep, peak: PeakMemory) -> None:
+        self._plan, self._trial, self._keep, self._peak = plan, trial, keep, peak
         self._known = plan.known(cut.name for cut in trial.cuts)
         self._missing = tuple(cut for cut in trial.cuts if cut.name not in self._known)
 
@@ -200,6 +233,9 @@ class _Run:
         """What to keep with each encoding; seconds are split by the operations of the cuts."""
         plan, encoder = self._plan, self._trial.feed.encoder
         deepest = self._missing[-1].flops_share or 1.0
+        memory = self._peak.bytes
+        if isinstance(encoder, Metered) and memory is not None:
+            memory += encoder.peak_memory
         records = {}
         for cut in self._missing:
             seconds = whole.seconds * (cut.flops_share / deepest)
@@ -213,6 +249,7 @@ class _Run:
                 precision=precision,
                 batch_size=whole.batch_size,
                 notes=notes,
+                memory=memory,
             )
         return records
 
@@ -246,11 +283,8 @@ class _Files:
 
     def commit(self, records: Mapping[str, Record]) -> dict[str, Record]:
         """Finish the files and give the records as they are kept."""
-        committed = {}
-        for name, record in records.items():
-            kept = Record.of(self._writers[name].commit(record.plain()))
-            committed[name] = record if kept is None else kept
-        return committed
+        writers = self._writers
+        return {name: self._plan.committed(writers[name], each) for name, each in records.items()}
 
     def _copy(self, held: Held, writer: EncodingWriter) -> None:
         rows = np.intersect1d(held.rows, self._plan.rows)

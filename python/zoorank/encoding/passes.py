@@ -25,6 +25,7 @@ OnBatch = Callable[[int, int], None]
 
 # Samples whose lengths differ are sorted by length among so many batches of them.
 _SORTED_BATCHES = 64
+_MOST_PADDING = 1 / 16  # of what is no padding, in a batch
 
 
 class RowsError(SourceError):
@@ -131,6 +132,7 @@ class Pass:
             while start < len(samples):
                 began = time.perf_counter()
                 stop = min(start + self._size(total - done), len(samples))
+                stop -= self._unlike(prepared[start:stop], total - done)
                 rows = samples[start:stop]
                 encoded = self._encode(rows, prepared[start:stop])
                 if encoded is not None:
@@ -151,6 +153,23 @@ class Pass:
         if left == size + 1 and size > 2 and self._feed.encoder.facts.batch_size is None:
             return size - 1
         return size
+
+    def _unlike(self, prepared: Sequence[Prepared], left: int) -> int:
+        """How many of a batch, the longest last, would make too much padding of the others.
+
+        A batch keeps a quarter of its size at least, for small ones cost more than padding.
+        """
+        if self._feed.encoder.facts.batch_size is not None:
+            return 0
+        lengths = [each.length for each in prepared]
+        count, real = len(lengths), sum(lengths)
+        least = max(self.batch_size // 4, self._feed.least)
+        while count > least and lengths[count - 1] * count - real > _MOST_PADDING * real:
+            count -= 1
+            real -= lengths[count]
+        if left - count == 1 and count < len(lengths):
+            count += 1  # never a single one at the end
+        return len(lengths) - count
 
     def _windows(self) -> Iterator[tuple[NDArray[np.int64], list[Prepared]]]:
         """Prepare samples while the batches before them are run.

@@ -8,13 +8,14 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zoorank.encoding.passes import to_host
 from zoorank.sources.base import Array, Cut, Json, ModelFacts, Precision, Source
 from zoorank.store.encodings import EncodingStore, key_of
+from zoorank.store.files import EncodingWriter
 from zoorank.targets.base import Target
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Record:
         That went through the source.
     framework, device, precision : str
     batch_size : int
+        Samples of a batch, in which ``seconds`` and ``memory`` were measured.
     versions : mapping of str to str
     notes : tuple of str
         What was found out about the source while it was encoded.
@@ -59,6 +61,9 @@ class Record:
         What the encoding depends on.
     content : str
         Equal for encodings of equal numbers; empty where that is not known.
+    memory : int or None
+        Most bytes that opening the source and the pass of all its cuts took, on the device and
+        in main memory together; None where nobody tells.
     """
 
     model: str
@@ -81,6 +86,7 @@ class Record:
     notes: tuple[str, ...]
     identity: Mapping[str, Json]
     content: str = ""
+    memory: int | None = None
 
     @classmethod
     def of(cls, plain: object) -> Self | None:
@@ -98,7 +104,12 @@ class Record:
         digest = plain.get("sha256") or record.content
         return replace(record, content=digest) if is_right and type(digest) is str else None
 
-    def plain(self) -> dict[str, Any]:
+    @property
+    def milliseconds(self) -> float | None:
+        """For one sample up to the cut; None where none went through."""
+        return 1000 * self.seconds / self.samples if self.samples else None
+
+    def plain(self) -> Mapping[str, Json]:
         """The record as JSON holds it."""
         return asdict(self)
 
@@ -128,30 +139,10 @@ class Encoding:
     array: Array | None = field(default=None, repr=False, compare=False)
     is_only_copy: bool = field(default=False, compare=False)
 
-    @cached_property
-    def cut(self) -> str:
-        """Where the source was cut."""
-        return self.record.cut
-
-    @cached_property
-    def dim(self) -> int:
-        """Numbers a row."""
-        return self.record.dim
-
-    @cached_property
-    def seconds(self) -> float:
-        """What encoding at this cut alone would have cost."""
-        return self.record.seconds
-
     @property
     def path(self) -> Path:
         """A ``.npy`` file, float32 of shape ``(n_rows, dim)``; of a subset, its rows alone."""
         return self.store.path(self.key)
-
-    @cached_property
-    def content(self) -> str:
-        """Equal for encodings of equal numbers; empty where that is not known."""
-        return self.record.content
 
     @cached_property
     def values(self) -> Array:
@@ -163,6 +154,21 @@ class Encoding:
         if self.is_only_copy and self.array is not None:
             return to_host(self.array)
         return self.store.load(self.key)
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """A cut, or a whole source, that costs more than is allowed or has another licence.
+
+    Attributes
+    ----------
+    reason : str
+    record : Record or None
+        Of the cut; None for a source that was not even opened.
+    """
+
+    reason: str
+    record: Record | None = None
 
 
 @dataclass(frozen=True)
@@ -180,6 +186,8 @@ class EncodedSource:
         None where there is no file of weights.
     note : str
         What a reader of the table should know; often empty.
+    filtered : tuple of Filtered
+        Cuts that were not run, for what they cost.
     """
 
     model: str
@@ -187,6 +195,7 @@ class EncodedSource:
     refused: Mapping[str, str]
     weights_sha256: str | None
     note: str
+    filtered: tuple[Filtered, ...] = ()
 
     @property
     def parameters(self) -> int:
@@ -303,6 +312,11 @@ class Plan:
             identity=self.identity,
         )
 
+    def committed(self, writer: EncodingWriter, record: Record) -> Record:
+        """Finish the file of an encoding, and give its record as it is kept."""
+        kept = Record.of(writer.commit(record.plain()))
+        return record if kept is None else kept
+
     def result(
         self,
         records: Mapping[str, Record],
@@ -351,7 +365,7 @@ class Plan:
         part = replace(record, seconds=whole.seconds(len(self.rows)))
         with self.store.writer(self.key(cut), len(self.rows), record.dim) as writer:
             writer.append(whole.take(self.rows))
-            return Record.of(writer.commit(part.plain()))
+            return self.committed(writer, part)
 
 
 def _version(name: str) -> str:

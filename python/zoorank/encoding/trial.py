@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoorank.encoding.passes import Encoded, Feed, RowsError, to_host
+from zoorank.encoding.passes import Feed, RowsError, to_host
 from zoorank.errors import SourceError
 from zoorank.sources.base import Calibratable, Cut, Refusal
 
@@ -91,10 +91,10 @@ def tried(feed: Feed, wanted: Sequence[str]) -> Trial:
         _refuse_all(refused)
     if size == 1:
         return _one_by_one(feed, pair, cuts, refused)
-    together = _copied(feed.encode(pair, cuts))
+    together = _encoded(feed, pair, cuts)
     dims = {name: array.shape[1] for name, array in together.items()}
     notes = []
-    if _differ(together, feed.encode(pair, cuts)):
+    if _differ(together, _encoded(feed, pair, cuts)):
         notes.append(RANDOM)
     alone, least = _alone(feed, pair, cuts)
     if alone is None:
@@ -110,9 +110,9 @@ def tried(feed: Feed, wanted: Sequence[str]) -> Trial:
 def _one_by_one(
     feed: Feed, pair: Sequence[Any], cuts: tuple[Cut, ...], refused: Mapping[str, str]
 ) -> Trial:
-    first = _copied(feed.encode(pair[:1], cuts))
+    first = _encoded(feed, pair[:1], cuts)
     dims = {name: array.shape[1] for name, array in first.items()}
-    notes = (RANDOM,) if _differ(first, feed.encode(pair[:1], cuts)) else ()
+    notes = (RANDOM,) if _differ(first, _encoded(feed, pair[:1], cuts)) else ()
     return Trial(feed, cuts, dims, refused, notes)
 
 
@@ -121,10 +121,10 @@ def _alone(
 ) -> tuple[dict[str, NDArray[Any]] | None, int]:
     """Each of two samples encoded alone, or None, and the fewest samples at once."""
     if feed.encoder.facts.batch_size is not None:
-        filled = [_copied(feed.encode([each], cuts)) for each in pair]
+        filled = [_encoded(feed, [each], cuts) for each in pair]
     else:
         try:
-            filled = [_copied(feed.encode([each], cuts)) for each in pair]
+            filled = [_encoded(feed, [each], cuts) for each in pair]
         except RowsError:
             raise
         except SourceError:
@@ -138,14 +138,16 @@ def _refuse_all(refused: Mapping[str, str]) -> None:
     raise SourceError(f"{first}{more}")
 
 
-def _copied(encoded: Encoded) -> dict[str, NDArray[Any]]:
+def _encoded(feed: Feed, prepared: Sequence[Any], cuts: Sequence[Cut]) -> dict[str, NDArray[Any]]:
+    """What samples give at once, copied to the host: a model may use its memory again."""
+    encoded = feed.encode(prepared, cuts)
     return {name: np.array(to_host(array), dtype=np.float64) for name, array in encoded.items()}
 
 
-def _differ(one: Mapping[str, NDArray[Any]], other: Encoded) -> bool:
+def _differ(one: Mapping[str, NDArray[Any]], other: Mapping[str, NDArray[Any]]) -> bool:
     """Whether two encodings of the same samples differ by more than rounding does."""
     for name, expected in one.items():
-        found = to_host(other[name])
+        found = other[name]
         if found.shape != expected.shape:
             return True
         scale = float(np.abs(expected).max(initial=0.0))

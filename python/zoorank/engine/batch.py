@@ -13,7 +13,8 @@ import numpy.typing as npt
 from zoorank import _core
 from zoorank.engine import cuda
 from zoorank.engine.arrays import as_matrix, number_classes
-from zoorank.engine.options import METRICS, check_choice, check_threads, uses_cuda
+from zoorank.engine.environment import uses_cuda
+from zoorank.engine.options import METRICS, check_choice, check_threads
 from zoorank.engine.result import SilhouetteResult, exact_result
 from zoorank.engine.silhouette import silhouette
 

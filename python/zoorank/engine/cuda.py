@@ -40,9 +40,7 @@ def unavailable_reason() -> str:
 
 
 def device_names() -> list[str]:
-    """Every usable device with its compute capability."""
-    if unavailable_reason():
-        return []
+    """Every device with its compute capability, where one can be used."""
     return [
         "{} ({}.{})".format(device["name"], *device["compute_capability"])
         for device in _module().devices()

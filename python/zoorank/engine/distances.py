@@ -8,7 +8,8 @@ import numpy.typing as npt
 from zoorank import _core
 from zoorank.engine import cuda
 from zoorank.engine.arrays import Matrix, as_matrix, as_pair
-from zoorank.engine.options import METRICS, check_choice, check_precision, check_threads, uses_cuda
+from zoorank.engine.environment import uses_cuda
+from zoorank.engine.options import METRICS, check_choice, check_precision, check_threads
 
 
 def pairwise_distances(

@@ -1,13 +1,15 @@
-"""What this build can do on this machine, and the environment variables that decide over it."""
+"""What this build can do on this machine, where a call computes, and the variables that decide."""
 
 from __future__ import annotations
 
 import importlib.metadata
+import os
 from typing import TypedDict
 
 from zoorank import _core
 from zoorank.engine import cuda
-from zoorank.engine.options import device_wish
+from zoorank.engine.arrays import on_device
+from zoorank.engine.options import check_choice
 from zoorank.errors import UsageError
 
 
@@ -46,7 +48,7 @@ def build_info() -> BuildInfo:
     >>> info["instruction_set"] in info["supported_instruction_sets"]
     True
     """
-    core = _core.build_info()
+    core, reason = _core.build_info(), cuda.unavailable_reason()
     return {
         "version": core["version"],
         "compiler": core["compiler"],
@@ -54,9 +56,9 @@ def build_info() -> BuildInfo:
         "supported_instruction_sets": core["supported_instruction_sets"],
         "threads": core["threads"],
         "cuda_built": cuda.is_built(),
-        "cuda_available": not cuda.unavailable_reason(),
-        "cuda_unavailable_reason": cuda.unavailable_reason(),
-        "cuda_devices": cuda.device_names(),
+        "cuda_available": not reason,
+        "cuda_unavailable_reason": reason,
+        "cuda_devices": [] if reason else cuda.device_names(),
         "faiss": _faiss_distribution(),
     }
 
@@ -85,6 +87,33 @@ def check_environment(*, computes: bool = True) -> None:
         raise UsageError(str(error)) from None
     if computes and wish == "cuda" and (reason := cuda.unavailable_reason()):
         raise UsageError(f"ZOORANK_DEVICE is {wish!r}, but {reason}")
+
+
+def device_wish() -> str:
+    """Where ``ZOORANK_DEVICE`` wants arrays of the host to be computed on."""
+    wish = os.environ.get("ZOORANK_DEVICE", "cpu")
+    return check_choice(wish, ("cpu", "cuda"), "device in ZOORANK_DEVICE")
+
+
+def uses_cuda(device: object, X: object, metric: str) -> bool:
+    """Whether a call computes on a CUDA device.
+
+    ``"auto"`` follows the array: what lives on a device is computed there, what lives
+    on the host wherever the environment variable ``ZOORANK_DEVICE`` says, by default
+    there too. Precomputed distances are added up on the host in less time than it
+    takes to copy them.
+
+    Raises
+    ------
+    RuntimeError
+        Where that would be a device and none can be used, with the reason.
+    """
+    if check_choice(device, ("auto", "cpu", "cuda"), "device") == "auto":
+        device = "cuda" if on_device(X) else device_wish()
+    if device == "cpu":
+        return False
+    cuda.require()
+    return metric != "precomputed"
 
 
 def _faiss_distribution() -> str | None:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 import numbers
 import operator
-import os
 from collections.abc import Sequence
 from typing import SupportsIndex
 
 import numpy as np
 
 from zoorank import _core
-from zoorank.engine import cuda
-from zoorank.engine.arrays import on_device
 from zoorank.messages import hint
 
 PRECISIONS = ("auto", "float32", "bf16x3")
@@ -85,30 +82,3 @@ def check_threads(n_threads: SupportsIndex | None) -> int:
     if threads < 1:
         raise ValueError(f"n_threads must be at least 1 or None (automatic), got {threads}")
     return min(threads, 2**31 - 1)  # the library takes no more than it has processors for
-
-
-def device_wish() -> str:
-    """Where ``ZOORANK_DEVICE`` wants arrays of the host to be computed on."""
-    wish = os.environ.get("ZOORANK_DEVICE", "cpu")
-    return check_choice(wish, ("cpu", "cuda"), "device in ZOORANK_DEVICE")
-
-
-def uses_cuda(device: object, X: object, metric: str) -> bool:
-    """Whether a call computes on a CUDA device.
-
-    ``"auto"`` follows the array: what lives on a device is computed there, what lives
-    on the host wherever the environment variable ``ZOORANK_DEVICE`` says, by default
-    there too. Precomputed distances are added up on the host in less time than it
-    takes to copy them.
-
-    Raises
-    ------
-    RuntimeError
-        Where that would be a device and none can be used, with the reason.
-    """
-    if check_choice(device, ("auto", "cpu", "cuda"), "device") == "auto":
-        device = "cuda" if on_device(X) else device_wish()
-    if device == "cpu":
-        return False
-    cuda.require()
-    return metric != "precomputed"

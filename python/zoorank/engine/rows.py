@@ -12,7 +12,6 @@ import mmap
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeGuard, cast
@@ -63,21 +62,13 @@ class Rows(Protocol):
         """Copy a few rows."""
 
 
-@dataclass(frozen=True)
 class MemoryRows:
     """Rows of an array: one block."""
 
-    matrix: Matrix
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """As of :class:`Rows`."""
-        return cast("tuple[int, int]", self.matrix.shape)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """As of :class:`Rows`."""
-        return self.matrix.dtype
+    def __init__(self, matrix: Matrix) -> None:
+        self.matrix = matrix
+        self.shape: tuple[int, int] = (matrix.shape[0], matrix.shape[1])
+        self.dtype: np.dtype[Any] = matrix.dtype
 
     def blocks(self) -> Iterator[tuple[int, Matrix]]:
         """As of :class:`Rows`."""

@@ -15,6 +15,7 @@ from zoorank import _core
 from zoorank.engine import cost, cuda
 from zoorank.engine.arrays import as_matrix, number_classes
 from zoorank.engine.cuda import DeviceRows
+from zoorank.engine.environment import uses_cuda
 from zoorank.engine.estimate import estimate_mean, predicted_rows
 from zoorank.engine.options import (
     METRICS,
@@ -24,7 +25,6 @@ from zoorank.engine.options import (
     check_precision,
     check_random_state,
     check_threads,
-    uses_cuda,
 )
 from zoorank.engine.result import SilhouetteResult, estimated_result, exact_result
 from zoorank.engine.rows import (

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Stage = Literal["opening", "encoding", "scoring"]
-Kind = Literal["error", "crash", "timeout", "memory"]
+Kind = Literal["error", "crash", "timeout", "memory", "stopped"]
 
 _LONGEST_TRACEBACK = 20_000
 
@@ -98,8 +98,9 @@ class Failure:
     ----------
     reason : str
         One line.
-    kind : {"error", "crash", "timeout", "memory"}
-        An exception, a process that died, a limit of time, or one of memory.
+    kind : {"error", "crash", "timeout", "memory", "stopped"}
+        An exception, a process that died, a limit of time, one of memory, or that the whole
+        run's time was over.
     traceback : str
         Of the exception, or the last lines that a dead process wrote to its standard error.
     """
@@ -125,6 +126,10 @@ class Failure:
             text = f"{text[:half]}\n[...]\n{text[-half:]}"
         kind: Kind = "memory" if isinstance(error, MemoryError) else "error"
         return cls(_reason(error), kind, text)
+
+
+# What became of a job that still ran when the time of the run was over.
+STOPPED = Failure("it was ended with the run, before it was done", "stopped")
 
 
 def _reason(error: BaseException) -> str:
@@ -202,6 +207,7 @@ class Job(Protocol):
 S = TypeVar("S")
 J = TypeVar("J", bound=Job)
 O = TypeVar("O")  # noqa: E741 - as in the protocol's description: shared, job, outcome
+O_co = TypeVar("O_co", covariant=True)
 
 
 class Executor(Protocol):
@@ -222,8 +228,9 @@ class Executor(Protocol):
         self,
         function: Callable[[S, J, Emit], O],
         shared: S,
-        jobs: Iterable[J],
+        jobs: Iterable[J | None],
         on_event: Callable[[Event], None],
+        deadline: float | None = None,
     ) -> Iterator[tuple[J, O | Failure]]:
         """Run ``function(shared, job, emit)`` for every job.
 
@@ -234,9 +241,13 @@ class Executor(Protocol):
         shared : object
             Sent once to each process that works.
         jobs : iterable
-            Pulled as places free up, so that it may go on from what has ended.
+            Pulled as places free up, so that it may go on from what has ended. None says that
+            there is nothing to be done before another job has ended.
         on_event : callable
             Given the events of all jobs, in the thread that iterates.
+        deadline : float or None
+            Of ``time.monotonic``. No job begins after it, and those that still run are ended and
+            come as :data:`STOPPED`; in the process of the caller that is at their next event.
 
         Yields
         ------
@@ -251,3 +262,50 @@ class Executor(Protocol):
             When the store cannot be written to: every other job would meet that too.
         """
         ...
+
+
+class Running(Protocol[J, O_co]):
+    """One run over jobs that work elsewhere, as :func:`driven` sees it."""
+
+    @property
+    def has_place(self) -> bool:
+        """Whether another job can be taken."""
+        ...
+
+    @property
+    def jobs(self) -> list[J]:
+        """Those that were taken and have not ended."""
+        ...
+
+    def take(self, job: J) -> Failure | None:
+        """Give a job to where it works; a failure if it cannot be sent there."""
+        ...
+
+    def step(self) -> Iterator[tuple[J, O_co | Failure]]:
+        """Wait a little for news, and give what has ended."""
+        ...
+
+    def stop(self) -> None:
+        """End the jobs that are not done."""
+        ...
+
+
+def driven(
+    run: Running[J, O], jobs: Iterable[J | None], deadline: float | None
+) -> Iterator[tuple[J, O | Failure]]:
+    """Take jobs as places free up, until all have ended or the deadline is there."""
+    pending = iter(jobs)
+    try:
+        while deadline is None or time.monotonic() < deadline:
+            while run.has_place and (job := next(pending, None)) is not None:
+                failure = run.take(job)
+                if failure is not None:
+                    yield job, failure
+            if not run.jobs:
+                return
+            yield from run.step()
+    finally:
+        left = run.jobs
+        run.stop()
+    for job in left:
+        yield job, STOPPED

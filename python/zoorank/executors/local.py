@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from zoorank.errors import StoreError
-from zoorank.executors.base import Emit, Event, Failure, J, O, S
+from zoorank.executors.base import STOPPED, Emit, Event, Failure, J, O, S
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+class _OverError(BaseException):
+    """The time of the run is over; no exception of a job's own handlers."""
 
 
 class LocalExecutor:
@@ -35,16 +40,30 @@ class LocalExecutor:
         self,
         function: Callable[[S, J, Emit], O],
         shared: S,
-        jobs: Iterable[J],
+        jobs: Iterable[J | None],
         on_event: Callable[[Event], None],
+        deadline: float | None = None,
     ) -> Iterator[tuple[J, O | Failure]]:
         """See :meth:`zoorank.executors.base.Executor.run`."""
+
+        def is_over() -> bool:
+            return deadline is not None and time.monotonic() >= deadline
+
+        def emit(event: Event) -> None:
+            if is_over():
+                raise _OverError
+            on_event(event)
+
         for job in jobs:
+            if job is None or is_over():  # nothing runs that could end first
+                return
             outcome: O | Failure
             try:
-                outcome = function(shared, job, on_event)
+                outcome = function(shared, job, emit)
             except (KeyboardInterrupt, StoreError):
                 raise
+            except _OverError:
+                outcome = STOPPED
             except BaseException as error:  # noqa: BLE001 - a SystemExit is the source's, too
                 outcome = Failure.of(error)
             yield job, outcome

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, cast
 
 from zoorank.errors import StoreError, UsageError, ZoorankError
-from zoorank.executors.base import Emit, Event, Failure, J, Limits, O, S, Thinned
+from zoorank.executors.base import Emit, Event, Failure, J, Limits, O, S, Thinned, driven
 from zoorank.executors.process import dumped
 from zoorank.executors.workers import WorkerExecutor
 from zoorank.messages import one_line
@@ -97,8 +97,9 @@ class RayExecutor:
         self,
         function: Callable[[S, J, Emit], O],
         shared: S,
-        jobs: Iterable[J],
+        jobs: Iterable[J | None],
         on_event: Callable[[Event], None],
+        deadline: float | None = None,
     ) -> Iterator[tuple[J, O | Failure]]:
         """See :meth:`zoorank.executors.base.Executor.run`.
 
@@ -108,20 +109,10 @@ class RayExecutor:
             When the cluster has no place for a job, or is lost.
         """
         run: _Run[J, O] = _Run(self, dumped((self._settings, function, shared)), on_event)
-        pending = iter(jobs)
         try:
-            while True:
-                while run.has_place and (job := next(pending, None)) is not None:
-                    failure = run.take(job)
-                    if failure is not None:
-                        yield job, failure
-                if run.is_over:
-                    return
-                yield from run.step()
+            yield from driven(run, jobs, deadline)
         except self.ray.exceptions.RaySystemError as error:
             raise ZoorankError(f"the Ray cluster is lost: {one_line(error)}") from None
-        finally:
-            run.stop()
 
     def close(self) -> None:
         """Leave the cluster, if this executor has joined it; end Ray, if it was started."""
@@ -174,7 +165,7 @@ class _Run(Generic[J, O]):
         now = time.monotonic()
         if now - self._looked > _LOOK:
             self._looked = now
-            self._places = sum(self._room(node["Resources"]) for node in self._alive())
+            self._places = sum(map(self._room, _machines(self._ray)))
             if self._places == 0:
                 gpus = f" and {self._executor.gpus:g} GPUs" if self._executor.gpus else ""
                 raise ZoorankError(
@@ -184,9 +175,9 @@ class _Run(Generic[J, O]):
         return len(self._running) < self._places
 
     @property
-    def is_over(self) -> bool:
-        """Whether no job is left that was taken."""
-        return not self._running
+    def jobs(self) -> list[J]:
+        """Those that were taken and have not ended."""
+        return [*self._running.values()]
 
     def take(self, job: J) -> Failure | None:
         """Hand a job to the cluster; a failure if it cannot be sent there."""
@@ -230,14 +221,25 @@ class _Run(Generic[J, O]):
             reason = f"its machine or Ray's process there was lost {tries} times"
             return Failure(reason, "crash", str(error))
 
-    def _room(self, resources: Mapping[str, float]) -> int:
-        room = resources.get("CPU", 0.0) // self._executor.threads
+    def _room(self, machine: _Machine) -> int:
+        room = machine.processors // self._executor.threads
         if self._executor.gpus:
-            room = min(room, resources.get("GPU", 0.0) // self._executor.gpus)
+            room = min(room, machine.gpus // self._executor.gpus)
         return int(room)
 
-    def _alive(self) -> list[dict[str, Any]]:
-        return [node for node in self._ray.nodes() if node["Alive"]]
+
+@dataclass(frozen=True)
+class _Machine:
+    """What a machine of the cluster has, whether it is in use or not."""
+
+    processors: float
+    gpus: float
+
+
+def _machines(ray: Any) -> list[_Machine]:
+    """Those that are there now."""
+    there = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return [_Machine(each.get("CPU", 0.0), each.get("GPU", 0.0)) for each in there]
 
 
 class _Mailbox:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Generic, cast
 
 from zoorank.errors import StoreError, ZoorankError
-from zoorank.executors.base import Emit, Event, Failure, J, Limits, O, S
+from zoorank.executors.base import Emit, Event, Failure, J, Limits, O, S, driven
 from zoorank.executors.child import Done, Ready, Setup
 from zoorank.executors.process import Message, Outbox, Warden, WorkerProcess, dumped
 from zoorank.executors.watch import Watch, greatest
@@ -113,8 +113,9 @@ class WorkerExecutor:
         self,
         function: Callable[[S, J, Emit], O],
         shared: S,
-        jobs: Iterable[J],
+        jobs: Iterable[J | None],
         on_event: Callable[[Event], None],
+        deadline: float | None = None,
     ) -> Iterator[tuple[J, O | Failure]]:
         """See :meth:`zoorank.executors.base.Executor.run`.
 
@@ -127,20 +128,11 @@ class WorkerExecutor:
             raise RuntimeError("this executor runs jobs already")
         content = dumped((function, shared))
         run: _Run[J, O] = _Run(self._pool, self._limits, content, on_event)
-        pending = iter(jobs)
         self._running = True
         try:
-            while True:
-                while run.has_place and (job := next(pending, None)) is not None:
-                    failure = run.take(job)
-                    if failure is not None:
-                        yield job, failure
-                if run.is_over:
-                    return
-                yield from run.step()
+            yield from driven(run, jobs, deadline)
         finally:
             self._running = False
-            run.stop()
 
     def close(self) -> None:
         """End the processes; another run starts new ones."""
@@ -236,9 +228,9 @@ class _Run(Generic[J, O]):
         return len(self._places) < self._pool.size
 
     @property
-    def is_over(self) -> bool:
-        """Whether no job is left that was taken."""
-        return not self._places
+    def jobs(self) -> list[J]:
+        """Those that were taken and have not ended."""
+        return [place.job for place in self._places.values()]
 
     def take(self, job: J) -> Failure | None:
         """Give a job to a process; a failure if it cannot be sent to one."""
@@ -276,6 +268,7 @@ class _Run(Generic[J, O]):
     def stop(self) -> None:
         """End the processes that still have a job."""
         self._pool.close([*self._places])
+        self._places.clear()
 
     def _is_idle(self, process: WorkerProcess) -> bool:
         return process.ready and process not in self._places and process.exit_code is None

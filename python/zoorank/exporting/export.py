@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,59 +11,34 @@ import numpy as np
 
 from zoorank.encoding.passes import Feed, to_host
 from zoorank.encoding.trial import calibrate, tried
-from zoorank.errors import DataError, SourceError, UsageError
+from zoorank.errors import SourceError, UsageError
+from zoorank.exporting.load import RECORD, Loaded, load
+from zoorank.exporting.record import (
+    Exported,
+    Processor,
+    Statistics,
+    Tokens,
+    Vectors,
+    write_transform,
+)
 from zoorank.ranking.again import load_again
 from zoorank.ranking.files import prepare, write_text
 from zoorank.ranking.ranking import Ranking
-from zoorank.sources.base import PENULTIMATE, Exportable, OpenOptions, Source
+from zoorank.sources.base import PENULTIMATE, Encoder, Exportable, OpenOptions, Source
 from zoorank.sources.manifest import load_zoo, zoo_of
+from zoorank.sources.vectors.encoder import VectorsEncoder
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
-from zoorank.transforms import transform_of
 from zoorank.transforms.base import Transform
+from zoorank.transforms.specs import Preprocessing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FORMAT = 1
-RECORD = "encoder.json"
+__all__ = ["Exported", "export", "load"]
+
 CHECKED = 4  # samples that the files are compared with the source on
 TOLERANCE = 1e-4  # of the largest number of an encoding: runtimes sum in orders of their own
-
-
-@dataclass(frozen=True)
-class Exported:
-    """What was written, and how it is fed.
-
-    Attributes
-    ----------
-    source, cut : str
-    dim : int
-        Numbers in an encoding.
-    files : tuple of str
-        Names of the files in the folder; the first is in the source's own framework.
-    preprocessing : mapping
-        As a manifest says it.
-    statistics : mapping of str to (float or list of float)
-        Of the target, that values are scaled by, where the preprocessing asks for them.
-    batch_size : int or None
-        The only number of samples that the files take at once; None where any will do.
-    licence : str
-        Of the weights, where it is known.
-    deviation : float
-        The largest difference from the source's own encodings, of some samples, over their
-        largest number.
-    """
-
-    source: str
-    cut: str
-    dim: int
-    files: tuple[str, ...]
-    preprocessing: dict[str, Any]
-    statistics: dict[str, Any]
-    batch_size: int | None
-    licence: str
-    deviation: float
 
 
 def export(
@@ -104,7 +77,7 @@ def export(
     Returns
     -------
     Exported
-        What ``encoder.json`` holds; :func:`load` reads the folder again.
+        What ``encoder.json`` holds; :func:`~zoorank.exporting.load.load` reads the folder again.
 
     Raises
     ------
@@ -131,9 +104,8 @@ def export(
     with model.open(OpenOptions(target.modality, device)) as encoder:
         if not isinstance(encoder, Exportable):
             kind = type(encoder).__name__.removesuffix("Encoder").lower()
-            raise SourceError(f"sources of the kind {kind} are not exported yet")
+            raise SourceError(f"encoders of the kind {kind} cannot be exported")
         transform = encoder.transform.fitted(target)
-        preprocessing, statistics = described(transform)
         feed = Feed(encoder, transform, target)
         calibrate(feed)
         trial = tried(feed, [wanted])
@@ -142,105 +114,35 @@ def export(
         chosen = trial.cuts[0]
         rows = range(min(CHECKED, len(target)))
         batch = transform.collate(feed.prepared(rows))
+        if batch.words is not None:
+            raise SourceError("it gives one row a word; encoders of whole texts are exported")
         expected = to_host(encoder.encode(batch, [chosen])[chosen.name])
         files = encoder.export(chosen, batch, folder)
+        preprocessing, statistics = _transform(encoder, transform, folder)
     found = Exported(
         source=model.name,
         cut=chosen.name,
         dim=trial.dims[chosen.name],
         files=tuple(path.name for path in files),
+        inputs=tuple(batch.inputs),
         preprocessing=preprocessing,
         statistics=statistics,
-        batch_size=None,
         licence=model.known().licence,
-        deviation=0.0,
     )
     if not _takes_one(Loaded(folder, found), target, expected):
-        found = replace(found, batch_size=len(rows))
+        found = found.model_copy(update={"batch_size": len(rows)})
+    runs = () if isinstance(found.preprocessing, Vectors) else found.files
     deviations = [
-        _deviation(Loaded(folder, replace(found, files=(name,))), target, rows, expected)
-        for name in found.files
+        _deviation(
+            Loaded(folder, found.model_copy(update={"files": (name,)})), target, rows, expected
+        )
+        for name in runs or found.files[:1]
     ]
-    found = replace(found, deviation=float(f"{max(deviations):.3g}"))
+    found = found.model_copy(update={"deviation": float(f"{max(deviations):.3g}")})
     if found.deviation > TOLERANCE:
         raise SourceError(f"the files give other encodings than the source, by {found.deviation}")
-    record = {"format": FORMAT, **asdict(found)}
-    write_text(folder / RECORD, json.dumps(record, indent=2, allow_nan=False) + "\n")
+    write_text(folder / RECORD, found.model_dump_json(indent=2) + "\n")
     return found
-
-
-class Loaded:
-    """An exported encoder, read again.
-
-    Parameters
-    ----------
-    folder : Path
-    record : Exported
-
-    Attributes
-    ----------
-    transform : Transform
-        Samples to batches.
-    """
-
-    def __init__(self, folder: Path, record: Exported) -> None:
-        self.record = record
-        self.transform = _transform(record)
-        self._path = folder / record.files[0]
-        self._run: Any = None
-
-    def encode(self, samples: Sequence[Any]) -> NDArray[np.float32]:
-        """Encode samples: arrays, or paths or bytes of images.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, dim)
-        """
-        prepared = [self.transform.prepare(sample) for sample in samples]
-        if self._run is None:
-            self._run = _runner(self._path)
-        size = self.record.batch_size or max(1, len(prepared))
-        encoded = []
-        for start in range(0, len(prepared), size):
-            part = prepared[start : start + size]
-            missing = [part[-1]] * (size - len(part) if self.record.batch_size else 0)
-            batch = self.transform.collate([*part, *missing])
-            encoded.append(np.asarray(self._run(batch.only), dtype=np.float32)[: len(part)])
-        return np.concatenate(encoded or [np.empty((0, self.record.dim), np.float32)])
-
-
-def load(folder: str | os.PathLike[str]) -> Loaded:
-    """Read what :func:`export` wrote.
-
-    Raises
-    ------
-    DataError
-        When the folder holds nothing of the kind.
-
-    Examples
-    --------
-    >>> from tempfile import TemporaryDirectory
-    >>> from torch import nn
-    >>> from zoorank.transforms.specs import TablePreprocessing
-    >>> network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), TablePreprocessing()
-    >>> with TemporaryDirectory() as folder:
-    ...     _ = export(network, "sklearn:iris", folder, cut="1")
-    ...     load(folder).encode([[5.1, 3.5, 1.4, 0.2], [6.2, 3.4, 5.4, 2.3]]).shape
-    (2, 8)
-    """
-    path = Path(folder) / RECORD
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values.pop("format") != FORMAT:
-            raise ValueError(f"its format is not {FORMAT}")
-        record = Exported(**{**values, "files": tuple(values["files"])})
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{path} is no record of an exported encoder: {error}") from error
-    if any(Path(name).name != name for name in record.files) or not record.files:
-        raise DataError(f"{path} names files outside its folder")
-    return Loaded(Path(folder), record)
 
 
 def _ranking(source: Any) -> Ranking | None:
@@ -280,53 +182,14 @@ def _named(
     return model, cuts[0]
 
 
-def described(transform: Transform) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A transform as its preprocessing and what it knows of the target.
-
-    Raises
-    ------
-    SourceError
-        For a transform that a framework brings.
-    """
-    spec = getattr(transform, "spec", None)
-    if spec is None or not hasattr(spec, "input") or spec.input == "text":
-        raise SourceError(
-            "its preprocessing is a framework's own; say preprocessing in a manifest to export it"
-        )
-    known = {name: getattr(transform, name, None) for name in ("offset", "width")}
-    statistics = {
-        name: value.tolist() if isinstance(value, np.ndarray) else value
-        for name, value in known.items()
-        if value is not None
-    }
-    return spec.model_dump(mode="json"), statistics
-
-
-def _transform(record: Exported) -> Transform:
-    from pydantic import TypeAdapter
-
-    from zoorank.transforms.specs import Preprocessing
-
-    adapter: TypeAdapter[Preprocessing] = TypeAdapter(Preprocessing)
-    transform = transform_of(adapter.validate_python(record.preprocessing))
-    known = {
-        name: np.array(value) if isinstance(value, list) else value
-        for name, value in record.statistics.items()
-    }
-    return replace(transform, **known) if known else transform  # type: ignore[type-var]
-
-
-def _runner(path: Path) -> Any:
-    """What runs a file on a batch, an array in and an array out."""
-    if path.suffix == ".onnx":
-        import onnxruntime
-
-        session = onnxruntime.InferenceSession(os.fspath(path))
-        name = session.get_inputs()[0].name
-        return lambda batch: session.run(None, {name: batch})[0]
-    from zoorank.sources.exported.program import runner
-
-    return runner(path)
+def _transform(
+    encoder: Encoder, transform: Transform, folder: Path
+) -> tuple[Preprocessing | Tokens | Processor | Vectors, Statistics]:
+    """How samples are prepared, as the record says it."""
+    if not isinstance(encoder, VectorsEncoder):
+        return write_transform(transform, folder)
+    file, words, text = encoder.written
+    return Vectors(file=file, words=words, text=text), Statistics()
 
 
 def _takes_one(loaded: Loaded, target: Target, expected: NDArray[np.float32]) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from zoorank.ranking.progress import Progress
+from zoorank.ranking.provenance import Provenance
 from zoorank.ranking.racing.facts import RaceFacts, RaceRound
 from zoorank.ranking.rank import rank, store_directory
 from zoorank.ranking.ranking import Ranking
-from zoorank.ranking.records import Provenance, RankRow, TargetFacts
+from zoorank.ranking.rows import RankRow
+from zoorank.ranking.work import Progress
+from zoorank.targets.base import TargetFacts
 
 __all__ = [
     "Progress",

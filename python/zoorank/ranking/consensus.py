@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from zoorank.errors import UsageError
-from zoorank.ranking.records import RankRow
-from zoorank.ranking.rows import distinct
+from zoorank.ranking.rows import RankRow, distinct
 from zoorank.scores import Score, find_score, find_scores
 from zoorank.scores.base import Array
 
@@ -47,7 +46,7 @@ class Consensus:
     higher_is_better: bool = True
     takes_known: bool = False
 
-    def decided(self, rows: Sequence[RankRow]) -> list[RankRow]:
+    def with_consensus(self, rows: Sequence[RankRow]) -> list[RankRow]:
         """The rows with their consensus, where all parts have a value.
 
         Parameters

@@ -11,7 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from zoorank.ranking.records import RankRow, TargetFacts
+from zoorank.ranking.rows import RankRow
+from zoorank.targets.base import TargetFacts
 
 EVIDENCE = Path(__file__).with_name("evidence.json")
 FEW_SAMPLES = 100

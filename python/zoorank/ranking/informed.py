@@ -26,8 +26,7 @@ from zoorank.ranking.belief import (
 from zoorank.ranking.consensus import INFORMED, Consensus
 from zoorank.ranking.guidance import evidence
 from zoorank.ranking.record import Trained
-from zoorank.ranking.records import CutFacts, Merit, RankRow
-from zoorank.ranking.rows import distinct
+from zoorank.ranking.rows import CutFacts, Merit, RankRow, distinct
 from zoorank.scores.base import Array
 
 FEWEST = 3  # sources with a published accuracy, below which it has no vote

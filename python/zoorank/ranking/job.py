@@ -8,26 +8,34 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
 from zoorank.encoding.encode import encode_source
-from zoorank.encoding.plan import EncodedSource, Encoding
+from zoorank.encoding.plan import EncodedSource, Encoding, Filtered
 from zoorank.errors import DataError, SourceError, UsageError
-from zoorank.executors.base import Emit, Event, Failure
+from zoorank.executors.base import Emit, Event, Failure, Stage
+from zoorank.messages import one_line
 from zoorank.ranking.outcomes import Candidate, Job, Outcome, Run
 from zoorank.ranking.page import Page
 from zoorank.ranking.prototypes import Prototypes
-from zoorank.ranking.scoring import FLAT_ENCODING, is_flat, needed_values, unscored_reason
 from zoorank.scores import Facts, ScoreValue, compute
 from zoorank.scores.base import Array, SampleScore
 from zoorank.sources.base import LOGITS
 from zoorank.store.encodings import EncodingStore
 from zoorank.store.ledger import Ledger
 from zoorank.targets.paths import same_place
+
+E = TypeVar("E", Encoding, Candidate)
+
+# Differences below this part of the largest number are rounding, not an encoding.
+FLAT = 1e-6
+FLAT_ENCODING = "its encoding is the same for all samples, which is no encoding"
+_BLOCK = 4096
 
 
 def encode_and_score(run: Run, job: Job, emit: Emit) -> Outcome:
@@ -40,8 +48,12 @@ def encode_and_score(run: Run, job: Job, emit: Emit) -> Outcome:
     StoreError
         When the store cannot be written to, which every other job would meet too.
     """
-    emit(Event(job.name, "opening"))
     try:
+        if run.filters is not None:
+            known = job.source.known()
+            # What is not known yet may be once the source is fetched.
+            if known.licence and (reason := run.filters.licence_reason(known)):
+                return Outcome(job.name, known=known, filtered=(Filtered(reason),))
         with Ledger(run.store) as ledger:
             return _Work(run, job, emit, ledger).outcome()
     except (SourceError, UsageError, DataError) as error:
@@ -54,8 +66,9 @@ class _Work:
 
     def __init__(self, run: Run, job: Job, emit: Emit, ledger: Ledger) -> None:
         self._run, self._job, self._emit = run, job, emit
+        self._tell("opening")
         self._store = EncodingStore(run.store)
-        self._source = job.source.resolve(lambda _: emit(Event(job.name, "opening")))
+        self._source = job.source.resolve(self._opening)
         self._identity = self._source.identity()
         self._page = Page(ledger, run, self._identity)
         self._known: dict[str, ScoreValue] = {}  # values that no cut changes
@@ -63,24 +76,54 @@ class _Work:
     def outcome(self) -> Outcome:
         run, job = self._run, self._job
         # Who ends this process is known by this digest to the one that survives it.
-        self._emit(Event(job.name, "opening", source=self._page.source))
+        self._tell("opening", source=self._page.source)
+        known = self._source.known()
+        if run.filters is not None and (reason := run.filters.licence_reason(known)):
+            return Outcome(job.name, known=known, filtered=(Filtered(reason),))
         if not run.retry and (failure := self._page.fatal()) is not None:
             return Outcome(job.name, failure=failure)
         compared, lacking = self._compared()
         if job.rows is None and not compared:
             remembered = self._page.candidates(job.cuts, self._store)
             if remembered is not None:
-                return self._whole(remembered, self._page.refused(job.cuts), "", lacking)
+                kept, filtered = self._allowed(remembered)
+                refused = self._page.refused(job.cuts)
+                return self._whole(kept, refused, "", lacking, filtered)
         encoded = self._encoded()
-        by_cut = {encoding.cut: encoding for encoding in encoded.encodings}
+        by_cut = {each.record.cut: each for each in encoded.encodings}
         head = by_cut.get(LOGITS) if run.needs_head else None
         facts = self._facts(None if head is None else head.load(), compared)
         asked = [each for each in encoded.encodings if each is not head or LOGITS in job.cuts]
-        firsts = firsts_of(asked)
-        candidates = [self._candidate(each, facts, firsts.get(each.cut)) for each in asked]
+        left, over = self._allowed(asked)
+        filtered = (*encoded.filtered, *over)
+        firsts = firsts_of(left)
+        candidates = [self._candidate(each, facts, firsts.get(each.record.cut)) for each in left]
         if job.rows is None:
-            self._page.keep(job.cuts, candidates, encoded.refused)
-        return self._whole(candidates, encoded.refused, encoded.note, lacking)
+            self._page.keep(job.cuts, candidates, encoded.refused, is_whole=not filtered)
+        return self._whole(candidates, encoded.refused, encoded.note, lacking, filtered)
+
+    def _allowed(self, found: Iterable[E]) -> tuple[list[E], tuple[Filtered, ...]]:
+        """Tell cuts that cost more than is allowed from the others."""
+        filters, left, filtered = self._run.filters, [], []
+        for each in found:
+            record, reason = each.record, ""
+            if filters is not None:
+                reason = filters.cost_reason(record.parameters_kept, record.milliseconds)
+            if reason:
+                filtered.append(Filtered(reason, record))
+            else:
+                left.append(each)
+        return left, tuple(filtered)
+
+    def _tell(
+        self, stage: Stage, done: int = 0, total: int = 0, *, cut: str = "", source: str = ""
+    ) -> None:
+        """Tell how far the job is, here or to another process."""
+        self._emit(Event(self._job.name, stage, done, total, cut, source))
+
+    def _opening(self, _step: str) -> None:
+        # Who watches this process sees by every step that it does something.
+        self._tell("opening")
 
     def _whole(
         self,
@@ -88,6 +131,7 @@ class _Work:
         refused: Mapping[str, str],
         note: str,
         lacking: str,
+        filtered: tuple[Filtered, ...] = (),
     ) -> Outcome:
         weights = self._identity.get("weights")
         notes = [note] if note else dict.fromkeys(n for c in candidates for n in c.record.notes)
@@ -99,14 +143,11 @@ class _Work:
             weights_sha256=weights if isinstance(weights, str) else None,
             known=self._source.known(),
             saw_target=self._saw_target(),
+            filtered=filtered,
         )
 
     def _encoded(self) -> EncodedSource:
         run, job = self._run, self._job
-
-        def on_batch(done: int, total: int) -> None:
-            self._emit(Event(job.name, "encoding", done, total))
-
         return encode_source(
             self._source,
             run.target,
@@ -116,17 +157,18 @@ class _Work:
             device=run.device,
             precision=run.precision,
             threads=run.threads,
-            on_batch=on_batch,
-            # Who watches this process sees by every one of them that it does something.
-            events=lambda _: self._emit(Event(job.name, "opening")),
+            on_batch=lambda done, total: self._tell("encoding", done, total),
+            events=self._opening,
             rows=job.rows,
             earlier=job.earlier,
             # Samples of a race are what its next draw goes on from.
             keep=run.keep if job.rows is None else "store",
+            filters=run.filters,
+            exempt=() if LOGITS in job.cuts else (LOGITS,),
         )
 
     def _candidate(self, encoding: Encoding, facts: Facts, same_as: str | None) -> Candidate:
-        self._emit(Event(self._job.name, "scoring", cut=encoding.cut))
+        self._tell("scoring", cut=encoding.record.cut)
         start = time.perf_counter()
         values: dict[str, ScoreValue] = {}
         samples: dict[str, SampleScore] = {}
@@ -142,7 +184,7 @@ class _Work:
             else:
                 values, copied = self._values(encoding, facts)
         except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
-            values, samples, reason = {}, {}, unscored_reason(error)
+            values, samples, reason = {}, {}, one_line(error)
         return Candidate(
             record=encoding.record,
             key=encoding.key,
@@ -161,11 +203,11 @@ class _Work:
         """Values of all scores, and the labels of those that got a copy on the host."""
         if is_flat(encoding.values):
             raise ValueError(FLAT_ENCODING)
-        there = self._page.values(encoding.cut) | self._known
+        there = self._page.values(encoding.record.cut) | self._known
         lacking = [score for score in self._run.scores if score.key not in there]
         given = replace(facts, encoding=encoding.values)
         computed = compute(lacking, given, n_threads=self._run.threads)
-        values = needed_values(lacking, computed)
+        values = computed.needed()
         for score in lacking:
             if score.key in values and not score.varies_with_cut:
                 self._known[score.key] = values[score.key]
@@ -225,6 +267,25 @@ class _Work:
         return same_place(place, self._run.target.place) or self._prototypes.is_target(place)
 
 
+def is_flat(X: Array) -> bool:
+    """Whether all rows are the same but for rounding; block by block, wherever they are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> is_flat(np.full((3, 2), 0.1)), is_flat(np.eye(3))
+    (True, False)
+    """
+    first, spread, largest = X[:1], 0.0, 0.0
+    for start in range(0, len(X), _BLOCK):
+        block = X[start : start + _BLOCK]
+        spread = max(spread, float(abs(block - first).max()))
+        largest = max(largest, float(abs(block).max()))
+        if spread > FLAT * largest:
+            return False
+    return True
+
+
 def firsts_of(encodings: Sequence[Encoding]) -> dict[str, str]:
     """Of each cut that repeats an earlier one of the same source, which cut that is.
 
@@ -234,7 +295,8 @@ def firsts_of(encodings: Sequence[Encoding]) -> dict[str, str]:
     first: dict[str, str] = {}
     repeats = {}
     for encoding in encodings:
-        earlier = first.setdefault(encoding.content or encoding.cut, encoding.cut)
-        if earlier != encoding.cut:
-            repeats[encoding.cut] = earlier
+        cut = encoding.record.cut
+        earlier = first.setdefault(encoding.record.content or cut, cut)
+        if earlier != cut:
+            repeats[cut] = earlier
     return repeats

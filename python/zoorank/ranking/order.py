@@ -7,8 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from zoorank.ranking.consensus import Consensus
-from zoorank.ranking.records import RankRow
-from zoorank.ranking.rows import distinct, have_one_encoding
+from zoorank.ranking.rows import RankRow, distinct, have_one_encoding
 from zoorank.scores import Score
 
 
@@ -20,7 +19,8 @@ def ranked(rows: Iterable[RankRow], score: Score | Consensus) -> tuple[RankRow, 
     it costs less to run. The baseline stands where its score puts it, before
     sources that only equal it. What left a race stands where its estimate puts it, but
     never before the best of those run on all rows. What has no finite score comes last, in
-    the order of the zoo.
+    the order of the zoo. The first source and all whose intervals overlap with its own are
+    marked as tied, unless these are of what is expected before training.
 
     Examples
     --------
@@ -28,6 +28,9 @@ def ranked(rows: Iterable[RankRow], score: Score | Consensus) -> tuple[RankRow, 
     >>> rows = [RankRow(None, "a", "fc", 0.1), RankRow(None, "b", "fc", 0.3)]
     >>> [(row.rank, row.model) for row in ranked(rows, find_score())]
     [(1, 'b'), (2, 'a')]
+    >>> rows = [RankRow(None, "a", "fc", 0.3), RankRow(None, "b", "fc", 0.2, half_width=0.15)]
+    >>> [row.tied for row in ranked(rows, find_score())]
+    [True, True]
     """
     rows = tuple(rows)
     sign = -1.0 if score.higher_is_better else 1.0
@@ -54,23 +57,14 @@ def ranked(rows: Iterable[RankRow], score: Score | Consensus) -> tuple[RankRow, 
             numbered.append(last)
         else:
             numbered.append(row)
-    return tuple(numbered)
+    return _with_ties(numbered, score)
 
 
-def marked(rows: Iterable[RankRow], score: Score | Consensus) -> tuple[RankRow, ...]:
-    """Mark the first source and all whose intervals overlap with its own.
-
-    Examples
-    --------
-    >>> from zoorank.scores import find_score
-    >>> rows = [RankRow(1, "a", "fc", 0.3), RankRow(2, "b", "fc", 0.2, half_width=0.15)]
-    >>> [row.tied for row in marked(rows, find_score())]
-    [True, True]
-    """
-    rows = tuple(rows)
+def _with_ties(rows: Sequence[RankRow], score: Score | Consensus) -> tuple[RankRow, ...]:
     best = next((row for row in rows if row.rank is not None), None)
-    if best is None:
-        return rows
+    # What training may still show is much, so intervals of what is expected would tie all.
+    if best is None or best.merit is not None:
+        return tuple(rows)
     sign = 1.0 if score.higher_is_better else -1.0
 
     def overlaps(row: RankRow) -> bool:
@@ -101,6 +95,8 @@ def verdict(rows: Iterable[RankRow], score: Score | Consensus, own: Collection[s
     sources = [row for row in rows if row.status == "ok"]
     raw = next((row.score for row in rows if row.status == "baseline"), None)
     if not sources:
+        if any(row.status == "filtered" for row in rows):
+            return "No source is left by the filters; the notes give the reasons."
         return "No source could be scored; the notes give the reasons."
     return " ".join(filter(None, (_of_the_best(sources, raw, score), _of_own(sources, own))))
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from zoorank.encoding.costs import Filters
 from zoorank.encoding.encode import Keep
-from zoorank.encoding.plan import Record
+from zoorank.encoding.plan import Filtered, Record
 from zoorank.engine import cuda
 from zoorank.errors import UsageError
 from zoorank.executors.base import Failure
@@ -37,6 +38,8 @@ class Run:
         For each source and its scores; None takes all.
     retry : bool
         Whether sources that ended their process in an earlier run are tried again.
+    filters : Filters or None
+        What sources may cost, and under which licences they may be.
     """
 
     target: Target
@@ -48,6 +51,7 @@ class Run:
     precision: Precision = "float32"
     threads: int | None = None
     retry: bool = False
+    filters: Filters | None = None
 
     @cached_property
     def needs_head(self) -> bool:
@@ -140,6 +144,8 @@ class Outcome:
         In the order in which the cuts run.
     refused : mapping of str to str
         Cuts that could not be made, and why.
+    filtered : tuple of Filtered
+        Cuts that cost more than is allowed, or the source as a whole.
     note : str
         What a reader of its rows should know.
     weights_sha256 : str or None
@@ -160,5 +166,6 @@ class Outcome:
     weights_sha256: str | None = None
     known: Known = field(default_factory=Known)
     saw_target: bool = False
+    filtered: tuple[Filtered, ...] = ()
     failure: Failure | None = None
     mistake: UsageError | None = None

@@ -93,14 +93,19 @@ class Page:
         return dict(refused) if isinstance(refused, Mapping) else {}
 
     def keep(
-        self, cuts: Sequence[str], candidates: Sequence[Candidate], refused: Mapping[str, str]
+        self,
+        cuts: Sequence[str],
+        candidates: Sequence[Candidate],
+        refused: Mapping[str, str],
+        *,
+        is_whole: bool,
     ) -> None:
-        """Record what came of the source."""
+        """Record what came of the source, and, where it is whole, that nothing else will."""
         outcomes: dict[Key, Outcome] = {}
         for each in candidates:
             if not each.reason:
                 outcomes |= self._outcomes_of(each)
-        if all(not each.reason and not each.copied for each in candidates):
+        if is_whole and all(not each.reason and not each.copied for each in candidates):
             names = [each.record.cut for each in candidates]
             facts: dict[str, Any] = {"cuts": names, "refused": dict(refused)}
             outcomes[self._key("", _request_name(cuts))] = Outcome(facts=facts)
@@ -144,7 +149,7 @@ class Page:
 
 def record_fatal(ledger: Ledger, source: str, target: str, failure: Failure) -> None:
     """Remember that a source ended its process, so that no later run meets it blindly."""
-    if failure.kind in _FATAL:
+    if failure.kind != "stopped" and failure.kind in _FATAL:
         kept = Outcome(kind=failure.kind, reason=failure.reason, traceback=failure.traceback)
         ledger.record({Key(source, target): kept})
 

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import wraps
 from importlib.metadata import PackageNotFoundError, version
@@ -16,7 +17,6 @@ from typing import Any, ParamSpec, TypeVar
 
 from zoorank import engine
 from zoorank.engine.environment import check_environment
-from zoorank.ranking.records import Provenance
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,6 +33,43 @@ OPTIONAL = (
     "faiss-cpu",
     "faiss-gpu",
 )
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How to repeat a ranking: what ran, on what, with which inputs.
+
+    Attributes
+    ----------
+    command : str
+        The command line, or the call from Python.
+    directory : str
+        Where it ran, which relative paths start from.
+    started : str
+        Time of the start, ISO 8601, UTC.
+    manifest, manifest_sha256 : str or None
+        The zoo's file and the sha256 of its content; None for a zoo made in
+        Python.
+    weights : mapping of str to (str or None)
+        sha256 of the weights of each source; None where they are random or
+        could not be read.
+    settings : mapping
+        Arguments of the run, defaults included.
+    versions : mapping of str to (str or None)
+        zoorank, python, numpy, torch and the platform.
+    engine : mapping
+        ``zoorank.build_info()``: instruction set, threads, CUDA.
+    """
+
+    command: str
+    directory: str
+    started: str
+    manifest: str | None
+    manifest_sha256: str | None
+    weights: Mapping[str, str | None]
+    settings: Mapping[str, Any]
+    versions: Mapping[str, str | None]
+    engine: Mapping[str, Any]
 
 
 def collect(

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from zoorank.encoding.costs import Filters
 from zoorank.engine.environment import check_environment
 from zoorank.errors import UsageError
 from zoorank.executors.base import Executor, Limits
@@ -23,19 +24,16 @@ from zoorank.ranking.consensus import (
 from zoorank.ranking.files import prepare
 from zoorank.ranking.guidance import guidance
 from zoorank.ranking.informed import Knowledge, inform
-from zoorank.ranking.order import marked, ranked, verdict
+from zoorank.ranking.order import ranked, verdict
 from zoorank.ranking.outcomes import Run
-from zoorank.ranking.progress import Progress, Silent
 from zoorank.ranking.provenance import collect, describe_call
 from zoorank.ranking.ranking import Ranking
 from zoorank.ranking.record import Trained, read_record
-from zoorank.ranking.records import TargetFacts
-from zoorank.ranking.rows import baseline_rows
-from zoorank.ranking.work import SourceRows, Work, framework_state
+from zoorank.ranking.rows import RankRow, baseline_rows
+from zoorank.ranking.work import Progress, Silent, SourceRows, Work, framework_state
 from zoorank.sources.base import Guarded, Precision, Source
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
-from zoorank.targets.base import Target
 from zoorank.targets.paths import path_list
 
 if TYPE_CHECKING:
@@ -70,6 +68,9 @@ def rank(
     ray: str | None = None,
     retry: bool = False,
     save_encodings: bool | None = None,
+    max_parameters: float | None = None,
+    max_milliseconds: float | None = None,
+    licence: str | Sequence[str] = (),
     limit: int | None = None,
     input_column: str | Sequence[str] = (),
     label_column: str | None = None,
@@ -146,6 +147,15 @@ def rank(
         computes again what other results are asked for. None writes them, except where they
         lie on a CUDA device that the engine computes on and every score does so too, as
         silhouettes do; other scores need a copy in host memory.
+    max_parameters : float, optional
+        Rank no cut that keeps more parameters.
+    max_milliseconds : float, optional
+        Rank no cut that takes longer for a sample, on this machine and in this run.
+    licence : str or sequence of str
+        Rank no source whose licence is none of these names or patterns, such as
+        ``"MIT, Apache-*"``, or is not known. What any of the three keeps out is a row whose
+        status is ``"filtered"``, with the reason, and as far as that is known before, it is
+        not run.
     limit : int, optional
         Use at most this many samples of the target.
     input_column, label_column, group_column : str, optional
@@ -230,7 +240,10 @@ def rank(
     for name, value in (("batch_size", batch_size), ("limit", limit)):
         if value is not None and value < 1:
             raise UsageError(f"{name} must be at least 1, not {value}")
-    wanted = _named(cuts)
+    wanted = names(cuts)
+    if cuts is not None and not wanted:
+        raise UsageError("no cut is named; allowed: penultimate, logits, all, or any module")
+    filters = Filters(max_parameters, max_milliseconds, names(licence))
     from zoorank.sources.manifest import zoo_of  # needs pydantic, which a Ranking does not
 
     zoo = zoo_of(zoo, allow_code=allow_code, allow_packages=allow_packages)
@@ -250,6 +263,7 @@ def rank(
         if options is not None:
             raise UsageError("a race judges by silhouettes, which need classes, not numbers")
         deciding, scores = deciding_of_numbers(score, metric)
+        _refuse_numbers(lines)
     if out is not None:
         prepare(out)
     place = store_directory(out, store)
@@ -265,8 +279,9 @@ def rank(
         save_encodings=save_encodings,
         precision=precision,
         retry=retry,
+        filters=None if filters == Filters() else filters,
     )
-    facts = _facts(target)
+    facts = target.facts()
     cuts_of = {source.name: wanted or zoo.cuts_of(source) for source in zoo.models}
     with _executor(workers, timeout, memory_limit, ray) as executor:
         work = Work(run, zoo.models, executor, progress or Silent())
@@ -275,25 +290,19 @@ def rank(
         sources, raced = _run(work, cuts_of, options, by_default=by_default)
     rows = [*baseline_rows(run), *(row for source in sources for row in source.rows)]
     weights = {each.outcome.model: each.outcome.weights_sha256 for each in sources}
-    parts: tuple[Score | Consensus, ...] = scores
-    if isinstance(deciding, Consensus):
-        rows = deciding.decided(rows)
-        if deciding.takes_known:
-            known = Knowledge(lines, target.fingerprint, target.modality, weights)
-            parts = (deciding, *scores)
-            deciding, rows = inform(deciding, rows, known)
-    rows = list(ranked(rows, deciding))
-    if deciding.key != INFORMED:  # whose intervals are wide, for they say what training may show
-        rows = list(marked(rows, deciding))
+    known = Knowledge(lines, target.fingerprint, target.modality, weights)
+    deciders, rows = _decided(deciding, rows, known)
+    deciding = deciders[0]
+    ordered = ranked(rows, deciding)
     saw_target = {source.outcome.model for source in sources if source.outcome.saw_target}
     ranking = Ranking(
-        rows=tuple(rows),
+        rows=ordered,
         target=facts,
         score=deciding.name,
         key=deciding.key,
-        labels={each.key: each.label for each in (deciding, *parts)},
+        labels={each.key: each.label for each in (*deciders, *scores)},
         higher_is_better=deciding.higher_is_better,
-        verdict=verdict(rows, deciding, saw_target),
+        verdict=verdict(ordered, deciding, saw_target),
         provenance=collect(
             command=command,
             started=started,
@@ -312,6 +321,9 @@ def rank(
                 "memory_limit": memory_limit,
                 "ray": ray,
                 "save_encodings": save_encodings,
+                "max_parameters": max_parameters,
+                "max_milliseconds": max_milliseconds,
+                "licence": list(filters.licences),
                 "limit": limit,
                 "input_column": input_column,
                 "label_column": label_column,
@@ -325,7 +337,7 @@ def rank(
             },
         ),
         class_key=scores[0].key,
-        guidance=guidance(deciding.key, rows, facts),
+        guidance=guidance(deciding.key, ordered, facts),
         race=raced,
     )
     if out is not None:
@@ -361,11 +373,22 @@ def _recorded(
     return read_record(paths)
 
 
-def _named(cuts: str | Sequence[str] | None) -> tuple[str, ...]:
-    wanted = names(cuts)
-    if cuts is not None and not wanted:
-        raise UsageError("no cut is named; allowed: penultimate, logits, all, or any module")
-    return wanted
+def _refuse_numbers(lines: Sequence[Trained]) -> None:
+    if lines:
+        raise UsageError("a record holds accuracies, and the target has numbers to predict")
+
+
+def _decided(
+    deciding: Score | Consensus, rows: list[RankRow], known: Knowledge
+) -> tuple[tuple[Score | Consensus, ...], list[RankRow]]:
+    """What decides, and perhaps the consensus that has a part in it; and the rows with both."""
+    if not isinstance(deciding, Consensus):
+        return (deciding,), rows
+    rows = deciding.with_consensus(rows)
+    if not deciding.takes_known:
+        return (deciding,), rows
+    informed, rows = inform(deciding, rows, known)
+    return (informed, deciding), rows
 
 
 def _check_source_data(scores: Sequence[Score], zoo: Zoo) -> None:
@@ -454,18 +477,3 @@ def _run(
     if mistakes[0] is not None and all(mistake is not None for mistake in mistakes):
         raise mistakes[0]
     return sources, raced
-
-
-def _facts(target: Target) -> TargetFacts:
-    return TargetFacts(
-        name=target.name,
-        source=target.source,
-        modality=target.modality,
-        n_samples=target.n_samples,
-        shape=target.shape,
-        classes=() if target.task == "numbers" else tuple(map(str, target.classes)),
-        fingerprint=target.fingerprint,
-        task=target.task,
-        n_rows=target.n_rows,
-        notes=target.notes,
-    )

@@ -13,9 +13,11 @@ import numpy as np
 
 from zoorank.errors import DataError
 from zoorank.ranking.files import csv_text, prepare, write_text
+from zoorank.ranking.provenance import Provenance
 from zoorank.ranking.racing.facts import RaceFacts
-from zoorank.ranking.records import CutFacts, Merit, Provenance, RankRow, TargetFacts
+from zoorank.ranking.rows import CutFacts, Merit, RankRow
 from zoorank.store.encodings import EncodingStore
+from zoorank.targets.base import TargetFacts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +31,7 @@ class Ranking:
     """Sources of a zoo, cut at their layers, in the order to try them.
 
     Iterating gives the rows from best to worst, the baseline where its score
-    puts it and failures last.
+    puts it; what was filtered and what failed come last.
 
     Attributes
     ----------
@@ -79,6 +81,11 @@ class Ranking:
     def failures(self) -> tuple[RankRow, ...]:
         """Rows of what could not be scored, each with its reason as the note."""
         return tuple(row for row in self.rows if row.status == "failed")
+
+    @property
+    def filtered(self) -> tuple[RankRow, ...]:
+        """Rows of what costs more than was allowed, or has another licence."""
+        return tuple(row for row in self.rows if row.status == "filtered")
 
     def encoding(self, row: RankRow) -> NDArray[np.float32]:
         """The encoding that a row was scored by, from the store of the run.
@@ -142,6 +149,8 @@ class Ranking:
                 "bytes": row.facts.bytes,
                 "flops": row.facts.flops,
                 "milliseconds": row.facts.milliseconds,
+                "memory": row.facts.memory,
+                "batch_size": row.facts.batch_size,
                 "licence": row.facts.licence,
                 "accuracy": row.facts.accuracy,
                 "training_data": row.facts.training_data,
@@ -166,6 +175,8 @@ class Ranking:
             "parameters_kept",
             "bytes",
             "flops",
+            "memory",
+            "batch_size",
             *(["rows", "left_in_round"] if self.race else []),
         ]
         return frame.astype(dict.fromkeys(whole, "Int64"))

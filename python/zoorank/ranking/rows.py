@@ -1,20 +1,197 @@
-"""From what became of the sources to the rows of a table, each of them made here."""
+"""The rows of a ranking: what each holds, and how it is made of what became of a source."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
+from zoorank.encoding.plan import Filtered, Record
+from zoorank.messages import one_line
 from zoorank.ranking.outcomes import Candidate, Outcome, Run
-from zoorank.ranking.records import CutFacts, RankRow
-from zoorank.ranking.scoring import needed_values, unscored_reason
 from zoorank.scores import Facts, Score, ScoreValue, compute
 from zoorank.scores.base import Array
 from zoorank.sources.base import Known
 
+Status = Literal["ok", "failed", "baseline", "filtered"]
+
 BASELINE = "raw input"
 SAW_TARGET = "trained on this target, so its score says nothing about transfer"
+
+
+@dataclass(frozen=True)
+class CutFacts:
+    """What a source costs as it is cut, and what is published about it.
+
+    Attributes
+    ----------
+    parameters, bytes : int or None
+        Of what is kept.
+    flops : int or None
+        Operations for one sample, up to the cut; None where nobody counts them.
+    milliseconds : float or None
+        For one sample up to the cut, as measured in the run that encoded the target.
+    memory : int or None
+        Most bytes that loading the source and running it took in that run, of all its cuts
+        together; None where nobody tells.
+    batch_size : int or None
+        Samples of the batches in that run.
+    licence : str
+    accuracy : float or None
+        Published, of the whole source on ``benchmark``, 0 to 1.
+    benchmark, training_data, framework : str
+    """
+
+    parameters: int | None = None
+    bytes: int | None = None
+    flops: int | None = None
+    milliseconds: float | None = None
+    memory: int | None = None
+    batch_size: int | None = None
+    licence: str = ""
+    accuracy: float | None = None
+    benchmark: str = ""
+    training_data: str = ""
+    framework: str = ""
+
+
+@dataclass(frozen=True)
+class Merit:
+    """What is expected of a candidate, in accuracy (0 to 1) above the mean of those ranked.
+
+    Attributes
+    ----------
+    consensus, published, record : float
+        What its scores, its published accuracy and the record of earlier targets add.
+    sd : float
+        Standard deviation of what is not known.
+    targets : int
+        Earlier targets on which the record has its source.
+    on_this : bool
+        Whether the record has its source on this target itself.
+    """
+
+    consensus: float = 0.0
+    published: float = 0.0
+    record: float = 0.0
+    sd: float = 0.0
+    targets: int = 0
+    on_this: bool = False
+
+    @property
+    def expected(self) -> float:
+        """All parts together."""
+        return self.consensus + self.published + self.record
+
+    @property
+    def reasons(self) -> str:
+        """What is known beside the scores, and what it adds, in points.
+
+        Examples
+        --------
+        >>> Merit(consensus=0.02, published=-0.013, record=0.004, targets=3).reasons
+        'published accuracy -1.3 points; record of 3 targets +0.4 points'
+        """
+        seen = [f"{self.targets} target{'s' * (self.targets != 1)}"] if self.targets else []
+        if self.on_this:
+            seen.append("this one" if seen else "this target")
+        # A source that nobody tried has a share in what is recorded of cuts of its cut's name.
+        record = f"record of {' and '.join(seen)}" if seen else "record of other sources"
+        parts = (("published accuracy", self.published), (record, self.record))
+        return "; ".join(
+            f"{name} {100 * part:+.1f} points" for name, part in parts if abs(part) >= 5e-4
+        )
+
+
+@dataclass(frozen=True)
+class RankRow:
+    """One source cut at one layer, the baseline, or a source that failed.
+
+    Attributes
+    ----------
+    rank : int or None
+        1 is best and equal scores share a rank; None for the baseline and for
+        what could not be scored.
+    model : str
+        Name of the source in the zoo; ``"raw input"`` for the baseline.
+    cut : str or None
+        Layer whose output is the encoding; None where there is none.
+    score : float or None
+        The score that decides the rank.
+    half_width : float
+        Half the confidence interval of ``score``; 0.0 when it is exact.
+    scores : mapping of str to float
+        Every score of the row by key, such as ``{"cosine": .2, "euclidean": .1}``.
+    per_class : tuple of float
+        Score of each class, in the order of ``Ranking.target.classes``; of the score
+        ``Ranking.class_key``.
+    dim : int or None
+        Width of the encoding.
+    parameters_kept : int or None
+        Parameters of the source up to and including the cut.
+    encode_seconds : float or None
+        Seconds this encoding took when it was made, even if it was reused now.
+    score_seconds : float or None
+        Seconds the ``scores`` took that were computed for this row; what no cut of a
+        source changes was computed for its first.
+    reused : bool
+        Whether the encoding came from the store instead of a forward pass.
+    status : {"ok", "failed", "baseline", "filtered"}
+        "filtered" costs more than was allowed, or has another licence.
+    note : str
+        Why it failed or was filtered, or what else is worth knowing.
+    rows : int or None
+        On how many rows it was last scored when it left a race; None where it was scored
+        on all.
+    left_in_round : int or None
+        The round of a race that it left in, from 1; None where it did not.
+    tied : bool
+        Whether its interval and that of the first row overlap, for both of the two.
+    same_as : str or None
+        The first cut of this source whose encoding is the same, bit for bit; None for that
+        one itself and where there is none.
+    facts : CutFacts
+    merit : Merit or None
+        What is expected of it where more than the encodings is known; None where not.
+    traceback : str
+        Of what could not be scored, where there is one.
+    encoding : str
+        Key of its encoding in the store; empty where there is none.
+    """
+
+    rank: int | None
+    model: str
+    cut: str | None
+    score: float | None = None
+    half_width: float = 0.0
+    scores: Mapping[str, float] = field(default_factory=dict)
+    per_class: tuple[float, ...] = ()
+    dim: int | None = None
+    parameters_kept: int | None = None
+    encode_seconds: float | None = None
+    score_seconds: float | None = None
+    reused: bool = False
+    status: Status = "ok"
+    note: str = ""
+    rows: int | None = None
+    left_in_round: int | None = None
+    tied: bool = False
+    same_as: str | None = None
+    facts: CutFacts = CutFacts()
+    merit: Merit | None = None
+    traceback: str = ""
+    encoding: str = ""
+
+    @property
+    def class_min(self) -> float | None:
+        """Score of the worst separated class."""
+        return min(self.per_class, default=None)
+
+    @property
+    def class_max(self) -> float | None:
+        """Score of the best separated class."""
+        return max(self.per_class, default=None)
 
 
 def rows_of(outcome: Outcome, scores: Sequence[Score]) -> list[RankRow]:
@@ -30,7 +207,8 @@ def rows_of(outcome: Outcome, scores: Sequence[Score]) -> list[RankRow]:
         failure = outcome.failure
         return [_failed(outcome.model, None, failure.reason, failure.traceback)]
     refused = [_failed(outcome.model, name, reason) for name, reason in outcome.refused.items()]
-    return [*(_row(outcome, each, scores) for each in outcome.candidates), *refused]
+    filtered = [_filtered(outcome, each) for each in outcome.filtered]
+    return [*(_row(outcome, each, scores) for each in outcome.candidates), *filtered, *refused]
 
 
 def baseline_rows(run: Run) -> list[RankRow]:
@@ -44,9 +222,9 @@ def baseline_rows(run: Run) -> list[RankRow]:
     try:
         target = run.target
         facts = Facts(target.labels, raw, task=target.task, groups=target.groups)
-        values = needed_values(run.scores, compute(run.scores, facts, n_threads=run.threads))
+        values = compute(run.scores, facts, n_threads=run.threads).needed()
     except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
-        note = unscored_reason(error)
+        note = one_line(error)
     row = replace(
         _scored(values, run.scores),
         model=BASELINE,
@@ -87,7 +265,7 @@ def _row(outcome: Outcome, candidate: Candidate, scores: Sequence[Score]) -> Ran
         note="; ".join(_notes(outcome, candidate)),
         rows=record.samples if is_sample else None,
         same_as=candidate.same_as,
-        facts=_facts(candidate, outcome.known),
+        facts=_facts(record, outcome.known),
         encoding=candidate.key,
     )
 
@@ -118,18 +296,40 @@ def _notes(outcome: Outcome, candidate: Candidate) -> Iterator[str]:
         yield SAW_TARGET
 
 
-def _facts(candidate: Candidate, known: Known) -> CutFacts:
-    record = candidate.record
+def _facts(record: Record, known: Known) -> CutFacts:
     return CutFacts(
         parameters=record.parameters_kept,
         bytes=record.bytes_kept,
         flops=record.flops,
-        milliseconds=1000 * record.seconds / record.samples if record.samples else None,
+        milliseconds=record.milliseconds,
+        memory=record.memory,
+        batch_size=record.batch_size or None,
         licence=known.licence,
         accuracy=known.accuracy,
         benchmark=known.benchmark,
         training_data=known.training_data,
         framework=record.framework,
+    )
+
+
+def _filtered(outcome: Outcome, filtered: Filtered) -> RankRow:
+    record = filtered.record
+    row = RankRow(None, outcome.model, None, status="filtered", note=filtered.reason)
+    if record is None:
+        known = outcome.known
+        facts = CutFacts(
+            licence=known.licence,
+            accuracy=known.accuracy,
+            benchmark=known.benchmark,
+            training_data=known.training_data,
+        )
+        return replace(row, facts=facts)
+    return replace(
+        row,
+        cut=record.cut,
+        dim=record.dim,
+        parameters_kept=record.parameters_kept,
+        facts=_facts(record, outcome.known),
     )
 
 

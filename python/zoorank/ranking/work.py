@@ -1,4 +1,4 @@
-"""Jobs handed to an executor, and what comes of them as the rows of each source."""
+"""Jobs handed to an executor, what a watcher is told of them, and the rows that come of each."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -13,11 +14,52 @@ from zoorank.executors.base import Event, Executor, Failure
 from zoorank.ranking.job import encode_and_score
 from zoorank.ranking.outcomes import Job, Outcome, Run
 from zoorank.ranking.page import record_fatal
-from zoorank.ranking.progress import Progress
-from zoorank.ranking.records import RankRow
-from zoorank.ranking.rows import rows_of
+from zoorank.ranking.rows import RankRow, rows_of
 from zoorank.sources.base import Source
 from zoorank.store.ledger import Ledger
+from zoorank.targets.base import TargetFacts
+
+
+class Progress(Protocol):
+    """Receives the events of a run, in this order, from the thread that ranks."""
+
+    def started(self, target: TargetFacts, models: Sequence[str]) -> None:
+        """The target is loaded and these sources will be tried."""
+
+    def round(self, number: int, rounds: int, rows: int, models: Sequence[str]) -> None:
+        """Sources of a race are about to be run on so many samples, in a round from 1.
+
+        It never comes without a race. A round comes once for all that are in it, and again for
+        each source of it that is run on all samples.
+        """
+
+    def encoding(self, model: str, done: int, total: int) -> None:
+        """So many of the target's samples went through the model."""
+
+    def scoring(self, model: str, cut: str) -> None:
+        """The encoding at this cut is about to be scored."""
+
+    def finished(self, model: str, rows: Sequence[RankRow]) -> None:
+        """The source is done; its rows carry no rank yet."""
+
+
+class Silent:
+    """Progress that shows nothing."""
+
+    def started(self, target: TargetFacts, models: Sequence[str]) -> None:
+        """Show nothing."""
+
+    def round(self, number: int, rounds: int, rows: int, models: Sequence[str]) -> None:
+        """Show nothing."""
+
+    def encoding(self, model: str, done: int, total: int) -> None:
+        """Show nothing."""
+
+    def scoring(self, model: str, cut: str) -> None:
+        """Show nothing."""
+
+    def finished(self, model: str, rows: Sequence[RankRow]) -> None:
+        """Show nothing."""
 
 
 def framework_state() -> tuple[str, ...]:

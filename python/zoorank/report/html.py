@@ -6,103 +6,31 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from zoorank.messages import inert
-from zoorank.ranking import Ranking, RankRow
+from zoorank.ranking import Ranking
 from zoorank.ranking.files import prepare, write_text
-from zoorank.report.closeups import Closeups, first_picks
-from zoorank.report.figures import count, milliseconds, significant, size
-from zoorank.scores import TABLE
+from zoorank.report.closeups import Closeups
+from zoorank.report.contents import (
+    COSTS,
+    cards_of,
+    columns_of,
+    depths_of,
+    fact,
+    is_better_higher,
+    reasons_of,
+    table_of,
+)
 
 ASSETS = Path(__file__).with_name("assets")
 SCRIPTS = ("charts.min.js", "specs.js", "report.js")
 NAME = "report.html"
 TRUST = "How far to trust it: "  # the section's heading says that
-N_CARDS = 3
-
-# What a row may cost, by the names of its facts: how a heading calls it, and a cell shows it.
-COSTS: Mapping[str, tuple[str, str, Callable[[Any], str]]] = {
-    "parameters": ("parameters", "parameters of what is kept", count),
-    "flops": ("FLOPs", "operations for a sample, up to the cut", count),
-    "milliseconds": ("ms", "milliseconds for a sample, as measured in this run", milliseconds),
-    "bytes": ("size", "bytes of what is kept", size),
-}
-
-Value = str | float | None
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of the table on the page.
-
-    Attributes
-    ----------
-    id : str
-        Of its values in the data of the page.
-    label, help : str
-        Its heading, and what that means.
-    values : tuple
-        To sort by, one for each row.
-    texts : tuple of str
-        What the cells show.
-    words : bool
-        Whether they are words, not figures.
-    descends : bool
-        Whether the first click on the heading sorts from the largest down.
-    """
-
-    id: str
-    label: str
-    help: str
-    values: tuple[Value, ...]
-    texts: tuple[str, ...]
-    words: bool = False
-    descends: bool = False
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What a cell of the table shows."""
-
-    text: str
-    cut: str = ""
-    source: bool = False
-    words: bool = False
-    share: float | None = None
-
-
-@dataclass(frozen=True)
-class TableRow:
-    """A row of the table: its kind, for its style, and its cells."""
-
-    kind: str
-    cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True)
-class Card:
-    """One of the first picks at a glance."""
-
-    place: str
-    model: str
-    cut: str
-    score: str
-    score_name: str
-    facts: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why sources failed, those with the same reason together."""
-
-    reason: str
-    names: tuple[tuple[str, str], ...]
-    traceback: str
 
 
 def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
@@ -126,15 +54,14 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    rows = [row for row in ranking if row.status != "failed"]
-    columns = list(_columns(ranking, rows))
+    rows = [row for row in ranking if row.status in ("ok", "baseline")]
+    columns = list(columns_of(ranking, rows))
     costs = {
         name: label
         for name, (label, _, _) in COSTS.items()
         if len({fact(row, name) for row in rows if row.status == "ok"} - {None, 0}) > 1
     }
     depths, depth_title = depths_of(rows)
-    failures = _reasons(ranking)
     scripts = [_asset(name) for name in SCRIPTS]
     environment = Environment(
         loader=FileSystemLoader(ASSETS),
@@ -155,16 +82,19 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
         labels=ranking.labels,
         key=ranking.key,
         higher_is_better=ranking.higher_is_better,
-        cards=_cards(ranking),
+        cards=cards_of(ranking),
         columns=columns,
-        table=_table(ranking, rows, columns),
+        table=table_of(ranking, rows, columns),
         n_ranked=sum(row.rank is not None for row in rows),
         n_sources=len({row.model for row in rows if row.status == "ok"}),
         has_depth=depth_title != "",
         costs=costs,
         closeups=closeups,
-        failures=failures,
+        failures=reasons_of(ranking.failures),
         n_failures=len(ranking.failures),
+        filtered=reasons_of(ranking.filtered),
+        n_filtered=len(ranking.filtered),
+        batch_sizes=sorted({row.facts.batch_size for row in rows} - {None}),
         css=Markup(_asset("report.css")),  # noqa: S704 - files of this package
         scripts=[Markup(script) for script in scripts],  # noqa: S704
         policy=_policy(scripts),
@@ -173,7 +103,7 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
                 {
                     "key": ranking.key,
                     "labels": dict(ranking.labels),
-                    "higher": {key: _is_better_higher(ranking, key) for key in ranking.labels},
+                    "higher": {key: is_better_higher(ranking, key) for key in ranking.labels},
                     "costs": costs,
                     "costTitles": {name: COSTS[name][1] for name in costs},
                     "depthTitle": depth_title,
@@ -207,42 +137,6 @@ def write_page(
     path = prepare(directory) / NAME
     write_text(path, page(ranking, closeups))
     return path
-
-
-def fact(row: RankRow, name: str) -> Any:
-    """What is known of a row's cost, by the name of the fact; None where nothing is."""
-    found = getattr(row.facts, name)
-    return row.parameters_kept if found is None and name == "parameters" else found
-
-
-def depths_of(rows: list[RankRow]) -> tuple[list[float | None], str]:
-    """How deep each cut is, as a share of the deepest of its source, and a share of what.
-
-    Returns
-    -------
-    depths : list of (float or None)
-        None where a source was cut once, or nothing is known.
-    title : str
-        Empty where no source was cut twice.
-    """
-    sources = [row for row in rows if row.status == "ok"]
-    by_flops = all(fact(row, "flops") for row in sources)
-    name = "flops" if by_flops else "parameters"
-    most: dict[str, float] = {}
-    cuts: dict[str, int] = {}
-    for row in sources:
-        cuts[row.model] = cuts.get(row.model, 0) + 1
-        most[row.model] = max(most.get(row.model, 0), fact(row, name) or 0)
-    depths = [
-        float(f"{(fact(row, name) or 0) / most[row.model]:.4g}")
-        if row.status == "ok" and cuts[row.model] > 1 and most[row.model] > 0
-        else None
-        for row in rows
-    ]
-    if all(depth is None for depth in depths):
-        return depths, ""
-    what = "operations" if by_flops else "parameters"
-    return depths, f"depth of the cut, in shares of {what}"
 
 
 def script_json(value: object) -> str:
@@ -287,66 +181,6 @@ def _policy(scripts: list[str]) -> str:
     )
 
 
-def _columns(ranking: Ranking, rows: Sequence[RankRow]) -> Iterator[Column]:
-    """The columns that have something to show, in their order."""
-    yield _column("rank", "rank", "by the score that decides", [row.rank for row in rows])
-    yield _column("model", "source", "its name, and its cut", [row.model for row in rows])
-    for key, label in ranking.labels.items():
-        values = [row.scores.get(key) for row in rows]
-        upwards = _is_better_higher(ranking, key)
-        text = label if upwards else f"{label}; less is better"
-        yield _column(f"score {key}", label, text, values, significant, descends=upwards)
-    text = f"{ranking.labels[ranking.class_key or ranking.key]} of the class it separates worst"
-    worst = [row.class_min for row in rows]
-    yield _column("worst class", "worst class", text, worst, significant, descends=True)
-    yield _column("dim", "dim", "numbers in an encoding", [row.dim for row in rows])
-    known = [
-        *(
-            _column(name, label, text, [fact(row, name) for row in rows], form)
-            for name, (label, text, form) in COSTS.items()
-        ),
-        _column(
-            "accuracy",
-            "published",
-            "published accuracy",
-            [fact(row, "accuracy") for row in rows],
-            "{:.1%}".format,
-            descends=True,
-        ),
-        _column(
-            "licence", "licence", "of the weights", [fact(row, "licence") or None for row in rows]
-        ),
-        _column("note", "note", "what else is worth knowing", [row.note or None for row in rows]),
-    ]
-    for column in known:
-        if any(value is not None for value in column.values):
-            yield replace(column, words=column.id in ("licence", "note"))
-
-
-def _column(
-    name: str,
-    label: str,
-    text: str,
-    values: Sequence[Any],
-    form: Callable[[Any], str] = str,
-    *,
-    descends: bool = False,
-) -> Column:
-    """A column of these values: as a chart takes them, and as a cell shows them."""
-    exact = tuple(float(f"{each:.6g}") if isinstance(each, float) else each for each in values)
-    texts = tuple("–" if each is None else form(each) for each in values)
-    if not all(isinstance(each, str) for each in values):
-        texts = tuple(text.replace("-", "−", 1) if text[:1] == "-" else text for text in texts)
-    return Column(name, label, text, exact, texts, descends=descends)
-
-
-def _is_better_higher(ranking: Ranking, key: str) -> bool:
-    """Whether more of a score is better; of another package's scores only the decider tells."""
-    if key == ranking.key:
-        return ranking.higher_is_better
-    return all(score.higher_is_better for score in TABLE if score.key == key)
-
-
 def _verdict(ranking: Ranking) -> str:
     """The outcome in words, without what the headline says already."""
     best = ranking.best
@@ -356,70 +190,3 @@ def _verdict(ranking: Ranking) -> str:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _table(ranking: Ranking, rows: list[RankRow], columns: list[Column]) -> list[TableRow]:
-    scores = [row.score for row in rows if row.score is not None]
-    low, high = min(scores, default=0.0), max(scores, default=1.0)
-    low = min(low, 0.0)
-
-    def cell(column: Column, place: int) -> Cell:
-        row, text = rows[place], column.texts[place]
-        if column.id == "model":
-            return Cell(text, cut=row.cut or "", source=True)
-        if column.id == f"score {ranking.key}" and row.score is not None:
-            share = (row.score - low) / (high - low) if high > low else 1.0
-            within = f" ± {significant(row.half_width)}" if row.half_width > 0 else ""
-            share = share if ranking.higher_is_better else 1 - share
-            return Cell(text + within, share=round(share, 3))
-        if column.id == "rank" and row.tied:
-            return Cell(f"{text} =")
-        return Cell(text, words=column.words)
-
-    best = ranking.best
-    return [
-        TableRow(
-            "best" if row is best else "baseline" if row.status == "baseline" else "",
-            tuple(cell(column, place) for column in columns),
-        )
-        for place, row in enumerate(rows)
-    ]
-
-
-def _cards(ranking: Ranking) -> list[Card]:
-    """The first sources, each at its best cut, and the raw input."""
-    cards = []
-    places = ("First pick", "Second source", "Third source")
-    picks = first_picks(ranking, N_CARDS)
-    for place, row in [*zip(places, picks, strict=False), ("Without a network", ranking.baseline)]:
-        if row is None or row.score is None:
-            continue
-        facts = [("rank", str(row.rank))] if row.rank is not None else []
-        facts += [("dim", str(row.dim))] if row.dim is not None else []
-        facts += [
-            (label, form(fact(row, name)))
-            for name, (label, _, form) in COSTS.items()
-            if fact(row, name)
-        ]
-        if fact(row, "licence"):
-            facts.append(("licence", str(fact(row, "licence"))))
-        name = ranking.labels[ranking.key]
-        cards.append(
-            Card(place, row.model, row.cut or "", significant(row.score), name, tuple(facts))
-        )
-    return cards
-
-
-def _reasons(ranking: Ranking) -> list[Reason]:
-    """Failures with the same reason together, in the order they came."""
-    by_reason: dict[str, list[RankRow]] = {}
-    for row in ranking.failures:
-        by_reason.setdefault(row.note, []).append(row)
-    return [
-        Reason(
-            reason or "no reason is recorded",
-            tuple((row.model, row.cut or "") for row in rows),
-            next((row.traceback for row in rows if row.traceback), ""),
-        )
-        for reason, rows in by_reason.items()
-    ]

@@ -13,9 +13,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.text import Text
 
 from zoorank.messages import inert, listing
-from zoorank.ranking.progress import Silent
+from zoorank.ranking.work import Silent
 from zoorank.report.figures import seconds, significant
-from zoorank.report.table import FAILED
+from zoorank.report.table import FAILED, FILTERED
 from zoorank.scores import TABLE
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Tally:
         self.running.pop(model, None)
         self.done += 1
         scored = [row for row in rows if row.score is not None]
-        self.failed += not scored
+        self.failed += not scored and any(row.status == "failed" for row in rows)
         if scored:
             _, more_is_better = _first_score(scored[0])
             scored += [] if self.leader is None else [self.leader]
@@ -250,6 +250,8 @@ def outcome(model: str, rows: Sequence[RankRow]) -> Text:
     scored = [row for row in rows if row.score is not None]
     if not scored:
         reason = "; ".join(dict.fromkeys(row.note for row in rows))
+        if all(row.status == "filtered" for row in rows):
+            return Text.assemble((inert(model), FILTERED), f": filtered: {inert(reason)}")
         return Text.assemble((inert(model), FAILED), f": failed: {inert(reason)}")
     # All cuts share one pass; the deepest is charged with all of it.
     spent = max((row.encode_seconds or 0.0 for row in scored if not row.reused), default=0.0)
@@ -257,8 +259,9 @@ def outcome(model: str, rows: Sequence[RankRow]) -> Text:
     cuts = f"{len(scored)} cut{'s' if len(scored) > 1 else ''}"
     parts = [cuts, f"{reused} from the store" if reused else ""]
     parts += [f"encoded in {seconds(spent)} s" if reused < len(scored) else ""]
-    failed = len(rows) - len(scored)
-    parts += [f"{failed} failed" if failed else ""]
+    for status in ("filtered", "failed"):
+        found = sum(row.status == status for row in rows)
+        parts += [f"{found} {status}" if found else ""]
     return Text.assemble((inert(model), "bold"), ": ", ", ".join(filter(None, parts)))
 
 

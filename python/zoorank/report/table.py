@@ -21,6 +21,7 @@ T = TypeVar("T")
 BEST = "bold green"
 ASIDE = "italic cyan"
 FAILED = "red"
+FILTERED = "yellow"
 NOTE_WIDTH = 24
 NAME_WIDTH = 16
 PLACES = 8  # named at a note that is about many rows
@@ -72,17 +73,17 @@ class Layout:
 class RankingTable:
     """Draws a ranking to fit the console.
 
-    What failed stands below the table, with its reason. As the console gets narrower, notes
-    move there too and columns are left out, the least telling first, and named; then the cut
-    goes under its source, and names fold.
+    What failed or was filtered stands below the table, with its reason. As the console gets
+    narrower, notes move there too and columns are left out, the least telling first, and named;
+    then the cut goes under its source, and names fold.
     """
 
     ranking: Ranking
 
     @property
     def _rows(self) -> list[RankRow]:
-        """Those of the table; what failed is told below it."""
-        return [row for row in self.ranking if row.status != "failed"]
+        """Those of the table; what has no score is named below it."""
+        return [row for row in self.ranking if row.status in ("ok", "baseline")]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the heading, the table, the notes and the verdict."""
@@ -104,7 +105,7 @@ class RankingTable:
         left_out = [column.name for column in columns if column.name not in names]
         if left_out:
             yield Text(f"In a wider window: {', '.join(left_out)}.", style="dim")
-        notes += self.ranking.failures
+        notes += [*self.ranking.filtered, *self.ranking.failures]
         if notes:
             yield Text()
             yield from _notes(notes)
@@ -204,6 +205,7 @@ class RankingTable:
             Column("FLOPs", "FLOPs", shown([each.flops for each in facts], count), leaves=60),
             Column("range by class", "by class", self._ranges(signs), justify="center", leaves=61),
             Column("size", "size", shown([each.bytes for each in facts], size), leaves=62),
+            Column("memory", "memory", shown([each.memory for each in facts], size), leaves=65),
             Column(
                 "published accuracy",
                 "published",
@@ -317,4 +319,4 @@ class Signs:
 
 
 def _style(row: RankRow) -> str:
-    return {"baseline": ASIDE, "failed": FAILED, "ok": ""}[row.status]
+    return {"baseline": ASIDE, "failed": FAILED, "filtered": FILTERED, "ok": ""}[row.status]

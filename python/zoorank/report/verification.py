@@ -15,6 +15,7 @@ from rich.text import Text
 from zoorank.messages import inert
 from zoorank.report.pictures import new_figure, picture_path, save_figure
 from zoorank.report.table import BEST, Signs
+from zoorank.targets.base import Task
 from zoorank.verification.verdict import Verification, Verified
 
 if TYPE_CHECKING:
@@ -30,17 +31,19 @@ def verification_table(found: Verification, encoding: str = "utf-8") -> Table:
     """Draw the candidates in the order of the ranking, means with spread over repeats."""
     signs = Signs.for_encoding(encoding)
 
-    def percent(values: Sequence[float]) -> str:
+    def shown(values: Sequence[float]) -> str:
         if not values:
             return signs.none
-        spread = f" {signs.within} {100 * np.std(values):.1f}" if len(values) > 1 else ""
-        return f"{100 * np.mean(values):.1f}{spread} %"
+        scale, form, unit = (1, ".3f", "") if found.task == "numbers" else (100, ".1f", " %")
+        spread = f" {signs.within} {scale * np.std(values):{form}}" if len(values) > 1 else ""
+        return f"{scale * np.mean(values):{form}}{spread}{unit}"
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     table.add_column("rank by\nscore", justify="right", no_wrap=True)
     table.add_column("\nmodel", overflow="fold")
     table.add_column("\ncut", overflow="fold")
-    for head in ("head,\nfrozen", "head on\nheld-out", "fine-tuned\nheld-out", "\nrepeats"):
+    measure = "R² of head,\nfrozen" if found.task == "numbers" else "head,\nfrozen"
+    for head in (measure, "head on\nheld-out", "fine-tuned\nheld-out", "\nrepeats"):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("\nnote", overflow="fold")
     for place, row in enumerate(found.rows):
@@ -48,7 +51,7 @@ def verification_table(found: Verification, encoding: str = "utf-8") -> Table:
             signs.none if row.rank is None else str(row.rank),
             row.model,
             row.cut,
-            *map(percent, (row.head, row.frozen, row.tuned)),
+            *map(shown, (row.head, row.frozen, row.tuned)),
             str(len(row.tuned)),
             row.note,
         ]
@@ -67,10 +70,10 @@ def curves_figure(found: Verification, path: str | os.PathLike[str]) -> Path:
         As :func:`zoorank.report.pictures.picture_path`.
     """
     place = picture_path(path)
-    return save_figure(draw_curves(found.rows), place)
+    return save_figure(draw_curves(found.rows, found.task), place)
 
 
-def draw_curves(rows: Sequence[Verified]) -> Figure:
+def draw_curves(rows: Sequence[Verified], task: Task = "classes") -> Figure:
     """Draw curves so that all of them are seen, those that coincide too.
 
     A candidate's points stand a little beside those of others and have a shape of their own;
@@ -101,7 +104,8 @@ def draw_curves(rows: Sequence[Verified]) -> Figure:
             axes.plot(x, curve, **line, **point, label=label)
             axes.plot(x, curve, **point, linestyle="none", zorder=3)  # above all lines
     axes.set_xlabel("epoch of fine-tuning; 0: the prefix frozen")
-    axes.set_ylabel("accuracy on the stopping samples")
+    measure = "R²" if task == "numbers" else "accuracy"
+    axes.set_ylabel(f"{measure} on the stopping samples")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     if drawn:

@@ -115,6 +115,19 @@ class Computed:
     refused: Mapping[str, Refused] = field(default_factory=dict)
     copied: tuple[str, ...] = ()
 
+    def needed(self) -> dict[str, ScoreValue]:
+        """The values, without scores of what is not there, such as a classifier's answers.
+
+        Raises
+        ------
+        ValueError
+            With the reason of the first score that failed and looks at what is there.
+        """
+        for each in self.refused.values():
+            if each.traceback:
+                raise ValueError(each.reason)
+        return dict(self.values)
+
 
 @dataclass(frozen=True)
 class Shared:

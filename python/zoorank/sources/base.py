@@ -355,6 +355,15 @@ class Noting(Protocol):
 
 
 @runtime_checkable
+class Metered(Protocol):
+    """An encoder that has memory of its own, such as a GPU's, and knows how much of it it took."""
+
+    @property
+    def peak_memory(self) -> int:
+        """Most bytes so far; 0 where it computes in main memory."""
+
+
+@runtime_checkable
 class Calibratable(Protocol):
     """An encoder that may need statistics of the target before it is of any use."""
 

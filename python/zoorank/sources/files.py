@@ -38,6 +38,11 @@ class SourceFile:
     written: str
     path: Path
 
+    @property
+    def name(self) -> str:
+        """The last part of what the reference writes."""
+        return PurePosixPath(self.written).name
+
     def refuse(self, reason: str) -> SourceError:
         """Build the error that this file cannot be used."""
         return SourceError(f"{self.written}: {reason}")
@@ -129,6 +134,11 @@ class Pin:
     file: SourceFile
     sha256: str
     stamp: tuple[int, ...]
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies."""
+        return self.file.path
 
     def read(self) -> bytes:
         """Read the bytes that were hashed."""

@@ -13,6 +13,7 @@ from zoorank.errors import SourceError
 from zoorank.frozen import Frozen
 from zoorank.messages import brief, hint, one_line
 from zoorank.sources.base import Encoder, Entry, EntryError, Events, Json, Known, OpenOptions
+from zoorank.sources.extractors import ExtractorTransform, override_extractor
 from zoorank.sources.hub import is_repository, snapshot
 from zoorank.sources.processors import transform_of
 from zoorank.sources.published import (
@@ -28,17 +29,19 @@ from zoorank.sources.published import (
     versions,
 )
 from zoorank.sources.tokens import MASK, POSITIONS, TYPES, TokenTransform
+from zoorank.sources.trust import no_network
 from zoorank.targets.base import Modality
 from zoorank.transforms.base import Transform
 from zoorank.transforms.specs import TextPreprocessing
 
 if TYPE_CHECKING:
+    from zoorank.sources.torch.frames import FramePooling
     from zoorank.sources.torch.towers import Tower
 
 KIND = "hf"
 CONFIG = "config.json"
 
-TOWERS: Mapping[str, Modality] = {"vision": "image", "text": "text"}
+TOWERS: Mapping[str, Modality] = {"vision": "image", "text": "text", "audio": "audio"}
 ALL: frozenset[Modality] = frozenset(TOWERS.values())
 
 _WEIGHTS = (("model", "safetensors"), ("pytorch_model", "bin"))
@@ -76,7 +79,7 @@ def sources(identifier: str, revision: str | None, entry: Entry) -> tuple[Huggin
     ----------
     identifier : str
         A repository of the hub, ``organisation/name``, or a directory as ``save_pretrained``
-        writes it; ``#vision`` or ``#text`` behind it picks one tower of two.
+        writes it; ``#vision``, ``#text`` or ``#audio`` behind it picks one tower of two.
     revision : str or None
         A branch, tag or commit of the repository.
     entry : Entry
@@ -138,7 +141,7 @@ class HuggingFaceSource(Published):
             raise SourceError(f"the directory has no {lacking}")
         takes = modalities(folder) & self.takes
         if not takes:
-            takes_in = ", ".join(sorted(modalities(folder))) or "none of text and images"
+            takes_in = ", ".join(sorted(modalities(folder))) or "none of texts, images and sounds"
             raise SourceError(f"it takes {takes_in}, not {', '.join(sorted(self.takes))}")
         return replace(
             self,
@@ -179,7 +182,7 @@ class HuggingFaceSource(Published):
         from zoorank.sources.torch.encoder import Feed, feed_named
         from zoorank.sources.torch.hidden_states import TransformerEncoder
         from zoorank.sources.torch.pooling import Pooler, TokenPooling
-        from zoorank.sources.torch.towers import load, pixel_feed, read_config
+        from zoorank.sources.torch.towers import load, pixel_feed, read_config, sound_feed
 
         source = self if self.weights else self.resolve(lambda _: None)
         source.check_modality(options)
@@ -190,9 +193,14 @@ class HuggingFaceSource(Published):
         transform: Transform
         pooler: Pooler
         feed: Feed
+        batch_size = None
         if options.modality == "text":
             transform = text_transform(folder, entry, tower, config)
             pooler, feed = TokenPooling(said_pooling(entry) or "mean", MASK), feed_named
+        elif options.modality == "audio":
+            sounds, pooler = sound_transform(folder, entry, tower, config)
+            alone = not (sounds.is_fixed or sounds.is_told)
+            transform, feed, batch_size = sounds, sound_feed, 1 if alone else None
         else:
             transform = transform_of(read_processor(folder), entry)
             pooler, feed = image_pooler(entry), pixel_feed(tower, config)
@@ -208,6 +216,7 @@ class HuggingFaceSource(Published):
             has_head=tower.has_head,
             dropped=tower.dropped,
             prefix=tower.prefix,
+            batch_size=batch_size,
         )
 
     @property
@@ -235,6 +244,27 @@ def text_transform(folder: Path, entry: Entry, tower: Tower, config: Any) -> Tok
     return transform
 
 
+def sound_transform(
+    folder: Path, entry: Entry, tower: Tower, config: Any
+) -> tuple[ExtractorTransform, FramePooling]:
+    """The feature extractor of a folder, and how the frames of its model are pooled.
+
+    A model is told which samples are padding where its extractor says so. Others that take
+    waveforms were trained on sounds alone, and padding would change what they give.
+    """
+    from zoorank.sources.torch.frames import frame_pooling, least_samples
+
+    extractor, seconds = override_extractor(read_extractor(folder), entry)
+    told = bool(getattr(extractor, "return_attention_mask", False)) and MASK in tower.accepts
+    transform = ExtractorTransform(extractor, seconds, is_told=told)
+    pooling = frame_pooling(
+        tower.module, config, transform.name, transform.axis, said_pooling(entry)
+    )
+    if transform.is_fixed:
+        return transform, pooling
+    return replace(transform, least=least_samples(pooling)), pooling
+
+
 def takes_positions(module: Any) -> bool:
     """Whether a model may be told the positions of tokens, counted from 0.
 
@@ -260,7 +290,7 @@ def read_tokenizer(place: Path) -> Any:
 
     transformers = package("transformers", "huggingface")
     try:
-        with quiet():
+        with quiet(), no_network():
             if place.is_file():
                 return transformers.PreTrainedTokenizerFast(tokenizer_file=str(place))
             return transformers.AutoTokenizer.from_pretrained(
@@ -281,18 +311,33 @@ def read_processor(folder: Path) -> Any:
     SourceError
         When transformers cannot read it.
     """
-    from zoorank.sources.torch.towers import quiet
-
     if not any((folder / name).is_file() for name in PROCESSORS):
         return None
+    return _read("AutoImageProcessor", "image processor", folder)
+
+
+def read_extractor(folder: Path) -> Any:
+    """Read the feature extractor of a folder.
+
+    Raises
+    ------
+    SourceError
+        When there is none that transformers can read.
+    """
+    return _read("AutoFeatureExtractor", "feature extractor", folder)
+
+
+def _read(auto: str, called: str, folder: Path) -> Any:
+    from zoorank.sources.torch.towers import quiet
+
     transformers = package("transformers", "huggingface")
     try:
-        with quiet():
-            return transformers.AutoImageProcessor.from_pretrained(
+        with quiet(), no_network():
+            return getattr(transformers, auto).from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False
             )
     except Exception as error:  # reading it runs a library's code: anything may come
-        raise SourceError(f"its image processor cannot be read: {one_line(error)}") from error
+        raise SourceError(f"its {called} cannot be read: {one_line(error)}") from error
 
 
 def choose(files: Sequence[str]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from zoorank.errors import ManifestError, UsageError
 from zoorank.frozen import Fault, Faults, Frozen, Key, custom, find_faults, join
 from zoorank.messages import brief, hint
 from zoorank.sources.base import Entry, EntryError, Source, Trust
+from zoorank.sources.files import SourceFile
 from zoorank.sources.references import (
     build,
     is_pair,
@@ -115,7 +116,10 @@ def load_zoo(
     >>> [(model.name, zoo.cuts_of(model)) for model in zoo.models]
     [('resnet18', ('all',)), ('untrained', ('layer3', 'penultimate'))]
     """
-    path = Path(path)
+    return _load(Path(path), trusted(allow_code, allow_packages))
+
+
+def _load(path: Path, trust: Trust) -> Zoo:
     text = _read(path)
     try:
         content = parse(text)
@@ -123,7 +127,7 @@ def load_zoo(
         raise ManifestError(f"{path}: not valid TOML: {error}") from None
     reader = _Reader(path, text)
     top = reader.check(_Manifest, content, entry=None)
-    models = tuple(reader.models(top, trusted(allow_code, allow_packages)))
+    models = tuple(reader.models(top, trust))
     data = None if top.data is None else reader.absolute(expand_data, top.data, None, "data")
     if not models:
         raise ManifestError(f"{path}: names no model; add a [[model]] or a [[family]]")
@@ -172,11 +176,7 @@ def zoo_of(
     found: list[Source] = []
     for each in models if _are_several(models) else (models,):
         if isinstance(each, Zoo) or _is_path(each):
-            zoos.append(
-                each
-                if isinstance(each, Zoo)
-                else load_zoo(each, allow_code=allow_code, allow_packages=allow_packages)
-            )
+            zoos.append(each if isinstance(each, Zoo) else _load(Path(each), trust))
             found += zoos[-1].models
         else:
             found += sources_of(each, Entry(trust=trust))
@@ -278,7 +278,8 @@ class _Reader:
         shared = {key: value for key, value in values.items() if key not in ("files", "name")}
         for file in files:
             name = family.name.replace("{stem}", file.stem)
-            model = {**shared, "name": name, "weights": {"file": str(file)}}
+            weights = {"file": SourceFile(file.name, file)}
+            model = {**shared, "name": name, "weights": weights}
             if family.trained_on is not None:
                 model["trained_on"] = shared["trained_on"].replace("{stem}", file.stem)
             yield self.check(ModelEntry, model, entry)

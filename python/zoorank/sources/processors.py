@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from zoorank.errors import SourceError
-from zoorank.messages import one_line
+from zoorank.messages import listing, one_line
 from zoorank.sources.base import Entry
 from zoorank.sources.published import override
 from zoorank.targets.base import Sample, Target
@@ -31,6 +31,8 @@ _FILTERS = ("nearest", "lanczos", "bilinear", "bicubic", "area", "hamming")
 _MEAN_STEPS, _MOST_STEPS = 1.0, 12.0
 # Where the centre lies between two pixels, each library has its own way to round.
 _SHIFTS = [(down, right) for down in (0, -1, 1) for right in (0, -1, 1)]
+_NOT_OF_PIXELS = {"input", "pooling", "batch_first"}
+_WHOLE = {"size", "mean", "std"}
 _TRIAL = (301, 447)  # height and width of an image that neither is square nor has even sides
 
 
@@ -100,16 +102,26 @@ def transform_of(processor: Any, entry: Entry) -> Transform:
     Raises
     ------
     SourceError
-        When nothing says how images are prepared.
+        When nothing says how images are prepared, or a part is said of what is only known as
+        a whole.
     """
-    described = None if processor is None else describe(processor)
-    if entry.preprocessing is not None:
-        return ImageTransform(override(described or ImagePreprocessing(), entry))
+    said = entry.preprocessing
     if processor is None:
-        raise SourceError("it has no preprocessor_config.json; say preprocessing in a manifest")
+        if said is None:
+            raise SourceError("it has no preprocessor_config.json; say preprocessing in a manifest")
+        return ImageTransform(override(ImagePreprocessing(), entry))
+    described = describe(processor)
     if described is not None and agrees(described, processor):
-        return ImageTransform(described)
-    return ProcessorTransform(processor)
+        return ImageTransform(override(described, entry))
+    parts = set() if said is None else said.model_fields_set - _NOT_OF_PIXELS
+    if not parts:
+        return ProcessorTransform(processor)
+    if not parts >= _WHOLE:
+        raise SourceError(
+            f"its {type(processor).__name__} does more than a manifest can say, so no part of it "
+            f"can be replaced; say {listing(sorted(_WHOLE))}, which replace the whole"
+        )
+    return ImageTransform(override(ImagePreprocessing(), entry))
 
 
 def describe(processor: Any) -> ImagePreprocessing | None:

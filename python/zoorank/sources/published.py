@@ -17,7 +17,8 @@ from zoorank.errors import SourceError
 from zoorank.frozen import Frozen, custom, explain
 from zoorank.messages import brief, missing_package, one_line
 from zoorank.sources.base import Entry, EntryError, Json, Known, OpenOptions
-from zoorank.sources.weights import SOURCES, PinnedFile, WeightsSource
+from zoorank.sources.files import Pin, SourceFile
+from zoorank.sources.weights import SOURCES, WeightsSource
 from zoorank.targets.base import Modality
 from zoorank.targets.paths import expand
 from zoorank.transforms.specs import ImagePreprocessing, TextPreprocessing
@@ -56,16 +57,16 @@ class Published:
     name : str
         What the table calls it.
     entry : Entry
-    weights : tuple of PinnedFile
+    weights : tuple of Pin
         Files of its weights; empty until it is resolved.
-    beside : tuple of PinnedFile
+    beside : tuple of Pin
         The other files that its encodings depend on: configuration, tokenizer and so on.
     """
 
     name: str
     entry: Entry
-    weights: tuple[PinnedFile, ...] = ()
-    beside: tuple[PinnedFile, ...] = ()
+    weights: tuple[Pin, ...] = ()
+    beside: tuple[Pin, ...] = ()
 
     @property
     def modalities(self) -> frozenset[Modality]:
@@ -98,7 +99,7 @@ class Published:
             each.check()
 
 
-def pin(files: Iterable[Path], entry: Entry | None = None) -> tuple[PinnedFile, ...]:
+def pin(files: Iterable[Path | SourceFile], entry: Entry | None = None) -> tuple[Pin, ...]:
     """Hash files, and compare with the digest that a manifest expects of their only one.
 
     Raises
@@ -106,14 +107,14 @@ def pin(files: Iterable[Path], entry: Entry | None = None) -> tuple[PinnedFile, 
     SourceError
         When one cannot be read, or has not the digest expected.
     """
-    every = tuple(files)
+    every = [SourceFile(each.name, each) if isinstance(each, Path) else each for each in files]
     expected = None if entry is None else entry.sha256
     if expected is not None and len(every) != 1:
         raise SourceError(f"sha256 is given, but the weights are {len(every)} files")
-    return tuple(PinnedFile.of(file, expected) for file in every)
+    return tuple(file.pin(expected) for file in every)
 
 
-def combine(files: Sequence[PinnedFile]) -> str:
+def combine(files: Sequence[Pin]) -> str:
     """SHA-256 of the one file, or of the names and digests of several."""
     if len(files) == 1:
         return files[0].sha256

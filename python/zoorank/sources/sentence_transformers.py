@@ -36,7 +36,7 @@ from zoorank.sources.published import (
     versions,
 )
 from zoorank.sources.tokens import MASK, POSITIONS, TYPES, TokenTransform
-from zoorank.sources.trust import only_safe_loads
+from zoorank.sources.trust import no_network, only_safe_loads
 from zoorank.targets.base import Modality, Sample, Target
 from zoorank.transforms.base import Batch, Prepared, Transform
 from zoorank.transforms.specs import TextPreprocessing
@@ -195,7 +195,7 @@ class ChainSource(Published):
         check_parts(folder)
         tensors = all(each.path.suffix == ".safetensors" for each in self.weights)
         try:
-            with quiet(), only_safe_loads(), absent() as missing:
+            with quiet(), no_network(), only_safe_loads(), absent() as missing:
                 model = library.SentenceTransformer(
                     str(folder),
                     device="cpu",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from zoorank.errors import SourceError
 from zoorank.messages import guess, one_line
 from zoorank.sources.base import Encoder, Entry, EntryError, Events, Json, Known, OpenOptions
+from zoorank.sources.files import SourceFile
 from zoorank.sources.hub import cached_checkpoint, checkpoint, find_cached, snapshot
 from zoorank.sources.published import (
     CARD,
@@ -143,7 +144,7 @@ class TimmSource(Published):
         folder = self.folder
         if folder is None and "/" in self.model:
             folder = snapshot(self.model, self.revision, _choose, _lacks_any, events)
-        file = own.locate() if own else None
+        file: Path | SourceFile | None = own.locate() if own else None
         if file is None:
             file = self._published(events) if folder is None else folder / _first(folder)
         described = [folder / CONFIG] if folder else []
@@ -218,8 +219,8 @@ class TimmSource(Published):
 
     def build(self) -> tuple[nn.Module, frozenset[str]]:
         """The network with its weights, and which parameters these do not hold."""
+        from zoorank.sources.torch.checkpoint import read_weights
         from zoorank.sources.torch.known import refuse_fetching
-        from zoorank.sources.torch.load import read_weights
 
         timm = package(KIND, KIND)
         config = self._described()

@@ -106,6 +106,12 @@ class TokenTransform:
         digest = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
         return f"tokens {digest} {self.max_length} {self.prefix!r}"
 
+    @property
+    def content(self) -> str | None:
+        """What a ``tokenizer.json`` holds; None for a tokenizer that has none."""
+        own = getattr(self.tokenizer, "backend_tokenizer", None)
+        return None if own is None else own.to_str()
+
     @cached_property
     def _backend(self) -> Any:
         """A tokenizer of the package tokenizers that any thread may call, or None."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zoorank.errors import SourceError
 from zoorank.messages import hint, one_line
 from zoorank.sources.base import Encoder, Entry, EntryError, Events, Json, Known, OpenOptions
+from zoorank.sources.files import SourceFile
 from zoorank.sources.hub import checkpoint
 from zoorank.sources.published import (
     Published,
@@ -153,7 +154,7 @@ class TorchvisionSource(Published):
         SourceError
             When the file cannot be read safely, or does not fit the network.
         """
-        from zoorank.sources.torch.load import read_weights
+        from zoorank.sources.torch.checkpoint import read_weights
 
         (file,) = self.weights
         member = _member(self.model, self.member)
@@ -236,7 +237,7 @@ def _matching(pattern: str, weights: str | None) -> list[str]:
     return names
 
 
-def _member(model: str, weights: str | None, file: Path | None = None) -> Any:
+def _member(model: str, weights: str | None, file: SourceFile | None = None) -> Any:
     """An entry of torchvision's enumeration: by its name, by its file, else the default one."""
     names = _names()
     if model not in names:
@@ -248,7 +249,7 @@ def _member(model: str, weights: str | None, file: Path | None = None) -> Any:
         near = hint(weights, members.__members__)
         raise SourceError(f"{model} has no weights {weights!r}; {near}")
     for each in members:
-        if file is not None and Path(each.url).name == file.name:
+        if file is not None and Path(each.url).name == file.path.name:
             return each
     default = getattr(members, "DEFAULT", None) or next(iter(members), None)
     if default is None:

@@ -51,7 +51,7 @@ class TrainingOptions:
 
 @dataclass(frozen=True)
 class Training:
-    """What became of one training.
+    """What became of one training; where numbers are predicted, R² stands for accuracy.
 
     Attributes
     ----------

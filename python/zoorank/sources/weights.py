@@ -2,119 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from abc import abstractmethod
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import Any, BinaryIO
+from typing import Any
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
 from zoorank.errors import SourceError
 from zoorank.frozen import Frozen
+from zoorank.sources.files import SourceFile
 from zoorank.sources.trust import find_package
 from zoorank.targets.paths import expand
-
-_BLOCK = 2**20
-
-
-@dataclass(frozen=True)
-class PinnedFile:
-    """A file with the digest of its bytes, so that what is loaded later is what was hashed.
-
-    Attributes
-    ----------
-    path : Path
-    sha256 : str
-    stamp : tuple of int
-        Device, inode, size and times of the file that was hashed.
-    """
-
-    path: Path
-    sha256: str
-    stamp: tuple[int, ...]
-
-    @classmethod
-    def of(cls, path: Path, expected: str | None = None) -> PinnedFile:
-        """Hash a file.
-
-        Raises
-        ------
-        SourceError
-            When it cannot be read, changes meanwhile, or has not the digest expected.
-        """
-        digest = hashlib.sha256()
-        try:
-            with path.open("rb") as stream:
-                stamp = _stamp(stream)
-                while block := stream.read(_BLOCK):
-                    digest.update(block)
-                changed = _stamp(stream) != stamp
-        except OSError as error:
-            raise SourceError(f"{path}: {error.strerror}") from error
-        if changed:
-            raise SourceError(f"{path} changed while it was read")
-        return cls(path, _expected(path, digest.hexdigest(), expected), stamp)
-
-    def read(self) -> bytes:
-        """Read it whole, once more.
-
-        Raises
-        ------
-        SourceError
-            When it cannot be read, or its bytes are no longer those that were hashed.
-        """
-        try:
-            data = self.path.read_bytes()
-        except OSError as error:
-            raise SourceError(f"{self.path}: {error.strerror}") from error
-        if hashlib.sha256(data).hexdigest() != self.sha256:
-            raise SourceError(f"{self.path} changed after it was hashed; run it again")
-        return data
-
-    def check(self) -> None:
-        """Refuse what a library has loaded from the path, unless the file is still the one hashed.
-
-        For files that zoorank does not read itself. Whoever can set a file's times and inode
-        is not found out.
-
-        Raises
-        ------
-        SourceError
-            When inode, size or times have changed.
-        """
-        try:
-            with self.path.open("rb") as stream:
-                stamp = _stamp(stream)
-        except OSError as error:
-            raise SourceError(f"{self.path}: {error.strerror}") from error
-        if stamp != self.stamp:
-            raise SourceError(f"{self.path} changed after it was hashed; run it again")
-
-
-def _stamp(stream: BinaryIO) -> tuple[int, ...]:
-    found = os.fstat(stream.fileno())
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-
-def _expected(path: Path, found: str, expected: str | None) -> str:
-    if expected not in (None, found):
-        raise SourceError(f"{path}: sha256 is {found}, but the manifest expects {expected}")
-    return found
 
 
 class WeightsSource(Frozen):
     """Where the weights of one model come from."""
 
     @abstractmethod
-    def locate(self) -> Path | None:
+    def locate(self) -> SourceFile | None:
         """Find the weights file without importing or running anything.
 
         Returns
         -------
-        Path or None
+        SourceFile or None
             The file, or None when the factory's own initial values are the weights.
 
         Raises
@@ -135,27 +46,33 @@ class WeightsSource(Frozen):
 
 
 class FileWeights(WeightsSource):
-    """``weights.file = "x.safetensors"``: a path, relative to the manifest."""
+    """``weights.file = "x.safetensors"``: a path, relative to the manifest.
 
-    path: Path
+    Attributes
+    ----------
+    path : SourceFile
+        As the manifest writes it, and absolute.
+    """
+
+    path: SourceFile
 
     @model_validator(mode="before")
     @classmethod
     def _from_text(cls, value: Any) -> Any:
-        return {"path": value} if isinstance(value, str | Path) else value
+        return {"path": value} if isinstance(value, str | SourceFile) else value
 
-    @field_validator("path")
+    @field_validator("path", mode="before")
     @classmethod
-    def _resolve(cls, path: Path, info: ValidationInfo) -> Path:
+    def _resolve(cls, path: Any, info: ValidationInfo) -> Any:
         folder = (info.context or {}).get("folder", Path())
-        return expand(str(path), folder)
+        return SourceFile(path, expand(path, folder)) if isinstance(path, str) else path
 
-    def locate(self) -> Path:
+    def locate(self) -> SourceFile:
         """Return the path once a file is there."""
-        if self.path.is_dir():
-            raise SourceError(f"weights file {self.path} is a directory")
-        if not self.path.is_file():
-            raise SourceError(f"weights file {self.path} does not exist")
+        if self.path.path.is_dir():
+            raise SourceError(f"weights file {self.path.written} is a directory")
+        if not self.path.path.is_file():
+            raise SourceError(f"weights file {self.path.written} does not exist")
         return self.path
 
 
@@ -173,13 +90,13 @@ class PackageWeights(WeightsSource):
             raise ValueError("must be a path inside the package")
         return file
 
-    def locate(self) -> Path:
+    def locate(self) -> SourceFile:
         """Find the file through the package's location; its code is not run."""
         folders = find_package(self.package).folders
         for folder in folders:
             path = folder.joinpath(*PurePosixPath(self.file).parts)
             if path.is_file():
-                return path
+                return SourceFile(self.file, path)
         raise SourceError(f"installed package {self.package!r} holds no file {self.file!r}")
 
 

@@ -15,7 +15,6 @@ import io
 import json
 import os
 from collections.abc import Mapping
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,22 +22,19 @@ import numpy as np
 
 from zoorank.errors import StoreError
 from zoorank.store.files import (
-    Partial,
+    EncodingWriter,
+    hash_from,
     open_regular,
     read_sealed,
     remove_leftovers,
     reported,
-    reserve,
-    sealed,
-    write_at,
+    write_whole,
 )
 from zoorank.store.space import Space
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from typing_extensions import Self
 
-_BLOCK = 2**20
 _LARGEST_HEADER = 4096
 
 # Arrays of which this process knows that they are as they were written: their digest by the
@@ -136,7 +132,8 @@ class EncodingStore:
         StoreError
             When the disk is full or cannot be written to.
         """
-        return EncodingWriter(self, key, n_samples, dim)
+        make_room = None if self._space is None else self._space.make
+        return EncodingWriter(self.path(key), n_samples, dim, make_room)
 
     def save_labels(self, fingerprint: str, labels: NDArray[Any]) -> Path:
         """Keep the labels of a target beside its encodings."""
@@ -146,19 +143,12 @@ class EncodingStore:
         with contextlib.suppress(OSError), open_regular(path) as stream:
             if stream.read() == content.getvalue():
                 return path
-        with self.reported(labels.nbytes), Partial(path) as partial:
-            partial.stream.write(content.getvalue())
-            partial.publish(durable=False)
+        write_whole(path, content.getbuffer(), durable=False)
         return path
 
     def reported(self, needed: int) -> contextlib.AbstractContextManager[None]:
         """Turn what the system says about the disk into a StoreError."""
         return reported(self.directory, needed)
-
-    def make_room(self, size: int) -> None:
-        """Remove encodings where another needs their place."""
-        if self._space is not None:
-            self._space.make(size)
 
     def _checked(self, key: str, stream: io.FileIO) -> _Array | None:
         """The array of an open file, if it is the one that was committed under the key."""
@@ -184,117 +174,10 @@ class EncodingStore:
         return EncodingStore, (self.directory, self.quota)
 
 
-class EncodingWriter:
-    """Writes one encoding block by block, as float32; a context that discards on failure.
-
-    Space for all of it is reserved at the start, so that a full disk shows before the
-    hours of work and not after them.
-    """
-
-    def __init__(self, store: EncodingStore, key: str, n_samples: int, dim: int) -> None:
-        if n_samples < 1 or dim < 1:
-            raise ValueError(f"an encoding of shape ({n_samples}, {dim})")
-        self.store, self.key, self.shape = store, key, (n_samples, dim)
-        self._written = np.zeros(n_samples, dtype=bool)
-        # Of the rows before this one, which came in their order; of all in the end.
-        self._next, self._digest = 0, hashlib.sha256()
-        header = io.BytesIO()
-        facts = {"descr": "<f4", "fortran_order": False, "shape": self.shape}
-        np.lib.format.write_array_header_1_0(header, facts)
-        self._offset = header.tell()
-        self._bytes = self._offset + 4 * n_samples * dim
-        store.make_room(self._bytes)
-        with self._reported():
-            self._partial = Partial(store.path(key))
-            try:
-                self._file = self._partial.stream.fileno()
-                reserve(self._file, self._bytes)
-                write_at(self._file, header.getbuffer(), 0)
-            except BaseException:
-                self._partial.discard()
-                raise
-
-    def append(self, block: NDArray[np.floating[Any]]) -> None:
-        """Write the rows that follow the last ones that were appended."""
-        self.write(np.arange(self._next, self._next + len(block)), block)
-
-    def write(self, rows: NDArray[np.int64], block: NDArray[np.floating[Any]]) -> None:
-        """Write rows by their place, in any order, each of them once.
-
-        Parameters
-        ----------
-        rows : ndarray of int64 of shape (n,)
-        block : ndarray of shape (n, dim)
-
-        Raises
-        ------
-        ValueError
-            When the block is not of this shape, or a row does not exist or is there already.
-        StoreError
-            When the disk is full.
-        """
-        if block.shape != (len(rows), self.shape[1]):
-            expected = (len(rows), self.shape[1])
-            raise ValueError(f"a block of shape {block.shape}, not {expected}")
-        if len(rows) == 0:
-            return
-        if rows.min() < 0 or rows.max() >= self.shape[0]:
-            raise ValueError(f"rows {rows.min()} to {rows.max()} of {self.shape[0]}")
-        order = np.argsort(rows, kind="stable")
-        rows = rows[order]
-        if self._written[rows].any() or (rows[1:] == rows[:-1]).any():
-            raise ValueError("a row was written twice")
-        data = np.ascontiguousarray(block if _ascends(order) else block[order], dtype="<f4")
-        starts = [0, *(np.flatnonzero(np.diff(rows) != 1) + 1), len(rows)]
-        width = 4 * self.shape[1]
-        with self._reported():
-            for start, stop in pairwise(starts):
-                place = self._offset + width * int(rows[start])
-                write_at(self._file, data[start:stop].data.cast("B"), place)
-        self._written[rows] = True
-        if rows[0] == self._next and len(starts) == 2:
-            self._digest.update(data.data)
-            self._next = int(rows[-1]) + 1
-
-    def commit(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
-        """Make the encoding appear, with what is to be known about it."""
-        if not self._written.all():
-            raise ValueError(f"{self._written.sum()} of {len(self._written)} rows were written")
-        with self._reported():
-            if self._next < self.shape[0]:
-                _update(self._digest, self._file, self._offset + 4 * self.shape[1] * self._next)
-            record = {
-                **metadata,
-                "key": self.key,
-                "n_samples": self.shape[0],
-                "dim": self.shape[1],
-                "bytes": self._bytes,
-                "sha256": self._digest.hexdigest(),
-            }
-            with Partial(self.store.directory / f"{self.key}.json") as partial:
-                partial.stream.write(sealed(record).encode())
-                self._partial.publish()
-                partial.publish(durable=False)
-        return record
-
-    def _reported(self) -> contextlib.AbstractContextManager[None]:
-        return self.store.reported(4 * self.shape[0] * self.shape[1])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._partial.discard()
-
-
 class _Array(NamedTuple):
     record: dict[str, Any]
     shape: tuple[int, int]
     offset: int
-
-
-def _ascends(order: NDArray[np.intp]) -> bool:
-    return bool((order[1:] > order[:-1]).all())
 
 
 def _offset(stream: io.FileIO, shape: tuple[int, int]) -> int:
@@ -315,18 +198,11 @@ def _digest(stream: io.FileIO, offset: int) -> str:
     known = _verified.get(identity)
     if known is None:
         digest = hashlib.sha256()
-        _update(digest, stream.fileno(), offset)
+        hash_from(digest, stream.fileno(), offset)
         known = digest.hexdigest()
         if identity == _identity(stream):  # nobody has written meanwhile
             _verified[identity] = known
     return known
-
-
-def _update(digest: hashlib._Hash, file: int, offset: int) -> None:
-    buffer = memoryview(bytearray(_BLOCK))
-    while count := os.preadv(file, [buffer], offset):
-        digest.update(buffer[:count])
-        offset += count
 
 
 def _identity(stream: io.FileIO) -> _Identity:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ import numpy as np
 
 from zoorank.errors import DataError, UsageError
 from zoorank.messages import guess, hint, inert, listing
+from zoorank.targets.arrays import Arrays
 from zoorank.targets.base import Modality, Target, Task, fingerprint
 from zoorank.targets.conll import SUFFIXES as TAGGED
 from zoorank.targets.conll import is_tagged, read_conll
@@ -26,15 +28,15 @@ from zoorank.targets.labelled import (
     subset,
 )
 from zoorank.targets.labels import order_by_class
-from zoorank.targets.named import read_named
 from zoorank.targets.numpy_files import read_npy, read_npz
 from zoorank.targets.objects import from_object
 from zoorank.targets.opening import exists, read_start
 from zoorank.targets.paths import is_named
 from zoorank.targets.record_files import SUFFIXES as RECORDS
-from zoorank.targets.record_files import read_records
+from zoorank.targets.record_files import read_hub, read_records
 from zoorank.targets.series import is_ucr, read_ts, read_ucr
 
+_SETS = ("digits", "iris", "wine", "breast_cancer", "diabetes")  # that come with scikit-learn
 _SPLITS = ("train", "test", "all")
 _READERS: dict[str, Callable[[Path, Reading], Labelled]] = {
     ".npz": read_npz,
@@ -167,7 +169,7 @@ def _read(data: Any, how: Reading) -> tuple[Labelled, str]:
     if not isinstance(data, str | os.PathLike):
         return from_object(data, how), ""
     if isinstance(data, str) and is_named(data):
-        return read_named(data, how), data
+        return _read_named(data, how), data
     if not os.fspath(data):
         raise DataError("data '' names nothing; give a path, or a name such as 'sklearn:digits'")
     path = Path(data).expanduser()
@@ -190,6 +192,28 @@ def _read_path(path: Path, how: Reading) -> Labelled:
         return _READERS[suffix](path, how)
     allowed = f"{', '.join(_READERS)}, a folder or a name such as 'sklearn:digits'"
     raise DataError(f"{inert(path)}: unknown kind of file {inert(suffix)!r}; allowed: {allowed}")
+
+
+def _read_named(text: str, how: Reading) -> Labelled:
+    """Read ``"sklearn:digits"`` and its like, or ``"hf:ORG/NAME"`` from its hub or cache."""
+    library, _, name = text.partition(":")
+    if library == "hf" and name:
+        return read_hub(text, how)
+    known = [f"sklearn:{each}" for each in _SETS]
+    if library != "sklearn" or name not in _SETS:
+        raise DataError(f"unknown data set {text!r}; {hint(text, known)}")
+    try:
+        datasets: Any = importlib.import_module("sklearn.datasets")
+    except ImportError:
+        raise DataError(f"{text} needs scikit-learn: pip install 'zoorank[demo]'") from None
+    bunch = getattr(datasets, f"load_{name}")()
+    if name == "digits":
+        return Labelled(Arrays(np.asarray(bunch.images), "image"), np.asarray(bunch.target), name)
+    if name == "diabetes":
+        numbers = np.asarray(bunch.target)
+        return Labelled(Arrays(np.asarray(bunch.data), "table"), numbers, name, task="numbers")
+    labels = np.asarray(bunch.target_names)[bunch.target]
+    return Labelled(Arrays(np.asarray(bunch.data), "table"), labels, name)
 
 
 def _neighbour(path: Path) -> str:

@@ -207,7 +207,7 @@ class Target:
     @cached_property
     def n_samples(self) -> int:
         """Number of samples."""
-        return len(self.samples)
+        return len(self)
 
     @cached_property
     def n_rows(self) -> int:
@@ -274,6 +274,21 @@ class Target:
         """
         return replace(self, samples=self.samples.spilled(folder / self.fingerprint))
 
+    def facts(self) -> TargetFacts:
+        """What it is, without its data."""
+        return TargetFacts(
+            name=self.name,
+            source=self.source,
+            modality=self.modality,
+            n_samples=self.n_samples,
+            shape=self.shape,
+            classes=() if self.task == "numbers" else tuple(map(str, self.classes)),
+            fingerprint=self.fingerprint,
+            task=self.task,
+            n_rows=self.n_rows,
+            notes=self.notes,
+        )
+
     def changed(self) -> str | None:
         """Name of the first file that is not any more as it was when the target was read.
 
@@ -321,6 +336,41 @@ class Target:
 
     def _blocks(self) -> Iterator[NDArray[np.float64]]:
         return (block.astype(np.float64) for block in self.samples.blocks())
+
+
+@dataclass(frozen=True)
+class TargetFacts:
+    """What the target is, without its data.
+
+    Attributes
+    ----------
+    name, source, modality : str
+        Its name, where it came from, and "image", "series" or "table".
+    n_samples : int
+    shape : str
+        Shape of one sample, such as ``"(8, 8)"``.
+    classes : tuple of str
+        Class labels, sorted.
+    fingerprint : str
+        sha256 of its content.
+    task : {"classes", "numbers"}
+        What its labels are.
+    n_rows : int
+        Labels, and so rows of an encoding: words of sentences, else samples.
+    notes : tuple of str
+        What was left out of it.
+    """
+
+    name: str
+    source: str
+    modality: str
+    n_samples: int
+    shape: str
+    classes: tuple[str, ...]
+    fingerprint: str
+    task: str = "classes"
+    n_rows: int = 0
+    notes: tuple[str, ...] = ()
 
 
 _PLURAL: dict[Modality, str] = {

@@ -35,24 +35,21 @@ def transform_of(preprocessing: Preprocessing) -> Transform:
     >>> transform_of(ImagePreprocessing(size=8)).prepare(np.zeros((4, 4), np.uint8)).value.shape
     (8, 8)
     """
-    from zoorank.transforms.audio import AudioTransform
-    from zoorank.transforms.image import ImageTransform
-    from zoorank.transforms.series import SeriesTransform
-    from zoorank.transforms.specs import (
-        AudioPreprocessing,
-        ImagePreprocessing,
-        SeriesPreprocessing,
-        TablePreprocessing,
-    )
-    from zoorank.transforms.table import TableTransform
+    match preprocessing.input:
+        case "image":
+            from zoorank.transforms.image import ImageTransform
 
-    match preprocessing:
-        case ImagePreprocessing():
             return ImageTransform(preprocessing)
-        case SeriesPreprocessing():
+        case "series":
+            from zoorank.transforms.series import SeriesTransform
+
             return SeriesTransform(preprocessing)
-        case TablePreprocessing():
+        case "table":
+            from zoorank.transforms.table import TableTransform
+
             return TableTransform(preprocessing)
-        case AudioPreprocessing():
+        case "audio":
+            from zoorank.transforms.audio import AudioTransform
+
             return AudioTransform(preprocessing)
     raise SourceError("texts need a tokenizer, which this kind of source does not bring")

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from zoorank.ranking.ranking import Ranking
+from zoorank.targets.base import Task
 
 FORMAT = 1
 MARGIN = 2.0
@@ -26,13 +27,13 @@ class Verified:
         Its rank by score.
     model, cut : str
     head : tuple of float
-        Accuracy of a head on the frozen encodings, cross-validated; one figure for
-        each repeat, which draws its own samples.
+        Accuracy, or R² where numbers are predicted, of a head on the frozen encodings,
+        cross-validated; one figure for each repeat, which draws its own samples.
     frozen, tuned : tuple of float
-        Accuracy on samples held out, before and after the prefix was trained too; one
+        The same on samples held out, before and after the prefix was trained too; one
         figure for each repeat that successive halving granted.
     curves : tuple of tuple of float
-        Accuracy on the stopping samples: with the prefix frozen, then by epoch.
+        The same on the stopping samples: with the prefix frozen, then by epoch.
     note : str
         Why there is none, or what cut it short.
     """
@@ -48,7 +49,7 @@ class Verified:
 
     @property
     def accuracy(self) -> float:
-        """Of a head on the frozen encodings: the mean of its repeats."""
+        """Of a head on the frozen encodings, or its R²: the mean of its repeats."""
         return float(np.mean(self.head)) if self.head else math.nan
 
 
@@ -60,6 +61,8 @@ class Verification:
     ----------
     rows : tuple of Verified
     ranking : Ranking
+    task : {"classes", "numbers"}
+        Of the target: with numbers, R² stands wherever accuracy is said.
     n_trained_on : int
         Samples that a training could use.
     chosen : int or None
@@ -74,6 +77,7 @@ class Verification:
 
     rows: tuple[Verified, ...]
     ranking: Ranking
+    task: Task
     n_trained_on: int
     chosen: int | None
     verdict: str
@@ -91,7 +95,12 @@ class Verification:
         return json.dumps({"format": FORMAT, **asdict(self)}, indent=2, allow_nan=False) + "\n"
 
 
-def first_within_noise(accuracies: Sequence[float], n_samples: int, margin: float = MARGIN) -> int:
+def first_within_noise(
+    accuracies: Sequence[float],
+    n_samples: int,
+    margin: float = MARGIN,
+    task: Task = "classes",
+) -> int:
     """Place of the first candidate that the best head does not clearly beat.
 
     A head's accuracy on few samples is mostly chance, and the order by score knows
@@ -106,7 +115,13 @@ def first_within_noise(accuracies: Sequence[float], n_samples: int, margin: floa
     n_samples : int
         That each was measured on.
     margin : float
-        In standard errors of the best accuracy p, √(p(1 − p)/n).
+        In standard errors of the best: of an accuracy p, √(p(1 − p)/n); of R², as Olkin and
+        Finn have it, 2R(1 − R²)/√n, and 2/n where there is none to speak of.
+    task : {"classes", "numbers"}
+
+    References
+    ----------
+    Olkin, I. and Finn, J. D. (1995). Correlations redux. Psychological Bulletin 118(1).
 
     Examples
     --------
@@ -114,7 +129,12 @@ def first_within_noise(accuracies: Sequence[float], n_samples: int, margin: floa
     (0, 1)
     """
     best = max(accuracies)
-    allowed = best - margin * math.sqrt(best * (1 - best) / n_samples)
+    if task == "numbers":
+        share = max(best, 0.0)
+        variance = 4 * share * (1 - share) ** 2 / n_samples + (2 / n_samples) ** 2
+    else:
+        variance = best * (1 - best) / n_samples
+    allowed = best - margin * math.sqrt(variance)
     return next(i for i, each in enumerate(accuracies) if each >= allowed - 1e-12)
 
 
@@ -158,6 +178,7 @@ def rank_agreement(rows: Sequence[Verified]) -> float | None:
 def verdict(
     rows: Sequence[Verified],
     n_samples: int,
+    task: Task = "classes",
     expected: Mapping[tuple[str, str], float] | None = None,
 ) -> tuple[int | None, str]:
     """Which to take, whether the first pick held and how well the order did, in words.
@@ -168,6 +189,7 @@ def verdict(
         In the order of the ranking.
     n_samples : int
         That each head was measured on.
+    task : {"classes", "numbers"}
     expected : mapping of (str, str) to float, optional
         By source and cut: the accuracy that the head and all else that is known lead to
         expect, beside any level. The largest is taken then, and not the first within chance.
@@ -189,8 +211,9 @@ def verdict(
         return None, "No candidate could be trained; the notes give the reasons."
     heads = [rows[i] for i in trained]
     if expected is None:
-        chosen = trained[first_within_noise([row.accuracy for row in heads], n_samples)]
-        first = _of_the_first(heads, rows[chosen], n_samples, passed_over=trained[0] > 0)
+        accuracies = [row.accuracy for row in heads]
+        chosen = trained[first_within_noise(accuracies, n_samples, task=task)]
+        first = _of_the_first(heads, rows[chosen], n_samples, task, passed_over=trained[0] > 0)
     else:
         values = [expected.get((row.model, row.cut), -math.inf) for row in heads]
         chosen = trained[int(np.argmax(values))]
@@ -198,13 +221,13 @@ def verdict(
     words = [
         first,
         _of_the_order(heads),
-        _of_tuning(rows),
+        _of_tuning(rows, task),
     ]
     return chosen, " ".join(filter(None, words))
 
 
 def _of_the_first(
-    heads: Sequence[Verified], chosen: Verified, n_samples: int, *, passed_over: bool
+    heads: Sequence[Verified], chosen: Verified, n_samples: int, task: Task, *, passed_over: bool
 ) -> str:
     """Whether the head of the first pick is the best one, alone or with others."""
     first = heads[0]
@@ -213,7 +236,8 @@ def _of_the_first(
     if len(heads) == 1:
         return f"Take {pick}: no other head was trained, so nothing was compared."
     best = _equals([(row, row.accuracy) for row in heads])
-    gap = f"{100 * (best[0].accuracy - first.accuracy):.1f} points"
+    lead = best[0].accuracy - first.accuracy
+    gap = f"{lead:.3f} of R²" if task == "numbers" else f"{100 * lead:.1f} points"
     if chosen is not first:
         return (
             f"The first pick did not hold: take {_place(chosen)}, rank {chosen.rank}; the best "
@@ -265,7 +289,7 @@ def _of_the_order(heads: Sequence[Verified]) -> str:
     )
 
 
-def _of_tuning(rows: Sequence[Verified]) -> str:
+def _of_tuning(rows: Sequence[Verified], task: Task) -> str:
     """Which came out first of those that went furthest; nothing where none was tuned."""
     furthest = max(len(row.tuned) for row in rows)
     if not furthest:
@@ -273,10 +297,9 @@ def _of_tuning(rows: Sequence[Verified]) -> str:
     last = [row for row in rows if len(row.tuned) == furthest]
     top = _equals([(row, float(np.mean(row.tuned))) for row in last])
     tied = " in a tie" if len(top) > 1 else ""
-    return (
-        f"After fine-tuning {_places(top)} came out first{tied}: {np.mean(top[0].tuned):.1%} on "
-        "samples held out."
-    )
+    most = float(np.mean(top[0].tuned))
+    shown = f"R² {most:.3f}" if task == "numbers" else f"{most:.1%}"
+    return f"After fine-tuning {_places(top)} came out first{tied}: {shown} on samples held out."
 
 
 def _equals(found: Sequence[tuple[Verified, float]]) -> list[Verified]:

@@ -18,12 +18,13 @@ from zoorank.errors import SourceError, UsageError
 from zoorank.messages import hint
 from zoorank.ranking.consensus import takes_record
 from zoorank.ranking.files import prepare, write_text
-from zoorank.ranking.progress import Progress
 from zoorank.ranking.rank import rank, store_directory
 from zoorank.ranking.ranking import Ranking
 from zoorank.ranking.record import append_record, check_record
-from zoorank.ranking.records import RankRow
+from zoorank.ranking.rows import RankRow
+from zoorank.ranking.work import Progress
 from zoorank.scores.probe import cross_validated
+from zoorank.scores.ridge import ridge_r2
 from zoorank.sources.base import OpenOptions, Source
 from zoorank.sources.manifest import zoo_of
 from zoorank.sources.training import Split, Trainable, Training, TrainingOptions
@@ -38,6 +39,10 @@ from zoorank.verification.verdict import (
     rank_agreement,
     verdict,
 )
+
+_OF_THE_TARGET = ("input_column", "label_column", "group_column", "strict")
+_TENTHS = 10
+_SHARES = (0.6, 0.2, 0.2)  # to train on, to stop by, to test on
 
 
 def verify(
@@ -65,7 +70,8 @@ def verify(
 
     That is: whether the first one has the best head, and how well the order of all agrees.
 
-    First a head on the frozen encodings of each candidate, cross-validated. Then
+    First a head on the frozen encodings of each candidate, cross-validated: logistic
+    regression, or ridge regression where the target has numbers to predict, judged by R². Then
     fine-tuning by successive halving: every candidate once, the better half again
     with another draw of samples, and so on until each of the last has `repeats`. A
     training that ended is kept in the store, so a run that was stopped goes on.
@@ -123,9 +129,10 @@ def verify(
         record=record if uses and record is not None else (),
         **settings,
     )
-    target = load_target(zoo.data if data is None else data, limit=limit)
-    if target.task == "numbers":
-        raise UsageError("verify trains heads for classes, and the target has numbers to predict")
+    said = {name: settings[name] for name in _OF_THE_TARGET if name in settings}
+    target = load_target(zoo.data if data is None else data, limit=limit, **said)
+    if target.task == "numbers" and record is not None:
+        raise UsageError("a record holds accuracies, and the target has numbers to predict")
     start = time.monotonic()
     sources: dict[str, Source] = {source.name: source for source in zoo.models}
     trainer = _Trainer(sources, target, place, device, repeats, epochs, samples, on_step)
@@ -138,12 +145,13 @@ def verify(
         rows = _spent(spending, ranking, trainer, top, named)
     if epochs:
         rows = trainer.by_halving(rows, time.monotonic() + budget)
-    heads = heads_of(rows, ranking, n_trained_on)
+    heads = [] if target.task == "numbers" else heads_of(rows, ranking, n_trained_on)
     expected = None if spending is None else spending.accuracies(heads)
-    chosen, sentence = verdict(rows, n_trained_on, expected)
+    chosen, sentence = verdict(rows, n_trained_on, target.task, expected)
     found = Verification(
         rows=tuple(rows),
         ranking=ranking,
+        task=target.task,
         n_trained_on=n_trained_on,
         chosen=chosen,
         verdict=sentence,
@@ -226,14 +234,22 @@ class _Trainer:
                 device=self.device,
             ).encodings
             F = np.asarray(encoding.load(), dtype=np.float64)
-            _, codes = np.unique(self.target.labels, return_inverse=True)
+            strata = strata_of(self.target)
             found = []
             for seed in range(self.repeats):
-                rows = drawn(codes, self.samples, seed)
-                found.append(cross_validated(F[rows], codes[rows], seed=seed))
+                rows = drawn(strata, self.samples, seed)
+                found.append(self._cross_validated(F[rows], strata[rows], rows, seed))
         except (SourceError, ValueError) as error:
             return replace(verified, note=str(error))
         return replace(verified, head=tuple(found))
+
+    def _cross_validated(self, F: Any, codes: Any, rows: Any, seed: int) -> float:
+        """Accuracy of a head, or R², on samples and groups that it was not trained on."""
+        groups = self.target.groups
+        own = None if groups is None else np.unique(groups[rows], return_inverse=True)[1]
+        if self.target.task == "numbers":
+            return ridge_r2(F, self.target.labels[rows], groups=own).value
+        return cross_validated(F, codes, seed=seed, groups=own)
 
     def by_halving(self, rows: Sequence[Verified], deadline: float) -> list[Verified]:
         """Fine-tune all once, the better half again, until the repeats or the time are up."""
@@ -282,7 +298,7 @@ class _Trainer:
             return encoder.train(
                 self.target,
                 row.cut,
-                split(self.target.labels, self.samples, seed),
+                split(strata_of(self.target), self.samples, seed, self.target.groups),
                 TrainingOptions(seed=seed, epochs=self.epochs, deadline=deadline),
                 lambda _epoch, _accuracy: None,
             )
@@ -302,6 +318,14 @@ class _Trainer:
         )
 
 
+def strata_of(target: Target) -> Any:
+    """Classes numbered from 0; of numbers to predict, which tenth of them each is in."""
+    if target.task != "numbers":
+        return np.unique(target.labels, return_inverse=True)[1]
+    order = np.argsort(np.argsort(target.labels, kind="stable"), kind="stable")
+    return order * min(_TENTHS, len(order)) // len(order)
+
+
 def drawn(codes: Any, samples: int, seed: int) -> Any:
     """Rows of a draw that has every class in its share, in an order of chance."""
     rng = np.random.default_rng(seed)
@@ -313,10 +337,14 @@ def drawn(codes: Any, samples: int, seed: int) -> Any:
     return np.argsort(share, kind="stable")[:samples]
 
 
-def split(labels: Any, samples: int, seed: int) -> Split:
-    """Rows to train on, to stop by and to test on: 60, 20 and 20 in 100 of each class."""
-    _, codes = np.unique(labels, return_inverse=True)
+def split(codes: Any, samples: int, seed: int, groups: Any = None) -> Split:
+    """Rows to train on, to stop by and to test on: 60, 20 and 20 in 100 of each class.
+
+    With groups 60, 20 and 20 in 100 of the samples: each group is in one part alone.
+    """
     chosen = drawn(codes, samples, seed)
+    if groups is not None:
+        return _split_groups(chosen, groups[chosen], seed)
     train, stop, test = [], [], []
     for c in range(int(codes.max()) + 1):
         members = chosen[codes[chosen] == c]
@@ -327,6 +355,25 @@ def split(labels: Any, samples: int, seed: int) -> Split:
     if not stop or not test:
         raise SourceError("too few samples of each class to hold some out for fine-tuning")
     return Split(*(np.array(rows, dtype=np.int64) for rows in (train, stop, test)))
+
+
+def _split_groups(chosen: Any, groups: Any, seed: int) -> Split:
+    """Whole groups to each part, in an order of chance, until it has its share."""
+    names, codes = np.unique(groups, return_inverse=True)
+    if len(names) < len(_SHARES):
+        raise SourceError(f"fewer than {len(_SHARES)} groups: none can be held out")
+    order = np.random.default_rng(seed).permutation(len(names))
+    sizes = np.bincount(codes)[order]
+    before = (np.cumsum(sizes) - sizes) / len(codes)
+    part = np.searchsorted(np.cumsum(_SHARES)[:-1], before, side="right")
+    part[-2:] = np.maximum(part[-2:], (1, 2))  # one group at least to stop by, and one to test on
+    part[:1] = 0
+    of_group = np.empty(len(names), dtype=np.int64)
+    of_group[order] = part
+    parts = [np.flatnonzero(of_group[codes] == number) for number in range(len(_SHARES))]
+    if any(not len(each) for each in parts):
+        raise SourceError("the groups are too unequal to hold some out for fine-tuning")
+    return Split(*(chosen[each] for each in parts))
 
 
 def _read(path: Path) -> Training | None:

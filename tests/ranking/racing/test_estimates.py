@@ -7,8 +7,13 @@ import pytest
 
 import zoorank
 from zoorank.engine.intervals import student_t
-from zoorank.ranking.racing.elimination import Heat
-from zoorank.ranking.racing.estimates import Entry, SharedBias, estimated, of_selected
+from zoorank.ranking.racing.elimination import RoundEstimates
+from zoorank.ranking.racing.estimates import (
+    SampledCandidate,
+    SharedBias,
+    estimated_rows,
+    selective_confidence,
+)
 from zoorank.ranking.racing.samples import samples
 from zoorank.ranking.ranking import RankRow
 from zoorank.scores.base import SampleScore
@@ -35,7 +40,7 @@ def zoo(seed):
 def entry(X, sample):
     found = sampled_silhouette(X[sample.rows], sample.labels, sample.sizes, metric="euclidean")
     row = RankRow(1, "model", "cut", scores={"euclidean": found.value}, per_class=found.per_class)
-    return Entry.of(row, found, {"euclidean": found})
+    return SampledCandidate.of(row, found, {"euclidean": found})
 
 
 def full(X):
@@ -43,10 +48,10 @@ def full(X):
     return RankRow(1, "m", "c", scores={"euclidean": found.score}, per_class=tuple(found.per_class))
 
 
-def heat(entries, known, sample):
+def round_estimates(entries, known, sample):
     values = np.array([each.row.scores["euclidean"] for each in entries])
     influences = np.stack([each.influence for each in entries], axis=1).astype(float)
-    return Heat.of(values, influences, sample, known)
+    return RoundEstimates.of(values, influences, sample, known)
 
 
 def test_intervals_hold_where_the_controls_do_not_share_the_bias():
@@ -59,8 +64,8 @@ def test_intervals_hold_where_the_controls_do_not_share_the_bias():
         entries = [entry(X, sample) for X in Xs]
         left, controls = entries[2:], entries[:2]
         known = np.r_[np.full(8, np.nan), truth[:2]]
-        found = heat([*left, *controls], known, sample)
-        rows = estimated(
+        found = round_estimates([*left, *controls], known, sample)
+        rows = estimated_rows(
             left, list(zip(controls, on_all[:2], strict=True)), found, "euclidean", 0.95
         )
         off = np.array([row.score for row in rows]) - truth[2:]
@@ -93,7 +98,7 @@ def test_intervals_hold_where_few_rows_decide_the_weights():
         drawn = all_rows[sample.rows]
         values, truth = means(drawn, sample.codes), means(all_rows, labels)
         known = np.r_[np.nan, truth[1:]]
-        found = Heat.of(values, shares[sample.codes][:, None] * drawn, sample, known)
+        found = RoundEstimates.of(values, shares[sample.codes][:, None] * drawn, sample, known)
         off = abs(found.values[0] - truth[0])
         held.append(off <= found.half_widths(0.95)[0])
         plain = student_t(0.95, found.degrees) * np.sqrt(found.covariance[0, 0])
@@ -108,8 +113,8 @@ def test_intervals_of_the_few_that_look_bad_are_surer():
     off = rng.normal(size=(400, 40))
     worst = np.sort(off, axis=1)[:, :2]
     assert (abs(worst) < student_t(0.95, 10_000)).mean() < 0.6
-    assert (abs(worst) < student_t(of_selected(0.95, 2, 40), 10_000)).mean() > 0.93
-    assert of_selected(0.95, 40, 40) == 0.95
+    assert (abs(worst) < student_t(selective_confidence(0.95, 2, 40), 10_000)).mean() > 0.93
+    assert selective_confidence(0.95, 40, 40) == 0.95
 
 
 def test_what_estimates_have_in_common_is_taken_off_and_the_rest_widens():
@@ -128,7 +133,7 @@ def test_what_estimates_have_in_common_is_taken_off_and_the_rest_widens():
 def test_a_score_without_biases_is_estimated_without():
     """Scores of other packages tell none."""
     found = SampleScore(0.5, (0.4, 0.6), np.zeros(8))
-    made = Entry.of(RankRow(1, "m", "c"), found, {"own": found})
+    made = SampledCandidate.of(RankRow(1, "m", "c"), found, {"own": found})
     assert made.biases == {"own": 0.0}
     assert made.class_biases.tolist() == [0.0, 0.0]
 
@@ -138,7 +143,7 @@ def test_known_values_have_no_interval_whatever_is_left_unexplained():
     Xs = zoo(0)[:4]
     entries = [entry(X, sample) for X in Xs]
     known = np.array([0.5, np.nan, np.nan, np.nan])
-    found = heat(entries, known, sample)
+    found = round_estimates(entries, known, sample)
     plain, wider = found.half_widths(0.95), found.half_widths(0.95, 0.01)
     assert plain[0] == wider[0] == 0
     assert (wider[1:] > np.maximum(plain[1:], 0.19)).all()

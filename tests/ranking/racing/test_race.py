@@ -13,7 +13,7 @@ import zoorank
 from zoorank.errors import UsageError
 from zoorank.ranking import Ranking, rank
 from zoorank.ranking.racing.samples import samples
-from zoorank.ranking.records import CutFacts
+from zoorank.ranking.rows import CutFacts
 
 MODELS = {
     "one": ("Keep", 1, 1.0),

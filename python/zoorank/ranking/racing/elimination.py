@@ -92,7 +92,7 @@ class Spread:
 
 
 @dataclass(frozen=True, eq=False)
-class Heat:
+class RoundEstimates:
     """What one sample of rows says about the candidates of a round.
 
     Attributes
@@ -125,7 +125,7 @@ class Heat:
         sample: Sample,
         known: Array | None = None,
         margins: Array | None = None,
-    ) -> Heat:
+    ) -> RoundEstimates:
         """Put together estimates and what is known.
 
         The rows are drawn from each class without replacement, and the scores asked for are
@@ -145,7 +145,7 @@ class Heat:
 
         Returns
         -------
-        Heat
+        RoundEstimates
         """
         known = np.full(len(values), np.nan) if known is None else known
         margins = np.zeros(len(values)) if margins is None else margins

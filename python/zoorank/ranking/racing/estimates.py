@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from zoorank.ranking.racing.elimination import Heat
-from zoorank.ranking.records import RankRow
+from zoorank.ranking.racing.elimination import RoundEstimates
+from zoorank.ranking.rows import RankRow
 from zoorank.scores.base import Array, SampleScore
 
 # What the shared bias is known to, in parts of itself.
@@ -22,7 +22,7 @@ KNOWN_TO = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Entry:
+class SampledCandidate:
     """One candidate on the sample of one round.
 
     Attributes
@@ -42,7 +42,9 @@ class Entry:
     class_biases: Array
 
     @classmethod
-    def of(cls, row: RankRow, deciding: SampleScore, scores: Mapping[str, SampleScore]) -> Entry:
+    def of(
+        cls, row: RankRow, deciding: SampleScore, scores: Mapping[str, SampleScore]
+    ) -> SampledCandidate:
         """Keep what later rounds need."""
         classes = deciding.class_biases or (deciding.bias,) * len(deciding.per_class)
         biases = {key: each.bias for key, each in scores.items()}
@@ -84,10 +86,10 @@ class SharedBias:
         return cls(mean, spread + (KNOWN_TO * mean) ** 2)
 
 
-def estimated(
-    left: Sequence[Entry],
-    known: Sequence[tuple[Entry, RankRow]],
-    heat: Heat,
+def estimated_rows(
+    left: Sequence[SampledCandidate],
+    known: Sequence[tuple[SampledCandidate, RankRow]],
+    estimates: RoundEstimates,
     key: str,
     confidence: float,
 ) -> list[RankRow]:
@@ -95,10 +97,10 @@ def estimated(
 
     Parameters
     ----------
-    left : sequence of Entry
-    known : sequence of tuple of Entry and RankRow
+    left : sequence of SampledCandidate
+    known : sequence of tuple of SampledCandidate and RankRow
         Candidates on the same sample, and what they are on all rows.
-    heat : Heat
+    estimates : RoundEstimates
         Of ``left`` and then ``known``.
     key : str
         Of the score that decides.
@@ -112,7 +114,7 @@ def estimated(
         that they still go together.
     """
     count = len(left)
-    weights = heat.weights[:count, count:]
+    weights = estimates.weights[:count, count:]
     keys = tuple(left[0].biases)
     said = _values([each.row for each in left], keys)
     then = _values([each.row for each, _ in known], keys)
@@ -120,7 +122,7 @@ def estimated(
     gaps = _biases(left, keys) - weights @ _biases([each for each, _ in known], keys)
     corrected = said + weights @ (now - then) - gaps.mean(axis=0)
     shared = SharedBias.of(gaps[:, keys.index(key)])
-    widths = heat.half_widths(confidence, shared.square)[:count]
+    widths = estimates.half_widths(confidence, shared.square)[:count]
     rows = []
     for each, values, width in zip(left, corrected.tolist(), widths, strict=True):
         scores = dict(zip(keys, values, strict=False))
@@ -129,7 +131,7 @@ def estimated(
     return rows
 
 
-def of_selected(confidence: float, selected: int, candidates: int) -> float:
+def selective_confidence(confidence: float, selected: int, candidates: int) -> float:
     """How sure each interval must be, for the part of those that were selected to hold.
 
     Who leaves is who looked bad. Where all are alike that is nobody but those that the sample
@@ -140,7 +142,7 @@ def of_selected(confidence: float, selected: int, candidates: int) -> float:
 
     Examples
     --------
-    >>> of_selected(0.95, 100, 100), round(of_selected(0.95, 10, 100), 4)
+    >>> selective_confidence(0.95, 100, 100), round(selective_confidence(0.95, 10, 100), 4)
     (0.95, 0.995)
     """
     return 1 - (1 - confidence) * selected / candidates if selected < candidates else confidence
@@ -151,6 +153,6 @@ def _values(rows: Sequence[RankRow], keys: Sequence[str]) -> Array:
     return np.array([[*(row.scores[key] for key in keys), *row.per_class] for row in rows])
 
 
-def _biases(entries: Sequence[Entry], keys: Sequence[str]) -> Array:
+def _biases(entries: Sequence[SampledCandidate], keys: Sequence[str]) -> Array:
     """Those of :func:`_values`."""
     return np.array([[*(each.biases[key] for key in keys), *each.class_biases] for each in entries])

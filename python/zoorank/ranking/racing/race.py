@@ -16,12 +16,12 @@ from dataclasses import replace
 import numpy as np
 
 from zoorank.ranking.outcomes import Job
-from zoorank.ranking.racing.elimination import Heat, errors_by_round
-from zoorank.ranking.racing.estimates import Entry, estimated, of_selected
+from zoorank.ranking.racing.elimination import RoundEstimates, errors_by_round
+from zoorank.ranking.racing.estimates import SampledCandidate, estimated_rows, selective_confidence
 from zoorank.ranking.racing.facts import RaceFacts, RaceRound
 from zoorank.ranking.racing.options import RaceOptions
 from zoorank.ranking.racing.samples import Sample, samples
-from zoorank.ranking.records import RankRow
+from zoorank.ranking.rows import RankRow
 from zoorank.ranking.work import SourceRows, Work
 
 Key = tuple[str, str]
@@ -50,11 +50,11 @@ class Race:
         labels = work.run.target.labels
         self._samples = samples(labels, options.first_rows, options.random_state)
         self._errors = errors_by_round(options.confidence, len(self._samples))
-        self._entries: list[dict[Key, Entry]] = [{} for _ in self._samples]
+        self._entries: list[dict[Key, SampledCandidate]] = [{} for _ in self._samples]
         self._failed: dict[tuple[str, str | None], RankRow] = {}
         self._sources: dict[str, SourceRows] = {}
-        self._field: list[Key] = []
-        self._finals: dict[Key, RankRow] = {}
+        self._in_race: list[Key] = []
+        self._on_all_rows: dict[Key, RankRow] = {}
         self._left: dict[Key, int] = {}
         self._rounds: list[RaceRound] = []
         self._ran: dict[str, int] = {}  # rows of each source, whatever became of the attempt
@@ -63,7 +63,7 @@ class Race:
         """Race, and give the rows of every source with how it went."""
         if not self._samples:
             return self._without_a_race()
-        self._enter(0, self._cuts_of)
+        self._score_sample(0, self._cuts_of)
         # Whoever fails in a later round may have driven others out before: without it, the
         # race is decided again. What was encoded is not encoded again.
         while not self._narrow():
@@ -73,43 +73,43 @@ class Race:
 
     def _narrow(self) -> bool:
         """Go through the rounds to the end, unless a candidate fails on the way."""
-        self._field = self._fit(self._entries[0])
-        self._left, self._rounds, self._finals = {}, [], {}
+        self._in_race = self._not_failed(self._entries[0])
+        self._left, self._rounds, self._on_all_rows = {}, [], {}
         for number in range(len(self._samples)):
             if not self._unknown():
                 break
-            if number > 0 and not self._enter(number, _by_model(self._judged())):
+            if number > 0 and not self._score_sample(number, _by_model(self._judged())):
                 return False
-            if not self._play(number):
+            if not self._run_round(number):
                 return False
         if self._rounds:
             if not self._run_whole(_by_model(self._unknown()), len(self._rounds)):
                 return False
             total = self._run.target.n_samples
-            models = len(_by_model(self._finals))
-            self._rounds.append(RaceRound(total, models, len(self._finals), 0))
+            models = len(_by_model(self._on_all_rows))
+            self._rounds.append(RaceRound(total, models, len(self._on_all_rows), 0))
         return True
 
-    def _play(self, number: int) -> bool:
+    def _run_round(self, number: int) -> bool:
         """Run the best on all rows and drop the worse; whether nothing failed."""
-        sample, field = self._samples[number], list(self._field)
+        sample, field = self._samples[number], list(self._in_race)
         for _ in range(CONTROLS):
             if not self._run_whole(self._best(number), number):
                 return False
-            self._drop(number)
-        left = len(field) - len(self._field)
+            self._drop_worse(number)
+        left = len(field) - len(self._in_race)
         self._rounds.append(RaceRound(len(sample.rows), len(_by_model(field)), len(field), left))
         return True
 
     def _unknown(self) -> list[Key]:
         """Those in the race that were not run on all rows."""
-        return [key for key in self._field if key not in self._finals]
+        return [key for key in self._in_race if key not in self._on_all_rows]
 
     def _judged(self) -> list[Key]:
         """Those in the race, and all that tell of them."""
-        return [*self._field, *(key for key in self._finals if key not in self._field)]
+        return [*self._in_race, *(key for key in self._on_all_rows if key not in self._in_race)]
 
-    def _enter(self, number: int, cuts: Mapping[str, Sequence[str]]) -> bool:
+    def _score_sample(self, number: int, cuts: Mapping[str, Sequence[str]]) -> bool:
         """Encode and score what the round does not have yet; whether nothing failed."""
         entries, failed = self._entries[number], len(self._failed)
         sample = self._samples[number]
@@ -122,11 +122,11 @@ class Race:
             if missing:
                 jobs.append(Job(source, missing, sample.rows, earlier))
         for name, done in self._work.done(jobs).items():
-            self._note(name, done, sample, entries)
+            self._keep_sample(name, done, sample, entries)
         return len(self._failed) == failed
 
-    def _note(
-        self, name: str, source: SourceRows, sample: Sample, entries: dict[Key, Entry]
+    def _keep_sample(
+        self, name: str, source: SourceRows, sample: Sample, entries: dict[Key, SampledCandidate]
     ) -> None:
         """Keep what a sample says of the cuts of one source."""
         self._sources[name] = source
@@ -135,11 +135,11 @@ class Race:
         key = self._run.scores[0].key
         drawn = {each.record.cut: each.samples for each in source.outcome.candidates}
         for row in source.rows:
-            if row.status == "failed":
+            if row.score is None:
                 self._failed[name, row.cut] = row
             else:
                 found = drawn[row.cut or ""]
-                entries[name, row.cut or ""] = Entry.of(row, found[key], found)
+                entries[name, row.cut or ""] = SampledCandidate.of(row, found[key], found)
 
     def _best(self, number: int) -> dict[str, tuple[str, ...]]:
         """The source that the sample says most of, of those not run on all rows."""
@@ -147,24 +147,24 @@ class Race:
         if not unknown:
             return {}
         judged = self._judged()
-        value_of = dict(zip(judged, self._heat(number, judged).values, strict=True))
+        value_of = dict(zip(judged, self._estimates(number, judged).values, strict=True))
         model, _ = max(unknown, key=value_of.__getitem__)
         return {model: _by_model(unknown)[model]}
 
-    def _drop(self, number: int) -> None:
+    def _drop_worse(self, number: int) -> None:
         """Let those go that are worse than another, all but surely."""
         judged = self._judged()
         error, seed = self._errors[number] / CONTROLS, (self._options.random_state, number)
-        worse = self._heat(number, judged).worse(error, seed)
+        worse = self._estimates(number, judged).worse(error, seed)
         out = {key for key, each in zip(judged, worse, strict=True) if each}
         self._left.update(dict.fromkeys((key for key in self._unknown() if key in out), number))
-        self._field = [key for key in self._field if key not in out]
+        self._in_race = [key for key in self._in_race if key not in out]
 
-    def _heat(self, number: int, keys: Sequence[Key]) -> Heat:
+    def _estimates(self, number: int, keys: Sequence[Key]) -> RoundEstimates:
         entries = [self._entries[number][key] for key in keys]
         sign = 1.0 if self._run.scores[0].higher_is_better else -1.0
-        finals = [self._finals.get(key) for key in keys]
-        return Heat.of(
+        finals = [self._on_all_rows.get(key) for key in keys]
+        return RoundEstimates.of(
             sign * np.array([entry.row.score for entry in entries]),
             np.stack([sign * entry.influence for entry in entries], axis=1),
             self._samples[number],
@@ -187,20 +187,20 @@ class Race:
         self._ran.update(dict.fromkeys(cuts, self._run.target.n_samples))
         for found in self._work.done(jobs).values():
             for row in found.rows:
-                if row.status == "failed":
+                if row.score is None:
                     self._failed[row.model, row.cut] = row
                 else:
-                    self._finals[row.model, row.cut or ""] = row
+                    self._on_all_rows[row.model, row.cut or ""] = row
         return len(self._failed) == failed
 
-    def _fit(self, keys: Iterable[Key]) -> list[Key]:
+    def _not_failed(self, keys: Iterable[Key]) -> list[Key]:
         return [
             key for key in keys if key not in self._failed and (key[0], None) not in self._failed
         ]
 
     def _rows_of(self, model: str, left: Mapping[Key, RankRow]) -> SourceRows:
-        """The rows of a source: those run on all rows, those that left, and failures."""
-        rows = [row for key, row in self._finals.items() if key[0] == model]
+        """The rows of a source: run on all rows, left before, or without a score."""
+        rows = [row for key, row in self._on_all_rows.items() if key[0] == model]
         rows += [row for key, row in left.items() if key[0] == model]
         rows += [row for key, row in self._failed.items() if key[0] == model]
         return replace(self._sources[model], rows=tuple(rows))
@@ -212,12 +212,14 @@ class Race:
             left = [key for key, when in self._left.items() if when == number]
             if not left:
                 continue
-            found = estimated(
+            found = estimated_rows(
                 [entries[key] for key in left],
-                [(entries[key], row) for key, row in self._finals.items()],
-                self._heat(number, [*left, *self._finals]),
+                [(entries[key], row) for key, row in self._on_all_rows.items()],
+                self._estimates(number, [*left, *self._on_all_rows]),
                 self._run.scores[0].key,
-                of_selected(self._options.confidence, len(left), self._rounds[number].candidates),
+                selective_confidence(
+                    self._options.confidence, len(left), self._rounds[number].candidates
+                ),
             )
             told = (replace(row, left_in_round=number + 1) for row in found)
             rows |= dict(zip(left, told, strict=True))

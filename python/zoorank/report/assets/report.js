@@ -27,7 +27,7 @@
     return size >= 10 ? value.toFixed(1) : value.toFixed(3);
   }
 
-  const cost = (name, value) => (value === null || value < 0 ? "–" : value >= 1000 ? prefixed(value) : number(value)) + (name === "bytes" && value ? "B" : "");
+  const cost = (name, value) => (value === null || value < 0 ? "–" : value >= 1000 ? prefixed(value) : number(value)) + (["bytes", "memory"].includes(name) && value ? "B" : "");
 
   function prefixed(value) {
     const power = Math.min(Math.floor(Math.log10(Number(value.toPrecision(3))) / 3), 4);

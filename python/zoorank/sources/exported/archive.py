@@ -38,8 +38,10 @@ _ONE = r"[a-z]{1,3}\d{1,9}"
 _POWER = rf"Pow\((Symbol\('{_ONE}'(, \w{{1,12}}=True){{0,4}}\)|{_ONE}), (Integer\([1-4]\)|[1-4])\)"
 _SYMBOLIC = re.compile(
     rf"(?:{_POWER}|(?:{'|'.join(_SYMBOLS.split())})\b|'[a-z]{{1,3}}\d{{1,9}}'|[a-z]{{1,3}}\d{{1,9}}\b"
-    r"|\d{1,19}(?:\.\d{1,19})?(?![\d.])|\*\*[1-4]\b|\*(?!\*)|[-+/(),=<> ])*"
+    # No power of a power without brackets: it would be the exponent that grows.
+    r"|\d{1,19}(?:\.\d{1,19})?(?![\d.])|\*\*[1-4]\b(?! *\*\*)|\*(?!\*)|[-+/(),=<> ])*"
 )
+_MOST_POWERS = 4
 # Functions between operators; all else is an operator of ATen or one that holds graphs.
 _FUNCTIONS = re.compile(
     r"_operator\.(getitem|add|sub|mul|floordiv|truediv|mod|neg|pos|eq|ne|lt|le|gt|ge|and_|or_|not_)"
@@ -178,7 +180,8 @@ def _check_text(key: str, text: str, file: SourceFile) -> None:
     if key in ("target", "as_operator"):
         _check_target(text, file)
     elif key == "expr_str":
-        if len(text) > 1000 or not _SYMBOLIC.fullmatch(text):
+        is_short = len(text) <= 1000 and text.count("**") <= _MOST_POWERS
+        if not is_short or not _SYMBOLIC.fullmatch(text):
             _refuse(file, f"the size {brief(text)} is of no known form")
     elif key.startswith("as_custom_obj") or key == "class_fqn":
         _refuse(file, f"holds an object of class {brief(text)}")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from zoorank.errors import SourceError, UsageError
@@ -18,10 +19,13 @@ from zoorank.sources.batches import Feed, in_parts, lengthened
 from zoorank.sources.exported.program import Program
 from zoorank.sources.heads import NoCutError
 from zoorank.sources.pooling import one_sample, pooled_axes, sample_axis
+from zoorank.sources.tokens import POSITIONS
 from zoorank.sources.torch.token_rows import pool_tokens
 from zoorank.transforms.base import Batch, Transform
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from typing_extensions import Self
 
 _MEMORY = ("out of memory", "can't allocate memory")
@@ -120,6 +124,35 @@ class ExportedEncoder:
                     raise SourceError(f"cut {cut.name!r}: {error}") from None
                 encoded[cut.name].append(pooled[:rows])
         return {name: torch.cat(parts) for name, parts in encoded.items()}
+
+    def export(self, cut: Cut, batch: Batch, folder: Path) -> tuple[Path, ...]:
+        """Write the program up to a cut, pooled; see :mod:`zoorank.sources.torch.export`."""
+        from zoorank.sources.torch.export import write_program
+
+        if not isinstance(cut, ExportedCut):
+            raise SourceError(f"{cut.name!r} is no cut of this program")
+        if self._feed.batch_size is not None or self._feed.tokens is not None:
+            raise SourceError("the program takes batches of one size alone")
+        module = _Prefix(self, self._program, cut, tuple(batch.inputs))
+        inputs = {name: torch.from_numpy(each) for name, each in batch.inputs.items()}
+        return write_program(module, inputs, folder)
+
+    def encode_tensors(
+        self, cut: ExportedCut, inputs: Mapping[str, Tensor], samples: int
+    ) -> Tensor:
+        """Encodings of a batch that is given as tensors."""
+        program, feed = self._program, self._feed
+        if feed.mask is not None and POSITIONS not in inputs:
+            places = (inputs[feed.mask].cumsum(dim=1) - 1).clamp(min=0)
+            inputs = {**inputs, POSITIONS: places}
+        given = {
+            each.name: inputs[feed.names[each.name]].to(getattr(torch, each.dtype.name))
+            for each in program.inputs
+        }
+        mask = None if feed.mask is None else inputs[feed.mask]
+        return self._pooled_tensor(
+            program.run(given, [cut.value])[cut.value], cut.axis, samples, mask
+        )
 
     def empty(self, rows: int, features: int) -> Tensor:
         """Room for encodings on the device."""
@@ -228,13 +261,25 @@ class ExportedEncoder:
         )
 
     def _pooled(self, output: Any, axis: int | None, part: Batch) -> Tensor:
+        mask = None
+        if self._feed.mask is not None:
+            mask = torch.from_numpy(part.inputs[self._feed.mask])
+        return self._pooled_tensor(output, axis, part.samples, mask, part.words)
+
+    def _pooled_tensor(
+        self,
+        output: Any,
+        axis: int | None,
+        samples: int,
+        mask: Tensor | None,
+        words: Sequence[NDArray[np.int64]] | None = None,
+    ) -> Tensor:
         values = _real(output)
-        if sample_axis(values.shape, part.samples, self._feed.batch_first):
+        if sample_axis(values.shape, samples, self._feed.batch_first):
             values = values.transpose(0, 1)
         shape = tuple(values.shape)
-        if self._feed.mask is not None:
-            mask = torch.from_numpy(part.inputs[self._feed.mask]).to(values.device)
-            return pool_tokens(values, mask, self._pooling, part.words)
+        if mask is not None:
+            return pool_tokens(values, mask.to(values.device), self._pooling, words)
         axes = pooled_axes(shape, self._pooling, axis)
         values = values.float()
         if axes is None:
@@ -260,6 +305,41 @@ class ExportedEncoder:
                 raise MemoryError(said) from error
             file = self._program.file
             raise file.refuse(f"cannot be run: {one_line(error, 200)}") from error
+
+
+class _Prefix(nn.Module):
+    """A program up to a cut, with the pooling there, as a module that holds its weights."""
+
+    def __init__(
+        self,
+        encoder: ExportedEncoder,
+        program: Program,
+        cut: ExportedCut,
+        names: tuple[str, ...],
+    ) -> None:
+        super().__init__()
+        self._parts = (encoder, program)  # no modules of this one
+        self._cut, self._names = cut, names
+        self._own: dict[str, str] = {}
+        needed = [node.name for node in program.needed([cut.value])]
+        for name in filter(program.weights.__contains__, needed):
+            value, own = program.weights[name], f"w_{len(self._own)}"
+            self._own[name] = own
+            if name in program.trained:
+                self.register_parameter(own, nn.Parameter(value.detach(), requires_grad=False))
+            else:
+                self.register_buffer(own, value)
+
+    def forward(self, *values: Tensor) -> Tensor:
+        """Encodings of some samples."""
+        encoder, program = self._parts
+        before = program.weights
+        program.weights = {name: getattr(self, own) for name, own in self._own.items()}
+        try:
+            inputs = dict(zip(self._names, values, strict=True))
+            return encoder.encode_tensors(self._cut, inputs, values[0].shape[0])
+        finally:
+            program.weights = before
 
 
 def _real(output: Any) -> Tensor:

@@ -44,8 +44,8 @@ def load(content: bytes, file: SourceFile, device: torch.device) -> ExportedProg
     return program
 
 
-def runner(path: Path) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
-    """What runs a program on a batch: an array in, an array out.
+def runner(path: Path) -> Callable[..., NDArray[np.float32]]:
+    """What runs a program on a batch: arrays in, an array out.
 
     Raises
     ------
@@ -58,9 +58,9 @@ def runner(path: Path) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
     content = harmless(path.read_bytes(), file)
     module: Any = load(content, file, torch.device("cpu")).module()
 
-    def run(batch: NDArray[Any]) -> NDArray[np.float32]:
+    def run(*arrays: NDArray[Any]) -> NDArray[np.float32]:
         with torch.no_grad():
-            found = module(torch.from_numpy(batch))
+            found = module(*map(torch.from_numpy, arrays))
         # What is left of an archive made harmless gives its outputs in a row.
         (output,) = found if isinstance(found, tuple | list) else (found,)
         encoding: NDArray[np.float32] = output.numpy()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +118,15 @@ class KerasEncoder:
                 encoded[cut.name].append(as_numpy(found[cut.place])[:rows])
         return {name: np.concatenate(parts) for name, parts in encoded.items()}
 
+    def export(self, cut: Cut, batch: Batch, folder: Path) -> tuple[Path, ...]:
+        """Write the model up to a cut; see :func:`zoorank.sources.keras.export.export`."""
+        from zoorank.sources.keras.export import export
+
+        if not isinstance(cut, KerasCut):
+            raise SourceError(f"{cut.name!r} is no cut of this model")
+        part, _ = next(in_parts(batch, self.facts.batch_size))
+        return export(self._model, cut.place, self._pooled, self._tensor(part), folder)
+
     def empty(self, rows: int, features: int) -> NDArray[np.float32]:
         """Room for encodings."""
         return np.empty((rows, features), dtype=np.float32)
@@ -208,9 +219,11 @@ class KerasEncoder:
         axes = pooled_axes(output.shape, pooling, self._axis)
         output = keras.ops.cast(output, "float32")
         if axes is None:
-            return keras.ops.reshape(output, (output.shape[0], -1))
+            flat = len(output.shape) == 2
+            return output if flat else keras.ops.reshape(output, (-1, math.prod(output.shape[1:])))
         if pooling == "first_token":
-            return keras.ops.reshape(output, (output.shape[0], -1, output.shape[-1]))[:, 0]
+            tokens = (-1, math.prod(output.shape[1:-1]), output.shape[-1])
+            return keras.ops.reshape(output, tokens)[:, 0]
         reduce = keras.ops.max if pooling == "max" else keras.ops.mean
         return reduce(output, axis=axes)
 

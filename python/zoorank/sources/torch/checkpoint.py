@@ -16,7 +16,6 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,8 +23,8 @@ from torch import Tensor
 
 from zoorank.errors import SourceError
 from zoorank.messages import listing, one_line
+from zoorank.sources.files import Pin, SourceFile
 from zoorank.sources.specs import StateDict
-from zoorank.sources.weights import PinnedFile
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".tar", ".th")
 
@@ -72,7 +71,7 @@ class Checkpoint:
 
     Attributes
     ----------
-    file : Path
+    file : SourceFile
     tensors : mapping of str to Tensor
         By the keys that lead to each, joined with dots.
     others : tuple of str
@@ -81,7 +80,7 @@ class Checkpoint:
         Whether the manifest says what stands before the names, so that nothing else is tried.
     """
 
-    file: Path
+    file: SourceFile
     tensors: Mapping[str, Tensor]
     others: tuple[str, ...]
     is_exact: bool = False
@@ -96,12 +95,12 @@ class Checkpoint:
         return found.pop() if len(found) == 1 else None
 
 
-def read_checkpoint(file: PinnedFile, state_dict: StateDict | None = None) -> Checkpoint:
+def read_checkpoint(pin: Pin, state_dict: StateDict | None = None) -> Checkpoint:
     """Read the tensors of a file, which are those of the bytes that its digest was taken of.
 
     Parameters
     ----------
-    file : PinnedFile
+    pin : Pin
     state_dict : StateDict, optional
         Where in it the weights are.
 
@@ -110,41 +109,37 @@ def read_checkpoint(file: PinnedFile, state_dict: StateDict | None = None) -> Ch
     SourceError
         When it cannot be read without running code in it, or holds no tensors.
     """
-    state_dict, path = state_dict or StateDict(), file.path
-    suffix = path.suffix.lower()
+    state_dict, file = state_dict or StateDict(), pin.file
+    suffix = file.path.suffix.lower()
     if suffix not in SUFFIXES:
         *most, last = SUFFIXES
-        raise SourceError(
-            f"{path}: weights of kind {suffix!r}; {', '.join(most)} and {last} are read"
-        )
-    data = file.read()
-    content = _read_safetensors(path, data) if _is_safetensors(data) else _read_torch(path, data)
-    content = _descend(path, content, state_dict.key)
+        raise file.refuse(f"weights of kind {suffix!r}; {', '.join(most)} and {last} are read")
+    data = pin.read()
+    content = _read_safetensors(file, data) if _is_safetensors(data) else _read_torch(file, data)
+    content = _descend(file, content, state_dict.key)
     if not isinstance(content, Mapping | list | tuple):
-        raise SourceError(f"{path}: holds a {type(content).__name__}, not named tensors")
+        raise file.refuse(f"holds a {type(content).__name__}, not named tensors")
     flat = dict(_flatten(content))
     tensors = {name: value for name, value in flat.items() if isinstance(value, Tensor)}
     others = tuple(name for name in flat if name not in tensors)
     if not tensors:
-        raise SourceError(f"{path}: holds {listing(others, 8) or 'nothing'}, and no tensors")
+        raise file.refuse(f"holds {listing(others, 8) or 'nothing'}, and no tensors")
     prefix = state_dict.prefix
     if not prefix:
-        return Checkpoint(path, tensors, others)
+        return Checkpoint(file, tensors, others)
     taken = {
         name.removeprefix(prefix): value
         for name, value in tensors.items()
         if name.startswith(prefix)
     }
     if not taken:
-        raise SourceError(
-            f"{path}: no tensor begins with {prefix!r}; it holds {listing(tensors, _SHOWN)}"
-        )
-    return Checkpoint(path, taken, others, is_exact=True)
+        raise file.refuse(f"no tensor begins with {prefix!r}; it holds {listing(tensors, _SHOWN)}")
+    return Checkpoint(file, taken, others, is_exact=True)
 
 
-def read_weights(file: PinnedFile, state_dict: StateDict | None = None) -> dict[str, Tensor]:
+def read_weights(pin: Pin, state_dict: StateDict | None = None) -> dict[str, Tensor]:
     """Read tensors as :func:`read_checkpoint` does, by their names in the file."""
-    return dict(read_checkpoint(file, state_dict).tensors)
+    return dict(read_checkpoint(pin, state_dict).tensors)
 
 
 def _is_safetensors(data: bytes) -> bool:
@@ -152,31 +147,31 @@ def _is_safetensors(data: bytes) -> bool:
     return data[8:9] == b"{" and size <= len(data)
 
 
-def _read_safetensors(file: Path, data: bytes) -> Any:
+def _read_safetensors(file: SourceFile, data: bytes) -> Any:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
     try:
         return load(data)
     except (SafetensorError, ValueError) as error:
-        raise SourceError(f"{file}: not a readable safetensors file: {one_line(error)}") from error
+        raise file.refuse(f"not a readable safetensors file: {one_line(error)}") from error
 
 
-def _read_torch(file: Path, data: bytes) -> Any:
-    if file.suffix.lower() == ".safetensors":
-        raise SourceError(f"{file}: not a readable safetensors file: it has no header")
+def _read_torch(file: SourceFile, data: bytes) -> Any:
+    if file.path.suffix.lower() == ".safetensors":
+        raise file.refuse("not a readable safetensors file: it has no header")
     if data[257:262] == b"ustar":
-        raise SourceError(f"{file}: is an archive of files; unpack it and name the one of weights")
+        raise file.refuse("is an archive of files; unpack it and name the one of weights")
     version = tuple(int(part) for part in torch.__version__.split(".")[:2])
     if version < _SAFE_TORCH:
-        raise SourceError(
-            f"{file}: torch {torch.__version__} does not load pickles safely; "
+        raise file.refuse(
+            f"torch {torch.__version__} does not load pickles safely; "
             f"install torch {'.'.join(map(str, _SAFE_TORCH))} or use safetensors"
         )
     return _unpickle(file, data, _stand_ins(_classes(data)))
 
 
-def _unpickle(file: Path, data: bytes, stand_ins: StandIns) -> Any:
+def _unpickle(file: SourceFile, data: bytes, stand_ins: StandIns) -> Any:
     try:
         return _loaded(file, data, stand_ins)
     except pickle.UnpicklingError as error:
@@ -189,7 +184,7 @@ def _unpickle(file: Path, data: bytes, stand_ins: StandIns) -> Any:
         return _unpickle(file, data, [*stand_ins, *more])
 
 
-def _loaded(file: Path, data: bytes, stand_ins: StandIns) -> Any:
+def _loaded(file: SourceFile, data: bytes, stand_ins: StandIns) -> Any:
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(stand_ins):
             warnings.simplefilter("ignore")  # about old formats; whether it loads is what counts
@@ -198,7 +193,7 @@ def _loaded(file: Path, data: bytes, stand_ins: StandIns) -> Any:
         raise
     except (RuntimeError, OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         cause = one_line(error).partition(". ")[0]
-        raise SourceError(f"{file}: not a readable PyTorch file: {cause}") from error
+        raise file.refuse(f"not a readable PyTorch file: {cause}") from error
     except Exception as error:  # what bytes that are no pickle raise depends on the bytes
         raise _foreign(file) from error
 
@@ -226,11 +221,11 @@ def _stand_ins(names: list[str]) -> StandIns:
     return found
 
 
-def _foreign(file: Path) -> SourceError:
-    return SourceError(f"{file}: not a readable PyTorch file: torch.save did not write it")
+def _foreign(file: SourceFile) -> SourceError:
+    return file.refuse("not a readable PyTorch file: torch.save did not write it")
 
 
-def _refused(file: Path, start: bytes, text: str) -> SourceError:
+def _refused(file: SourceFile, start: bytes, text: str) -> SourceError:
     """Say what a pickle wanted; what torch says advises to load it unsafely."""
     if name := _GLOBAL.search(text):
         what = f"it holds more than tensors and would run code when loaded: {name[1]}"
@@ -240,14 +235,14 @@ def _refused(file: Path, start: bytes, text: str) -> SourceError:
         what = "its pickle does more than hold tensors"
     else:
         return _foreign(file)
-    return SourceError(f"{file}: refused, as {what}; save the state_dict alone with torch.save")
+    return file.refuse(f"refused, as {what}; save the state_dict alone with torch.save")
 
 
-def _descend(file: Path, content: Any, key: str | None) -> Any:
+def _descend(file: SourceFile, content: Any, key: str | None) -> Any:
     for part in key.split(".") if key else ():
         if not isinstance(content, Mapping) or part not in content:
             keys = listing(map(str, content), 8) if isinstance(content, Mapping) else "no keys"
-            raise SourceError(f"{file}: no entry {part!r} for state_dict.key; it holds {keys}")
+            raise file.refuse(f"no entry {part!r} for state_dict.key; it holds {keys}")
         content = content[part]
     return content
 

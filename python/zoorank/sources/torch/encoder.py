@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -98,14 +99,17 @@ class TorchEncoder:
         calibrates: bool = False,
         notes: Sequence[str] = (),
     ) -> None:
-        self.transform, self.notes, self.calibrates = transform, tuple(notes), calibrates
-        self._pooler: Pooler = pooler or AxisPooling()
-        self._feed, self._aliases, self._fresh = feed, aliases, dict(fresh or {})
+        self.transform, self.note, self.calibrates = transform, "; ".join(notes), calibrates
+        self.pooler: Pooler = pooler or AxisPooling()
+        self.feed, self._aliases, self._fresh = feed, aliases, dict(fresh or {})
         self._device = torch_device(options.device)
+        self.device = str(self._device)
         self._precision = options.precision
         self._threads = None if options.threads is None else torch.get_num_threads()
         if options.threads is not None:
             torch.set_num_threads(options.threads)
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
         try:
             self.module = module.eval().requires_grad_(False).to(self._device)
         except KeyboardInterrupt:
@@ -113,10 +117,12 @@ class TorchEncoder:
         except BaseException as error:
             raise SourceError(f"cannot be moved to {self._device}: {one_line(error)}") from error
         parameters = list(self.module.parameters())
-        self._parameters = sum(each.numel() for each in parameters)
-        self._bytes = sum(each.numel() * each.element_size() for each in parameters)
+        self.facts = ModelFacts(  # operations are counted when cuts are found
+            f"torch {torch.__version__}",
+            sum(each.numel() for each in parameters),
+            sum(each.numel() * each.element_size() for each in parameters),
+        )
         self._traced: tuple[tuple[Any, ...], Trace, Mapping[str, Place | str]] | None = None
-        self._flops: int | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -135,19 +141,11 @@ class TorchEncoder:
             torch.set_num_threads(self._threads)
 
     @property
-    def device(self) -> str:
-        """Where it runs."""
-        return str(self._device)
-
-    @property
-    def note(self) -> str:
-        """What a reader of the table should know; often empty."""
-        return "; ".join(self.notes)
-
-    @property
-    def facts(self) -> ModelFacts:
-        """What it is and costs; operations once cuts were found."""
-        return ModelFacts(f"torch {torch.__version__}", self._parameters, self._bytes, self._flops)
+    def peak_memory(self) -> int:
+        """Most bytes that were taken of a GPU's memory since it was opened."""
+        if self._device.type != "cuda":
+            return 0
+        return int(torch.cuda.max_memory_allocated(self._device))
 
     def cuts(self, batch: Batch, wanted: Sequence[str]) -> tuple[Cut | Refusal, ...]:
         """Find the cuts that were asked for, refusals first and the deepest cut last.
@@ -164,20 +162,21 @@ class TorchEncoder:
             with self._failing(f"cannot be fed a batch of shape {_shape(batch)}"):
                 record, aliases = self._trace(batch)
             self._traced = shapes, record, aliases
-            self._flops = round(record.flops / batch.samples) if record.flops else None
+            flops = round(record.flops / batch.samples) if record.flops else None
+            self.facts = replace(self.facts, flops=flops)
         _, record, aliases = self._traced
-        anatomy = Anatomy(self.module, record, batch, self._pooler, aliases, self._fresh)
+        anatomy = Anatomy(self.module, record, batch, self.pooler, aliases, self._fresh)
         return anatomy.cuts(wanted)
 
     def _trace(self, batch: Batch) -> tuple[Trace, Mapping[str, Place | str]]:
         inputs = self.tensors(batch)
         with self._autocast():
-            record = trace(self.module, lambda: self._feed(self.module, inputs))
+            record = trace(self.module, lambda: self.feed(self.module, inputs))
             if self._aliases is None:
                 return record, {}
             with torch.no_grad():
                 found = self._aliases(
-                    self.module, lambda **more: self._feed(self.module, {**inputs, **more})
+                    self.module, lambda **more: self.feed(self.module, {**inputs, **more})
                 )
         return record, found
 
@@ -209,12 +208,12 @@ class TorchEncoder:
 
         def keep(name: str, output: Tensor) -> Tensor:
             try:
-                return self._pooler.pool(output, axes[name], batch, inputs)
+                return self.pooler.pool(output, axes[name], batch, inputs)
             except ValueError as error:
                 raise SourceError(f"cut {name!r}: {error}") from error
 
         with self._autocast():
-            return run_to(self.module, lambda: self._feed(self.module, inputs), places, keep, mode)
+            return run_to(self.module, lambda: self.feed(self.module, inputs), places, keep, mode)
 
     def empty(self, rows: int, features: int) -> Tensor:
         """Room for encodings where the network runs; MemoryError where there is none."""
@@ -234,7 +233,7 @@ class TorchEncoder:
         inputs = self.tensors(batch)
         try:
             with self._failing("cannot be calibrated"), torch.no_grad():
-                self._feed(self.module, inputs)
+                self.feed(self.module, inputs)
         finally:
             for norm, momentum in zip(norms, momenta, strict=True):
                 norm.momentum = momentum
@@ -265,16 +264,6 @@ class TorchEncoder:
         from zoorank.sources.torch.export import export
 
         return export(self, cut, batch, folder)
-
-    @property
-    def feed(self) -> Feed:
-        """What calls the module."""
-        return self._feed
-
-    @property
-    def pooler(self) -> Pooler:
-        """What makes one vector of an output."""
-        return self._pooler
 
     def tensors(self, batch: Batch) -> dict[str, Tensor]:
         """The inputs of a batch as tensors where the network runs."""

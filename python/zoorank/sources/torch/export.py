@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,11 @@ from torch import Tensor, nn
 from zoorank.errors import SourceError
 from zoorank.messages import one_line
 from zoorank.sources.base import Cut
+from zoorank.sources.tokens import MASK
 from zoorank.sources.torch.cuts import ModuleCut
+from zoorank.sources.torch.hidden_states import MeanCut
 from zoorank.sources.torch.hooks import run_to
-from zoorank.transforms.base import ONLY, Batch
+from zoorank.transforms.base import Batch
 
 if TYPE_CHECKING:
     from zoorank.sources.torch.encoder import TorchEncoder
@@ -45,59 +48,83 @@ def export(encoder: TorchEncoder, cut: Cut, batch: Batch, folder: Path) -> tuple
     Raises
     ------
     SourceError
-        When the network cannot be traced, or takes several inputs.
+        When the network cannot be traced.
     """
-    if not isinstance(cut, ModuleCut) or set(batch.inputs) != {ONLY} or batch.words is not None:
-        raise SourceError("only models that take one input, such as an image, are exported yet")
-    (value,) = encoder.tensors(batch).values()
-    prefix = Prefix(encoder, cut)
+    inputs = encoder.tensors(batch)
+    parts = cut.parts if isinstance(cut, MeanCut) else (cut,)
+    own = tuple(each for each in parts if isinstance(each, ModuleCut))
+    return write_program(Prefix(encoder, own, tuple(inputs)), inputs, folder)
+
+
+def write_program(
+    module: nn.Module, inputs: Mapping[str, Tensor], folder: Path
+) -> tuple[Path, ...]:
+    """Trace a module on the inputs of a batch, in their order, and write it.
+
+    Returns and raises what :func:`export` does. Texts may have any number of tokens.
+    """
+    values = tuple(inputs.values())
+    has_tokens = MASK in inputs
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            program = _without_what_is_unused(_traced(prefix, value), value)
+            traced = _traced(module, values, has_tokens=has_tokens)
+            program = _without_what_is_unused(traced, values, has_tokens=has_tokens)
             torch.export.save(program, folder / PROGRAM)
     except Exception as error:
         raise SourceError(f"torch.export cannot trace it: {one_line(error)}") from error
-    return (folder / PROGRAM, *_as_onnx(program, value, folder / "encoder.onnx"))
+    return (folder / PROGRAM, *_as_onnx(program, values, folder / "encoder.onnx"))
 
 
 class Prefix(nn.Module):
-    """A network up to a cut, with the pooling there, as one module."""
+    """A network up to a cut, or to several whose mean is taken, pooled, as one module."""
 
-    def __init__(self, encoder: TorchEncoder, cut: ModuleCut) -> None:
+    def __init__(
+        self, encoder: TorchEncoder, cuts: tuple[ModuleCut, ...], names: tuple[str, ...]
+    ) -> None:
         super().__init__()
         self.kept = encoder.module
         self._encoder = (encoder,)  # no module of this one
-        self._cut = cut
+        self._cuts = {cut.name: cut for cut in cuts}
+        self._names = names
 
-    def forward(self, samples: Tensor) -> Tensor:
+    def forward(self, *values: Tensor) -> Tensor:
         """Encodings of some samples."""
-        (encoder,), cut = self._encoder, self._cut
+        (encoder,), cuts = self._encoder, self._cuts
+        inputs = dict(zip(self._names, values, strict=True))
         found = run_to(
             self.kept,
-            lambda: encoder.feed(self.kept, {ONLY: samples}),
-            {cut.name: cut.place},
-            lambda _, output: encoder.pooler.pool(output, cut.axes, _NO_BATCH, {}),
+            lambda: encoder.feed(self.kept, inputs),
+            {name: cut.place for name, cut in cuts.items()},
+            lambda name, output: encoder.pooler.pool(output, cuts[name].axes, _NO_BATCH, inputs),
             nullcontext(),
             stops=False,
         )
-        return found[cut.name]
+        if len(found) == 1:
+            return next(iter(found.values()))
+        return torch.stack(list(found.values())).mean(dim=0)
 
 
-_NO_BATCH = Batch({}, 0)  # pooling over axes looks at none
+_NO_BATCH = Batch({}, 0)  # pooling of whole samples looks at none
 
 
-def _traced(module: nn.Module, value: Tensor) -> Any:
-    """Trace for any number of samples, or, of a network that depends on it, for this one."""
-    samples = ({0: torch.export.Dim.DYNAMIC},)
+def _traced(module: nn.Module, values: tuple[Tensor, ...], *, has_tokens: bool) -> Any:
+    """Trace for any number of samples, or, of a network that depends on it, for these."""
+    any_number = torch.export.Dim.DYNAMIC
+    axes = {0: any_number, 1: any_number} if has_tokens else {0: any_number}
+    shapes = tuple({axis: axes[axis] for axis in axes if axis < each.ndim} for each in values)
+    # Copies: torch marks the axes of a tensor, and the marks outlive a trace that failed.
+    copies = tuple(each.clone() for each in values)
     try:
-        # A copy: torch marks the axes of a tensor, and the marks outlive a trace that failed.
-        return torch.export.export(module, (value.clone(),), dynamic_shapes=samples, strict=False)
-    except Exception:  # noqa: BLE001  torch raises many kinds; what else is wrong comes again
-        return torch.export.export(module, (value.clone(),), strict=False)
+        return torch.export.export(module, copies, dynamic_shapes=(shapes,), strict=False)
+    except Exception:
+        if has_tokens:  # a program for one length alone is of no use
+            raise
+        copies = tuple(each.clone() for each in values)
+        return torch.export.export(module, copies, strict=False)
 
 
-def _without_what_is_unused(program: Any, value: Tensor) -> Any:
+def _without_what_is_unused(program: Any, values: tuple[Tensor, ...], *, has_tokens: bool) -> Any:
     """Trace again without what lies behind the cut.
 
     Operations in place count as used; the decomposed program has none.
@@ -111,15 +138,26 @@ def _without_what_is_unused(program: Any, value: Tensor) -> Any:
             delattr(module.get_submodule(owner), leaf)
     module.delete_all_unused_submodules()
     module.recompile()
-    return _traced(module, value)
+    return _traced(_Several(module), values, has_tokens=has_tokens)
 
 
-def _as_onnx(program: Any, value: Tensor, path: Path) -> tuple[Path, ...]:
+class _Several(nn.Module):
+    """A module that takes its inputs as they come, like every module that is traced here."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *values: Tensor) -> Any:
+        return self.module(*values)
+
+
+def _as_onnx(program: Any, values: tuple[Tensor, ...], path: Path) -> tuple[Path, ...]:
     """The program in ONNX; nothing where torch cannot, since it is an extra."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found: Any = torch.onnx.export(program, (value,), dynamo=True, verbose=False)
+            found: Any = torch.onnx.export(program, values, dynamo=True, verbose=False)
             found.save(path)
     except Exception:  # noqa: BLE001  whatever it is, the program itself is written
         path.unlink(missing_ok=True)

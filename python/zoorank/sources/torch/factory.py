@@ -1,4 +1,4 @@
-"""Build the network that a manifest names, from code that is known or allowed."""
+"""Build the network that a manifest names, from code that is known or allowed, with its weights."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import io
 import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -37,6 +38,7 @@ from zoorank.sources.trust import (
 )
 
 if TYPE_CHECKING:
+    from zoorank.sources.torch.checkpoint import Checkpoint
     from zoorank.sources.torch.source import TorchSource
 
 _fingerprints: WeakKeyDictionary[ModuleType, dict[tuple[Path, ...], str]] = WeakKeyDictionary()
@@ -54,6 +56,54 @@ class Factory(NamedTuple):
 
     build: Callable[..., Any]
     home: Literal["known", "package", "directory"]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network with its weights.
+
+    Attributes
+    ----------
+    module : nn.Module
+        In evaluation mode, on the CPU, without gradients.
+    fresh : mapping of str to str
+        Names of what the checkpoint does not hold, and what to say of each.
+    notes : tuple of str
+        What was found.
+    """
+
+    module: nn.Module
+    fresh: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def load(source: TorchSource) -> Loaded:
+    """Build the network of a source and load its weights.
+
+    Weights are read as safetensors, or by ``torch.load(weights_only=True)``; there is no
+    other way in.
+
+    Parameters
+    ----------
+    source : TorchSource
+
+    Raises
+    ------
+    SourceError
+        When the factory, the file or its digest is wrong, or the file holds nothing of the
+        network.
+    """
+    file = source.pin()
+    if file is None:
+        module = build(source, {**source.arguments, **_lengths(source, None)})
+        return Loaded(module.eval().requires_grad_(False))
+    from zoorank.sources.torch.checkpoint import read_checkpoint
+    from zoorank.sources.torch.match import fill
+
+    checkpoint = read_checkpoint(file, source.state_dict)
+    module = build(source, {**source.arguments, **_lengths(source, checkpoint)})
+    filled = fill(module, checkpoint)
+    return Loaded(module.eval().requires_grad_(False), filled.fresh, filled.notes)
 
 
 def build(spec: TorchSource, arguments: Mapping[str, Any]) -> nn.Module:
@@ -77,6 +127,18 @@ def build(spec: TorchSource, arguments: Mapping[str, Any]) -> nn.Module:
         kind = type(model).__name__
         raise SourceError(f"factory {spec.factory} returned a {kind}, not a torch.nn.Module")
     return model
+
+
+def _lengths(source: TorchSource, checkpoint: Checkpoint | None) -> dict[str, int]:
+    """Arguments that are the lengths of tensors in the file."""
+    lengths = {}
+    for argument, name in source.arguments_from_weights.items():
+        length = None if checkpoint is None else checkpoint.length(name)
+        if length is None:
+            near = hint(name, checkpoint.tensors) if checkpoint else "random weights have no file"
+            raise SourceError(f"argument {argument!r} needs the tensor {name!r}; {near}")
+        lengths[argument] = length
+    return lengths
 
 
 def code_fingerprint(spec: TorchSource) -> str:

@@ -58,6 +58,8 @@ class TransformerEncoder(TorchEncoder):
         Parts that it lacks, for the checkpoint does.
     prefix : str
         Of names of modules that may be left out.
+    batch_size : int or None
+        The only size of a batch that it takes.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class TransformerEncoder(TorchEncoder):
         has_head: bool = False,
         dropped: Sequence[str] = (),
         prefix: str = "",
+        batch_size: int | None = None,
     ) -> None:
         super().__init__(
             module,
@@ -86,6 +89,7 @@ class TransformerEncoder(TorchEncoder):
         self._output, self._has_head, self._prefix = output, has_head, prefix
         self._dropped = {name: f"the checkpoint holds no weights of {name}" for name in dropped}
         self._states: tuple[str, ...] = ()
+        self.facts = replace(self.facts, batch_size=batch_size)
 
     def cuts(self, batch: Batch, wanted: Sequence[str]) -> tuple[Cut | Refusal, ...]:
         """Find the cuts that were asked for, as `TorchEncoder` does."""

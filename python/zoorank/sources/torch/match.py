@@ -204,7 +204,7 @@ def _preferred(groups: list[_Group], checkpoint: Checkpoint) -> tuple[_Group, li
             return chosen[0], [group for group in different if group is not chosen[0]]
     places = listing([repr(group.before.rstrip(".") or "the top") for group in different], 8)
     raise SourceError(
-        f"{checkpoint.file}: holds several sets of weights that fit: {places}; "
+        f"{checkpoint.file.written}: holds several sets of weights that fit: {places}; "
         "say state_dict.key or state_dict.prefix"
     )
 

@@ -19,8 +19,8 @@ from zoorank.sources.base import (
     Trust,
     needs,
 )
+from zoorank.sources.files import Pin
 from zoorank.sources.specs import ModelEntry
-from zoorank.sources.weights import PinnedFile
 from zoorank.targets.base import Modality
 from zoorank.transforms import transform_of
 
@@ -33,12 +33,12 @@ class TorchSource(ModelEntry):
     trust : Trust
         Directories and packages, beside those that zoorank knows, that the factory may come
         from. A manifest cannot say this, only the person who loads it.
-    pinned : PinnedFile or None
+    pinned : Pin or None
         Its weights, once it is resolved.
     """
 
     trust: Trust = Trust()
-    pinned: PinnedFile | None = None
+    pinned: Pin | None = None
 
     @property
     def modalities(self) -> frozenset[Modality]:
@@ -59,7 +59,7 @@ class TorchSource(ModelEntry):
         """Hash its weights, so that what is loaded later is what was hashed."""
         return self.model_copy(update={"pinned": self.pin()})
 
-    def pin(self) -> PinnedFile | None:
+    def pin(self) -> Pin | None:
         """Its file of weights with the digest; None for random ones.
 
         Raises
@@ -69,9 +69,9 @@ class TorchSource(ModelEntry):
         """
         if self.pinned is not None:
             return self.pinned
-        path = self.weights.locate()
-        if path is not None:
-            return PinnedFile.of(path, self.sha256)
+        file = self.weights.locate()
+        if file is not None:
+            return file.pin(self.sha256)
         if self.sha256 is not None:
             raise SourceError("sha256 is given, but random weights have no file")
         return None
@@ -102,7 +102,7 @@ class TorchSource(ModelEntry):
         """Build the network and load its weights."""
         with needs("zoo"):
             from zoorank.sources.torch.encoder import TorchEncoder
-            from zoorank.sources.torch.load import load
+            from zoorank.sources.torch.factory import load
             from zoorank.sources.torch.pooling import AxisPooling
 
         transform = transform_of(self.preprocessing)
@@ -112,8 +112,8 @@ class TorchSource(ModelEntry):
             transform,
             options,
             pooler=AxisPooling.of(self.preprocessing),
-            fresh=loaded.filled.fresh,
-            notes=loaded.filled.notes,
+            fresh=loaded.fresh,
+            notes=loaded.notes,
             calibrates=self.weights.calibrates,
         )
 

@@ -47,9 +47,10 @@ def pool_tokens(
     [[9.0]]
     """
     shape = tuple(output.shape)
-    if output.ndim == 2 and words is not None and len(output) == len(mask):
+    texts = mask.shape[0]  # not its length, which a trace would take for a constant
+    if output.ndim == 2 and words is not None and output.shape[0] == texts:
         raise ValueError(f"its output {shape} is one vector a sentence, not one a word")
-    if output.ndim == 2 and len(output) == len(mask):
+    if output.ndim == 2 and output.shape[0] == texts:
         return output.to(torch.float32, copy=True)
     if output.ndim != 3 or output.shape[:2] != mask.shape:
         tokens = tuple(mask.shape)
@@ -58,7 +59,7 @@ def pool_tokens(
     if words is not None:
         return _pool_words(output, how, words)
     real = mask.bool()
-    rows = torch.arange(len(output), device=output.device)
+    rows = torch.arange(texts, device=output.device)
     if how == "first_token":
         return output[rows, real.int().argmax(dim=1)]
     if how == "last_token":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import json
+import re
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,14 +16,18 @@ import torch
 from torch import Tensor, nn
 
 from zoorank.errors import SourceError
-from zoorank.messages import one_line
+from zoorank.messages import brief, one_line
+from zoorank.sources.extractors import REAL
 from zoorank.sources.published import package
 from zoorank.sources.torch.encoder import Feed, Inputs
-from zoorank.sources.trust import only_safe_loads
+from zoorank.sources.trust import no_network, only_safe_loads
 from zoorank.targets.base import Modality
 from zoorank.transforms.base import ONLY
 
 EXTRA = "huggingface"
+
+_FILES_OF_TIMM = ("checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay")
+_ELSEWHERE = re.compile(r"[/:]")  # a repository, or what timm looks for on a hub or a disk
 
 # Classes with a head, by the end of the name that a configuration gives as its architecture.
 _HEADS = (
@@ -105,12 +111,18 @@ def modalities(folder: Path) -> frozenset[Modality]:
     kind = model_class(read_config(folder))
     said = getattr(kind, "input_modalities", "text")
     names = {said} if isinstance(said, str) else set(said)
+    if "audio" in names and not is_two(kind):
+        return frozenset({"audio"})  # of speech to text the encoder is taken
     return frozenset(each for each in _FEATURES if each in names)
 
 
 def is_double(folder: Path) -> bool:
     """Whether a model has a tower for each of two modalities."""
-    kind = model_class(read_config(folder))
+    return is_two(model_class(read_config(folder)))
+
+
+def is_two(kind: Any) -> bool:
+    """Whether a class of models has a tower for each of two modalities."""
     return sum(hasattr(kind, name) for name in _FEATURES.values()) > 1
 
 
@@ -123,10 +135,29 @@ def read_config(folder: Path) -> Any:
         When transformers does not know it, or it asks for code of its own.
     """
     transformers = package("transformers", EXTRA)
-    with quiet(), _explained():
+    with quiet(), no_network(), _explained():
+        _check_is_whole(json.loads((folder / "config.json").read_text(encoding="utf-8")))
         return transformers.AutoConfig.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
+
+
+def _check_is_whole(said: Any) -> None:
+    """Refuse a configuration that takes a part of its network from elsewhere."""
+    if isinstance(said, Mapping):
+        names = [(key, said.get(key)) for key in ("backbone", "architecture")]
+        found = [(key, name) for key, name in names if _ELSEWHERE.search(str(name))]
+        arguments = said.get("model_args")
+        if isinstance(arguments, Mapping):  # of timm's builder
+            found += [(key, arguments[key]) for key in _FILES_OF_TIMM if arguments.get(key)]
+        for key, name in found:
+            raise SourceError(
+                f"its {key} is {brief(str(name))}, which lies elsewhere: a model is read from "
+                "its own folder alone"
+            )
+    if isinstance(said, Mapping | list):
+        for each in said.values() if isinstance(said, Mapping) else said:
+            _check_is_whole(each)
 
 
 def model_class(config: Any) -> Any:
@@ -159,7 +190,7 @@ def load(folder: Path, modality: Modality, *, safetensors: bool) -> Tower:
     if "noise" in inspect.signature(bare.forward).parameters and hasattr(config, "mask_ratio"):
         config.mask_ratio = 0.0  # of a masked autoencoder: it sees whole images
     auto, headed = _auto(config)
-    with quiet(), only_safe_loads(), _explained():
+    with quiet(), no_network(), only_safe_loads(), _explained():
         whole, report = auto.from_pretrained(
             folder,
             config=config,
@@ -175,7 +206,7 @@ def load(folder: Path, modality: Modality, *, safetensors: bool) -> Tower:
     dropped = drop_pooler(whole, fresh)
     module: nn.Module = whole
     output, is_map = ("logits", True) if headed else ("last_hidden_state", False)
-    if sum(hasattr(bare, name) for name in _FEATURES.values()) > 1:
+    if is_two(bare):
         module = _one_of_two(whole, modality)
         output = "features"
         is_map = any(isinstance(part, nn.Linear) for part in module.children())
@@ -226,6 +257,11 @@ def pixel_feed(tower: Tower, config: Any) -> Feed:
         return module(pixel_values=pixels, **more)
 
     return feed
+
+
+def sound_feed(module: nn.Module, inputs: Inputs) -> Any:
+    """Call a model with the sounds of a batch, and with the mask where it takes one."""
+    return module(**{name: value for name, value in inputs.items() if name != REAL})
 
 
 def longest(module: nn.Module, config: Any) -> int | None:
@@ -302,11 +338,17 @@ def _auto(config: Any) -> tuple[Any, bool]:
     """The auto class that builds what a checkpoint holds, and whether that has a head."""
     transformers = package("transformers", EXTRA)
     named = (getattr(config, "architectures", None) or [""])[0]
-    if not getattr(config, "is_encoder_decoder", False):
-        for head in _HEADS:
-            auto = getattr(transformers, f"AutoModel{head}")
-            if head in named and type(config) in auto._model_mapping:  # noqa: SLF001
-                return auto, True
+    for head in _HEADS:
+        auto = getattr(transformers, f"AutoModel{head}")
+        known = auto._model_mapping  # noqa: SLF001
+        if type(config) not in known:
+            continue
+        kinds = known[type(config)]
+        kinds = kinds if isinstance(kinds, tuple | list) else (kinds,)
+        # An encoder and a decoder with a head are no longer the encoder alone, but for sounds.
+        whole = getattr(config, "is_encoder_decoder", False) and head != "ForAudioClassification"
+        if any(each.__name__ == named for each in kinds) and not whole:
+            return auto, True
     return transformers.AutoModel, False
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, mse_loss
 
 from zoorank.errors import SourceError
 from zoorank.sources.base import Refusal
@@ -54,7 +54,7 @@ def train(
     split : Split
     options : TrainingOptions
     on_epoch : callable
-        Told the epoch and the accuracy on the stopping rows.
+        Told the epoch and the accuracy, or R², on the stopping rows.
 
     Returns
     -------
@@ -70,19 +70,18 @@ def train(
     began = time.monotonic()
     if len(target.labels) != target.n_samples:
         raise SourceError("zoorank trains on samples with one label each, not on words")
-    _, codes = np.unique(target.labels, return_inverse=True)
     module = encoder.module
     forget_inference(module)
     before = copy.deepcopy(module.state_dict())
     with torch.random.fork_rng():
         torch.manual_seed(options.seed)
         try:
-            learner = _Learner(encoder, target, cut, codes)
+            learner = _Learner(encoder, target, cut)
             learner.fit_head(split)
-            frozen = learner.accuracy(split.test)
+            frozen = learner.judge(split.test)[1]
             optimiser = learner.optimiser(split.train[:2], options.rate)
             curve, best, complete = learner.fit(split, optimiser, options, on_epoch)
-            accuracy = learner.accuracy(split.test)
+            accuracy = learner.judge(split.test)[1]
         finally:
             put_back(module, before)
             module.requires_grad_(False).zero_grad()
@@ -121,15 +120,51 @@ def _usable(value: Any) -> Any:
     return value
 
 
+class _Classes:
+    """Labels that are classes: a number a class, and the accuracy of the largest."""
+
+    def __init__(self, labels: NDArray[Any], device: str) -> None:
+        _, codes = np.unique(labels, return_inverse=True)
+        self.codes = torch.as_tensor(codes, device=device)
+        self.outputs = int(codes.max()) + 1
+
+    def loss(self, given: Tensor, rows: NDArray[np.int64]) -> Tensor:
+        """Cross entropy."""
+        return cross_entropy(given, self.codes[rows])
+
+    def worth(self, given: Tensor, rows: NDArray[np.int64]) -> float:
+        """Accuracy."""
+        return float((given.argmax(dim=1) == self.codes[rows]).float().mean())
+
+
+class _Numbers:
+    """Labels that are numbers to predict: one number, and R²."""
+
+    outputs = 1
+
+    def __init__(self, labels: NDArray[Any], device: str) -> None:
+        numbers = np.asarray(labels, dtype=np.float64)
+        scaled = (numbers - numbers.mean()) / (numbers.std() or 1.0)
+        self.numbers = torch.as_tensor(scaled, dtype=torch.float32, device=device)
+
+    def loss(self, given: Tensor, rows: NDArray[np.int64]) -> Tensor:
+        """Mean squared error."""
+        return mse_loss(given[:, 0], self.numbers[rows])
+
+    def worth(self, given: Tensor, rows: NDArray[np.int64]) -> float:
+        """Share of the variance of these rows that is explained; 0 where they have none."""
+        variance = float(self.numbers[rows].var(correction=0))
+        return 1.0 - float(self.loss(given, rows)) / variance if variance else 0.0
+
+
 class _Learner:
     """A prefix, a head on its standardised encoding, and the target they learn."""
 
-    def __init__(
-        self, encoder: TorchEncoder, target: Target, cut: str, codes: NDArray[Any]
-    ) -> None:
+    def __init__(self, encoder: TorchEncoder, target: Target, cut: str) -> None:
         self.encoder, self.target, self.model = encoder, target, encoder.module
         self.transform = encoder.transform.fitted(target)
-        self.codes = torch.as_tensor(codes, device=encoder.device)
+        kind = _Numbers if target.task == "numbers" else _Classes
+        self.goal: _Classes | _Numbers = kind(target.labels, encoder.device)
         self.head: nn.Module = nn.Identity()
         self._prepared: dict[int, Prepared] = {}
         (found,) = encoder.cuts(self.batch(np.arange(2)), (cut,))
@@ -164,19 +199,18 @@ class _Learner:
         train, stop = self.encode(split.train), self.encode(split.stop)
         scale = train.std(dim=0)
         flat = scale <= 1e-6 * scale.max()
-        linear = nn.Linear(train.shape[1], int(self.codes.max()) + 1).to(train.device)
+        linear = nn.Linear(train.shape[1], self.goal.outputs).to(train.device)
         nn.init.zeros_(linear.weight)
         scaling = _Standardise(train.mean(dim=0), torch.where(flat, torch.inf, scale))
         self.head = nn.Sequential(scaling, linear)
-        of_train, of_stop = self.codes[split.train], self.codes[split.stop]
         optimiser = torch.optim.AdamW(self.head.parameters(), lr=_HEAD_RATE, weight_decay=1e-2)
         best, state, since = math.inf, copy.deepcopy(self.head.state_dict()), 0
         for _ in range(_HEAD_STEPS):
             optimiser.zero_grad()
-            cross_entropy(self.head(train), of_train).backward()  # type: ignore[no-untyped-call]
+            self.goal.loss(self.head(train), split.train).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             with torch.no_grad():
-                loss = float(cross_entropy(self.head(stop), of_stop))
+                loss = float(self.goal.loss(self.head(stop), split.stop))
             since += 1
             if loss < best:
                 best, state, since = loss, copy.deepcopy(self.head.state_dict()), 0
@@ -201,8 +235,8 @@ class _Learner:
                     self.restore(state)
                     return curve, best, False
                 optimiser.zero_grad()
-                logits = self.head(self.encode(batch, gradients=True))
-                cross_entropy(logits, self.codes[batch]).backward()  # type: ignore[no-untyped-call]
+                given = self.head(self.encode(batch, gradients=True))
+                self.goal.loss(given, batch).backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
             loss, accuracy = self.judge(split.stop)
             curve.append(accuracy)
@@ -230,15 +264,10 @@ class _Learner:
         return torch.optim.AdamW(groups, weight_decay=1e-2)
 
     def judge(self, rows: NDArray[np.int64]) -> tuple[float, float]:
-        """Loss and accuracy on some rows."""
+        """Loss on some rows, and accuracy or R²."""
         with torch.no_grad():
-            logits = self.head(self.encode(rows))
-        right = (logits.argmax(dim=1) == self.codes[rows]).float().mean()
-        return float(cross_entropy(logits, self.codes[rows])), float(right)
-
-    def accuracy(self, rows: NDArray[np.int64]) -> float:
-        """Accuracy on some rows."""
-        return self.judge(rows)[1]
+            given = self.head(self.encode(rows))
+        return float(self.goal.loss(given, rows)), self.goal.worth(given, rows)
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """What `restore` takes back."""

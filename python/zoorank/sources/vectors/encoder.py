@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoorank.errors import UsageError
+from zoorank.errors import SourceError, UsageError
 from zoorank.messages import hint
 from zoorank.sources.base import ALL, LOGITS, PENULTIMATE, Cut, Encoder, ModelFacts, Refusal
 from zoorank.sources.pooling import pool_tokens
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from zoorank.sources.vectors import VectorsSource
+    from zoorank.transforms.specs import TextPreprocessing
 
 VECTORS = "vectors"
 
@@ -46,6 +49,8 @@ class VectorsEncoder:
     dropped : int or None
         Id of a token that is left out.
     device : str
+    source : VectorsSource or None
+        Whose files these are.
     """
 
     transform: Transform
@@ -57,6 +62,7 @@ class VectorsEncoder:
     rows_of: Callable[[NDArray[np.int64]], NDArray[np.int64]] | None = None
     dropped: int | None = None
     device: str = "cpu"
+    source: VectorsSource | None = None
 
     @property
     def note(self) -> str:
@@ -88,6 +94,35 @@ class VectorsEncoder:
         if self.normalizes:
             encoded = encoded / (np.linalg.norm(encoded, axis=1, keepdims=True) + 1e-32)
         return {cut.name: encoded for cut in cuts}
+
+    @property
+    def written(self) -> tuple[str, str | None, TextPreprocessing]:
+        """What `export` writes: vectors, words where these are apart, how they are fed."""
+        source = self._exportable()
+        text = source.preprocessing.model_copy(update={"tokenizer": None})
+        if source.static is not None:
+            return ".", None, text
+        words = None if source.words is None else source.words.path.name
+        return source.file.path.name, words, text
+
+    def export(self, cut: Cut, batch: Batch, folder: Path) -> tuple[Path, ...]:  # noqa: ARG002
+        """Copy the files; there is nothing to cut off."""
+        source = self._exportable()
+        if source.static is None:
+            files = {each.path.name: each for each in (source.file, source.words) if each}
+        else:
+            static = source.static
+            files = {"model.safetensors": static.vectors, "tokenizer.json": static.tokenizer}
+            files |= {"config.json": static.config} if static.config else {}
+            files |= {"modules.json": static.modules} if static.modules else {}
+        for name, file in files.items():
+            shutil.copyfile(file.path, folder / name)
+        return tuple(folder / name for name in files)
+
+    def _exportable(self) -> VectorsSource:
+        if self.source is None or self.source.shuffled is not None:
+            raise SourceError("shuffled vectors are a control, and not exported")
+        return self.source
 
     def empty(self, rows: int, features: int) -> NDArray[np.float32]:
         """Room for encodings."""
@@ -121,7 +156,12 @@ def open_vectors(source: VectorsSource) -> Encoder:
     said = source.preprocessing
     transform = WordTransform(kept, unknown, said.prefix)
     return VectorsEncoder(
-        transform, kept, said.pooling, _facts(file.count, file.dimension), unknown=unknown
+        transform,
+        kept,
+        said.pooling,
+        _facts(file.count, file.dimension),
+        unknown=unknown,
+        source=source,
     )
 
 
@@ -151,6 +191,7 @@ def _open_static(source: VectorsSource, files: StaticFiles) -> Encoder:
         normalizes=static.normalizes,
         rows_of=rows_of,
         dropped=tokenizer.unk_token_id if static.drops_unknown else None,
+        source=source,
     )
 
 
