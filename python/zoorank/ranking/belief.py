@@ -141,9 +141,10 @@ def from_record(
     there = {place: at for at, place in enumerate(known)}
     # Sums over targets of the precision of what they say, and of that times the accuracies.
     precision, weighted = np.zeros((len(known), len(known))), np.zeros(len(known))
+    passing = effects.passing(known)
     for group in groups(lines):
         at = [there[place_of(line)] for line in group]
-        noise = effects.passing([known[i] for i in at])
+        noise = passing[np.ix_(at, at)]
         noise[np.diag_indices_from(noise)] += chances(group, spread)
         inverse = np.linalg.inv(noise)
         ones = inverse.sum(axis=1)
@@ -153,7 +154,7 @@ def from_record(
     lasting = effects.lasting(known)
     after = np.linalg.solve((np.eye(len(known)) + precision @ lasting).T, lasting.T).T
     n = len(places)
-    return Belief((after @ weighted)[:n], after[:n, :n] + effects.passing(places))
+    return Belief((after @ weighted)[:n], after[:n, :n] + passing[:n, :n])
 
 
 def spread_of(lines: Iterable[Trained], prior: float) -> float:

@@ -67,9 +67,8 @@ def guidance(key: str, rows: Sequence[RankRow], target: TargetFacts) -> str:
         f"How far to trust it: on {found['targets']} {kind}, "
         f"with {found['candidates']} candidates each, the first pick by {own['label']} was a best "
         f"one for {own['top1']:.0%} of them and the first three held one for {own['top3']:.0%}; "
-        f"it lacked {own['regret']:.1f} points of accuracy on average, a head cross-validated on "
-        f"every candidate {found['scores']['probe']['regret']:.1f}, the best static source "
-        f"{found['static']:.1f}, a random pick {found['random']:.1f}."
+        f"it lacked {own['regret']:.1f} points of accuracy on average, {_of_heads(found)}"
+        f"the best static source {found['static']:.1f}, a random pick {found['random']:.1f}."
     )
     if best["regret"] < own["regret"]:
         text += (
@@ -93,8 +92,17 @@ def _study(target: TargetFacts) -> tuple[str, Mapping[str, Any] | None]:
     if target.modality == "series":
         kind = regime(target.n_samples, len(target.classes))
         return f"time-series targets of this kind ({kind})", evidence()["regimes"][kind]
-    name = KINDS.get(target.modality, "such targets")
-    return name, evidence()["kinds"].get(target.modality)
+    found = evidence()["kinds"].get(target.modality)
+    name = KINDS.get(target.modality, "such targets") if found is None else found["name"]
+    return name, found
+
+
+def _of_heads(found: Mapping[str, Any]) -> str:
+    """What heads on all candidates lack, where the study trained them."""
+    probe = found["scores"].get("probe")
+    if probe is None:
+        return ""
+    return f"a head cross-validated on every candidate {probe['regret']:.1f}, "
 
 
 def _of_what_is_known(modality: str) -> str:

@@ -28,6 +28,7 @@ from zoorank.ranking.guidance import evidence
 from zoorank.ranking.record import Trained
 from zoorank.ranking.rows import CutFacts, Merit, RankRow, distinct
 from zoorank.scores.base import Array
+from zoorank.scores.threads import one_blas_thread
 
 FEWEST = 3  # sources with a published accuracy, below which it has no vote
 QUANTILE = 1.96
@@ -150,7 +151,8 @@ def expect(
     measured = measured or effects()
     others, own = knowledge.of_others, knowledge.of_this_target
     spread = spread_of([*others, *own], measured.spread)
-    recorded = from_record(places, others, measured, spread)
+    with one_blas_thread():
+        recorded = from_record(places, others, measured, spread)
     by_vote = measured.vote * votes
     by_publication = measured.vote * np.array([published.get(name, 0.0) for name, _ in places])
     belief = Belief(recorded.mean + by_vote + by_publication, recorded.covariance)
