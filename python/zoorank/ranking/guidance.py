@@ -92,7 +92,7 @@ def _study(target: TargetFacts) -> tuple[str, Mapping[str, Any] | None]:
     if target.modality == "series":
         kind = regime(target.n_samples, len(target.classes))
         return f"time-series targets of this kind ({kind})", evidence()["regimes"][kind]
-    found = evidence()["kinds"].get(target.modality)
+    found = evidence().get("kinds", {}).get(target.modality)
     name = KINDS.get(target.modality, "such targets") if found is None else found["name"]
     return name, found
 
@@ -107,7 +107,7 @@ def _of_heads(found: Mapping[str, Any]) -> str:
 
 def _of_what_is_known(modality: str) -> str:
     """What a record of earlier targets was worth beside the consensus."""
-    found = evidence()["informed"].get(modality)
+    found = evidence().get("informed", {}).get(modality)
     if found is None:
         return " What records are worth was measured on time series and images alone."
     by_targets = ", ".join(
