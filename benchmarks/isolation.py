@@ -17,8 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from _common import arguments, finish
 
-from zoorank.executors.base import Event
-from zoorank.executors.local import LocalExecutor
+from zoorank.executors.base import Event, LocalExecutor
 from zoorank.executors.workers import WorkerExecutor
 from zoorank.store.encodings import EncodingStore
 from zoorank.store.ledger import Key, Ledger, Outcome

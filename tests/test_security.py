@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from tests.sources import tiny_nets
 
@@ -367,6 +368,51 @@ def test_data_that_would_run(tmp_path: Path, monkeypatch) -> None:
     assert not (tmp_path / "ran").exists()
     np.savez(tmp_path / "data.npz", X=np.full((4, 2), 1e30), y=np.arange(4) % 2)
     assert load_target(tmp_path / "data.npz").X.max() == 1e30
+
+
+@claim("run code: no class that a Parquet file", "name a file outside its folder")
+def test_data_of_other_libraries(tmp_path: Path, monkeypatch) -> None:
+    import datasets
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    monkeypatch.chdir(tmp_path)
+    kinds = {
+        b"ARROW:extension:name": b"arrow.py_extension_type",
+        b"ARROW:extension:metadata": pickle.dumps(_Attack()),
+    }
+    columns = {"text": ["a", "b"] * 3, "label": ["x", "y"] * 3}
+    fields = [pa.field("text", pa.string(), metadata=kinds), pa.field("label", pa.string())]
+    parquet.write_table(pa.table(columns, schema=pa.schema(fields)), "data.parquet")
+    assert len(load_target(tmp_path / "data.parquet")) == 6
+    datasets.Dataset.from_dict(columns).save_to_disk("saved")
+    place = tmp_path / "saved" / "state.json"
+    state = json.loads(place.read_text())
+    name = state["_data_files"][0]["filename"]
+    (tmp_path / "saved" / name).rename(tmp_path / "elsewhere.arrow")
+    state["_data_files"][0]["filename"] = "../elsewhere.arrow"
+    place.write_text(json.dumps(state))
+    with pytest.raises(DataError, match=r"names the file '\.\./elsewhere.arrow', outside its fold"):
+        load_target(tmp_path / "saved")
+    info = tmp_path / "saved" / "dataset_info.json"
+    said = json.loads(info.read_text())
+    said["features"]["text"] = {"_type": "os.system"}
+    info.write_text(json.dumps(said))
+    state["_data_files"][0]["filename"] = name
+    place.write_text(json.dumps(state))
+    with pytest.raises(DataError, match="not a readable saved data set"):
+        load_target(tmp_path / "saved")
+    assert not (tmp_path / "ran").exists()
+
+
+@claim("name any image or sound")
+def test_paths_of_a_table(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "private.png")
+    lines = [f"../private.png,{label}" for label in "abab"]
+    (tmp_path / "tables" / "data.csv").write_text("\n".join(["path,label", *lines]))
+    target = load_target(tmp_path / "tables" / "data.csv")
+    assert target.take(range(1))[0].resolve() == tmp_path / "private.png"
 
 
 @claim("run code: it is made of plain arrays", "decide the ranking")

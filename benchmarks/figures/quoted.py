@@ -153,6 +153,26 @@ def racing_spread() -> str:
     )
 
 
+def budget() -> str:
+    return table(
+        "known | share of the time | networks run | regret | regret of all",
+        "{known} | {share:.3g} | {run:.1f} of {networks} | {regret:.2f} | {regret of all:.2f}",
+        [{**row, "known": row["known"] or "nothing"} for row in results("budget")],
+    )
+
+
+def lost_by_a_quarter(known: str) -> str:
+    """Points of regret more than those of a run of all."""
+    (row,) = (r for r in results("budget") if (r["known"] or "") == known and r["share"] == 0.25)
+    return f"{row['regret'] - row['regret of all']:.1f}"
+
+
+def agreement_of_samples() -> str:
+    """Of the targets whose sample has some rows."""
+    found = [row["agreement"] for row in results("budget_sample") if row["quarter"] >= 40]
+    return f"{statistics.median(found):.2f}"
+
+
 def racing_intervals() -> str:
     rows = []
     for name in (*RACED, *HELD_OUT):
@@ -224,6 +244,7 @@ TABLES = {
         ids_published,
         racing,
         racing_spread,
+        budget,
         racing_intervals,
         racing_null,
         racing_meaning,
@@ -254,6 +275,7 @@ def figures() -> dict[str, str]:
     index = {(row["K"], row["index"]): row for row in results("estimator_index")}
     from_file, loaded = results("estimator_memory")
     whole, first = results("estimator_shards")
+    layers = results("text_libraries")
     samples = {
         row["set"]: row["rms error"]
         for row in results("estimator_samples")
@@ -264,6 +286,7 @@ def figures() -> dict[str, str]:
         for row in results("scores_together")
         if row["threads"] > 1 and row["n"] == 1797
     }
+    alone, on_nodes = results("ray_nodes")
     slower = max(row["times slower"] for row in results("estimator_cost"))
     on_series = samples["ECG5000, fcn ECGFiveDays"] / samples["mnist5k, lite0"]
     return {
@@ -289,6 +312,15 @@ def figures() -> dict[str, str]:
         "shards.score": f"{whole['score']:.5f}",
         "shards.first": f"{first['score']:.5f}",
         "samples.series": f"{on_series:.0f}",
+        "ray.milliseconds": f"{on_nodes['here_milliseconds'] + on_nodes['there_milliseconds']:.0f}",
+        "ray.serial": f"{alone['here_milliseconds']:.0f}",
+        "texts.share": f"{layers[0]['share']:.2f}",
+        "texts.ours": f"{layers[0]['zoorank_s']:.0f} s",
+        "texts.theirs": f"{layers[0]['theirs_s']:.0f} s",
+        "texts.difference": f"{max(row['difference'] for row in layers):.0e}",
+        "budget.lost-record": lost_by_a_quarter("record"),
+        "budget.lost-nothing": lost_by_a_quarter(""),
+        "budget.agreement": agreement_of_samples(),
         "scores.together": f"{of_two[False]['milliseconds'] / 1000:.2f} s",
         "scores.busy": f"{of_two[True]['wall milliseconds'] / 1000:.2f} s",
     }

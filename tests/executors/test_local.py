@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from zoorank.errors import SourceError, StoreError
-from zoorank.executors.base import STOPPED, Event, Failure, Limits
-from zoorank.executors.local import LocalExecutor
+from zoorank.executors.base import STOPPED, Event, Failure, Limits, LocalExecutor
 
 
 @dataclass(frozen=True)

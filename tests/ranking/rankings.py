@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from zoorank.ranking import Provenance, Ranking, RankRow, TargetFacts
-from zoorank.ranking.racing.facts import RaceFacts, RaceRound
+from zoorank.ranking.racing.facts import BudgetFacts, RaceFacts, RaceRound
 
 RANKING = Ranking(
     rows=(
@@ -79,4 +79,26 @@ RACED = replace(
         RANKING.rows[3],
     ),
     race=RaceFacts(0.95, 0, (RaceRound(300, 2, 2, 1), RaceRound(1797, 1, 1, 0)), 2097, 3594),
+)
+
+# The same where a budget ended before the last source, with another that a sample alone has seen.
+BUDGETED = replace(
+    RANKING,
+    rows=(
+        *RANKING.rows[:2],
+        RankRow(
+            None,
+            "looked-at",
+            "penultimate",
+            scores={"cosine": 0.3, "euclidean": 0.2},
+            dim=64,
+            status="sampled",
+            note="the budget of 30 min was over before its turn",
+            rows=128,
+        ),
+        RankRow(None, "late", None, status="untried", note="takes about 2 h, and 9 min were left"),
+        RankRow(None, "later", None, status="untried", note="takes about 2 h, and 9 min were left"),
+        RANKING.rows[3],
+    ),
+    budget=BudgetFacts(1800.0, 1790.0, 1797, 128, whole=1, sampled=1, failed=1, untried=2),
 )

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.sources.carried import minilm
 from tests.targets.real import animals, carried, link_prompts
 
 import zoorank
+from zoorank.targets import load_target
 
 HERE = Path(__file__).parent
 
@@ -86,3 +88,53 @@ preprocessing = { input = "image", size = 96, interpolation = "bicubic", mean = 
     assert ranking.best.model == "lite0"
     neighbours = scores(ranking, "knn")
     assert neighbours["lite0"] > neighbours["control"]
+
+
+SPEAKERS = """
+[[model]]
+name = "convolution"
+factory = "torch.nn.Conv1d"
+arguments = { in_channels = 12, out_channels = 64, kernel_size = 3 }
+preprocessing = { input = "series", channels = 12, length = 29 }
+weights.random = { seed = 0 }
+"""
+
+
+def test_nine_speakers(tmp_path: Path) -> None:
+    """Series of twelve variables and unequal lengths; no package carries weights for them."""
+    (tmp_path / "zoo.toml").write_text(SPEAKERS)
+    path = carried("aeon", "datasets/data/JapaneseVowels") / "JapaneseVowels_TRAIN.ts"
+    ranking = zoorank.rank(tmp_path / "zoo.toml", path, device="cpu")
+    assert (ranking.target.n_rows, len(ranking.target.classes)) == (270, 9)
+    assert scores(ranking, "knn")["convolution"] > 0.8
+    data = load_target(path)
+    shuffled = np.random.default_rng(0).permutation(data.labels)
+    chance = zoorank.rank(tmp_path / "zoo.toml", (data.X, shuffled), device="cpu")
+    assert scores(chance, "knn")["convolution"] < 0.3
+
+
+REGRESSION = """
+[[model]]
+name = "features"
+factory = "torch.nn.Linear"
+arguments = { in_features = 10, out_features = 200 }
+preprocessing = { input = "table" }
+weights.random = { seed = 0 }
+"""
+
+
+def test_numbers_of_patients(tmp_path: Path) -> None:
+    """Ridge regression explains about half of the progression, and nothing of chance."""
+    (tmp_path / "zoo.toml").write_text(REGRESSION)
+    ranking = zoorank.rank(
+        tmp_path / "zoo.toml", "sklearn:diabetes", score="ridge_r2,logme", device="cpu"
+    )
+    found = scores(ranking, "ridge_r2")
+    assert 0.4 < found["features"] < 0.6
+    assert found["raw input"] == pytest.approx(found["features"], abs=0.05)
+    data = load_target("sklearn:diabetes")
+    shuffled = np.random.default_rng(0).permutation(data.labels)
+    chance = zoorank.rank(
+        tmp_path / "zoo.toml", (data.X, shuffled + 0.5), score="ridge_r2", device="cpu"
+    )
+    assert scores(chance, "ridge_r2")["features"] < 0.05

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.ranking.rankings import BUDGETED, RANKING
 from tests.report.rankings import HOSTILE, hostile, large, of_images, of_texts, ranking_of, zoo
 
 pytest.importorskip("jinja2", reason="the page needs it: pip install 'zoorank[report]'")
@@ -111,6 +112,16 @@ def test_a_run_without_any_score_has_a_page_too():
     assert 'id="depth"' not in text
 
 
+def test_a_budget_shows_what_it_left_out_and_why():
+    provenance = ranking_of([RankRow(1, "a", "fc", 0.5, scores={"logme": 0.5})]).provenance
+    text = page(replace(BUDGETED, provenance=provenance))
+    assert "Not tried (2)" in text
+    assert BUDGETED.budget.summary in text
+    assert text.count("takes about 2 h, and 9 min were left") == 1
+    assert "looked-at" in text
+    assert "Not tried" not in page(replace(RANKING, provenance=provenance))
+
+
 def test_a_report_of_2500_encodings_is_small():
     assert len(page(large()).encode()) < 4e6
 
@@ -149,3 +160,14 @@ def test_the_library_comes_with_the_licences_of_all_that_is_in_it():
     locked = json.loads((ROOT / "tools" / "charts" / "package-lock.json").read_text())["packages"]
     for name in ("vega", "vega-lite", "vega-interpreter"):
         assert f"{name} {locked[f'node_modules/{name}']['version']} (" in licences
+
+
+def test_a_long_path_is_cut_short_where_its_end_tells_enough():
+    long = "hf:/home/ada/models/of/several/organisations/all-MiniLM-L6-v2"
+    twins = [f"onnx:/home/ada/models/of/several/organisations/{name}/net.onnx" for name in "ab"]
+    ranking = ranking_of(zoo([long, *twins], cuts=("layer1",)))
+    text = page(ranking)
+    assert "hf:…/all-MiniLM-L6-v2" in text
+    assert f'title="{long}"' in text
+    for twin in twins:
+        assert text.count(f">{twin}<") >= 1

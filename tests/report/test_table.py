@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
-from tests.ranking.rankings import RACED, RANKING
+from tests.ranking.rankings import BUDGETED, RACED, RANKING
 
 from zoorank.ranking.rows import CutFacts
 from zoorank.report.figures import count, seconds, significant
@@ -184,3 +184,15 @@ def test_the_narrowest_table_keeps_names_and_what_decides(width):
         assert row.model[:8] in (text if row.status == "failed" else table)
         if row.score is not None:
             assert significant(row.score) in table
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_a_budget_shows_what_it_left_out_and_why(width):
+    text = drawn(BUDGETED, width)
+    words = " ".join(text.split())
+    assert BUDGETED.budget.summary in words
+    assert "late, later: takes about 2 h, and 9 min were left" in words
+    line = next(line for line in text.splitlines() if "looked-at" in line)
+    assert "0.300" in text
+    assert width < 160 or " 128" in line
+    assert not any("late" in line.split()[:1] for line in text.splitlines() if "0." in line)

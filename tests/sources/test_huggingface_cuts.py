@@ -52,6 +52,7 @@ def run(model: Any, encoder: Any, batch: Any) -> Any:
     inputs = encoder.tensors(batch)
     if "" in inputs:
         inputs = {"pixel_values": inputs[""]}
+    model.to(memory_format=torch.channels_last)  # as encoders have it: to the last bit
     with torch.no_grad():
         return model(**inputs, output_hidden_states=True)
 

@@ -151,7 +151,7 @@ def test_preprocessing_is_part_of_what_is_keyed() -> None:
 def test_cuts_of_real_weights_are_what_torchvision_computes_there() -> None:
     theirs = models.mobilenet_v2(weights=None)
     theirs.load_state_dict(torch.load(mobilenet(), weights_only=True))
-    theirs.eval()
+    theirs.eval().to(memory_format=torch.channels_last)  # as encoders have it: to the last bit
     images = list(np.random.default_rng(0).integers(0, 256, (2, 250, 300, 3), np.uint8))
     preset = models.MobileNet_V2_Weights.IMAGENET1K_V1.transforms()
     with opened(published(), "image") as encoder:
@@ -190,6 +190,7 @@ def test_a_network_for_segmentation(tmp_path: Path) -> None:
     with opened(source, "image") as encoder:
         batch = batch_of(encoder, images)
         with torch.no_grad():
+            network.to(memory_format=torch.channels_last)
             maps = network.backbone(torch.from_numpy(batch.only))["high"]
         assert torch.equal(encode(encoder, batch, "backbone.16"), maps.mean(dim=(2, 3)))
 

@@ -284,6 +284,15 @@ def test_lists_of_words_that_are_none(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of NumPy, about the product
+def test_an_array_that_says_to_be_huge(tmp_path: Path) -> None:
+    shape = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({'9' * 18}, 3), }}"
+    (tmp_path / "h.npy").write_bytes(b"\x93NUMPY\x01\x00v\x00" + shape.encode().ljust(117) + b"\n")
+    (tmp_path / "h.txt").write_text("a\n")
+    with pytest.raises(SourceError, match=r"is no readable \.npy file"):
+        _encode(_open(tmp_path / "h.npy"), ["a"])
+
+
 def test_traps(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SourceError, match="is no regular file"):

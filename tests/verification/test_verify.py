@@ -1,8 +1,11 @@
 """Training what the ranking promises, on a zoo that trains in seconds."""
 
+import importlib
+import itertools
 import json
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,8 +21,9 @@ from zoorank.sources.torch import train
 from zoorank.sources.training import TrainingOptions
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
+from zoorank.targets.labels import drawn
 from zoorank.verification.verdict import Verified, first_within_noise, rank_agreement, verdict
-from zoorank.verification.verify import drawn, split, strata_of, verify
+from zoorank.verification.verify import split, strata_of, verify
 
 pytest.importorskip("sklearn", reason="heads need scikit-learn: pip install 'zoorank[scores]'")
 
@@ -81,15 +85,35 @@ def test_a_second_run_trains_nothing_and_says_the_same(zoo, monkeypatch):
     assert again.rows == first.rows
 
 
+@pytest.mark.parametrize("damage", ["accuracy", "no end", "no text"])
+def test_a_training_that_was_changed_is_no_training(zoo, damage):
+    first = verified(zoo, top=1, repeats=1)
+    (path,) = (zoo.folder / "store").glob("training-*.json")
+    text = path.read_text()
+    if damage == "accuracy":
+        text = json.dumps({**json.loads(text), "accuracy": 1.0, "curve": ["a"]})
+    path.write_text({"no end": text[:-9], "no text": "\0"}.get(damage, text))
+    assert verified(zoo, top=1, repeats=1).rows == first.rows
+
+
 def test_the_same_seeds_give_the_same_training(zoo):
     first = verified(zoo, top=1, repeats=1)
     again = verified(zoo, top=1, repeats=1, store=zoo.folder / "another")
     assert again.rows == first.rows
 
 
-def test_what_the_budget_cuts_short_is_said_and_not_kept(zoo):
-    found = verified(zoo, top=2, budget=0.0)
-    assert all("the budget ended" in row.note for row in found.rows)
+def test_what_the_budget_cuts_short_is_said_and_not_kept(zoo, monkeypatch):
+    clock = itertools.count()  # a second passes whenever somebody looks: one look a head
+    module = importlib.import_module("zoorank.verification.verify")
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    found = verified(zoo, top=2, budget=1.5)
+    assert [len(row.head) > 0 for row in found.rows] == [True, False]
+    assert found.rows[1].note == "the budget ended before its head"
+    found = verified(zoo, top=2, budget=2.5)
+    assert all(row.head and "before repeat 1 of fine-tuning" in row.note for row in found.rows)
+    monkeypatch.undo()
+    with pytest.raises(UsageError, match="budget must be more than 0"):
+        verified(zoo, budget=0.0)
     assert not list((zoo.folder / "store").glob("training-*"))
     assert all(row.tuned == () for row in found.rows)
     later = verified(zoo, top=2, repeats=1)

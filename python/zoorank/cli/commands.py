@@ -9,24 +9,25 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoorank.cli import FAILED, INTERRUPTED, results, trust
+from zoorank.cli import FAILED, INTERRUPTED, results, single, trust
 from zoorank.cli import data as data_command
 from zoorank.cli.options import (
     AllowCode,
     AllowPackage,
     BatchSize,
+    Budget,
     Confidence,
     Cuts,
     Data,
     Device,
     FirstRows,
+    Gpus,
     GroupColumn,
     InputColumn,
     Json,
@@ -37,7 +38,6 @@ from zoorank.cli.options import (
     MaxParameters,
     MemoryLimit,
     Metric,
-    MetricOfFile,
     Out,
     Precision,
     Quiet,
@@ -48,7 +48,6 @@ from zoorank.cli.options import (
     Retry,
     SaveEncodings,
     ScoreNames,
-    ScoresOfFile,
     Sources,
     Store,
     Strict,
@@ -63,7 +62,7 @@ from zoorank.cli.options import (
     worker_count,
 )
 from zoorank.errors import UsageError
-from zoorank.messages import EXTRAS
+from zoorank.messages import EXTRAS, inert
 
 if TYPE_CHECKING:
     from zoorank.ranking import Ranking
@@ -118,7 +117,7 @@ def options(
         typer.echo(FIRST_STEPS)
 
 
-@app.command()
+@app.command(short_help="Rank models, cut at each layer, for a labelled target.")
 def rank(
     context: typer.Context,
     sources: Sources,
@@ -135,6 +134,8 @@ def rank(
     timeout: Timeout = None,
     memory_limit: MemoryLimit = None,
     ray: Ray = None,
+    gpus: Gpus = None,
+    budget: Budget = None,
     save_encodings: SaveEncodings = None,
     max_parameters: MaxParameters = None,
     max_ms: MaxMilliseconds = None,
@@ -175,6 +176,8 @@ def rank(
         timeout=seconds(timeout, "--timeout"),
         memory_limit=in_bytes(memory_limit, "--memory-limit"),
         ray=ray,
+        gpus=gpus,
+        budget=seconds(budget, "--budget"),
         save_encodings=save_encodings,
         max_parameters=number(max_parameters, "--max-parameters"),
         max_milliseconds=max_ms,
@@ -197,7 +200,7 @@ def rank(
     )
 
 
-@app.command()
+@app.command(short_help="Rank four small networks on handwritten digits.")
 def demo(
     context: typer.Context,
     out: Out = None,
@@ -225,128 +228,17 @@ def demo(
     )
 
 
-@app.command()
-def cuts(
-    models: Annotated[
-        str, typer.Argument(metavar="ZOO.toml[:MODEL]", help="A manifest, or MODULE:FACTORY.")
-    ],
-    data: Data = None,
-    shape: Annotated[
-        str | None,
-        typer.Option(
-            metavar="C,H,W|C,L|D",
-            help="Feed samples of this shape instead of the target's. 3,224,224 for a factory.",
-        ),
-    ] = None,
-    allow_code: AllowCode = None,
-    allow_package: AllowPackage = None,
-    as_json: Json = False,
-) -> int:
-    """List where models can be cut: output shape, share of FLOPs and parameters.
-
-    Example: `zoorank cuts zoo.toml:resnet18 --shape 3,224,224`
-    """
-    from zoorank.encoding.cuts import cuts as list_cuts
-
-    sizes = None if shape is None else _sizes(shape)
-    found = list_cuts(
-        models,
-        data=data,
-        shape=sizes,
-        allow_code=allow_code or (),
-        allow_packages=allow_package or (),
-    )
-    if as_json:
-        print_json([asdict(source) for source in found])
-    else:
-        from zoorank.report.cuts import cuts_tables
-
-        stdout().print(*cuts_tables(found), sep="\n")
-    return 0 if any(source.cuts for source in found) else FAILED
+app.command(short_help="List where a model can be cut, and what each cut costs.")(single.cuts)
+app.command(short_help="Write the encodings of data by one source.")(single.encode)
+app.command()(single.score)
+app.command(short_help="Show what a target is, and what is left out of it.")(data_command.data)
+app.command(short_help="Train the first picks: does the first one hold?")(trust.verify)
+app.command(short_help="Say how well picks by scores did where the truth is known.")(trust.evaluate)
+app.command(short_help="Write the winner as far as its cut, for use elsewhere.")(results.export)
+app.command(short_help="Write report.html, a page with charts, of a ranking.")(results.report)
 
 
-@app.command()
-def encode(
-    source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="A reference, or a manifest of one model.")
-    ],
-    data: Annotated[str, typer.Option(metavar="PATH|NAME", help="What to encode.")],
-    out: Annotated[Path, typer.Option(metavar="X.npy", help="Write the encodings there.")],
-    cut: Annotated[
-        str | None, typer.Option(metavar="CUT", help="Where to cut. Default: penultimate.")
-    ] = None,
-    batch_size: BatchSize = None,
-    device: Device = "auto",
-    precision: Precision = "float32",
-    limit: Limit = None,
-    allow_code: AllowCode = None,
-) -> int:
-    """Write the encodings of data by one source, and the labels beside them.
-
-    Example: `zoorank encode timm:resnet18.a1_in1k --data birds/ --cut layer3 --out X.npy`
-    """
-    from zoorank.encoding.own import encode
-
-    X = encode(
-        source,
-        data,
-        cut=cut,
-        out=out,
-        batch_size=batch_size,
-        device=device,
-        precision=precision,  # type: ignore[arg-type]  # checked where it is used
-        limit=limit,
-        allow_code=allow_code or (),
-    )
-    labels = out.with_name(f"{out.stem}_labels.npy")
-    typer.echo(f"zoorank: {X.shape[0]} x {X.shape[1]} encodings in {out}, labels in {labels}")
-    return 0
-
-
-@app.command()
-def score(
-    x: Annotated[
-        Path, typer.Argument(metavar="X.npy", help="Encoding; or a .npz that holds X and y.")
-    ],
-    labels: Annotated[
-        Path | None, typer.Argument(metavar="labels.npy", help="Class of each row.")
-    ] = None,
-    metric: MetricOfFile = None,
-    score: ScoresOfFile = None,
-    as_json: Json = False,
-) -> int:
-    """Score an encoding that lies in a file.
-
-    Example: `zoorank score X.npy labels.npy --metric euclidean`
-    """
-    from zoorank.ranking.consensus import scores_of_one
-    from zoorank.scores.files import score_file
-
-    chosen = scores_of_one(score or "silhouette", metric)
-    results = [score_file(x, labels, each) for each in chosen]
-    if as_json:
-        print_json(asdict(results[0]) if len(results) == 1 else list(map(asdict, results)))
-    else:
-        from zoorank.report.score import score_table
-
-        console = stdout()
-        for number, (result, each) in enumerate(zip(results, chosen, strict=True)):
-            if number:
-                console.print()
-            console.print(score_table(result, each))
-    return 0
-
-
-app.command()(data_command.data)
-app.command()(trust.verify)
-app.command()(trust.evaluate)
-
-
-app.command()(results.export)
-app.command()(results.report)
-
-
-@app.command()
+@app.command(short_help="Show versions, the instruction set, and what is not installed.")
 def info(as_json: Json = False) -> int:
     """Show versions, the engine's instruction set, and what is not installed.
 
@@ -358,13 +250,14 @@ def info(as_json: Json = False) -> int:
     if as_json:
         print_json(found)
     else:
-        from zoorank.report.info import info_table
+        from zoorank.report.listings import info_table
 
         stdout().print(info_table(found))
     return 0
 
 
 @app.command(
+    short_help="Measure the kernels beside this machine's limits.",
     add_help_option=False,  # the program's own is asked for
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
@@ -401,7 +294,7 @@ def _rank(
             ranking = rank(sources, data, **settings, progress=watcher)
     except KeyboardInterrupt:
         typer.echo(
-            f"zoorank: interrupted; encodings made so far are in {place}, "
+            f"zoorank: interrupted; encodings made so far are in {inert(place)}, "
             "and the same command goes on from there",
             err=True,
         )
@@ -422,12 +315,10 @@ def _print_ranking(ranking: Ranking, written: Sequence[Path]) -> None:
 
     console = stdout()
     console.print(RankingTable(ranking))
+    shares = [f"{name} {share:.0%}" for name, share in ranking.stages.shares().items()]
+    if shares:
+        taken = f"{ranking.stages.seconds:,.1f} s of the sources: {', '.join(shares)}"
+        console.print(taken, style="dim")
     if written:
-        console.print(f"Written: {', '.join(map(str, written))}", style="dim")
-
-
-def _sizes(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(f"shape {text!r} is not whole numbers such as 3,224,224") from None
+        files = ", ".join(map(inert, written))
+        console.print(f"Written: {files}", style="dim", markup=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -50,8 +50,6 @@ def data(
     from zoorank.targets import load_target
     from zoorank.targets.summary import summarise
 
-    # Words of the command line, which load_target checks.
-    words: dict[str, Any] = {"split": split, "modality": modality, "task": task}
     found = summarise(
         load_target(
             target,
@@ -60,7 +58,9 @@ def data(
             label_column=label_column,
             group_column=group_column,
             strict=strict,
-            **words,
+            split=split,  # type: ignore[arg-type]  # checked where it is used, like the next two
+            modality=modality,  # type: ignore[arg-type]
+            task=task,  # type: ignore[arg-type]
         )
     )
     if as_json:

@@ -95,7 +95,10 @@ Store = Annotated[
     ),
 ]
 BatchSize = Annotated[
-    int | None, typer.Option(min=1, help="Samples in a forward pass. Default: the manifest's.")
+    int | None,
+    typer.Option(
+        min=1, help="Samples in a forward pass. Default: the manifest's, else as many as pay."
+    ),
 ]
 InputColumn = Annotated[
     list[str] | None,
@@ -128,11 +131,28 @@ Ray = Annotated[
         help="Run the sources on a Ray cluster; local starts Ray on this machine.",
     ),
 ]
+Gpus = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        metavar="1|0.5",
+        help="Of --ray: GPUs that a source takes, or the part of one. Default: 1 with --device "
+        "cuda.",
+    ),
+]
 Timeout = Annotated[
     str | None, typer.Option(metavar="10m", help="Time that a source may take: 90s, 10m, 2h.")
 ]
 MemoryLimit = Annotated[
     str | None, typer.Option(metavar="4GB", help="Memory that a source may hold: 500MB, 4GB.")
+]
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        metavar="30m",
+        help="Time for the whole run: what promises most comes first, and what was not tried is "
+        "said. A larger one goes on.",
+    ),
 ]
 SaveEncodings = Annotated[
     bool | None,

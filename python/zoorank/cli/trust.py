@@ -24,6 +24,7 @@ from zoorank.cli.options import (
     ScoreNames,
     Sources,
     Store,
+    seconds,
     stdout,
 )
 from zoorank.messages import inert
@@ -44,7 +45,9 @@ def verify(
     epochs: Annotated[
         int, typer.Option(min=0, help="Of fine-tuning, at most; 0 trains heads alone.")
     ] = 5,
-    budget: Annotated[float, typer.Option(min=0, help="Seconds for fine-tuning.")] = 120.0,
+    budget: Annotated[
+        str, typer.Option(metavar="10m", help="Time for heads and fine-tuning: 90s, 10m, 2h.")
+    ] = "2m",
     samples: Annotated[int, typer.Option(min=10, help="Train on at most so many samples.")] = 400,
     figure: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Draw the learning curves.")
@@ -84,7 +87,7 @@ def verify(
             models=model or (),
             repeats=repeats,
             epochs=epochs,
-            budget=budget,
+            budget=seconds(budget, "--budget") or 0.0,
             samples=samples,
             record=record,
             out=out,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -10,11 +11,23 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from zoorank.encoding import allocator
 from zoorank.encoding.costs import Filters, PeakMemory
-from zoorank.encoding.passes import Encoded, Feed, OnBatch, Pass, same_numbers, to_host
+from zoorank.encoding.passes import (
+    BatchSize,
+    Encoded,
+    Feed,
+    OnBatch,
+    Pass,
+    batch_sizes,
+    same_numbers,
+    to_host,
+)
 from zoorank.encoding.plan import EncodedSource, Filtered, Held, Plan, Record
+from zoorank.encoding.prepared import SHARED
+from zoorank.encoding.stages import Clock
 from zoorank.encoding.trial import Trial, calibrate, tried
-from zoorank.errors import SourceError
+from zoorank.errors import DataError, SourceError
 from zoorank.sources.base import (
     ALL,
     PENULTIMATE,
@@ -37,7 +50,6 @@ if TYPE_CHECKING:
 # Where encodings are kept: in files of the store, in memory and nowhere else, or both.
 Keep = Literal["store", "memory", "both"]
 
-BATCH_SIZE = 32
 _BLOCK = 4096
 
 
@@ -52,12 +64,14 @@ def encode_source(
     precision: Precision = "float32",
     threads: int | None = None,
     on_batch: OnBatch | None = None,
+    on_trial: Callable[[float], None] = lambda _: None,
     events: Events = lambda _: None,
     rows: NDArray[np.int64] | None = None,
     earlier: NDArray[np.int64] | None = None,
     keep: Keep | Callable[[str], Keep] = "store",
     filters: Filters | None = None,
     exempt: Sequence[str] = (),
+    clock: Clock | None = None,
 ) -> EncodedSource:
     """Encode ``target`` with ``source``; what the store has is not done again.
 
@@ -69,7 +83,8 @@ def encode_source(
         "penultimate", "all", or names of cuts; None for the source's own, else the penultimate.
     store : EncodingStore
     batch_size : int or None
-        Samples a batch, 32 by default; halved for as long as memory runs out.
+        Samples a batch; None for as many as a CPU has caches for, else 32. Halved for as long as
+        memory runs out.
     device : {"auto", "cpu", "cuda"}
         "auto" takes a GPU where there is one; "cuda:1" and the like are allowed too.
     precision : {"float32", "bf16"}
@@ -78,6 +93,9 @@ def encode_source(
         Of the source's framework; None leaves its pool as it is.
     on_batch : callable or None
         Told ``(done, total)`` samples after every batch, of those that are run.
+    on_trial : callable
+        Told once, before the first batch, how many seconds it may take, judged by the trial
+        of two samples.
     events : callable
         Told in a line of every step before the first batch, such as a download.
     rows : ndarray of int64 or None
@@ -94,6 +112,8 @@ def encode_source(
         Cuts that cost more are not run, as far as that is known before.
     exempt : sequence of str
         Cuts that no filter is for.
+    clock : Clock or None
+        Told how long each stage takes.
 
     Returns
     -------
@@ -102,13 +122,14 @@ def encode_source(
     Raises
     ------
     SourceError
-        When this source cannot be loaded, fed or cut, or gives NaN: other sources go on.
+        When this source cannot be loaded, fed or cut, does not compute in this precision, or
+        gives NaN: other sources go on.
     UsageError
         For a cut or device that does not exist.
     StoreError
         When the store cannot be written to.
     DataError
-        When a file of the target vanishes or breaks meanwhile.
+        When a file of the target vanishes, breaks or changes meanwhile.
     """
     wanted = tuple(cuts or source.cuts or (PENULTIMATE,))
     source = source.resolve(events)
@@ -118,20 +139,32 @@ def encode_source(
         if set(known) == set(wanted):
             return plan.result(known)
     options = OpenOptions(target.modality, device, precision, threads)
-    batch_size = batch_size or BATCH_SIZE
-    with PeakMemory() as peak, source.open(options) as encoder:
-        events("the source is loaded")
-        transform = encoder.transform.fitted(target)
-        feed = Feed(encoder, transform, target, on_pass=lambda: events("two samples are encoded"))
-        try:
-            calibrate(feed)
-            trial = tried(feed, wanted)
-        except MemoryError as error:
-            raise SourceError(f"out of memory on {encoder.device} with two samples") from error
-        trial, filtered = _filtered(plan, trial, filters, exempt, batch_size)
-        kept = keep(encoder.device) if callable(keep) else keep
-        run = _Run(plan, trial, kept, peak)
-        found = run.encoded(earlier, batch_size, on_batch, precision)
+    clock = clock or Clock()
+    with PeakMemory() as peak, allocator.kept(), ExitStack() as stack:
+        with clock.timing("opening"):
+            encoder = stack.enter_context(source.open(options))
+            if encoder.facts.precision != precision:
+                raise SourceError(
+                    f"computes in {encoder.facts.precision} alone, not in {precision}"
+                )
+            events("the source is loaded")
+            transform = encoder.transform.fitted(target)
+            feed = Feed(
+                encoder, transform, target, on_pass=lambda: events("two samples are encoded")
+            )
+            try:
+                calibrate(feed)
+                began = time.perf_counter()
+                trial = tried(feed, wanted)
+                tried_in = time.perf_counter() - began
+            except MemoryError as error:
+                raise SourceError(f"out of memory on {encoder.device} with two samples") from error
+            size = batch_sizes(trial.feed) if batch_size is None else BatchSize(batch_size)
+            on_trial(tried_in * max(1.0, size.samples / 2))
+            trial, filtered = _filtered(plan, trial, filters, exempt, size.samples)
+        place = keep(encoder.device) if callable(keep) else keep
+        run = _Run(plan, trial, place, peak, clock)
+        found = run.encoded(earlier, size, on_batch, precision)
         return replace(found, filtered=filtered)
 
 
@@ -159,15 +192,18 @@ def _filtered(
 class _Run:
     """A source that was opened and tried, about to be run over what the store lacks."""
 
-    def __init__(self, plan: Plan, trial: Trial, keep: Keep, peak: PeakMemory) -> None:
+    def __init__(
+        self, plan: Plan, trial: Trial, keep: Keep, peak: PeakMemory, clock: Clock
+    ) -> None:
         self._plan, self._trial, self._keep, self._peak = plan, trial, keep, peak
+        self._clock = clock
         self._known = plan.known(cut.name for cut in trial.cuts)
         self._missing = tuple(cut for cut in trial.cuts if cut.name not in self._known)
 
     def encoded(
         self,
         earlier: NDArray[np.int64] | None,
-        batch_size: int,
+        batch_size: BatchSize,
         on_batch: OnBatch | None,
         precision: Precision,
     ) -> EncodedSource:
@@ -181,14 +217,15 @@ class _Run:
         arrays = None if self._keep == "store" or held else self._room(dims, notes)
         saved = self._keep != "memory" or arrays is None
         new = _new_rows(plan.rows, next(iter(held.values()), None))
-        feed = replace(trial.feed, on_pass=lambda: None)
+        feed = replace(trial.feed, on_pass=lambda: None, clock=self._clock)
         whole = Pass(feed, _samples_of(plan.target, new), self._missing)
         with _Files(plan, dims if saved else {}, held) as files:
             for samples, encoded in whole.run(batch_size, on_batch):
-                places = np.searchsorted(plan.rows, plan.target.rows_of(samples))
-                files.write(places, encoded)
-                for name, array in (arrays or {}).items():
-                    array[places] = encoded[name]
+                with self._clock.timing("writing"):
+                    places = np.searchsorted(plan.rows, plan.target.rows_of(samples))
+                    files.write(places, encoded)
+                    for name, array in (arrays or {}).items():
+                        array[places] = encoded[name]
             notes += [whole.note] if whole.note else []
             if whole.truncated:
                 cut_off = f"{whole.truncated:,} of {len(new):,} samples"
@@ -196,8 +233,10 @@ class _Run:
             encoder = trial.feed.encoder
             notes += [encoder.note] if isinstance(encoder, Noting) and encoder.note else []
             fresh = self._records(whole, held, new, tuple(notes), precision)
+            self._check_target()
             if saved:
-                fresh = files.commit(fresh)
+                with self._clock.timing("writing"):
+                    fresh = files.commit(fresh)
             elif arrays is not None:
                 fresh = _with_contents(plan, fresh, arrays)
         if plan.is_whole and saved:
@@ -209,6 +248,14 @@ class _Run:
             refused=trial.refused,
             unsaved=() if saved else fresh,
         )
+
+    def _check_target(self) -> None:
+        """Keep nothing of a target that has changed, prepared samples included."""
+        try:
+            self._plan.target.check_unchanged()
+        except DataError:
+            SHARED.forget(self._plan.target)
+            raise
 
     def _room(self, dims: Mapping[str, int], notes: list[str]) -> dict[str, Array] | None:
         """Room for the encodings where the source runs; None, and a note, where there is none."""

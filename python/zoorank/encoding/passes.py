@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoorank.encoding.allocator import KEPT
 from zoorank.encoding.prepared import SHARED
+from zoorank.encoding.stages import Clock
 from zoorank.errors import SourceError, ZoorankError
-from zoorank.messages import bad_row, one_line
+from zoorank.messages import bad_row, one_line, reason
 from zoorank.sources.base import Array, Cut, Encoder
 from zoorank.targets.base import Rows, Target
 from zoorank.transforms.base import Prepared, Transform
@@ -26,6 +28,10 @@ OnBatch = Callable[[int, int], None]
 # Samples whose lengths differ are sorted by length among so many batches of them.
 _SORTED_BATCHES = 64
 _MOST_PADDING = 1 / 16  # of what is no padding, in a batch
+# Batches for a CPU: the largest output of a layer stays below what the allocator keeps and the
+# caches hold. Beyond so many samples nothing is left to be gained.
+_LARGEST, _MOST = KEPT * 3 // 4, 256
+_USUAL = 32
 
 
 class RowsError(SourceError):
@@ -46,6 +52,7 @@ class Feed:
         Samples that the source must be given at once, at least.
     on_pass : callable
         Called after every batch.
+    clock : Clock
     """
 
     encoder: Encoder
@@ -53,6 +60,7 @@ class Feed:
     target: Target
     least: int = 1
     on_pass: Callable[[], None] = lambda: None
+    clock: Clock = field(default_factory=Clock, compare=False)
 
     def prepared(self, samples: Rows) -> list[Prepared]:
         """Some samples as the source wants them, one by one."""
@@ -69,13 +77,14 @@ class Feed:
             When the source cannot be run.
         """
         size = self.encoder.facts.batch_size or max(self.least, len(prepared))
-        batch = self.transform.collate([*prepared, *[prepared[-1]] * (size - len(prepared))])
+        with self.clock.timing("preparing"):
+            batch = self.transform.collate([*prepared, *[prepared[-1]] * (size - len(prepared))])
         try:
             encoded = self.encoder.encode(batch, cuts)
         except (ZoorankError, MemoryError, KeyboardInterrupt):
             raise
         except BaseException as error:  # a stranger's code may raise anything, even SystemExit
-            raise SourceError(_reason(error)) from error
+            raise SourceError(reason(error)) from error
         self.on_pass()
         for name, array in encoded.items():
             if array.ndim != 2 or len(array) != batch.rows:
@@ -87,6 +96,45 @@ class Feed:
             return encoded
         rows = self.transform.collate(prepared).rows
         return {name: array[:rows] for name, array in encoded.items()}
+
+
+@dataclass(frozen=True)
+class BatchSize:
+    """How many samples go through a source at once.
+
+    Attributes
+    ----------
+    samples : int
+        At most.
+    length : int or None
+        Of all samples together, each as long as the longest, at most; None for any.
+    """
+
+    samples: int
+    length: int | None = None
+
+    def of(self, prepared: Sequence[Prepared]) -> int:
+        """How many of these, which are sorted by length, go together."""
+        most = min(self.samples, len(prepared))
+        if self.length is None:
+            return most
+        fitting = (n for n in range(most, 1, -1) if n * prepared[n - 1].length <= self.length)
+        return next(fitting, 1)
+
+
+def batch_sizes(feed: Feed) -> BatchSize:
+    """As large as pays on the device of a source, by what two samples took in it."""
+    encoder = feed.encoder
+    largest = encoder.facts.largest
+    if encoder.facts.batch_size is not None:
+        return BatchSize(encoder.facts.batch_size)
+    if largest is None or encoder.device != "cpu":
+        return BatchSize(_USUAL)
+    pair = feed.prepared(range(min(2, feed.target.n_samples)))
+    longest = max(each.length for each in pair)
+    if longest == 1:
+        return BatchSize(max(1, min(_MOST, _LARGEST // largest)))
+    return BatchSize(_MOST, max(1, _LARGEST * longest // largest))
 
 
 class Pass:
@@ -112,7 +160,7 @@ class Pass:
         self.truncated = 0
 
     def run(
-        self, batch_size: int, on_batch: OnBatch | None = None
+        self, batch_size: BatchSize, on_batch: OnBatch | None = None
     ) -> Iterator[tuple[NDArray[np.int64], Encoded]]:
         """Yield samples and their encodings, by cut, where they were computed.
 
@@ -125,18 +173,20 @@ class Pass:
             a single sample.
         """
         fixed = self._feed.encoder.facts.batch_size
-        self.batch_size = fixed or max(batch_size, self._feed.least)
+        self.batch_size = fixed or max(batch_size.samples, self._feed.least)
         done, total = 0, len(self._samples)
         for samples, prepared in self._windows():
             start = 0
             while start < len(samples):
                 began = time.perf_counter()
-                stop = min(start + self._size(total - done), len(samples))
+                size = replace(batch_size, samples=self._size(total - done))
+                stop = start + size.of(prepared[start:])
                 stop -= self._unlike(prepared[start:stop], total - done)
                 rows = samples[start:stop]
-                encoded = self._encode(rows, prepared[start:stop])
-                if encoded is not None:
-                    self._check(encoded, rows)  # waits for the device
+                with self._feed.clock.timing("network"):
+                    encoded = self._encode(rows, prepared[start:stop])
+                    if encoded is not None:
+                        self._check(encoded, rows)  # waits for the device
                 self.seconds += time.perf_counter() - began
                 if encoded is None:
                     self._halve(len(rows))
@@ -181,7 +231,8 @@ class Pass:
             ready = ahead.submit(self._window, start, batches)
             while start < len(self._samples):
                 began = time.perf_counter()
-                samples, prepared = ready.result()
+                with self._feed.clock.timing("preparing"):
+                    samples, prepared = ready.result()
                 start += len(samples)
                 if any(each.length != prepared[0].length for each in prepared):
                     batches = _SORTED_BATCHES
@@ -250,13 +301,8 @@ def same_numbers(one: Array, other: Array) -> bool:
 
 
 def _failed(samples: NDArray[np.int64], error: BaseException) -> SourceError:
-    return SourceError(f"failed on {_named(samples)}: {_reason(error)}")
-
-
-def _reason(error: BaseException) -> str:
-    """One line; the type of an exception is left out where its message says enough."""
-    plain = isinstance(error, SourceError | RuntimeError | ValueError)
-    return one_line(error) if plain else f"{type(error).__name__}: {one_line(error)}"
+    said = one_line(error) if isinstance(error, SourceError) else reason(error)
+    return SourceError(f"failed on {_named(samples)}: {said}")
 
 
 def _together(rows: NDArray[np.int64]) -> Rows:

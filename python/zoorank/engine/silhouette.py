@@ -108,7 +108,8 @@ def silhouette_samples(
         Integers or strings.
     metric : {"euclidean", "sqeuclidean", "cosine", "manhattan", "precomputed"}
         ``cosine`` and ``sqeuclidean`` take O(nKd) time, ``manhattan`` of many rows
-        O(nd(log n + K)), and ``euclidean`` O(n²d).
+        O(nd(log n + K)), and ``euclidean`` O(n²d), or several times less where bounds rule
+        out most classes (``docs/pruning.md``).
     method : {"exact", "estimate"}
         ``"estimate"`` takes O(nKd) time for ``euclidean`` too: mean distances from
         `references` random rows of the sample's class and of the five nearest others,
@@ -179,7 +180,7 @@ def silhouette_samples(
             threads=threads,
         )
     if found is None:
-        found = problem.exact(), np.zeros(len(problem.codes))
+        found = problem.exact()[0], np.zeros(len(problem.codes))
     return found if return_error else found[0]
 
 
@@ -375,12 +376,12 @@ def silhouette(
         )
     if found is None:
         # Of an estimate that was given up, progress has been reported already.
-        samples = problem.exact(None if estimated else progress, precision)
+        samples, pairs = problem.exact(None if estimated else progress, precision)
     if progress is not None:
         progress(1.0)
     seconds = time.perf_counter() - begin
     if found is None:
-        return exact_result(samples, problem.classes, problem.codes, metric, seconds)
+        return exact_result(samples, problem.classes, problem.codes, metric, seconds, pairs)
     return estimated_result(found, problem.classes, len(problem.codes), seconds)
 
 
@@ -406,17 +407,22 @@ class _Problem:
         drawn = predicted_rows(n, len(self.classes), tol, confidence)
         return cost.prefers_exact(n, d, len(self.classes), drawn)
 
-    def exact(self, progress: Progress | None = None, precision: str = "auto") -> Floats:
-        """Go through all pairs, in memory; files are streamed where no pairs are needed."""
+    def exact(
+        self, progress: Progress | None = None, precision: str = "auto"
+    ) -> tuple[Floats, int | None]:
+        """Silhouettes, and the number of pairs of rows that they took, if it is counted.
+
+        In memory; files are streamed where no pairs are needed.
+        """
         rows, codes, metric, threads = self.rows, self.codes, self.metric, self.threads
         if isinstance(rows, DeviceRows):
-            return rows.silhouettes(codes, metric)
+            return rows.silhouettes(codes, metric), None
         if isinstance(rows, StreamedRows) and metric in _core.METRICS_FROM_MEANS:
-            return silhouettes_by_means(rows, codes, metric, threads, progress)
+            return silhouettes_by_means(rows, codes, metric, threads, progress), 0
         # What lies in a mapped file is borrowed there; other files are read.
         mapped = isinstance(rows, StreamedRows) and isinstance(self.given, np.ndarray)
         matrix = as_matrix(self.given) if mapped else rows.load()
-        return _core.silhouette_samples(matrix, codes, metric, threads, progress, precision)
+        return _core.exact_silhouettes(matrix, codes, metric, threads, progress, precision)
 
 
 def _open(X: Any, labels: Any, metric: str, threads: int, *, on_cuda: bool) -> _Problem:

@@ -1,4 +1,4 @@
-"""What runs a function over jobs: the protocol, its limits, and what comes of a job that failed.
+"""What runs a function over jobs: the protocol, its limits, failures, and the plainest executor.
 
 A function is given what all jobs share, one job, and a way to tell how far it is::
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
-from zoorank.errors import ZoorankError
+from zoorank.errors import StoreError, ZoorankError
 from zoorank.messages import one_line
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class Event:
         What is scored, while it scores.
     source : str
         By what the ledger knows the job's source, while it opens.
+    expected : float
+        Seconds that the next step may well take; 0 where nobody can tell.
     """
 
     job: str
@@ -56,6 +58,7 @@ class Event:
     total: int = 0
     cut: str = ""
     source: str = ""
+    expected: float = 0.0
 
 
 class Emit(Protocol):
@@ -180,7 +183,8 @@ class Limits:
         stage : {"opening", "encoding", "scoring"}
             Where the job is. Scores are no code of the source: ``timeout`` alone limits them.
         longest : float
-            The longest silence of the job so far, in seconds. Opening ends with the trial.
+            The longest silence of the job since its trial, in seconds, or what its first batch
+            was expected to take. Opening ends with the trial.
 
         Examples
         --------
@@ -223,6 +227,11 @@ class Executor(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+    @property
+    def places(self) -> int:
+        """Jobs that run at once."""
+        ...
 
     def run(
         self,
@@ -309,3 +318,71 @@ def driven(
         run.stop()
     for job in left:
         yield job, STOPPED
+
+
+class _OverError(BaseException):
+    """The time of the run is over; no exception of a job's own handlers."""
+
+
+class LocalExecutor:
+    """Runs jobs where it is called.
+
+    It survives every exception. What ends, hangs or fills the process does so to the caller
+    too: :class:`zoorank.executors.workers.WorkerExecutor` survives that.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> jobs = [SimpleNamespace(name="two", n=2), SimpleNamespace(name="none", n=0)]
+    >>> def half(shared, job, emit):
+    ...     return shared / job.n
+    >>> for job, outcome in LocalExecutor().run(half, 1, jobs, print):
+    ...     print(job.name, getattr(outcome, "reason", outcome))
+    two 0.5
+    none ZeroDivisionError: division by zero
+    """
+
+    places = 1
+
+    def run(
+        self,
+        function: Callable[[S, J, Emit], O],
+        shared: S,
+        jobs: Iterable[J | None],
+        on_event: Callable[[Event], None],
+        deadline: float | None = None,
+    ) -> Iterator[tuple[J, O | Failure]]:
+        """See :meth:`Executor.run`."""
+
+        def is_over() -> bool:
+            return deadline is not None and time.monotonic() >= deadline
+
+        def emit(event: Event) -> None:
+            if is_over():
+                raise _OverError
+            on_event(event)
+
+        for job in jobs:
+            if job is None or is_over():  # nothing runs that could end first
+                return
+            outcome: O | Failure
+            try:
+                outcome = function(shared, job, emit)
+            except (KeyboardInterrupt, StoreError):
+                raise
+            except _OverError:
+                outcome = STOPPED
+            except BaseException as error:  # noqa: BLE001 - a SystemExit is the source's, too
+                outcome = Failure.of(error)
+            yield job, outcome
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing has to be ended."""

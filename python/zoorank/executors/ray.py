@@ -93,6 +93,11 @@ class RayExecutor:
         self._settings = _Settings(limits or Limits(), threads, prepare, state, environment or {})
         self.ray, self._connected_here = _connected(address)
 
+    @property
+    def places(self) -> int:
+        """Jobs that run at once on the machines that there are now."""
+        return sum(map(self._room, _machines(self.ray)))
+
     def run(
         self,
         function: Callable[[S, J, Emit], O],
@@ -113,6 +118,12 @@ class RayExecutor:
             yield from driven(run, jobs, deadline)
         except self.ray.exceptions.RaySystemError as error:
             raise ZoorankError(f"the Ray cluster is lost: {one_line(error)}") from None
+
+    def _room(self, machine: _Machine) -> int:
+        room = machine.processors // self.threads
+        if self.gpus:
+            room = min(room, machine.gpus // self.gpus)
+        return int(room)
 
     def close(self) -> None:
         """Leave the cluster, if this executor has joined it; end Ray, if it was started."""
@@ -165,7 +176,7 @@ class _Run(Generic[J, O]):
         now = time.monotonic()
         if now - self._looked > _LOOK:
             self._looked = now
-            self._places = sum(map(self._room, _machines(self._ray)))
+            self._places = self._executor.places
             if self._places == 0:
                 gpus = f" and {self._executor.gpus:g} GPUs" if self._executor.gpus else ""
                 raise ZoorankError(
@@ -220,12 +231,6 @@ class _Run(Generic[J, O]):
             tries = self._executor.retries + 1
             reason = f"its machine or Ray's process there was lost {tries} times"
             return Failure(reason, "crash", str(error))
-
-    def _room(self, machine: _Machine) -> int:
-        room = machine.processors // self._executor.threads
-        if self._executor.gpus:
-            room = min(room, machine.gpus // self._executor.gpus)
-        return int(room)
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,11 @@ class WorkerExecutor:
         weakref.finalize(self, self._pool.close)
         self._running = False
 
+    @property
+    def places(self) -> int:
+        """Jobs that run at once."""
+        return self.workers
+
     def run(
         self,
         function: Callable[[S, J, Emit], O],

@@ -21,8 +21,8 @@ from zoorank.exporting.record import (
     Vectors,
     write_transform,
 )
-from zoorank.ranking.again import load_again
 from zoorank.ranking.files import prepare, write_text
+from zoorank.ranking.provenance import load_again
 from zoorank.ranking.ranking import Ranking
 from zoorank.sources.base import PENULTIMATE, Encoder, Exportable, OpenOptions, Source
 from zoorank.sources.manifest import load_zoo, zoo_of

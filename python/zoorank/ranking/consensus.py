@@ -60,7 +60,11 @@ class Consensus:
         list of RankRow
             Without the interval of the first part, in whose units a consensus is not.
         """
-        judged = [row for row in rows if all(part.key in row.scores for part in self.parts)]
+        judged = [
+            row
+            for row in rows
+            if row.status != "sampled" and all(part.key in row.scores for part in self.parts)
+        ]
         sources = distinct([row for row in judged if row.status == "ok"])
         values: dict[int, float] = {}
         if sources:

@@ -64,11 +64,12 @@ def guidance(key: str, rows: Sequence[RankRow], target: TargetFacts) -> str:
         return ""
     own, best = found["scores"][measured], found["scores"][found["best"]]
     text = (
-        f"How far to trust it: on {found['targets']} {kind}, "
-        f"with {found['candidates']} candidates each, the first pick by {own['label']} was a best "
-        f"one for {own['top1']:.0%} of them and the first three held one for {own['top3']:.0%}; "
-        f"it lacked {own['regret']:.1f} points of accuracy on average, {_of_heads(found)}"
-        f"the best static source {found['static']:.1f}, a random pick {found['random']:.1f}."
+        f"How far to trust it: the study has {found['targets']} {kind}, "
+        f"with {found['candidates']} candidates each. The first pick by {own['label']} "
+        f"was a best one for {own['top1']:.0%} of them, and the first three held one for "
+        f"{own['top3']:.0%}. On average the first pick lacked {own['regret']:.1f} points of "
+        f"accuracy. {_of_heads(found)} the best static source {found['static']:.1f}, "
+        f"a random pick {found['random']:.1f}."
     )
     if best["regret"] < own["regret"]:
         text += (
@@ -101,8 +102,8 @@ def _of_heads(found: Mapping[str, Any]) -> str:
     """What heads on all candidates lack, where the study trained them."""
     probe = found["scores"].get("probe")
     if probe is None:
-        return ""
-    return f"a head cross-validated on every candidate {probe['regret']:.1f}, "
+        return "Beside it,"
+    return f"A head cross-validated on every candidate lacked {probe['regret']:.1f},"
 
 
 def _of_what_is_known(modality: str) -> str:

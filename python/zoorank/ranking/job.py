@@ -17,6 +17,7 @@ import numpy as np
 
 from zoorank.encoding.encode import encode_source
 from zoorank.encoding.plan import EncodedSource, Encoding, Filtered
+from zoorank.encoding.stages import Clock
 from zoorank.errors import DataError, SourceError, UsageError
 from zoorank.executors.base import Emit, Event, Failure, Stage
 from zoorank.messages import one_line
@@ -26,8 +27,6 @@ from zoorank.ranking.prototypes import Prototypes
 from zoorank.scores import Facts, ScoreValue, compute
 from zoorank.scores.base import Array, SampleScore
 from zoorank.sources.base import LOGITS
-from zoorank.store.encodings import EncodingStore
-from zoorank.store.ledger import Ledger
 from zoorank.targets.paths import same_place
 
 E = TypeVar("E", Encoding, Candidate)
@@ -54,8 +53,7 @@ def encode_and_score(run: Run, job: Job, emit: Emit) -> Outcome:
             # What is not known yet may be once the source is fetched.
             if known.licence and (reason := run.filters.licence_reason(known)):
                 return Outcome(job.name, known=known, filtered=(Filtered(reason),))
-        with Ledger(run.store) as ledger:
-            return _Work(run, job, emit, ledger).outcome()
+        return _Work(run, job, emit).outcome()
     except (SourceError, UsageError, DataError) as error:
         mistake = error if isinstance(error, UsageError) else None
         return Outcome(job.name, failure=Failure.of(error), mistake=mistake)
@@ -64,16 +62,25 @@ def encode_and_score(run: Run, job: Job, emit: Emit) -> Outcome:
 class _Work:
     """One job at work."""
 
-    def __init__(self, run: Run, job: Job, emit: Emit, ledger: Ledger) -> None:
+    def __init__(self, run: Run, job: Job, emit: Emit) -> None:
+        self._began = self._opened = time.perf_counter()  # opened: when the trial was done
         self._run, self._job, self._emit = run, job, emit
         self._tell("opening")
-        self._store = EncodingStore(run.store)
         self._source = job.source.resolve(self._opening)
         self._identity = self._source.identity()
-        self._page = Page(ledger, run, self._identity)
+        self._page = Page(run, self._identity, None if job.estimates else job.rows)
+        self._clock = Clock()
         self._known: dict[str, ScoreValue] = {}  # values that no cut changes
 
     def outcome(self) -> Outcome:
+        """What comes of the job, and how long it took."""
+        outcome, job = self._untimed(), self._job
+        rows = self._run.target.n_rows if job.rows is None else len(job.rows)
+        rows -= 0 if job.earlier is None else len(job.earlier)
+        a_row = (time.perf_counter() - self._opened) / max(rows, 1)
+        return replace(outcome, opening=self._opened - self._began, a_row=a_row)
+
+    def _untimed(self) -> Outcome:
         run, job = self._run, self._job
         # Who ends this process is known by this digest to the one that survives it.
         self._tell("opening", source=self._page.source)
@@ -83,8 +90,8 @@ class _Work:
         if not run.retry and (failure := self._page.fatal()) is not None:
             return Outcome(job.name, failure=failure)
         compared, lacking = self._compared()
-        if job.rows is None and not compared:
-            remembered = self._page.candidates(job.cuts, self._store)
+        if not job.estimates and not compared:
+            remembered = self._page.candidates(job.cuts)
             if remembered is not None:
                 kept, filtered = self._allowed(remembered)
                 refused = self._page.refused(job.cuts)
@@ -97,8 +104,11 @@ class _Work:
         left, over = self._allowed(asked)
         filtered = (*encoded.filtered, *over)
         firsts = firsts_of(left)
-        candidates = [self._candidate(each, facts, firsts.get(each.record.cut)) for each in left]
-        if job.rows is None:
+        with self._clock.timing("scoring"):
+            candidates = [
+                self._candidate(each, facts, firsts.get(each.record.cut)) for each in left
+            ]
+        if not job.estimates:
             self._page.keep(job.cuts, candidates, encoded.refused, is_whole=not filtered)
         return self._whole(candidates, encoded.refused, encoded.note, lacking, filtered)
 
@@ -123,6 +133,7 @@ class _Work:
 
     def _opening(self, _step: str) -> None:
         # Who watches this process sees by every step that it does something.
+        self._opened = time.perf_counter()
         self._tell("opening")
 
     def _whole(
@@ -143,26 +154,34 @@ class _Work:
             weights_sha256=weights if isinstance(weights, str) else None,
             known=self._source.known(),
             saw_target=self._saw_target(),
+            stages=self._clock.stages,
             filtered=filtered,
         )
 
     def _encoded(self) -> EncodedSource:
         run, job = self._run, self._job
+
+        def on_trial(seconds: float) -> None:
+            total = run.target.n_samples if job.rows is None else len(job.rows)
+            self._emit(Event(job.name, "encoding", 0, total, expected=seconds))
+
         return encode_source(
             self._source,
             run.target,
             cuts=(*job.cuts, LOGITS) if run.needs_head else job.cuts,
-            store=self._store,
+            store=run.store,
             batch_size=run.batch_size,
             device=run.device,
             precision=run.precision,
             threads=run.threads,
             on_batch=lambda done, total: self._tell("encoding", done, total),
+            on_trial=on_trial,
             events=self._opening,
             rows=job.rows,
             earlier=job.earlier,
             # Samples of a race are what its next draw goes on from.
             keep=run.keep if job.rows is None else "store",
+            clock=self._clock,
             filters=run.filters,
             exempt=() if LOGITS in job.cuts else (LOGITS,),
         )
@@ -175,7 +194,7 @@ class _Work:
         copied: tuple[str, ...] = ()
         reason = ""
         try:
-            if self._job.rows is not None:
+            if self._job.estimates and self._job.rows is not None:
                 samples = self._estimated(encoding, self._job.rows)
                 values = {
                     key: ScoreValue(each.value, per_class=each.per_class)
@@ -230,18 +249,20 @@ class _Work:
 
     def _facts(self, logits: Array | None, compared: Mapping[str, Array]) -> Facts:
         """What scores may look at whatever the cut."""
-        target = self._run.target
-        facts = Facts(target.labels, task=target.task, groups=target.groups, **compared)
+        target, rows = self._run.target, self._job.rows
+        labels, groups = target.labels, target.groups
+        if rows is not None:
+            labels, groups = labels[rows], None if groups is None else groups[rows]
+        facts = Facts(labels, task=target.task, groups=groups, **compared)
         if logits is None:
             return facts
         shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
         likely = shifted / shifted.sum(axis=1, keepdims=True)
-        labels = logits.argmax(axis=1)
-        return replace(facts, source_probabilities=likely, source_labels=labels)
+        return replace(facts, source_probabilities=likely, source_labels=logits.argmax(axis=1))
 
     @cached_property
     def _prototypes(self) -> Prototypes:
-        return Prototypes(self._run.target, self._store)
+        return Prototypes(self._run.target, self._run.store)
 
     def _compared(self) -> tuple[dict[str, Array], str]:
         """What scores may look at of the source's own data, or why there is nothing."""

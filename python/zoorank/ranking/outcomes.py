@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 from zoorank.encoding.costs import Filters
 from zoorank.encoding.encode import Keep
 from zoorank.encoding.plan import Filtered, Record
+from zoorank.encoding.stages import Stages
 from zoorank.engine import cuda
 from zoorank.errors import UsageError
 from zoorank.executors.base import Failure
 from zoorank.scores import Score, ScoreValue
 from zoorank.scores.base import Array, SampleScore
 from zoorank.sources.base import Known, Precision, Source
+from zoorank.store.encodings import EncodingStore
+from zoorank.store.ledger import Ledger
 from zoorank.targets.base import Target
 
 
@@ -27,9 +29,10 @@ class Run:
     ----------
     target : Target
     scores : tuple of Score
-    store : Path
-        Directory of the encodings.
-    batch_size : int
+    store : EncodingStore
+    ledger : Ledger
+        Each process opens it when it first asks, and keeps it open from job to job.
+    batch_size : int or None
     device : str
     save_encodings : bool or None
         Whether encodings are written to the store; None where a score needs them on the host.
@@ -44,8 +47,9 @@ class Run:
 
     target: Target
     scores: tuple[Score, ...]
-    store: Path
-    batch_size: int
+    store: EncodingStore
+    ledger: Ledger
+    batch_size: int | None
     device: str
     save_encodings: bool | None = None
     precision: Precision = "float32"
@@ -82,15 +86,19 @@ class Job:
     source : Source
     cuts : tuple of str
     rows : ndarray of int64 or None
-        A sample of the target's rows, by which the scores of all are estimated; None for all.
+        A sample of the target's rows; None for all.
     earlier : ndarray of int64 or None
         Rows that the store holds.
+    estimates : bool
+        Whether the scores of all rows are estimated from the sample, as a race asks; else they
+        are those of the sample.
     """
 
     source: Source
     cuts: tuple[str, ...]
     rows: Array | None = None
     earlier: Array | None = None
+    estimates: bool = False
 
     @cached_property
     def name(self) -> str:
@@ -157,6 +165,10 @@ class Outcome:
     mistake : UsageError or None
         What was wrong with the request for this source, such as a cut it does not have; other
         sources may well have it.
+    opening, a_row : float
+        Seconds that it took to the end of its trial, and then for each row with its scores.
+    stages : Stages
+        What its time went into.
     """
 
     model: str
@@ -169,3 +181,6 @@ class Outcome:
     filtered: tuple[Filtered, ...] = ()
     failure: Failure | None = None
     mistake: UsageError | None = None
+    opening: float = 0.0
+    a_row: float = 0.0
+    stages: Stages = field(default_factory=Stages)

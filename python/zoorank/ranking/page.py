@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import zoorank
 from zoorank.encoding.plan import FORMAT, Record
 from zoorank.executors.base import Failure
-from zoorank.ranking.outcomes import Candidate, Run
+from zoorank.ranking.outcomes import Candidate, Job, Run
 from zoorank.scores import TABLE, Score, ScoreValue
+from zoorank.scores.base import Array
 from zoorank.sources.base import Json
-from zoorank.store.encodings import EncodingStore, key_of
+from zoorank.store.encodings import key_of
 from zoorank.store.ledger import Key, Ledger, Outcome
+from zoorank.targets.base import Target
 
 _FATAL = ("crash", "timeout", "memory")
 
@@ -22,10 +26,11 @@ class Page:
 
     Parameters
     ----------
-    ledger : Ledger
     run : Run
     identity : mapping
         What the source's encodings depend on.
+    rows : ndarray of int64 or None
+        A sample of the target's rows that outcomes are of; None for all.
 
     Attributes
     ----------
@@ -33,16 +38,16 @@ class Page:
         Digest of the source.
     """
 
-    def __init__(self, ledger: Ledger, run: Run, identity: Mapping[str, Json]) -> None:
-        self._ledger, self._run = ledger, run
+    def __init__(self, run: Run, identity: Mapping[str, Json], rows: Array | None = None) -> None:
+        self._run = run
         parts = {"format": FORMAT, "precision": run.precision, **identity}
         self.source = key_of(parts)
-        self._target = run.target.fingerprint
-        self._found = ledger.outcomes(self.source, self._target)
+        self._target = taken(run.target, rows)
+        self._found = run.ledger.outcomes(self.source, self._target)
 
     def fatal(self) -> Failure | None:
-        """How the source ended its process in an earlier run, if it did."""
-        found = self._found.get(Key(self.source, self._target))
+        """How the source ended its process in an earlier run, if it did, on whatever rows."""
+        found = self._run.ledger.outcome(Key(self.source, self._run.target.fingerprint))
         if found is None or found.kind not in _FATAL:
             return None
         reason = f"{found.reason} in an earlier run; --retry tries it again"
@@ -58,7 +63,7 @@ class Page:
                 found[score.key] = ScoreValue(kept.value, kept.half_width, kept.per_class)
         return found
 
-    def candidates(self, cuts: Sequence[str], store: EncodingStore) -> list[Candidate] | None:
+    def candidates(self, cuts: Sequence[str]) -> list[Candidate] | None:
         """All candidates, where nothing of them is left to be done."""
         names = self._cuts(cuts)
         if names is None:
@@ -71,7 +76,7 @@ class Page:
             if kept is None or record is None or set(values) != self._wanted():
                 return None
             key = str(kept.facts.get("key", ""))
-            if self._run.keep("cpu") != "memory" and not store.path(key).is_file():
+            if self._run.keep("cpu") != "memory" and not self._run.store.path(key).is_file():
                 return None
             same_as = kept.facts.get("same_as")
             found.append(
@@ -109,8 +114,8 @@ class Page:
             names = [each.record.cut for each in candidates]
             facts: dict[str, Any] = {"cuts": names, "refused": dict(refused)}
             outcomes[self._key("", _request_name(cuts))] = Outcome(facts=facts)
-        outcomes[Key(self.source, self._target)] = Outcome()
-        self._ledger.record(outcomes)
+        outcomes[Key(self.source, self._run.target.fingerprint)] = Outcome()
+        self._run.ledger.record(outcomes)
 
     def _outcomes_of(self, candidate: Candidate) -> dict[Key, Outcome]:
         cut = candidate.record.cut
@@ -145,6 +150,55 @@ class Page:
 
     def _key(self, cut: str, score: str = "") -> Key:
         return Key(self.source, self._target, cut, score)
+
+
+def taken(target: Target, rows: Array | None) -> str:
+    """By what the ledger knows a target, or some rows of it."""
+    if rows is None:
+        return target.fingerprint
+    return f"{target.fingerprint} {hashlib.sha256(rows.astype('<i8').tobytes()).hexdigest()}"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a source of some name took when it last ran, which tells what it will take.
+
+    A name may stand for another source today, so that nothing is left out by it.
+
+    Attributes
+    ----------
+    opening, a_row : float
+        Seconds, as those of an :class:`~zoorank.ranking.outcomes.Outcome`.
+    failed : bool
+    """
+
+    opening: float
+    a_row: float
+    failed: bool
+
+
+def remember(ledger: Ledger, target: str, job: Job, memory: Memory) -> None:
+    """Keep what became of a job under the name of its source."""
+    kept = Outcome(
+        kind="error" if memory.failed else "",
+        facts={"opening": memory.opening, "a_row": memory.a_row},
+    )
+    ledger.record({_named(job.name, job.cuts, target): kept})
+
+
+def remembered(ledger: Ledger, target: str, name: str, cuts: Sequence[str]) -> Memory | None:
+    """What :func:`remember` has kept."""
+    kept = ledger.outcome(_named(name, cuts, target))
+    if kept is None:
+        return None
+    opening, a_row = kept.facts.get("opening"), kept.facts.get("a_row")
+    if not isinstance(opening, float | int) or not isinstance(a_row, float | int):
+        return None
+    return Memory(float(opening), float(a_row), bool(kept.kind))
+
+
+def _named(name: str, cuts: Sequence[str], target: str) -> Key:
+    return Key(f"named {name}", target, "", _request_name(cuts))
 
 
 def record_fatal(ledger: Ledger, source: str, target: str, failure: Failure) -> None:

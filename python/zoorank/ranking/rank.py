@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,41 +12,28 @@ from typing import TYPE_CHECKING, Any, Literal
 from zoorank.encoding.costs import Filters
 from zoorank.engine.environment import check_environment
 from zoorank.errors import UsageError
-from zoorank.executors.base import Executor, Limits
-from zoorank.executors.local import LocalExecutor
 from zoorank.ranking.consensus import (
     INFORMED,
     Consensus,
     deciding_of_numbers,
-    deciding_scores,
     names,
 )
 from zoorank.ranking.files import prepare
-from zoorank.ranking.guidance import guidance
-from zoorank.ranking.informed import Knowledge, inform
-from zoorank.ranking.order import ranked, verdict
 from zoorank.ranking.outcomes import Run
-from zoorank.ranking.provenance import collect, describe_call
-from zoorank.ranking.ranking import Ranking
+from zoorank.ranking.provenance import describe_call
+from zoorank.ranking.ranking import Ranking, Request
 from zoorank.ranking.record import Trained, read_record
-from zoorank.ranking.rows import RankRow, baseline_rows
-from zoorank.ranking.work import Progress, Silent, SourceRows, Work, framework_state
+from zoorank.ranking.strategy import Strategy
+from zoorank.ranking.work import Progress, Silent, Work, executor_of
 from zoorank.sources.base import Guarded, Precision, Source
 from zoorank.store.encodings import EncodingStore
+from zoorank.store.ledger import Ledger
 from zoorank.targets import load_target
 from zoorank.targets.paths import path_list
 
 if TYPE_CHECKING:
-    from zoorank.ranking.racing.facts import RaceFacts
-    from zoorank.ranking.racing.options import RaceOptions
     from zoorank.scores import Score
     from zoorank.sources.specs import Zoo
-
-
-# Networks free and ask for the same memory batch after batch. Where the C library returns it
-# to the system in between, most of a pass on a CPU may go into page faults. It takes no larger
-# threshold than the first.
-_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 
 
 @describe_call
@@ -66,6 +53,8 @@ def rank(
     timeout: float | None = None,
     memory_limit: int | None = None,
     ray: str | None = None,
+    gpus: float | None = None,
+    budget: float | None = None,
     retry: bool = False,
     save_encodings: bool | None = None,
     max_parameters: float | None = None,
@@ -121,12 +110,13 @@ def rank(
         Directory of the encodings; by default ``encodings`` in ``out``, else
         ``zoorank/encodings`` in the user's cache. Zoos and targets may share one.
     batch_size : int, optional
-        Samples in a forward pass.
+        Samples in a forward pass; None leaves it to each source: as many as the caches of a
+        CPU hold, 32 elsewhere.
     device : {"auto", "cpu", "cuda"}
         Where the networks run.
     precision : {"float32", "bf16"}
-        What the networks compute in. bf16 is faster where the hardware has it, and changes
-        encodings by about a hundredth.
+        What networks of torch compute in; others are refused bf16. It is faster where the
+        hardware has it, and changes encodings: see docs/speed.md.
     workers : int or "auto", optional
         Processes that sources run in, each of which can crash, hang or run out of memory
         without harm to the others; ``"auto"`` is one for every two cores. None runs all in
@@ -139,6 +129,15 @@ def rank(
         Run the sources on a Ray cluster: its address, ``"auto"`` for the one that this machine
         is part of, or ``"local"`` to start Ray here. The machines need zoorank, and the files
         of sources and target under the same paths.
+    gpus : float, optional
+        GPUs of the Ray cluster that a source takes, or the part of one; by default 1 where
+        ``device`` is ``"cuda"``, else none.
+    budget : float, optional
+        Seconds for all. Sources come in the order that promises most for its time; of a large
+        target a sample is looked at first where that pays. What still runs when the time is
+        over is ended. Rows of status ``"sampled"`` and ``"untried"`` say what was not run on all
+        rows, ``out`` holds the table so far at any moment, and the same call with a larger
+        budget goes on. See docs/budget.md.
     retry : bool
         Try sources again that crashed, hung or ran out of memory in an earlier run.
     save_encodings : bool, optional
@@ -205,7 +204,7 @@ def rank(
         exists in no source, the score that decides cannot race, or an environment
         variable of the engine's is wrong.
     DataError
-        If the target cannot be read, or no score is defined on it.
+        If the target cannot be read, changes meanwhile, or no score is defined on it.
     StoreError
         If the disk is full or not writable.
 
@@ -234,8 +233,8 @@ def rank(
     """
     started = datetime.now(timezone.utc)
     check_environment()
-    options = _race_options(race, confidence, first_rows, random_state)
-    deciding, scores = _scores(score, metric, options)
+    strategy = Strategy.of(race, confidence, first_rows, random_state, budget)
+    deciding, scores = strategy.scores(score, metric)
     lines = _recorded(record, deciding)
     for name, value in (("batch_size", batch_size), ("limit", limit)):
         if value is not None and value < 1:
@@ -260,20 +259,23 @@ def rank(
         strict=strict,
     )
     if target.task == "numbers":
-        if options is not None:
+        if strategy.race is not None:
             raise UsageError("a race judges by silhouettes, which need classes, not numbers")
         deciding, scores = deciding_of_numbers(score, metric)
         _refuse_numbers(lines)
     if out is not None:
         prepare(out)
-    place = store_directory(out, store)
+    place = EncodingStore(store_directory(out, store))
     if workers is not None or ray is not None:
-        with EncodingStore(place).reported(target.labels.nbytes):
-            target = target.spilled(place)
+        with place.reported(target.labels.nbytes):
+            target = target.spilled(place.directory)
+    watcher = progress or Silent()
     run = Run(
         target=target,
         scores=scores,
         store=place,
+        # Looked up when it is needed: watchers of before it was asked for have none.
+        ledger=Ledger(place.directory, lambda text: watcher.remark(text)),  # noqa: PLW0108
         batch_size=batch_size or zoo.batch_size,
         device=device,
         save_encodings=save_encodings,
@@ -283,63 +285,53 @@ def rank(
     )
     facts = target.facts()
     cuts_of = {source.name: wanted or zoo.cuts_of(source) for source in zoo.models}
-    with _executor(workers, timeout, memory_limit, ray) as executor:
-        work = Work(run, zoo.models, executor, progress or Silent())
-        work.watcher.started(facts, [source.name for source in zoo.models])
-        by_default = score is None and metric is None
-        sources, raced = _run(work, cuts_of, options, by_default=by_default)
-    rows = [*baseline_rows(run), *(row for source in sources for row in source.rows)]
-    weights = {each.outcome.model: each.outcome.weights_sha256 for each in sources}
-    known = Knowledge(lines, target.fingerprint, target.modality, weights)
-    deciders, rows = _decided(deciding, rows, known)
-    deciding = deciders[0]
-    ordered = ranked(rows, deciding)
-    saw_target = {source.outcome.model for source in sources if source.outcome.saw_target}
-    ranking = Ranking(
-        rows=ordered,
+    request = Request(
+        run=run,
+        deciding=deciding,
         target=facts,
-        score=deciding.name,
-        key=deciding.key,
-        labels={each.key: each.label for each in (*deciders, *scores)},
-        higher_is_better=deciding.higher_is_better,
-        verdict=verdict(ordered, deciding, saw_target),
-        provenance=collect(
-            command=command,
-            started=started,
-            manifest=zoo.path,
-            weights=weights,
-            settings={
-                "data": target.source,
-                "cuts": wanted,
-                "score": score,
-                "metric": metric,
-                "batch_size": batch_size,
-                "device": device,
-                "precision": precision,
-                "workers": workers,
-                "timeout": timeout,
-                "memory_limit": memory_limit,
-                "ray": ray,
-                "save_encodings": save_encodings,
-                "max_parameters": max_parameters,
-                "max_milliseconds": max_milliseconds,
-                "licence": list(filters.licences),
-                "limit": limit,
-                "input_column": input_column,
-                "label_column": label_column,
-                "group_column": group_column,
-                "strict": strict,
-                "allow_code": [os.fspath(path) for path in path_list(allow_code)],
-                "allow_packages": list(names(allow_packages)),
-                "race": None if options is None else asdict(options),
-                "record": [os.fspath(path) for path in path_list(record)],
-                "store": place.absolute(),
-            },
-        ),
-        class_key=scores[0].key,
-        guidance=guidance(deciding.key, ordered, facts),
-        race=raced,
+        lines=lines,
+        command=command,
+        started=started,
+        manifest=zoo.path,
+        settings={
+            "data": target.source,
+            "cuts": wanted,
+            "score": score,
+            "metric": metric,
+            "batch_size": batch_size,
+            "device": device,
+            "precision": precision,
+            "workers": workers,
+            "timeout": timeout,
+            "memory_limit": memory_limit,
+            "ray": ray,
+            "gpus": gpus,
+            "budget": budget,
+            "save_encodings": save_encodings,
+            "max_parameters": max_parameters,
+            "max_milliseconds": max_milliseconds,
+            "licence": list(filters.licences),
+            "limit": limit,
+            "input_column": input_column,
+            "label_column": label_column,
+            "group_column": group_column,
+            "strict": strict,
+            "allow_code": [os.fspath(path) for path in path_list(allow_code)],
+            "allow_packages": list(names(allow_packages)),
+            "race": None if strategy.race is None else asdict(strategy.race),
+            "record": [os.fspath(path) for path in path_list(record)],
+            "store": place.directory.absolute(),
+        },
     )
+    if gpus is None and ray is not None and device.startswith("cuda"):
+        gpus = 1.0
+    # The ledger is closed last: who closes it last has all that was recorded put in order.
+    with run.ledger, executor_of(workers, timeout, memory_limit, ray, gpus) as executor:
+        work = Work(run, zoo.models, executor, watcher)
+        watcher.started(facts, [source.name for source in zoo.models])
+        run.ledger.open()
+        by_default = score is None and metric is None
+        ranking = strategy.ranking(work, cuts_of, request, by_default=by_default, out=out)
     if out is not None:
         ranking.write(out)
     return ranking
@@ -378,19 +370,6 @@ def _refuse_numbers(lines: Sequence[Trained]) -> None:
         raise UsageError("a record holds accuracies, and the target has numbers to predict")
 
 
-def _decided(
-    deciding: Score | Consensus, rows: list[RankRow], known: Knowledge
-) -> tuple[tuple[Score | Consensus, ...], list[RankRow]]:
-    """What decides, and perhaps the consensus that has a part in it; and the rows with both."""
-    if not isinstance(deciding, Consensus):
-        return (deciding,), rows
-    rows = deciding.with_consensus(rows)
-    if not deciding.takes_known:
-        return (deciding,), rows
-    informed, rows = inform(deciding, rows, known)
-    return (informed, deciding), rows
-
-
 def _check_source_data(scores: Sequence[Score], zoo: Zoo) -> None:
     asking = [score.name for score in scores if score.needs_source_data]
     if asking and all(spec.trained_on is None for spec in zoo.models):
@@ -405,75 +384,3 @@ def _check_code(sources: Sequence[Source]) -> None:
     reasons = {source.refusal() if isinstance(source, Guarded) else "" for source in sources}
     if len(reasons) == 1 and (reason := reasons.pop()):
         raise UsageError(f"no model of the zoo can be built: {reason}")
-
-
-def _executor(
-    workers: int | Literal["auto"] | None,
-    timeout: float | None,
-    memory_limit: int | None,
-    ray: str | None,
-) -> Executor:
-    """What runs the jobs; processes of their own are loaded when asked for."""
-    limits = Limits(timeout=timeout, memory=memory_limit)
-    if ray is not None:
-        from zoorank.executors.ray import RayExecutor
-
-        address = None if ray == "local" else ray
-        return RayExecutor(address, limits, state=framework_state, environment=_ALLOCATOR)
-    if workers is None:
-        for name, value in (("timeout", timeout), ("memory_limit", memory_limit)):
-            if value is not None:
-                raise UsageError(f"{name} needs workers: this process cannot end itself")
-        return LocalExecutor()
-    from zoorank.executors.workers import WorkerExecutor, cores
-
-    count = max(1, cores() // 2) if workers == "auto" else workers
-    if count < 1:
-        raise UsageError(f"workers must be at least 1 or 'auto', not {workers}")
-    return WorkerExecutor(count, limits, state=framework_state, environment=_ALLOCATOR)
-
-
-def _race_options(
-    race: bool, confidence: float | None, first_rows: int | None, random_state: int | None
-) -> RaceOptions | None:
-    """Options of a race where one was asked for; its code is loaded for a race alone."""
-    if not race and confidence is None and first_rows is None and random_state is None:
-        return None
-    from zoorank.ranking.racing.options import race_options
-
-    return race_options(race, confidence, first_rows, random_state)
-
-
-def _scores(
-    score: str | Sequence[str] | None, metric: str | None, options: RaceOptions | None
-) -> tuple[Score | Consensus, tuple[Score, ...]]:
-    """What decides, and all that is computed."""
-    if options is None:
-        return deciding_scores(score, metric)
-    from zoorank.ranking.racing.options import racing_scores
-
-    return racing_scores(score, metric)
-
-
-def _run(
-    work: Work,
-    cuts_of: Mapping[str, Sequence[str]],
-    options: RaceOptions | None,
-    *,
-    by_default: bool,
-) -> tuple[list[SourceRows], RaceFacts | None]:
-    """Run every source on all rows, or race them; a mistake that all share is raised."""
-    raced = None
-    if options is None:
-        sources = work.every(cuts_of)
-    else:
-        from zoorank.ranking.racing.options import BY_DEFAULT
-        from zoorank.ranking.racing.race import Race
-
-        sources, raced = Race(work, cuts_of, options).results()
-        if by_default:
-            raced = replace(raced, note=" ".join(filter(None, [raced.note, BY_DEFAULT])))
-    mistakes = [source.outcome.mistake for source in sources]
-    if mistakes[0] is not None and all(mistake is not None for mistake in mistakes):
-        raise mistakes[0]
-    return sources, raced

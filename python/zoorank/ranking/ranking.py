@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoorank.encoding.stages import Stages
 from zoorank.errors import DataError
+from zoorank.ranking.consensus import Consensus
 from zoorank.ranking.files import csv_text, prepare, write_text
-from zoorank.ranking.provenance import Provenance
-from zoorank.ranking.racing.facts import RaceFacts
-from zoorank.ranking.rows import CutFacts, Merit, RankRow
+from zoorank.ranking.guidance import guidance
+from zoorank.ranking.informed import Knowledge, inform
+from zoorank.ranking.order import ranked, verdict
+from zoorank.ranking.provenance import Provenance, collect
+from zoorank.ranking.racing.facts import BudgetFacts, RaceFacts
+from zoorank.ranking.record import Trained
+from zoorank.ranking.rows import CutFacts, Merit, RankRow, baseline_rows
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets.base import TargetFacts
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
+
+    from zoorank.ranking.outcomes import Run
+    from zoorank.ranking.work import SourceRows
+    from zoorank.scores import Score
 
 FORMAT = 2
 
@@ -31,7 +43,7 @@ class Ranking:
     """Sources of a zoo, cut at their layers, in the order to try them.
 
     Iterating gives the rows from best to worst, the baseline where its score
-    puts it; what was filtered and what failed come last.
+    puts it; what a budget left out, what was filtered and what failed come last.
 
     Attributes
     ----------
@@ -53,6 +65,10 @@ class Ranking:
         How far to trust the pick, from the evidence on targets of this size.
     race : RaceFacts or None
         How the field was narrowed down; None where every row was scored on all samples.
+    budget : BudgetFacts or None
+        How far the time went; None where there was no budget.
+    stages : Stages
+        What the time of the sources went into.
     """
 
     rows: tuple[RankRow, ...]
@@ -66,6 +82,8 @@ class Ranking:
     class_key: str = ""
     guidance: str = ""
     race: RaceFacts | None = None
+    budget: BudgetFacts | None = None
+    stages: Stages = field(default_factory=Stages)
 
     @property
     def best(self) -> RankRow | None:
@@ -86,6 +104,16 @@ class Ranking:
     def filtered(self) -> tuple[RankRow, ...]:
         """Rows of what costs more than was allowed, or has another licence."""
         return tuple(row for row in self.rows if row.status == "filtered")
+
+    @property
+    def untried(self) -> tuple[RankRow, ...]:
+        """Rows of the sources that a budget left out, each with the reason as its note."""
+        return tuple(row for row in self.rows if row.status == "untried")
+
+    @property
+    def narrowed(self) -> tuple[str, ...]:
+        """What a race or a budget has to say of itself, in a sentence or two each."""
+        return tuple(each.summary for each in (self.race, self.budget) if each is not None)
 
     def encoding(self, row: RankRow) -> NDArray[np.float32]:
         """The encoding that a row was scored by, from the store of the run.
@@ -126,8 +154,8 @@ class Ranking:
             cells.append([rank, row.model, row.cut or "-", *scores, _text(row.dim), row.note])
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]
-        race = self.race.summary if self.race else ""
-        return "\n".join([*lines, *filter(None, [race, self.verdict, self.guidance])])
+        sentences = filter(None, [*self.narrowed, self.verdict, self.guidance])
+        return "\n".join([*lines, *sentences])
 
     def records(self) -> list[dict[str, Any]]:
         """One flat dict for each row, the same keys in the same order, for tables."""
@@ -158,8 +186,8 @@ class Ranking:
                 "score_seconds": row.score_seconds,
                 "reused": row.reused,
                 "note": row.note,
-                **({"rows": row.rows, "left_in_round": row.left_in_round} if self.race else {}),
-                **({"tied": row.tied} if self.race else {}),
+                **({"rows": row.rows} if self.race or self.budget else {}),
+                **({"left_in_round": row.left_in_round, "tied": row.tied} if self.race else {}),
             }
             for row in self.rows
         ]
@@ -177,7 +205,8 @@ class Ranking:
             "flops",
             "memory",
             "batch_size",
-            *(["rows", "left_in_round"] if self.race else []),
+            *(["rows"] if self.race or self.budget else []),
+            *(["left_in_round"] if self.race else []),
         ]
         return frame.astype(dict.fromkeys(whole, "Int64"))
 
@@ -242,18 +271,104 @@ class Ranking:
             facts = values.pop("target")
             facts["classes"] = tuple(facts["classes"])
             facts["notes"] = tuple(facts["notes"])
-            race = values.pop("race", None)
+            race, budget = values.pop("race", None), values.pop("budget", None)
+            stages = Stages(**values.pop("stages", {}))
             return cls(
                 rows=rows,
                 target=TargetFacts(**facts),
                 provenance=Provenance(**values.pop("provenance")),
                 race=None if race is None else RaceFacts.from_plain(race),
+                budget=None if budget is None else BudgetFacts(**budget),
+                stages=stages,
                 **values,
             )
         except OSError as error:
             raise DataError(f"{name} cannot be read: {error.strerror}") from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DataError(f"{name} is not a ranking written by zoorank: {error}") from error
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a ranking was asked for, and so all of it but its sources.
+
+    Attributes
+    ----------
+    run : Run
+    deciding : Score or Consensus
+    target : TargetFacts
+    command : str
+    started : datetime
+    manifest : Path or None
+    settings : mapping
+        Arguments of the call.
+    """
+
+    run: Run
+    deciding: Score | Consensus
+    target: TargetFacts
+    command: str
+    started: datetime
+    manifest: Path | None
+    settings: Mapping[str, Any]
+    lines: tuple[Trained, ...] = ()
+
+    @cached_property
+    def baseline(self) -> list[RankRow]:
+        """The raw input, scored; a DataError where the target has changed meanwhile."""
+        found = baseline_rows(self.run)
+        self.run.target.check_unchanged()
+        return found
+
+    def answered(
+        self,
+        sources: Sequence[SourceRows],
+        race: RaceFacts | None = None,
+        budget: BudgetFacts | None = None,
+    ) -> Ranking:
+        """The ranking of what became of the sources, be it all or what there is so far."""
+        scores = self.run.scores
+        weights = {each.outcome.model: each.outcome.weights_sha256 for each in sources}
+        rows = [*self.baseline, *(row for source in sources for row in source.rows)]
+        known = Knowledge(self.lines, self.target.fingerprint, self.target.modality, weights)
+        deciders, rows = _decided(self.deciding, rows, known)
+        deciding = deciders[0]
+        ordered = ranked(rows, deciding)
+        saw_target = {source.outcome.model for source in sources if source.outcome.saw_target}
+        return Ranking(
+            rows=ordered,
+            target=self.target,
+            score=deciding.name,
+            key=deciding.key,
+            labels={each.key: each.label for each in (*deciders, *scores)},
+            higher_is_better=deciding.higher_is_better,
+            verdict=verdict(ordered, deciding, saw_target),
+            provenance=collect(
+                command=self.command,
+                started=self.started,
+                manifest=self.manifest,
+                weights=weights,
+                settings=self.settings,
+            ),
+            class_key=scores[0].key,
+            guidance=guidance(deciding.key, ordered, self.target),
+            race=race,
+            budget=budget,
+            stages=sum((source.outcome.stages for source in sources), Stages()),
+        )
+
+
+def _decided(
+    deciding: Score | Consensus, rows: list[RankRow], known: Knowledge
+) -> tuple[tuple[Score | Consensus, ...], list[RankRow]]:
+    """What decides, and perhaps the consensus that has a part in it; and the rows with both."""
+    if not isinstance(deciding, Consensus):
+        return (deciding,), rows
+    rows = deciding.with_consensus(rows)
+    if not deciding.takes_known:
+        return (deciding,), rows
+    informed, rows = inform(deciding, rows, known)
+    return (informed, deciding), rows
 
 
 def _number(value: float | None) -> str:

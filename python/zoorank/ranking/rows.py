@@ -14,7 +14,7 @@ from zoorank.scores import Facts, Score, ScoreValue, compute
 from zoorank.scores.base import Array
 from zoorank.sources.base import Known
 
-Status = Literal["ok", "failed", "baseline", "filtered"]
+Status = Literal["ok", "failed", "baseline", "filtered", "sampled", "untried"]
 
 BASELINE = "raw input"
 SAW_TARGET = "trained on this target, so its score says nothing about transfer"
@@ -106,13 +106,13 @@ class Merit:
 
 @dataclass(frozen=True)
 class RankRow:
-    """One source cut at one layer, the baseline, or a source that failed.
+    """One source cut at one layer, the baseline, or a source that failed or was not tried.
 
     Attributes
     ----------
     rank : int or None
         1 is best and equal scores share a rank; None for the baseline and for
-        what could not be scored.
+        what was not scored on all rows.
     model : str
         Name of the source in the zoo; ``"raw input"`` for the baseline.
     cut : str or None
@@ -137,13 +137,15 @@ class RankRow:
         source changes was computed for its first.
     reused : bool
         Whether the encoding came from the store instead of a forward pass.
-    status : {"ok", "failed", "baseline", "filtered"}
-        "filtered" costs more than was allowed, or has another licence.
+    status : {"ok", "failed", "baseline", "filtered", "sampled", "untried"}
+        "filtered" costs more than was allowed, or has another licence. Where a budget ended
+        first, a source was scored on a sample alone, by which ``scores`` compares it with
+        others of that sample, or not tried at all.
     note : str
-        Why it failed or was filtered, or what else is worth knowing.
+        Why it failed, was filtered or not tried, or what else is worth knowing.
     rows : int or None
-        On how many rows it was last scored when it left a race; None where it was scored
-        on all.
+        On how many rows it was last scored when it left a race or a budget ended; None where
+        it was scored on all.
     left_in_round : int or None
         The round of a race that it left in, from 1; None where it did not.
     tied : bool
@@ -290,6 +292,8 @@ def _notes(outcome: Outcome, candidate: Candidate) -> Iterator[str]:
         yield f"the same encoding as at {candidate.same_as}, to the last bit"
     if candidate.copied:
         yield f"copied to the host for {', '.join(candidate.copied)}"
+    if candidate.record.precision == "bf16":
+        yield "computed in bf16"
     if candidate.reason:
         yield candidate.reason
     elif outcome.saw_target:

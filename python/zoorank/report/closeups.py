@@ -14,7 +14,7 @@ import numpy as np
 from zoorank.engine import pairwise_distances, silhouette_samples
 from zoorank.errors import DataError
 from zoorank.ranking import Ranking, RankRow
-from zoorank.ranking.again import load_again
+from zoorank.ranking.provenance import load_again
 from zoorank.report.previews import Preview, previews
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +13,7 @@ from zoorank.report.figures import count, milliseconds, significant, size
 from zoorank.scores import TABLE
 
 N_CARDS = 3
+LONGEST_NAME = 48
 
 # What a row may cost, by the names of its facts: how a heading calls it, and a cell shows it.
 COSTS: Mapping[str, tuple[str, str, Callable[[Any], str]]] = {
@@ -59,6 +61,7 @@ class Cell:
     """What a cell of the table shows."""
 
     text: str
+    title: str = ""
     cut: str = ""
     source: bool = False
     words: bool = False
@@ -111,7 +114,7 @@ def depths_of(rows: list[RankRow]) -> tuple[list[float | None], str]:
         Empty where no source was cut twice.
     """
     sources = [row for row in rows if row.status == "ok"]
-    by_flops = all(fact(row, "flops") for row in sources)
+    by_flops = all(fact(row, "flops") is not None for row in sources)
     name = "flops" if by_flops else "parameters"
     most: dict[str, float] = {}
     cuts: dict[str, int] = {}
@@ -190,7 +193,30 @@ def is_better_higher(ranking: Ranking, key: str) -> bool:
     return all(score.higher_is_better for score in TABLE if score.key == key)
 
 
-def table_of(ranking: Ranking, rows: list[RankRow], columns: list[Column]) -> list[TableRow]:
+def short_names(models: Iterable[str]) -> dict[str, str]:
+    """Names that fit into a headline: of a long path the end, where no other ends alike.
+
+    Examples
+    --------
+    >>> names = short_names(["timm:resnet18", "hf:/home/ada/models/of/many/kinds/all-MiniLM"])
+    >>> list(names.values())
+    ['timm:resnet18', 'hf:…/all-MiniLM']
+    """
+    short = {}
+    for model in models:
+        kind, colon, place = model.partition(":")
+        if not colon or "/" in kind:
+            kind, colon, place = "", "", model
+        end = place.rstrip("/").rpartition("/")[2]
+        is_long = len(model) > LONGEST_NAME and "/" in place
+        short[model] = f"{kind}{colon}…/{end}" if is_long else model
+    counts = Counter(short.values())
+    return {model: name if counts[name] == 1 else model for model, name in short.items()}
+
+
+def table_of(
+    ranking: Ranking, rows: list[RankRow], columns: list[Column], full_names: Sequence[str]
+) -> list[TableRow]:
     """The rows of the table, of the columns' cells."""
     scores = [row.score for row in rows if row.score is not None]
     low, high = min(scores, default=0.0), max(scores, default=1.0)
@@ -199,7 +225,7 @@ def table_of(ranking: Ranking, rows: list[RankRow], columns: list[Column]) -> li
     def cell(column: Column, place: int) -> Cell:
         row, text = rows[place], column.texts[place]
         if column.id == "model":
-            return Cell(text, cut=row.cut or "", source=True)
+            return Cell(text, full_names[place], cut=row.cut or "", source=True)
         if column.id == f"score {ranking.key}" and row.score is not None:
             share = (row.score - low) / (high - low) if high > low else 1.0
             within = f" ± {significant(row.half_width)}" if row.half_width > 0 else ""

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,14 @@ from zoorank.report.contents import (
     fact,
     is_better_higher,
     reasons_of,
+    short_names,
     table_of,
 )
 
 ASSETS = Path(__file__).with_name("assets")
 SCRIPTS = ("charts.min.js", "specs.js", "report.js")
 NAME = "report.html"
+SHOWN = ("ok", "baseline", "sampled")  # in the table and the charts
 TRUST = "How far to trust it: "  # the section's heading says that
 
 
@@ -54,7 +56,10 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    rows = [row for row in ranking if row.status in ("ok", "baseline")]
+    names = short_names(row.model for row in ranking)
+    full_names = [row.model for row in ranking if row.status in SHOWN]
+    ranking = _with_names(ranking, names)
+    rows = [row for row in ranking if row.status in SHOWN]
     columns = list(columns_of(ranking, rows))
     costs = {
         name: label
@@ -78,13 +83,14 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
         best=ranking.best,
         verdict=_verdict(ranking),
         guidance=_capital(ranking.guidance.removeprefix(TRUST)),
-        race=ranking.race.summary if ranking.race else "",
+        narrowed=" ".join(ranking.narrowed),
         labels=ranking.labels,
         key=ranking.key,
         higher_is_better=ranking.higher_is_better,
         cards=cards_of(ranking),
         columns=columns,
-        table=table_of(ranking, rows, columns),
+        table=table_of(ranking, rows, columns, full_names),
+        names=names,
         n_ranked=sum(row.rank is not None for row in rows),
         n_sources=len({row.model for row in rows if row.status == "ok"}),
         has_depth=depth_title != "",
@@ -94,6 +100,8 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
         n_failures=len(ranking.failures),
         filtered=reasons_of(ranking.filtered),
         n_filtered=len(ranking.filtered),
+        untried=reasons_of(ranking.untried),
+        n_untried=len(ranking.untried),
         batch_sizes=sorted({row.facts.batch_size for row in rows} - {None}),
         css=Markup(_asset("report.css")),  # noqa: S704 - files of this package
         scripts=[Markup(script) for script in scripts],  # noqa: S704
@@ -110,6 +118,7 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
                     "columns": {
                         **{column.id: column.values for column in columns},
                         "cut": [row.cut for row in rows],
+                        "name": full_names,
                         "status": [row.status for row in rows],
                         "note": [row.note for row in rows],
                         "depth": depths,
@@ -184,8 +193,23 @@ def _policy(scripts: list[str]) -> str:
 def _verdict(ranking: Ranking) -> str:
     """The outcome in words, without what the headline says already."""
     best = ranking.best
-    headline = f"Try {best.model} cut at {best.cut} first: " if best else ""
-    return _capital(ranking.verdict.removeprefix(headline))
+    if best is None:
+        return ranking.verdict
+    headline = f"Try {best.model} cut at {best.cut}"
+    if ranking.verdict.startswith(f"{headline} or "):
+        others, _, rest = ranking.verdict.removeprefix(f"{headline} or ").partition(" first: ")
+        return f"As good: {others}. {_capital(rest)}"
+    return _capital(ranking.verdict.removeprefix(f"{headline} first: "))
+
+
+def _with_names(ranking: Ranking, names: Mapping[str, str]) -> Ranking:
+    """The same with other names of its sources."""
+    verdict = ranking.verdict
+    for name in sorted(names, key=len, reverse=True):
+        if names[name] != name:
+            verdict = verdict.replace(name, names[name])
+    rows = tuple(replace(row, model=names[row.model]) for row in ranking)
+    return replace(ranking, rows=rows, verdict=verdict)
 
 
 def _capital(text: str) -> str:

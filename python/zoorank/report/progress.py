@@ -70,6 +70,8 @@ class Tally:
     def finish(self, model: str, rows: Sequence[RankRow]) -> None:
         """Count a source that is done, and see whether one of its cuts leads."""
         self.running.pop(model, None)
+        if any(row.status == "sampled" for row in rows):  # it may go on to all rows
+            return
         self.done += 1
         scored = [row for row in rows if row.score is not None]
         self.failed += not scored and any(row.status == "failed" for row in rows)
@@ -141,6 +143,10 @@ class LiveProgress:
         words = self._tally.in_words()
         self._all = self._bars.add_task("sources", total=len(models), state=words)
 
+    def remark(self, text: str) -> None:
+        """Leave a line above the bars."""
+        self._line(Text(inert(text)))
+
     def round(self, number: int, rounds: int, rows: int, models: Sequence[str]) -> None:
         """Start the bar of the sources again, for those that go on."""
         self._tally.start(len(models))
@@ -211,6 +217,10 @@ class PlainProgress:
         self._tally.start(len(models))
         self._line(_opening(target, models))
 
+    def remark(self, text: str) -> None:
+        """Print it."""
+        self._line(Text(inert(text)))
+
     def round(self, number: int, rounds: int, rows: int, models: Sequence[str]) -> None:
         """Print who goes on."""
         self._tally.start(len(models))
@@ -250,6 +260,9 @@ def outcome(model: str, rows: Sequence[RankRow]) -> Text:
     scored = [row for row in rows if row.score is not None]
     if not scored:
         reason = "; ".join(dict.fromkeys(row.note for row in rows))
+        sampled = [row for row in rows if row.status == "sampled"]
+        if sampled:
+            return Text.assemble((inert(model), "bold"), f": on a sample of {sampled[0].rows} rows")
         if all(row.status == "filtered" for row in rows):
             return Text.assemble((inert(model), FILTERED), f": filtered: {inert(reason)}")
         return Text.assemble((inert(model), FAILED), f": failed: {inert(reason)}")

@@ -73,9 +73,9 @@ class Layout:
 class RankingTable:
     """Draws a ranking to fit the console.
 
-    What failed or was filtered stands below the table, with its reason. As the console gets
-    narrower, notes move there too and columns are left out, the least telling first, and named;
-    then the cut goes under its source, and names fold.
+    What failed, was filtered or not tried stands below the table, with its reason. As the console
+    gets narrower, notes move there too and columns are left out, the least telling first, and
+    named; then the cut goes under its source, and names fold.
     """
 
     ranking: Ranking
@@ -83,7 +83,7 @@ class RankingTable:
     @property
     def _rows(self) -> list[RankRow]:
         """Those of the table; what has no score is named below it."""
-        return [row for row in self.ranking if row.status in ("ok", "baseline")]
+        return [row for row in self.ranking if row.status in ("ok", "baseline", "sampled")]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the heading, the table, the notes and the verdict."""
@@ -105,13 +105,13 @@ class RankingTable:
         left_out = [column.name for column in columns if column.name not in names]
         if left_out:
             yield Text(f"In a wider window: {', '.join(left_out)}.", style="dim")
-        notes += [*self.ranking.filtered, *self.ranking.failures]
+        notes += [*self.ranking.filtered, *self.ranking.failures, *self.ranking.untried]
         if notes:
             yield Text()
             yield from _notes(notes)
-        if self.ranking.race is not None:
+        for narrowed in self.ranking.narrowed:
             yield Text()
-            yield Text(self.ranking.race.summary)
+            yield Text(narrowed)
         yield Text()
         yield Text(inert(self.ranking.verdict), style="bold")
         if self.ranking.guidance:
@@ -135,9 +135,10 @@ class RankingTable:
         target = self.ranking.target
         numbers = target.task == "numbers"
         predicted = "numbers to predict" if numbers else f"{len(target.classes)} classes"
+        shape = "" if target.shape == f"({target.modality})" else f" {target.shape}"
         return Text.assemble(
             (inert(target.name), "bold"),
-            f": {target.n_samples} samples, {predicted}, {target.modality} {target.shape}",
+            f": {target.n_samples} samples, {predicted}, {target.modality}{shape}",
         )
 
     def _table(self, layout: Layout) -> Table:
@@ -216,10 +217,11 @@ class RankingTable:
         ]
         yield from (column for column in known if set(column.cells) != {signs.none})
         if ranking.race is not None:
-            every = ranking.target.n_samples
-            seen = [(row.rows or every) if row.score is not None else None for row in rows]
             left = shown([row.left_in_round for row in rows], str)
             yield Column("left in round", "left in", left, "round", leaves=11)
+        if ranking.race is not None or any(row.status == "sampled" for row in rows):
+            every = ranking.target.n_samples
+            seen = [(row.rows or every) if row.scores else None for row in rows]
             yield Column("rows", "rows", shown(seen, str), leaves=10)
 
     def _ranges(self, signs: Signs) -> tuple[str, ...]:
@@ -319,4 +321,5 @@ class Signs:
 
 
 def _style(row: RankRow) -> str:
-    return {"baseline": ASIDE, "failed": FAILED, "filtered": FILTERED, "ok": ""}[row.status]
+    styles = {"baseline": ASIDE, "failed": FAILED, "filtered": FILTERED, "sampled": "dim"}
+    return styles.get(row.status, "")

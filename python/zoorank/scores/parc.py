@@ -93,15 +93,15 @@ def _rank_correlation(ordered: Array, ones: Array) -> float:
     ordered : ndarray
         All numbers, sorted.
     ones : ndarray
-        Those marked, in any order.
+        Those that are ones, in any order.
     """
-    total, marked = len(ordered), np.sort(ones)
-    below = np.searchsorted(ordered, marked, side="left")
-    ranks = (below + np.searchsorted(ordered, marked, side="right") + 1) / 2
+    total, chosen = len(ordered), np.sort(ones)
+    below = np.searchsorted(ordered, chosen, side="left")
+    ranks = (below + np.searchsorted(ordered, chosen, side="right") + 1) / 2
     edges = np.flatnonzero(np.diff(ordered, prepend=-np.inf, append=np.inf))
     ties = np.diff(edges).astype(np.float64)
     variance = (total**2 - 1) / 12 - float((ties**3 - ties).sum()) / (12 * total)
-    share = len(marked) / total
+    share = len(chosen) / total
     apart = float(ranks.mean()) - (total + 1) / 2
     return apart * math.sqrt(share / (1 - share) / variance)
 

@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Union, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Union, get_args, runtime_checkable
 
 from zoorank.errors import SourceError, UsageError
-from zoorank.messages import missing_package
+from zoorank.messages import hint, missing_package
 from zoorank.targets.base import Modality
 from zoorank.transforms.base import Batch, Transform
 
@@ -146,6 +146,12 @@ class OpenOptions:
     precision: Precision = "float32"
     threads: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.precision not in get_args(Precision):
+            raise UsageError(
+                f"unknown precision {self.precision!r}; {hint(self.precision, get_args(Precision))}"
+            )
+
 
 @dataclass(frozen=True)
 class ModelFacts:
@@ -163,6 +169,10 @@ class ModelFacts:
         Operations of a whole pass over one sample; None where nobody counts them.
     batch_size : int or None
         The only size of a batch that it takes; None where any will do.
+    largest : int or None
+        Bytes of the largest output of a layer for one sample; None where nobody looks.
+    precision : {"float32", "bf16"}
+        What it computes in.
     """
 
     framework: str
@@ -170,6 +180,8 @@ class ModelFacts:
     bytes: int
     flops: int | None = None
     batch_size: int | None = None
+    largest: int | None = None
+    precision: Precision = "float32"
 
 
 @dataclass(frozen=True)
@@ -342,6 +354,15 @@ class Guarded(Protocol):
 
     def refusal(self) -> str:
         """Why it may not be loaded; empty where it may."""
+        ...
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """A source that knows how large it is before it is opened."""
+
+    def size(self) -> int | None:
+        """Bytes of its weights where these lie here; None where they would have to be fetched."""
         ...
 
 

@@ -235,3 +235,12 @@ def _stamp(found: os.stat_result) -> tuple[int, ...]:
 
 def _reason(error: OSError) -> str:
     return "does not exist" if isinstance(error, FileNotFoundError) else str(error.strerror)
+
+
+def size_of(path: Path) -> int | None:
+    """Bytes of a file, or of all files in a folder; None where it cannot be looked at."""
+    try:
+        files = [path] if path.is_file() else [each for each in path.iterdir() if each.is_file()]
+        return sum(each.stat().st_size for each in files)
+    except OSError:
+        return None

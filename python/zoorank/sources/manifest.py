@@ -52,7 +52,7 @@ class _Manifest(Frozen):
 
     data: Annotated[str, Field(min_length=1)] | None = None
     cuts: Cuts | None = None
-    batch_size: Annotated[int, Field(ge=1)] = 32
+    batch_size: Annotated[int, Field(ge=1)] | None = None
     factory: FactoryName | None = None
     preprocessing: Preprocessing | None = None
     model: _Tables = ()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, NamedTuple, get_args
 
 from pydantic import Field
 
@@ -12,8 +12,9 @@ from zoorank.errors import SourceError
 from zoorank.frozen import Frozen
 from zoorank.messages import brief, hint
 from zoorank.sources.base import Entry, EntryError, Json, Known
-from zoorank.sources.files import Pin, SourceFile, find_files, named_file
-from zoorank.sources.inputs import ROLES
+from zoorank.sources.files import Pin, SourceFile, find_files, named_file, size_of
+from zoorank.sources.inputs import ROLES, Input, token_inputs
+from zoorank.sources.tokens import IDS, FileTokenizer
 from zoorank.targets.base import Modality
 from zoorank.transforms.specs import Preprocessing
 
@@ -43,6 +44,27 @@ class ProgramSettings(Frozen):
     inputs: Mapping[str, str] = Field(default_factory=dict)
     package: str | None = None
     shuffled: Annotated[int, Field(ge=0)] | None = None
+
+
+class TokenFeed(NamedTuple):
+    """How a program for texts is fed.
+
+    Attributes
+    ----------
+    names : mapping of str to str
+        By input of the program, what it takes of a batch of tokens.
+    ids : str
+        The input that takes the ids.
+    samples, tokens : int or None
+        How many it takes; None where any number will do.
+    tokenizer : FileTokenizer
+    """
+
+    names: Mapping[str, str]
+    ids: str
+    samples: int | None
+    tokens: int | None
+    tokenizer: FileTokenizer
 
 
 @dataclass(frozen=True)
@@ -98,6 +120,10 @@ class ProgramSource:
             for file in find_files(identifier, entry, settings.package)
         )
 
+    def size(self) -> int | None:
+        """Bytes of its file, where it has one."""
+        return size_of(self.file.path)
+
     def known(self) -> Known:
         """Nothing: the file says nothing of itself."""
         return Known()
@@ -112,6 +138,27 @@ class ProgramSource:
         if modality not in self.modalities:
             takes = " or ".join(sorted(self.modalities))
             raise SourceError(f"takes {takes} samples; the target holds {modality} samples")
+
+    def token_feed(self, given: Sequence[Input]) -> TokenFeed:
+        """Tell what each input takes of a batch of tokens, and read the tokenizer.
+
+        Raises
+        ------
+        SourceError
+            When the inputs or the tokenizer cannot be told.
+        """
+        if self.tokenizer is None:
+            raise self.file.refuse(
+                "takes texts, and nothing says how they become tokens: say preprocessing = "
+                "{ input = 'text', tokenizer = 'tokenizer.json' }"
+            )
+        names = token_inputs(given, self.inputs, self.file.refuse)
+        ids = next(each for each in given if names[each.name] == IDS)
+        if len(ids.dims) != 2:
+            raise self.file.refuse(f"its input is {ids}, which is no batch of token ids")
+        (pin,) = (each for each in self.pins if each.file == self.tokenizer)
+        tokenizer = FileTokenizer.of(self.tokenizer, pin.read())
+        return TokenFeed(names, ids.name, *ids.dims, tokenizer)
 
     def digests(self, kind: str, pins: tuple[Pin, ...], runtime: str) -> Mapping[str, Json]:
         """Digests of all files, what the program is fed, and what runs it."""

@@ -193,14 +193,15 @@ class Zoo:
         Target to rank for when none is given; a path is absolute.
     cuts : tuple of str or None
         Cuts of the sources that name none.
-    batch_size : int
+    batch_size : int or None
+        None leaves it to each source.
     """
 
     models: tuple[Source, ...]
     path: Path | None = None
     data: str | None = None
     cuts: tuple[str, ...] | None = None
-    batch_size: int = 32
+    batch_size: int | None = None
 
     def __post_init__(self) -> None:
         if not self.models:

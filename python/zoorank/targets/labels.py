@@ -302,3 +302,15 @@ def _number(word: str) -> int | float:
     except ValueError:
         value = float(word)
     return int(value) if value.is_integer() and abs(value) <= _EXACT else value
+
+
+def drawn(codes: NDArray[np.int64], samples: int, seed: int) -> NDArray[np.int64]:
+    """Rows of a draw that has every class in its share, in an order of chance."""
+    rng = np.random.default_rng(seed)
+    # Place of each sample in its class, as a share: sorting by it keeps classes in step.
+    share = np.empty(len(codes))
+    for c in range(int(codes.max()) + 1):
+        members = rng.permutation(np.flatnonzero(codes == c))
+        share[members] = (np.arange(len(members)) + 0.5) / len(members)
+    order: NDArray[np.int64] = np.argsort(share, kind="stable")
+    return order[:samples]

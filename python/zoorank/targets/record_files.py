@@ -196,8 +196,18 @@ def read_saved(folder: Path, how: Reading) -> Labelled:
     """Read what `Dataset.save_to_disk` or `DatasetDict.save_to_disk` has written."""
     datasets = _datasets(str(folder))
     with reading(folder, "saved data set"):
+        _check_files(folder)
         found = datasets.load_from_disk(str(folder))
     return read_dataset(found, how, str(folder), folder.name)
+
+
+def _check_files(folder: Path) -> None:
+    """Refuse a saved data set whose description names files outside its folder."""
+    for state in (folder / "state.json", *folder.glob("*/state.json")):
+        listed = json.loads(state.read_text("utf-8"))["_data_files"] if state.is_file() else ()
+        for name in (str(each["filename"]) for each in listed):
+            if Path(name).name != name:
+                raise DataError(f"{folder}: names the file {inert(name)!r}, outside its folder")
 
 
 def read_hub(name: str, how: Reading) -> Labelled:

@@ -123,12 +123,12 @@ def labelled(records: Records, reading: Reading) -> Labelled:
         labels = [names[label] for label in labels]
     elif records.words:
         labels = parse([label.strip() for label in labels])
-    told = (
-        _told(records, choice, split)
+    columns = (
+        _columns_taken(records, choice, split)
         if not (reading.input_columns and reading.label_column)
         else ()
     )
-    notes = (*records.notes, *told, *dropped, *remarks)
+    notes = (*records.notes, *columns, *dropped, *remarks)
     groups = None if group is None else np.array(group, dtype=np.str_)
     return Labelled(samples, labels, records.name, notes, groups)
 
@@ -367,7 +367,7 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, list | tuple | np.ndarray) and np.ndim(value) == 1
 
 
-def _told(records: Records, choice: _Choice, split: str | None) -> tuple[str, ...]:
+def _columns_taken(records: Records, choice: _Choice, split: str | None) -> tuple[str, ...]:
     """Say which columns hold what, and which are not used."""
     few = len(choice.inputs) <= 3
     inputs = listing(map(inert, choice.inputs)) if few else f"{len(choice.inputs)} columns"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
@@ -29,8 +28,10 @@ from zoorank.sources.base import OpenOptions, Source
 from zoorank.sources.manifest import zoo_of
 from zoorank.sources.training import Split, Trainable, Training, TrainingOptions
 from zoorank.store.encodings import EncodingStore, key_of
+from zoorank.store.files import read_sealed, sealed
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
+from zoorank.targets.labels import drawn
 from zoorank.verification.spending import Spending, heads_of, tuned_of
 from zoorank.verification.verdict import (
     FORMAT,
@@ -91,8 +92,9 @@ def verify(
     epochs : int
         Of fine-tuning, at most; 0 trains heads alone.
     budget : float
-        Seconds for fine-tuning, shared evenly. A training that it cuts short counts
-        with the best it had, is said to be, and is not kept.
+        Seconds for heads and fine-tuning, the ranking apart. Heads come first, from the first
+        candidate on; fine-tuning shares the rest evenly. What found no time is said; a training
+        that was cut short counts with the best it had, is said to be, and is not kept.
     samples : int
         Train on at most so many samples, drawn by class.
     on_step : callable, optional
@@ -111,6 +113,8 @@ def verify(
         As :func:`zoorank.rank`; or for a candidate that is not in the ranking.
     """
     counts = {"top": top, "repeats": repeats, "epochs": epochs, "samples": samples}
+    if not budget > 0:
+        raise UsageError(f"budget must be more than 0 seconds, not {budget}")
     for name, least in (("top", 1), ("repeats", 1), ("epochs", 0), ("samples", 2)):
         if counts[name] < least:
             raise UsageError(f"{name} must be at least {least}, not {counts[name]}")
@@ -134,17 +138,18 @@ def verify(
     if target.task == "numbers" and record is not None:
         raise UsageError("a record holds accuracies, and the target has numbers to predict")
     start = time.monotonic()
+    deadline = start + budget
     sources: dict[str, Source] = {source.name: source for source in zoo.models}
     trainer = _Trainer(sources, target, place, device, repeats, epochs, samples, on_step)
     n_trained_on = trainer.n_samples
     named = _candidates(ranking, 0, models)
     spending = Spending.of(ranking, earlier)
     if spending is None:
-        rows = [trainer.head(row) for row in _candidates(ranking, top, models)]
+        rows = [trainer.head(row, deadline) for row in _candidates(ranking, top, models)]
     else:
-        rows = _spent(spending, ranking, trainer, top, named)
+        rows = _spent(spending, ranking, trainer, top, named, deadline)
     if epochs:
-        rows = trainer.by_halving(rows, time.monotonic() + budget)
+        rows = trainer.by_halving(rows, deadline)
     heads = [] if target.task == "numbers" else heads_of(rows, ranking, n_trained_on)
     expected = None if spending is None else spending.accuracies(heads)
     chosen, sentence = verdict(rows, n_trained_on, target.task, expected)
@@ -171,16 +176,17 @@ def _spent(
     trainer: _Trainer,
     most: int,
     named: Sequence[RankRow],
+    deadline: float,
 ) -> list[Verified]:
     """Heads on what is worth one, and on what is named; in the order of the ranking."""
     there = {(row.model, row.cut or ""): row for row in ranking if row.status == "ok"}
-    done = {(row.model, row.cut or ""): trainer.head(row) for row in named}
+    done = {(row.model, row.cut or ""): trainer.head(row, deadline) for row in named}
     for _ in range(most):
         heads = heads_of(list(done.values()), ranking, trainer.n_samples)
         place = spending.next(heads, {place for place, row in done.items() if not row.head})
         if place is None:
             break
-        done[place] = trainer.head(there[place])
+        done[place] = trainer.head(there[place], deadline)
     return [done[place] for place in there if place in done]
 
 
@@ -221,9 +227,11 @@ class _Trainer:
         if self.on_step is not None:
             self.on_step(text)
 
-    def head(self, row: RankRow) -> Verified:
-        """Cross-validate a head on encodings that ranking has made."""
+    def head(self, row: RankRow, deadline: float) -> Verified:
+        """Cross-validate a head on encodings that ranking has made, if there is time left."""
         verified = Verified(row.rank, row.model, row.cut or "")
+        if time.monotonic() >= deadline:
+            return replace(verified, note="the budget ended before its head")
         self.announce(f"head on {row.model}, {row.cut}")
         try:
             (encoding,) = encode_source(
@@ -277,7 +285,8 @@ class _Trainer:
         except SourceError as error:
             return replace(row, note=str(error))
         if training.complete:
-            write_text(path, json.dumps(asdict(training)))
+            self.target.check_unchanged()
+            write_text(path, sealed(asdict(training)))
         else:
             epochs = len(training.curve) - 1
             ran = f"{epochs} epoch{'s' * (epochs != 1)}"
@@ -326,17 +335,6 @@ def strata_of(target: Target) -> Any:
     return order * min(_TENTHS, len(order)) // len(order)
 
 
-def drawn(codes: Any, samples: int, seed: int) -> Any:
-    """Rows of a draw that has every class in its share, in an order of chance."""
-    rng = np.random.default_rng(seed)
-    # Place of each sample in its class, as a share: sorting by it keeps classes in step.
-    share = np.empty(len(codes))
-    for c in range(int(codes.max()) + 1):
-        members = rng.permutation(np.flatnonzero(codes == c))
-        share[members] = (np.arange(len(members)) + 0.5) / len(members)
-    return np.argsort(share, kind="stable")[:samples]
-
-
 def split(codes: Any, samples: int, seed: int, groups: Any = None) -> Split:
     """Rows to train on, to stop by and to test on: 60, 20 and 20 in 100 of each class.
 
@@ -377,11 +375,9 @@ def _split_groups(chosen: Any, groups: Any, seed: int) -> Split:
 
 
 def _read(path: Path) -> Training | None:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return Training(**{**found, "curve": tuple(found["curve"])})
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
+    """A training as it was written; None where there is none, or something has changed it."""
+    found = read_sealed(path)
+    return None if found is None else Training(**{**found, "curve": tuple(found["curve"])})
 
 
 def _without_time(row: Verified) -> Verified:

@@ -120,7 +120,7 @@ class Race:
             asked = cuts.get(source.name, ())
             missing = tuple(cut for cut in asked if (source.name, cut) not in entries)
             if missing:
-                jobs.append(Job(source, missing, sample.rows, earlier))
+                jobs.append(Job(source, missing, sample.rows, earlier, estimates=True))
         for name, done in self._work.done(jobs).items():
             self._keep_sample(name, done, sample, entries)
         return len(self._failed) == failed
@@ -221,8 +221,8 @@ class Race:
                     self._options.confidence, len(left), self._rounds[number].candidates
                 ),
             )
-            told = (replace(row, left_in_round=number + 1) for row in found)
-            rows |= dict(zip(left, told, strict=True))
+            rows_of_round = (replace(row, left_in_round=number + 1) for row in found)
+            rows |= dict(zip(left, rows_of_round, strict=True))
         return rows
 
     def _facts(self) -> RaceFacts:

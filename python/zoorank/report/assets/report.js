@@ -38,7 +38,7 @@
 
   const rows = all("#table tbody tr");
   const texts = indices.map((i) =>
-    [columns.model[i], columns.cut[i], columns.note[i]].join("\n").toLowerCase());
+    [columns.name[i], columns.model[i], columns.cut[i], columns.note[i]].join("\n").toLowerCase());
   let shown = indices;
   let expanded = false;
 
@@ -361,7 +361,7 @@
   function themeFor(container) {
     const palette = PALETTES[isDark() ? "dark" : "light"];
     const named = {};
-    for (const name of ["text", "muted", "line", "faint", "accent", "surface"]) named[name] = colour(name);
+    for (const name of ["text", "muted", "line", "faint", "accent", "surface", "background"]) named[name] = colour(name);
     const count = closeups ? closeups.classes.length : 0;
     return {
       ...named,

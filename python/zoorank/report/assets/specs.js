@@ -111,12 +111,15 @@ const specs = (() => {
     const y = { field: "score", type: "quantitative" };
     return [
       { data: { values }, mark: { type: "rule", strokeDash: [5, 4], color: theme.muted, aria: false }, encoding: { y } },
-      {
-        data: { values },
-        mark: { type: "text", align: "left", dx: 4, dy: -7, fontSize: 11, color: theme.muted, aria: false },
-        encoding: { x: { value: 0 }, y, text: { field: "text" } },
-      },
+      ...label(theme, { data: { values }, encoding: { x: { value: 0 }, y, text: { field: "text" } } },
+        { align: "left", dx: 4, dy: -7, fontSize: 11, color: theme.muted }),
     ];
+  }
+
+  // A text that lines behind it do not strike through.
+  function label(theme, layer, mark) {
+    const halo = { stroke: theme.background, strokeWidth: 4, strokeJoin: "round", color: theme.background };
+    return [{ ...mark, ...halo }, mark].map((each) => ({ ...layer, mark: { type: "text", aria: false, ...each } }));
   }
 
   // Score against a cost, with what no other encoding beats in both.
@@ -152,11 +155,13 @@ const specs = (() => {
       },
     ];
     if (!theme.narrow && front.length <= 7) {
-      layers.push({
-        data: { values: front },
-        mark: { type: "text", align: "right", dx: -9, dy: -9, fontSize: 12, limit: 190, aria: false },
-        encoding: { x, y, text: { field: "model" } },
-      });
+      // To the right of the cheapest, which may lie at the axis; to the left of the others.
+      const cheapest = Math.min(...front.map((value) => value.cost));
+      const sides = [["left", 9, (value) => value.cost === cheapest], ["right", -9, (value) => value.cost !== cheapest]];
+      for (const [align, dx, side] of sides) {
+        const layer = { data: { values: front.filter(side) }, encoding: { x, y, text: { field: "model" } } };
+        layers.push(...label(theme, layer, { align, dx, dy: -10, fontSize: 12, limit: 190 }));
+      }
     }
     return chart(theme, theme.narrow ? 340 : 420, data.description, { data: { values: data.values }, layer: layers });
   }
@@ -178,7 +183,7 @@ const specs = (() => {
               type: "quantitative",
               title: "silhouette",
               scale: { domain: data.domain, nice: false },
-              axis: { values: [-1, -0.75, -0.5, -0.25, 0, 0.25, 0.5, 0.75, 1], format: "~g" },
+              axis: { values: [-1, -0.75, -0.5, -0.25, 0, 0.25, 0.5, 0.75, 1], format: ".2~f" },
             },
             x2: { datum: 0 },
             color: { field: "class", type: "nominal", legend: null, scale: { domain: data.classes, range: theme.classes } },

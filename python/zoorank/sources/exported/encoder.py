@@ -206,11 +206,11 @@ class ExportedEncoder:
         flops: dict[str, int] = {}
         with FlopCounterMode(display=False) as counter:
 
-            def told(name: str, _: Any) -> None:
+            def on_node(name: str, _: Any) -> None:
                 flops[name] = counter.get_total_flops()
 
             wanted = [self._program.output, *values.values()]
-            found = self._run(part, list(dict.fromkeys(wanted)), told)
+            found = self._run(part, list(dict.fromkeys(wanted)), on_node)
         return found, _Costs(flops, counter.get_total_flops())
 
     def _stretched(self, part: Batch, found: Mapping[str, Any]) -> set[str]:
@@ -288,7 +288,7 @@ class ExportedEncoder:
             return values.flatten(1, -2)[:, 0].clone()
         return values.amax(dim=axes) if self._pooling == "max" else values.mean(dim=axes)
 
-    def _run(self, part: Batch, values: Sequence[str], told: Any = None) -> dict[str, Any]:
+    def _run(self, part: Batch, values: Sequence[str], on_node: Any = None) -> dict[str, Any]:
         given = self._feed.given(part)
         try:
             with torch.inference_mode():
@@ -298,7 +298,7 @@ class ExportedEncoder:
                     )
                     for each in self._program.inputs
                 }
-                return self._program.run(inputs, values, told)
+                return self._program.run(inputs, values, on_node)
         except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
             said = one_line(error)
             if any(word in said.lower() for word in _MEMORY):

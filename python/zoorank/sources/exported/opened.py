@@ -13,8 +13,8 @@ from zoorank.sources.batches import Feed
 from zoorank.sources.exported.archive import harmless
 from zoorank.sources.exported.encoder import ExportedEncoder
 from zoorank.sources.exported.program import Program, load
-from zoorank.sources.inputs import bare, complete, token_inputs
-from zoorank.sources.tokens import IDS, MASK, FileTokenizer, TokenTransform
+from zoorank.sources.inputs import bare, complete
+from zoorank.sources.tokens import MASK, TokenTransform
 from zoorank.transforms import transform_of
 from zoorank.transforms.base import ONLY
 from zoorank.transforms.specs import TextPreprocessing
@@ -64,26 +64,15 @@ def open_program(source: ExportedSource, options: OpenOptions) -> Encoder:
 def _texts(
     source: ExportedSource, program: Program, said: TextPreprocessing, device: torch.device
 ) -> Encoder:
-    if source.tokenizer is None:
-        raise source.file.refuse(
-            "takes texts, and nothing says how they become tokens: say preprocessing = "
-            "{ input = 'text', tokenizer = 'tokenizer.json' }"
-        )
-    names = token_inputs(program.inputs, source.inputs, source.file.refuse)
-    ids = next(each for each in program.inputs if names[each.name] == IDS)
-    if len(ids.dims) != 2:
-        raise source.file.refuse(f"its input is {ids}, which is no batch of token ids")
-    samples, tokens = ids.dims
-    (pin,) = (each for each in source.pins if each.file == source.tokenizer)
-    tokenizer = FileTokenizer.of(source.tokenizer, pin.read())
-    roles = frozenset(names.values())
-    if MASK not in roles:
-        samples = 1  # padding would change a text's encoding
+    fed = source.token_feed(program.inputs)
+    roles = frozenset(fed.names.values())
+    # Without a mask padding would change a text's encoding.
+    samples = fed.samples if MASK in roles else 1
     return ExportedEncoder(
         program,
-        TokenTransform.of(tokenizer, said, longest=tokens, names=roles),
-        Feed(names, samples, MASK, tokens),
-        ids.name,
+        TokenTransform.of(fed.tokenizer, said, longest=fed.tokens, names=roles),
+        Feed(fed.names, samples, MASK, fed.tokens),
+        fed.ids,
         said.pooling,
         None,
         device,

@@ -129,7 +129,7 @@ class Program:
         self,
         inputs: Mapping[str, Tensor],
         values: Collection[str],
-        told: Callable[[str, Any], None] | None = None,
+        on_node: Callable[[str, Any], None] | None = None,
     ) -> dict[str, Any]:
         """Run what some values depend on and nothing else; each is let go behind its last use."""
         nodes = self.needed(values)
@@ -141,8 +141,8 @@ class Program:
         interpreter = fx.Interpreter(self.module, garbage_collect_values=False)
         for node in nodes:
             interpreter.env[node] = self._made(interpreter, node, inputs)
-            if told is not None:
-                told(node.name, interpreter.env[node])
+            if on_node is not None:
+                on_node(node.name, interpreter.env[node])
             for read in node.all_input_nodes:
                 uses[read] -= 1
                 if not uses[read] and read not in kept:

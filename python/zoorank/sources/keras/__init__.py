@@ -25,7 +25,7 @@ from zoorank.sources.base import (
     Source,
     needs,
 )
-from zoorank.sources.files import Pin, SourceFile, find_files
+from zoorank.sources.files import Pin, SourceFile, find_files, size_of
 from zoorank.sources.keras.applications import NAMES, matching
 from zoorank.targets.base import Modality
 from zoorank.transforms.specs import ImagePreprocessing, Preprocessing, TextPreprocessing
@@ -101,6 +101,10 @@ class KerasSource:
             "shuffled": self.shuffled,
             "runtime": f"keras {version('keras')} {backend} {version(_DISTRIBUTIONS[backend])}",
         }
+
+    def size(self) -> int | None:
+        """Bytes of its file, where it has one."""
+        return None if self.file is None else size_of(self.file.path)
 
     def known(self) -> Known:
         """What the weights of an application were trained on."""

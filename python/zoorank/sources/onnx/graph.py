@@ -208,7 +208,7 @@ class Graph:
         try:
             offset = int(said.get("offset", 0))
             return np.memmap(self.external[name].path, dtype, "r", offset, shape)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, OverflowError) as error:
             raise self._refuse_weight(name, one_line(error)) from None
 
     @property

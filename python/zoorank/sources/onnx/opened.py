@@ -11,6 +11,7 @@ from zoorank.sources.inputs import bare, complete
 from zoorank.sources.onnx.cuts import Places
 from zoorank.sources.onnx.encoder import OnnxEncoder
 from zoorank.sources.onnx.graph import Graph
+from zoorank.sources.tokens import MASK, TokenTransform
 from zoorank.transforms import transform_of
 from zoorank.transforms.base import ONLY
 from zoorank.transforms.specs import TextPreprocessing
@@ -30,9 +31,7 @@ def open_graph(source: OnnxSource, graph: Graph, options: OpenOptions) -> Encode
     output = _output(source, graph)
     said = bare(options.modality, source.preprocessing)
     if isinstance(said, TextPreprocessing):
-        from zoorank.sources.onnx.texts import open_texts
-
-        return open_texts(source, graph, output, options)
+        return _texts(source, graph, output, options)
     if len(graph.inputs) != 1:
         inputs = listing(map(str, graph.inputs)) or "none"
         raise source.file.refuse(
@@ -50,6 +49,24 @@ def open_graph(source: OnnxSource, graph: Graph, options: OpenOptions) -> Encode
         axis=fed.axis,
         options=options,
         note=fed.note,
+    )
+
+
+def _texts(source: OnnxSource, graph: Graph, output: str, options: OpenOptions) -> Encoder:
+    said = source.preprocessing
+    spec = said if isinstance(said, TextPreprocessing) else TextPreprocessing()
+    fed = source.token_feed(graph.inputs)
+    roles = frozenset(fed.names.values())
+    # Padding, or the other texts of a batch, would change a text's encoding.
+    alone = MASK not in roles or graph.mixes_samples
+    return OnnxEncoder(
+        places=Places(graph, fed.ids, output),
+        transform=TokenTransform.of(fed.tokenizer, spec, longest=fed.tokens, names=roles),
+        feed=Feed(fed.names, 1 if alone else fed.samples, MASK, fed.tokens),
+        pooling=spec.pooling,
+        axis=None,
+        options=options,
+        note="" if spec.tokenizer else "its texts become tokens by the tokenizer.json beside it",
     )
 
 

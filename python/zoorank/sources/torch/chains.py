@@ -20,16 +20,16 @@ class Chain(nn.Module):
     Parameters
     ----------
     model : sentence_transformers.SentenceTransformer
-    told : mapping of str to object
+    extras : mapping of str to object
         What its first part adds to every batch that is no tensor.
     """
 
-    def __init__(self, model: Any, told: Mapping[str, Any]) -> None:
+    def __init__(self, model: Any, extras: Mapping[str, Any]) -> None:
         super().__init__()
         for name, part in model.named_children():
             self.add_module(name, part)
         self._run = (model,)  # in a tuple, for a module would become one more part
-        self._told = dict(told)
+        self._extras = dict(extras)
 
     def forward(self, output_hidden_states: bool = False, **inputs: Tensor) -> Any:
         """Run it; with hidden states, run its network alone."""
@@ -37,7 +37,7 @@ class Chain(nn.Module):
         if output_hidden_states:
             network = getattr(model[0], "auto_model", None)
             return {} if network is None else network(**inputs, output_hidden_states=True)
-        return model({**inputs, **self._told})["sentence_embedding"]
+        return model({**inputs, **self._extras})["sentence_embedding"]
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,19 @@ class ChainPooling(TokenPooling):
     ----------
     part : nn.Module or None
         The part that pools.
-    told : mapping of str to object
+    extras : mapping of str to object
         What the chain's first part adds to every batch that is no tensor.
     """
 
     part: nn.Module | None = None
-    told: Mapping[str, Any] = field(default_factory=dict)
+    extras: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, model: Any, told: Mapping[str, Any]) -> ChainPooling:
+    def of(cls, model: Any, extras: Mapping[str, Any]) -> ChainPooling:
         """The pooling of a chain; the mean where it has none."""
         pooling = (part for part in model if type(part).__name__ == "Pooling")
         # A copy: hooks on the part in its place must not see what is pooled on the way there.
-        return cls(part=copy.deepcopy(next(pooling, None)), told=told)
+        return cls(part=copy.deepcopy(next(pooling, None)), extras=extras)
 
     def refusal(self, seen: Seen, axes: Axes, batch: Batch) -> str:
         """Say why a tensor cannot be pooled; empty where it can."""
@@ -78,7 +78,7 @@ class ChainPooling(TokenPooling):
         if self.part is None or output.ndim == 2 or batch.words is not None:
             return super().pool(output, axes, batch, inputs)
         features = {
-            **self.told,
+            **self.extras,
             "token_embeddings": output.float(),
             "attention_mask": inputs[self.mask],
         }

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from zoorank.errors import SourceError, UsageError, ZoorankError
-from zoorank.messages import hint, one_line
+from zoorank.messages import hint, one_line, reason
 from zoorank.sources.base import Cut, ModelFacts, OpenOptions, Refusal
 from zoorank.sources.torch.cuts import Anatomy, ModuleCut
 from zoorank.sources.torch.hooks import Place, Trace, run_to, trace
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from zoorank.sources.training import Split, Training, TrainingOptions
     from zoorank.targets.base import Target
+
+T = TypeVar("T")
 
 Inputs = Mapping[str, Tensor]
 Feed = Callable[[nn.Module, Inputs], Any]
@@ -110,19 +112,17 @@ class TorchEncoder:
             torch.set_num_threads(options.threads)
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
-        try:
+        with self._failing(f"cannot be moved to {self._device}", memory=False):
             self.module = module.eval().requires_grad_(False).to(self._device)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            raise SourceError(f"cannot be moved to {self._device}: {one_line(error)}") from error
         parameters = list(self.module.parameters())
         self.facts = ModelFacts(  # operations are counted when cuts are found
             f"torch {torch.__version__}",
             sum(each.numel() for each in parameters),
             sum(each.numel() * each.element_size() for each in parameters),
+            precision=options.precision,
         )
         self._traced: tuple[tuple[Any, ...], Trace, Mapping[str, Place | str]] | None = None
+        self._lay_out(channels_last=self._device.type == "cpu")
 
     def __enter__(self) -> Self:
         return self
@@ -160,13 +160,38 @@ class TorchEncoder:
         shapes = tuple((name, each.shape) for name, each in batch.inputs.items())
         if self._traced is None or self._traced[0] != shapes:
             with self._failing(f"cannot be fed a batch of shape {_shape(batch)}"):
-                record, aliases = self._trace(batch)
+                record, aliases = self._laid_out(lambda: self._trace(batch))
             self._traced = shapes, record, aliases
             flops = round(record.flops / batch.samples) if record.flops else None
-            self.facts = replace(self.facts, flops=flops)
+            largest = record.largest // batch.samples or None
+            self.facts = replace(self.facts, flops=flops, largest=largest)
         _, record, aliases = self._traced
         anatomy = Anatomy(self.module, record, batch, self.pooler, aliases, self._fresh)
         return anatomy.cuts(wanted)
+
+    def _lay_out(self, *, channels_last: bool) -> None:
+        """Order the weights of convolutions in memory, which what they give follows.
+
+        On a CPU convolutions of images are faster with channels last, above all those of a
+        channel each.
+        """
+        self._layout = torch.channels_last if channels_last else torch.contiguous_format
+        for part in self.module.modules():
+            if isinstance(part, nn.Conv2d) and part.weight.ndim == 4:
+                part.weight.data = part.weight.data.contiguous(memory_format=self._layout)
+
+    def _laid_out(self, run: Callable[[], T]) -> T:
+        """Run the network for the first time, and see whether its code takes channels last.
+
+        What looks at a tensor with `view` takes only the layout that it was written for.
+        """
+        try:
+            return run()
+        except Exception as error:
+            if self._layout == torch.contiguous_format or is_out_of_memory(error):
+                raise
+            self._lay_out(channels_last=False)
+            return run()  # and if something else is wrong, it is raised again
 
     def _trace(self, batch: Batch) -> tuple[Trace, Mapping[str, Place | str]]:
         inputs = self.tensors(batch)
@@ -227,13 +252,18 @@ class TorchEncoder:
             return
         momenta = [norm.momentum for norm in norms]
         for norm in norms:
-            norm.reset_running_stats()
             norm.momentum = None  # a plain average, so that one batch sets them wholly
             norm.train()
         inputs = self.tensors(batch)
+
+        def run() -> None:
+            for norm in norms:
+                norm.reset_running_stats()
+            self.feed(self.module, inputs)
+
         try:
             with self._failing("cannot be calibrated"), torch.no_grad():
-                self.feed(self.module, inputs)
+                self._laid_out(run)
         finally:
             for norm, momentum in zip(norms, momenta, strict=True):
                 norm.momentum = momentum
@@ -263,6 +293,7 @@ class TorchEncoder:
         """Write the network up to a cut; see :func:`zoorank.sources.torch.export.export`."""
         from zoorank.sources.torch.export import export
 
+        self._lay_out(channels_last=False)  # as whoever runs the files will feed them
         return export(self, cut, batch, folder)
 
     def tensors(self, batch: Batch) -> dict[str, Tensor]:
@@ -299,20 +330,20 @@ class _Failing(AbstractContextManager[None]):
             raise MemoryError(one_line(error)) from error
         if isinstance(error, ZoorankError):
             return
-        reason = one_line(error)
-        if not isinstance(error, RuntimeError | ValueError):
-            reason = f"{type(error).__name__}: {reason}"
-        raise SourceError(f"{self._what}{reason}") from error
+        raise SourceError(f"{self._what}{reason(error)}") from error
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
     """Whether an exception, or one that it came of, says that memory ran out."""
-    while error is not None:
+    seen: set[int] = set()  # an exception may be its own cause
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         if isinstance(error, MemoryError | torch.OutOfMemoryError):
             return True
-        text = str(error).lower()
-        if isinstance(error, RuntimeError) and any(sign in text for sign in _OUT_OF_MEMORY):
-            return True
+        if isinstance(error, RuntimeError):
+            text = one_line(error).lower()
+            if any(sign in text for sign in _OUT_OF_MEMORY):
+                return True
         error = error.__cause__ or error.__context__
     return False
 

@@ -6,6 +6,7 @@ import bisect
 import contextlib
 import io
 import itertools
+import math
 import re
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -138,6 +139,14 @@ class Trace:
     def at(self, place: Place) -> Call:
         """The call of a place."""
         return self.calls[place.module][place.call - 1]
+
+    @property
+    def largest(self) -> int:
+        """Bytes of the largest tensor that a module gave."""
+        outputs = [call.output for calls in self.calls.values() for call in calls]
+        return max(
+            (math.prod(each.shape) * each.dtype.itemsize for each in outputs if each), default=0
+        )
 
 
 def trace(model: nn.Module, run: Run) -> Trace:

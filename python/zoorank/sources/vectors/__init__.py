@@ -21,7 +21,7 @@ from zoorank.sources.base import (
     Source,
     needs,
 )
-from zoorank.sources.files import Pin, SourceFile, find_files, named_file
+from zoorank.sources.files import Pin, SourceFile, find_files, named_file, size_of
 from zoorank.sources.vectors.static import StaticFiles, find_static
 from zoorank.sources.vectors.word_files import find_word_list
 from zoorank.targets.base import Modality
@@ -94,6 +94,10 @@ class VectorsSource:
             "preprocessing": said,
             "shuffled": self.shuffled,
         }
+
+    def size(self) -> int | None:
+        """Bytes of its file, where it has one."""
+        return size_of(self.file.path)
 
     def known(self) -> Known:
         """Nothing: a file of vectors says nothing of itself."""

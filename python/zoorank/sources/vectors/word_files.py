@@ -188,7 +188,7 @@ def _unpack(
 def _array(file: SourceFile, words: SourceFile | None) -> WordFile:
     try:
         array = np.load(file.path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, OverflowError) as error:
         raise file.refuse(f"is no readable .npy file: {not_loaded(error)}") from None
     if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "fiu":
         raise file.refuse("holds no table of numbers, a row for each word")
@@ -231,7 +231,7 @@ def _listed(file: SourceFile) -> Iterator[bytes]:
             yield from _from_parquet(file)
         else:
             yield from _from_text(file)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, OverflowError) as error:
         raise file.refuse(f"is no list of words: {not_loaded(error)}") from None
 
 

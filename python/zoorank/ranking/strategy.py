@@ -1,0 +1,123 @@
+"""How the sources of a ranking are run: all on all rows, in a race, or as a budget allows."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from zoorank.errors import UsageError
+from zoorank.ranking.consensus import Consensus, deciding_scores
+from zoorank.ranking.racing.facts import BudgetFacts
+from zoorank.ranking.ranking import Ranking, Request
+from zoorank.ranking.work import SourceRows, Work
+
+if TYPE_CHECKING:
+    from zoorank.ranking.budget import Time
+    from zoorank.ranking.racing.options import RaceOptions
+    from zoorank.scores import Score
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """What was asked for; the code of a race or a budget is loaded for one alone.
+
+    Attributes
+    ----------
+    race : RaceOptions or None
+    clock : Time or None
+        When a budget is over.
+    """
+
+    race: RaceOptions | None = None
+    clock: Time | None = None
+
+    @classmethod
+    def of(
+        cls,
+        race: bool,
+        confidence: float | None,
+        first_rows: int | None,
+        random_state: int | None,
+        budget: float | None,
+    ) -> Strategy:
+        """Choose by the arguments of a call.
+
+        Raises
+        ------
+        UsageError
+            When one of them is wrong, or they do not go together.
+        """
+        options = None
+        if race or any(each is not None for each in (confidence, first_rows, random_state)):
+            from zoorank.ranking.racing.options import race_options
+
+            options = race_options(race, confidence, first_rows, random_state)
+        if budget is None:
+            return cls(options)
+        if not budget > 0:
+            raise UsageError(f"budget must be more than 0 seconds, not {budget}")
+        if options is not None:
+            raise UsageError("a budget decides itself what to run on a sample: leave out the race")
+        from zoorank.ranking.budget import Time
+
+        return cls(clock=Time(budget, time.monotonic() + budget))
+
+    def scores(
+        self, score: str | Sequence[str] | None, metric: str | None
+    ) -> tuple[Score | Consensus, tuple[Score, ...]]:
+        """What decides, and all that is computed."""
+        if self.race is None:
+            return deciding_scores(score, metric)
+        from zoorank.ranking.racing.options import racing_scores
+
+        return racing_scores(score, metric)
+
+    def ranking(
+        self,
+        work: Work,
+        cuts_of: Mapping[str, Sequence[str]],
+        request: Request,
+        *,
+        by_default: bool,
+        out: str | os.PathLike[str] | None,
+    ) -> Ranking:
+        """Run the sources, and answer the request by what became of them."""
+        raced = budgeted = None
+        if self.clock is not None:
+            sources, budgeted = _budgeted(work, cuts_of, request, self.clock, out)
+        elif self.race is None:
+            sources = work.every(cuts_of)
+        else:
+            from zoorank.ranking.racing.options import BY_DEFAULT
+            from zoorank.ranking.racing.race import Race
+
+            sources, raced = Race(work, cuts_of, self.race).results()
+            if by_default:
+                raced = replace(raced, note=" ".join(filter(None, [raced.note, BY_DEFAULT])))
+        tried = [source for source in sources if source.rows[0].status != "untried"]
+        mistakes = [source.outcome.mistake for source in tried]
+        if mistakes and mistakes[0] is not None and all(each is not None for each in mistakes):
+            raise mistakes[0]  # that all sources share
+        return request.answered(sources, raced, budgeted)
+
+
+def _budgeted(
+    work: Work,
+    cuts_of: Mapping[str, Sequence[str]],
+    request: Request,
+    clock: Time,
+    out: str | os.PathLike[str] | None,
+) -> tuple[list[SourceRows], BudgetFacts]:
+    """Run what a budget allows, and keep the table so far in ``out``."""
+    from zoorank.ranking.budget import Budget, published
+
+    def so_far(sources: Sequence[SourceRows], budgeted: BudgetFacts) -> None:
+        if out is not None:
+            request.answered(sources, budget=budgeted).write(out)
+
+    request.baseline  # noqa: B018 - computed first, so that its time counts too
+    expected = published(work.sources)
+    return Budget(work, cuts_of, request.deciding, clock, expected, so_far).results()
