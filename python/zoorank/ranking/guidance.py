@@ -68,7 +68,7 @@ def guidance(key: str, rows: Sequence[RankRow], target: TargetFacts) -> str:
         f"with {found['candidates']} candidates each. The first pick by {own['label']} "
         f"was a best one for {own['top1']:.0%} of them, and the first three held one for "
         f"{own['top3']:.0%}. On average the first pick lacked {own['regret']:.1f} points of "
-        f"accuracy. {_of_heads(found)} the best static source {found['static']:.1f}, "
+        f"accuracy. {_of_others(found)} {found['static']:.1f}, "
         f"a random pick {found['random']:.1f}."
     )
     if best["regret"] < own["regret"]:
@@ -98,12 +98,13 @@ def _study(target: TargetFacts) -> tuple[str, Mapping[str, Any] | None]:
     return name, found
 
 
-def _of_heads(found: Mapping[str, Any]) -> str:
-    """What heads on all candidates lack, where the study trained them."""
+def _of_others(found: Mapping[str, Any]) -> str:
+    """What comes before the figure of the best static source: heads, where a study has them."""
     probe = found["scores"].get("probe")
     if probe is None:
-        return "Beside it,"
-    return f"A head cross-validated on every candidate lacked {probe['regret']:.1f},"
+        return "The best static source lacked"
+    lacked = f"{probe['regret']:.1f}"
+    return f"A head cross-validated on every candidate lacked {lacked}, the best static source"
 
 
 def _of_what_is_known(modality: str) -> str:
