@@ -11,6 +11,7 @@ from zoorank.cli import FAILED
 from zoorank.cli.options import (
     AllowCode,
     AllowPackage,
+    AppendedRecord,
     BatchSize,
     Cuts,
     Data,
@@ -55,6 +56,7 @@ def verify(
     figure: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Draw the learning curves.")
     ] = None,
+    record: AppendedRecord = None,
     out: Out = None,
     store: Store = None,
     batch_size: BatchSize = None,
@@ -95,6 +97,7 @@ def verify(
             epochs=epochs,
             budget=seconds(budget, "--budget") or 0.0,
             samples=samples,
+            record=record,
             out=out,
             store=store,
             batch_size=batch_size,
@@ -148,6 +151,7 @@ def evaluate(
     figure: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Draw the regret of each score.")
     ] = None,
+    record: AppendedRecord = None,
     as_json: Json = False,
 ) -> int:
     """Say how well picks by scores did, beside random, static and parameter count.
@@ -168,6 +172,7 @@ def evaluate(
         columns=None if columns is None else names(columns),
         lower_is_better=names(lower),
         truth_column=truth_column,
+        record=record,
     )
     if out is not None:
         write_text(out, found.to_csv())
