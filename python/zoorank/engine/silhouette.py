@@ -18,10 +18,10 @@ from zoorank.engine.cuda import DeviceRows
 from zoorank.engine.environment import uses_cuda
 from zoorank.engine.estimate import estimate_mean, predicted_rows
 from zoorank.engine.options import (
-    METRICS,
     check_between,
     check_choice,
     check_integer,
+    check_metric,
     check_precision,
     check_random_state,
     check_threads,
@@ -109,7 +109,8 @@ def silhouette_samples(
     metric : {"euclidean", "sqeuclidean", "cosine", "manhattan", "precomputed"}
         ``cosine`` and ``sqeuclidean`` take O(nKd) time, ``manhattan`` of many rows
         O(nd(log n + K)), and ``euclidean`` O(n²d), or several times less where bounds rule
-        out most classes (``docs/pruning.md``).
+        out most classes (``docs/pruning.md``). ``l2`` is ``euclidean``; ``l1`` and
+        ``cityblock`` are ``manhattan``.
     method : {"exact", "estimate"}
         ``"estimate"`` takes O(nKd) time for ``euclidean`` too: mean distances from
         `references` random rows of the sample's class and of the five nearest others,
@@ -161,7 +162,7 @@ def silhouette_samples(
     >>> zoorank.silhouette_samples(X, ["a", "a", "b", "b"]).round(3)
     array([0.909, 0.9  , 0.789, 0.826])
     """
-    check_choice(metric, METRICS, "metric")
+    metric = check_metric(metric)
     check_choice(method, ("exact", "estimate"), "method")
     threads = check_threads(n_threads)
     references = check_integer(references, "references")
@@ -249,7 +250,7 @@ def silhouette_score(
     if size is None:
         samples = silhouette_samples(X, labels, metric=metric, n_threads=n_threads)
         return float(samples.mean())
-    check_choice(metric, METRICS, "metric")
+    metric = check_metric(metric)
     check_threads(n_threads)
     on_cuda = uses_cuda("auto", X, metric)
     rows, codes, drawn = draw_subset(X, labels, metric, size, state)
@@ -350,7 +351,7 @@ def silhouette(
     >>> result.method, result.half_width <= 1e-3
     ('estimate', True)
     """
-    check_choice(metric, METRICS, "metric")
+    metric = check_metric(metric)
     check_choice(method, METHODS, "method")
     check_precision(precision)
     on_cuda = uses_cuda(device, X, metric)
