@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable
 
+from informed import informed_cnn, informed_figures, informed_series
 from measured import Row, read, results, table
 
 from zoorank.scores import TABLE
@@ -247,6 +248,8 @@ TABLES = {
         racing_intervals,
         racing_null,
         racing_meaning,
+        informed_series,
+        informed_cnn,
     )
 }
 
@@ -283,9 +286,11 @@ def figures() -> dict[str, str]:
         for row in results("scores_together")
         if row["threads"] > 1 and row["n"] == 1797
     }
+    alone, on_nodes = results("ray_nodes")
     slower = max(row["times slower"] for row in results("estimator_cost"))
     on_series = samples["ECG5000, fcn ECGFiveDays"] / samples["mnist5k, lite0"]
     return {
+        **informed_figures(),
         "faster.least": f"{min(ratios):.0f}",
         "faster.most": f"{max(ratios):.0f}",
         "memory.copies": f"{copies['manhattan']:.0f}",
@@ -307,6 +312,8 @@ def figures() -> dict[str, str]:
         "shards.score": f"{whole['score']:.5f}",
         "shards.first": f"{first['score']:.5f}",
         "samples.series": f"{on_series:.0f}",
+        "ray.milliseconds": f"{on_nodes['here_milliseconds'] + on_nodes['there_milliseconds']:.0f}",
+        "ray.serial": f"{alone['here_milliseconds']:.0f}",
         "texts.share": f"{layers[0]['share']:.2f}",
         "texts.ours": f"{layers[0]['zoorank_s']:.0f} s",
         "texts.theirs": f"{layers[0]['theirs_s']:.0f} s",

@@ -163,11 +163,26 @@ def one_line(error: object, limit: int = 300) -> str:
     """Flatten a message or an exception to one line of bounded length, without escapes."""
     try:
         said = str(error)
-    except Exception:  # noqa: BLE001 - an exception of a stranger's code may fail even at that
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - an exception of a stranger's code may fail even at that
         said = ""
     words = " ".join(_TERMINAL.sub("", said).split())
     text = inert(words) or type(error).__name__
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def reason(error: BaseException) -> str:
+    """Say an exception in one line, with its type where the message alone says too little.
+
+    Examples
+    --------
+    >>> reason(ValueError("no such layer")), reason(KeyError("layer4")), reason(SystemExit(0))
+    ('no such layer', "KeyError: 'layer4'", 'SystemExit: 0')
+    """
+    message, name = one_line(error), type(error).__name__
+    plain = isinstance(error, RuntimeError | ValueError) or message == name
+    return message if plain else f"{name}: {message}"
 
 
 def brief(value: object) -> str:

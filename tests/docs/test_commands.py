@@ -152,6 +152,8 @@ def test_it_runs(folder, line, capsys):
         (folder / "zoo.toml").write_text(ZOO_OF_SERIES)
     if words[0] == "rank" and "--workers" not in words:
         words += ["--workers", "0"]  # a process for each would take longer than all else
+    if "--max-ms" in words:  # what a busy machine takes is no matter of the page
+        words[words.index("--max-ms") + 1] = "100000"
     if words[0] == "demo":
         words += ["--limit", "40"]
     if words[:2] in (["report", "results"], ["export", "results"]):

@@ -19,7 +19,7 @@ from tests.sources.opened import batch_of, opened, prepared
 from zoorank.encoding import encode
 from zoorank.encoding.encode import encode_source
 from zoorank.encoding.plan import Plan
-from zoorank.errors import SourceError, StoreError, UsageError
+from zoorank.errors import DataError, SourceError, StoreError, UsageError
 from zoorank.sources.base import Trust
 from zoorank.sources.manifest import load_zoo
 from zoorank.sources.torch.factory import load
@@ -290,6 +290,34 @@ def test_calibration_leaves_a_network_in_evaluation_mode(images: Target) -> None
     with pytest.raises(SourceError, match="cannot be calibrated: "):
         encoder.calibrate(batch_of(torch.zeros(2, 4)))
     assert not any(module.training for module in model.modules())
+
+
+@pytest.mark.parametrize("keep", ["store", "memory"])
+def test_nothing_is_made_of_a_target_that_changes_meanwhile(
+    make_spec, table: Target, store, tmp_path: Path, keep
+) -> None:
+    spec, file = make_spec("TinyMLP"), tmp_path / "X.npy"
+    np.save(file, np.asarray(table.X))
+    np.save(tmp_path / "labels.npy", table.labels)
+    status, content = file.stat(), file.read_bytes()
+    other = content[:-1000] + bytes(1000)
+
+    def change(done: int, total: int) -> None:
+        if done == 20:
+            file.write_bytes(other)
+
+    target = load_target(tmp_path)
+    with pytest.raises(DataError, match=r"X\.npy was changed meanwhile; run again"):
+        encode_source(spec, target, store=store, batch_size=20, on_batch=change, keep=keep)
+    assert _contents(store) == {}
+    assert [path.name for path in store.directory.iterdir()] == []
+    # Put back as it was, its time too: nothing of the other content is left anywhere.
+    file.write_bytes(content)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    target = load_target(tmp_path)
+    (found,) = encode_source(spec, target, store=store, batch_size=20, keep=keep).encodings
+    (right,) = encode_source(spec, table, store=EncodingStore(tmp_path / "other")).encodings
+    assert np.array_equal(found.load(), right.load())
 
 
 KILLED = """

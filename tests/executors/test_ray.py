@@ -88,6 +88,22 @@ def test_a_job_fails_there_as_it_does_here(executor):
     assert Event("good", "opening") in events
 
 
+def test_a_part_of_a_gpu_is_asked_for(cluster):
+    node = cluster.add_node(num_cpus=4, num_gpus=1)
+    try:
+        with RayExecutor(cluster.address, Limits(timeout=20.0), gpus=0.5) as executor:
+            assert executor.places == 2
+            todo = [Job(str(i), "environment", ["CUDA_VISIBLE_DEVICES"]) for i in range(3)]
+            assert {outcome[2][0] for outcome in outcomes(executor, todo).values()} == {"0"}
+        with (
+            RayExecutor(cluster.address, gpus=2.0) as executor,
+            pytest.raises(ZoorankError, match="1 processors and 2 GPUs that a job takes"),
+        ):
+            outcomes(executor, [Job("a")])
+    finally:
+        cluster.remove_node(node)
+
+
 def test_what_cannot_be_sent_fails_alone(executor):
     import threading
 

@@ -19,6 +19,8 @@ from zoorank.errors import UsageError
 from zoorank.executors import base
 from zoorank.ranking import Ranking, budget, job, strategy
 from zoorank.ranking.budget import family, sample_of
+from zoorank.sources.base import Sized
+from zoorank.sources.manifest import load_zoo
 from zoorank.targets import load_target
 
 pytest.importorskip("torch", reason="sources need torch: pip install 'zoorank[zoo]'")
@@ -227,6 +229,18 @@ def test_what_has_been_found_so_far_is_there_at_any_moment(tmp_path, monkeypatch
 
     ranked(zoo, tmp_path, budget=600.0, out=tmp_path / "out", progress=Looker())
     assert seen == [(1, ["not tried so far"] * 2), (2, ["not tried so far"])]
+
+
+def test_sizes_are_those_of_files_that_are_there(tmp_path):
+    (tmp_path / "a.safetensors").write_bytes(b"x" * 100)
+    zoo = tmp_path / "zoo.toml"
+    entry = '[[model]]\nfactory = "torch.nn:Linear"\npreprocessing.input = "table"\n'
+    weights = ('{ file = "a.safetensors" }', '{ file = "none.safetensors" }', "{ random = {} }")
+    zoo.write_text(
+        "".join(f'{entry}name = "{i}"\nweights = {each}\n' for i, each in enumerate(weights))
+    )
+    sizes = [source.size() for source in load_zoo(zoo).models if isinstance(source, Sized)]
+    assert sizes == [100, None, None]
 
 
 def test_families_of_names():

@@ -208,6 +208,29 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(zoo, tmp_path):
     assert [row.scores for row in resumed] == [row.scores for row in whole]
 
 
+@pytest.mark.parametrize("where", ["net0", "net1", "raw input"])
+def test_a_target_that_changes_ends_the_run_before_anything_wrong_is_kept(zoo, tmp_path, where):
+    file = tmp_path / "X.npy"
+    with np.load(zoo.data) as target:
+        np.save(file, target["X"])
+        np.save(tmp_path / "labels.npy", target["y"])
+
+    class Meddler(Recorder):
+        def encoding(self, model, done, total):
+            if (model, done) == (where, 20):
+                np.save(file, np.zeros_like(np.load(file)))
+
+        def scoring(self, model, cut):
+            if (model, cut, where) == ("net1", "penultimate", "raw input"):
+                np.save(file, np.zeros_like(np.load(file)))
+
+    store = tmp_path / "store"
+    with pytest.raises(DataError, match=r"X\.npy was changed meanwhile; run again"):
+        rank(zoo.manifest, tmp_path, allow_code=zoo.code, store=store, progress=Meddler())
+    kept = {"net0": 0, "net1": 2, "raw input": 4}[where]
+    assert len([path for path in store.glob("*.npy") if "labels" not in path.name]) == kept
+
+
 def test_progress_hears_of_every_step(zoo):
     recorder = Recorder()
     ranked(zoo, progress=recorder)

@@ -18,6 +18,7 @@ from zoorank.encoding.encode import encode_source  # noqa: E402
 from zoorank.sources.manifest import load_zoo  # noqa: E402
 from zoorank.sources.torch.encoder import TorchEncoder  # noqa: E402
 from zoorank.store.encodings import EncodingStore  # noqa: E402
+from zoorank.store.ledger import Ledger  # noqa: E402
 from zoorank.targets import load_target  # noqa: E402
 
 INFO = zoorank.build_info()
@@ -64,9 +65,13 @@ def test_the_networks_output_is_what_is_scored(zoo, tmp_path, monkeypatch):
     monkeypatch.setattr(facts_of_scores, "_value", looking)
     table = scores.find_scores("silhouette:cosine,silhouette:euclidean")
     one = load_zoo(zoo.manifest, allow_code=[zoo.code])
-    shared = outcomes.Run(load_target(zoo.data), table, tmp_path, 20, "cpu", save_encodings=False)
+    store, ledger = EncodingStore(tmp_path), Ledger(tmp_path)
+    shared = outcomes.Run(
+        load_target(zoo.data), table, store, ledger, 20, "cpu", save_encodings=False
+    )
     wanted = outcomes.Job(one.models[0], ("1", "penultimate"))
     assert len(job.encode_and_score(shared, wanted, lambda _: None).candidates) == 2
+    ledger.close()
     assert len(seen) == 4
     # What the engine makes of it is a view of the same memory.
     assert {np.asarray(each).ctypes.data for each in seen} == {each.data_ptr() for each in made}
@@ -198,7 +203,7 @@ def test_the_ranking_says_what_was_asked_for(zoo, tmp_path):
 )
 def test_where_encodings_are_kept(monkeypatch, save, names, device, keep):
     monkeypatch.setattr(cuda, "unavailable_reason", lambda: "")
-    shared = outcomes.Run(None, scores.find_scores(names), None, 1, device, save)
+    shared = outcomes.Run(None, scores.find_scores(names), None, None, 1, device, save)
     assert shared.keep(device) == keep
     monkeypatch.setattr(cuda, "unavailable_reason", lambda: "no driver")
     assert shared.keep(device) == ("memory" if save is False else "store")

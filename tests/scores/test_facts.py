@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from zoorank.scores import TABLE, Facts, Score, ScoreValue, compute, find_score, find_scores
 from zoorank.scores.threads import Team, one_blas_thread, quiet
@@ -214,6 +214,43 @@ def test_blas_is_held_until_the_last_one_leaves():
     leave.set()
     other.join()
     assert blas_threads(of_process=True) == before
+
+
+def test_whoever_leaves_first_has_its_own_number_of_threads_again():
+    pytest.importorskip("faiss", reason="its BLAS runs on OpenMP")
+
+    def numbers():
+        return [(each["filepath"], each["num_threads"]) for each in threadpool_info()]
+
+    wanted = threadpool_limits(3)  # of this thread, and of BLAS that the process shares
+    entered, left = threading.Barrier(2), threading.Event()
+    found = {}
+
+    def first():
+        with threadpool_limits(5, user_api="openmp"):
+            before = numbers()
+            with one_blas_thread():
+                entered.wait(10)
+            left.set()
+            found["first"] = before, numbers()
+
+    other = threading.Thread(target=first)
+    try:
+        before = numbers()
+        other.start()
+        entered.wait(10)
+        with one_blas_thread():
+            assert left.wait(10)
+        other.join(10)
+        assert numbers() == before
+        before, after = found["first"]
+        openmp = {each["filepath"] for each in threadpool_info() if each["user_api"] == "openmp"}
+        assert [each for each in after if each[0] in openmp] == [
+            each for each in before if each[0] in openmp
+        ]
+        assert {number for file, number in before if file in openmp} == {5}
+    finally:
+        wanted.restore_original_limits()
 
 
 class TestTeam:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoorank.errors import SourceError
@@ -15,6 +15,7 @@ from zoorank.store.encodings import EncodingStore
 X = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
 
 
+@settings(deadline=None)
 @given(st.permutations(range(50)), st.lists(st.integers(1, 20), min_size=50, max_size=50))
 def test_any_order_in_any_batches(tmp_path_factory, order, sizes):
     store = EncodingStore(tmp_path_factory.mktemp("store"))

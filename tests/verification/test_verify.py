@@ -85,6 +85,17 @@ def test_a_second_run_trains_nothing_and_says_the_same(zoo, monkeypatch):
     assert again.rows == first.rows
 
 
+@pytest.mark.parametrize("damage", ["accuracy", "no end", "no text"])
+def test_a_training_that_was_changed_is_no_training(zoo, damage):
+    first = verified(zoo, top=1, repeats=1)
+    (path,) = (zoo.folder / "store").glob("training-*.json")
+    text = path.read_text()
+    if damage == "accuracy":
+        text = json.dumps({**json.loads(text), "accuracy": 1.0, "curve": ["a"]})
+    path.write_text({"no end": text[:-9], "no text": "\0"}.get(damage, text))
+    assert verified(zoo, top=1, repeats=1).rows == first.rows
+
+
 def test_the_same_seeds_give_the_same_training(zoo):
     first = verified(zoo, top=1, repeats=1)
     again = verified(zoo, top=1, repeats=1, store=zoo.folder / "another")

@@ -27,6 +27,7 @@ from zoorank.cli.options import (
     Data,
     Device,
     FirstRows,
+    Gpus,
     GroupColumn,
     InputColumn,
     Json,
@@ -43,6 +44,7 @@ from zoorank.cli.options import (
     Race,
     RandomState,
     Ray,
+    Record,
     Retry,
     SaveEncodings,
     ScoreNames,
@@ -60,7 +62,7 @@ from zoorank.cli.options import (
     worker_count,
 )
 from zoorank.errors import UsageError
-from zoorank.messages import EXTRAS
+from zoorank.messages import EXTRAS, inert
 
 if TYPE_CHECKING:
     from zoorank.ranking import Ranking
@@ -132,6 +134,7 @@ def rank(
     timeout: Timeout = None,
     memory_limit: MemoryLimit = None,
     ray: Ray = None,
+    gpus: Gpus = None,
     budget: Budget = None,
     save_encodings: SaveEncodings = None,
     max_parameters: MaxParameters = None,
@@ -149,6 +152,7 @@ def rank(
     confidence: Confidence = None,
     first_rows: FirstRows = None,
     random_state: RandomState = None,
+    record: Record = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -172,6 +176,7 @@ def rank(
         timeout=seconds(timeout, "--timeout"),
         memory_limit=in_bytes(memory_limit, "--memory-limit"),
         ray=ray,
+        gpus=gpus,
         budget=seconds(budget, "--budget"),
         save_encodings=save_encodings,
         max_parameters=number(max_parameters, "--max-parameters"),
@@ -189,6 +194,7 @@ def rank(
         confidence=confidence,
         first_rows=first_rows,
         random_state=random_state,
+        record=record or (),
         as_json=as_json,
         quiet=quiet,
     )
@@ -288,7 +294,7 @@ def _rank(
             ranking = rank(sources, data, **settings, progress=watcher)
     except KeyboardInterrupt:
         typer.echo(
-            f"zoorank: interrupted; encodings made so far are in {place}, "
+            f"zoorank: interrupted; encodings made so far are in {inert(place)}, "
             "and the same command goes on from there",
             err=True,
         )
@@ -314,4 +320,5 @@ def _print_ranking(ranking: Ranking, written: Sequence[Path]) -> None:
         taken = f"{ranking.stages.seconds:,.1f} s of the sources: {', '.join(shares)}"
         console.print(taken, style="dim")
     if written:
-        console.print(f"Written: {', '.join(map(str, written))}", style="dim")
+        files = ", ".join(map(inert, written))
+        console.print(f"Written: {files}", style="dim", markup=False)

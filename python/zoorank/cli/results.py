@@ -52,7 +52,7 @@ def export(
         allow_code=allow_code or (),
         allow_packages=allow_package or (),
     )
-    files = ", ".join(str(out / name) for name in (*found.files, "encoder.json"))
+    files = ", ".join(inert(out / name) for name in (*found.files, "encoder.json"))
     typer.echo(f"{inert(found.source)}, cut at {inert(found.cut)}: {found.dim} numbers a sample")
     typer.echo(f"Written: {files}")
     return 0
@@ -74,7 +74,7 @@ def report(
     from zoorank.ranking import Ranking
 
     written = write_page(Ranking.from_json(directory / "ranking.json"), directory, data)
-    typer.echo("".join(f"{path}\n" for path in written), nl=False)
+    typer.echo("".join(f"{inert(path)}\n" for path in written), nl=False)
     return 0 if written else FAILED
 
 

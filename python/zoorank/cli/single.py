@@ -24,6 +24,7 @@ from zoorank.cli.options import (
     stdout,
 )
 from zoorank.errors import UsageError
+from zoorank.messages import inert
 
 
 def cuts(
@@ -98,7 +99,9 @@ def encode(
         allow_code=allow_code or (),
     )
     labels = out.with_name(f"{out.stem}_labels.npy")
-    typer.echo(f"zoorank: {X.shape[0]} x {X.shape[1]} encodings in {out}, labels in {labels}")
+    typer.echo(
+        f"zoorank: {X.shape[0]} x {X.shape[1]} encodings in {inert(out)}, labels in {inert(labels)}"
+    )
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -23,9 +24,10 @@ from zoorank.encoding.passes import (
     to_host,
 )
 from zoorank.encoding.plan import EncodedSource, Filtered, Held, Plan, Record
+from zoorank.encoding.prepared import SHARED
 from zoorank.encoding.stages import Clock
 from zoorank.encoding.trial import Trial, calibrate, tried
-from zoorank.errors import SourceError
+from zoorank.errors import DataError, SourceError
 from zoorank.sources.base import (
     ALL,
     PENULTIMATE,
@@ -62,6 +64,7 @@ def encode_source(
     precision: Precision = "float32",
     threads: int | None = None,
     on_batch: OnBatch | None = None,
+    on_trial: Callable[[float], None] = lambda _: None,
     events: Events = lambda _: None,
     rows: NDArray[np.int64] | None = None,
     earlier: NDArray[np.int64] | None = None,
@@ -90,6 +93,9 @@ def encode_source(
         Of the source's framework; None leaves its pool as it is.
     on_batch : callable or None
         Told ``(done, total)`` samples after every batch, of those that are run.
+    on_trial : callable
+        Told once, before the first batch, how many seconds it may take, judged by the trial
+        of two samples.
     events : callable
         Told in a line of every step before the first batch, such as a download.
     rows : ndarray of int64 or None
@@ -123,7 +129,7 @@ def encode_source(
     StoreError
         When the store cannot be written to.
     DataError
-        When a file of the target vanishes or breaks meanwhile.
+        When a file of the target vanishes, breaks or changes meanwhile.
     """
     wanted = tuple(cuts or source.cuts or (PENULTIMATE,))
     source = source.resolve(events)
@@ -148,10 +154,13 @@ def encode_source(
             )
             try:
                 calibrate(feed)
+                began = time.perf_counter()
                 trial = tried(feed, wanted)
+                tried_in = time.perf_counter() - began
             except MemoryError as error:
                 raise SourceError(f"out of memory on {encoder.device} with two samples") from error
             size = batch_sizes(trial.feed) if batch_size is None else BatchSize(batch_size)
+            on_trial(tried_in * max(1.0, size.samples / 2))
             trial, filtered = _filtered(plan, trial, filters, exempt, size.samples)
         place = keep(encoder.device) if callable(keep) else keep
         run = _Run(plan, trial, place, peak, clock)
@@ -224,6 +233,7 @@ class _Run:
             encoder = trial.feed.encoder
             notes += [encoder.note] if isinstance(encoder, Noting) and encoder.note else []
             fresh = self._records(whole, held, new, tuple(notes), precision)
+            self._check_target()
             if saved:
                 with self._clock.timing("writing"):
                     fresh = files.commit(fresh)
@@ -238,6 +248,14 @@ class _Run:
             refused=trial.refused,
             unsaved=() if saved else fresh,
         )
+
+    def _check_target(self) -> None:
+        """Keep nothing of a target that has changed, prepared samples included."""
+        try:
+            self._plan.target.check_unchanged()
+        except DataError:
+            SHARED.forget(self._plan.target)
+            raise
 
     def _room(self, dims: Mapping[str, int], notes: list[str]) -> dict[str, Array] | None:
         """Room for the encodings where the source runs; None, and a note, where there is none."""

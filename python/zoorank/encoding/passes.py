@@ -14,7 +14,7 @@ from zoorank.encoding.allocator import KEPT
 from zoorank.encoding.prepared import SHARED
 from zoorank.encoding.stages import Clock
 from zoorank.errors import SourceError, ZoorankError
-from zoorank.messages import bad_row, one_line
+from zoorank.messages import bad_row, one_line, reason
 from zoorank.sources.base import Array, Cut, Encoder
 from zoorank.targets.base import Rows, Target
 from zoorank.transforms.base import Prepared, Transform
@@ -84,7 +84,7 @@ class Feed:
         except (ZoorankError, MemoryError, KeyboardInterrupt):
             raise
         except BaseException as error:  # a stranger's code may raise anything, even SystemExit
-            raise SourceError(_reason(error)) from error
+            raise SourceError(reason(error)) from error
         self.on_pass()
         for name, array in encoded.items():
             if array.ndim != 2 or len(array) != batch.rows:
@@ -301,13 +301,8 @@ def same_numbers(one: Array, other: Array) -> bool:
 
 
 def _failed(samples: NDArray[np.int64], error: BaseException) -> SourceError:
-    return SourceError(f"failed on {_named(samples)}: {_reason(error)}")
-
-
-def _reason(error: BaseException) -> str:
-    """One line; the type of an exception is left out where its message says enough."""
-    plain = isinstance(error, SourceError | RuntimeError | ValueError)
-    return one_line(error) if plain else f"{type(error).__name__}: {one_line(error)}"
+    said = one_line(error) if isinstance(error, SourceError) else reason(error)
+    return SourceError(f"failed on {_named(samples)}: {said}")
 
 
 def _together(rows: NDArray[np.int64]) -> Rows:

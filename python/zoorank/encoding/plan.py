@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cached_property
+from dataclasses import dataclass, field, fields, replace
+from functools import cache, cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,7 +90,7 @@ class Record:
 
     @classmethod
     def of(cls, plain: object) -> Self | None:
-        """Read what :func:`dataclasses.asdict` made; anything else is no record."""
+        """Read what :meth:`plain` gave; anything else is no record."""
         if not isinstance(plain, Mapping):
             return None
         known = {each.name: plain[each.name] for each in fields(cls) if each.name in plain}
@@ -111,7 +111,7 @@ class Record:
 
     def plain(self) -> Mapping[str, Json]:
         """The record as JSON holds it."""
-        return asdict(self)
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
 
 @dataclass(frozen=True)
@@ -368,6 +368,7 @@ class Plan:
             return self.committed(writer, part)
 
 
+@cache
 def _version(name: str) -> str:
     try:
         return metadata.version(name)

@@ -49,6 +49,13 @@ class PreparedSamples:
             found |= dict(zip((int(row) for row in rows), made, strict=True))
         return [each for each in found.values() if each is not None]
 
+    def forget(self, target: Target) -> None:
+        """Drop all samples of a target."""
+        with self._lock:
+            for key in [key for key in self._sets if key[0] == target.fingerprint]:
+                del self._sets[key]
+                self._bytes.pop(key, None)
+
     def _keep(self, key: tuple[str, str], rows: Sequence[int], made: Sequence[Prepared]) -> None:
         with self._lock:
             kept = self._sets.setdefault(key, {})

@@ -48,6 +48,8 @@ class Event:
         What is scored, while it scores.
     source : str
         By what the ledger knows the job's source, while it opens.
+    expected : float
+        Seconds that the next step may well take; 0 where nobody can tell.
     """
 
     job: str
@@ -56,6 +58,7 @@ class Event:
     total: int = 0
     cut: str = ""
     source: str = ""
+    expected: float = 0.0
 
 
 class Emit(Protocol):
@@ -180,7 +183,8 @@ class Limits:
         stage : {"opening", "encoding", "scoring"}
             Where the job is. Scores are no code of the source: ``timeout`` alone limits them.
         longest : float
-            The longest silence of the job so far, in seconds. Opening ends with the trial.
+            The longest silence of the job since its trial, in seconds, or what its first batch
+            was expected to take. Opening ends with the trial.
 
         Examples
         --------

@@ -45,7 +45,7 @@ class Watch:
     def event(self, event: Event, at: float) -> None:
         """Take in how far the job is."""
         if event.stage == "encoding":  # the first one ends the trial
-            self._longest = max(self._longest, at - self._last)
+            self._longest = max(self._longest, at - self._last, event.expected)
         self._last, self._stage = at, event.stage
         self._work, self._spent = None, 0.0
 

@@ -20,7 +20,6 @@ from zoorank.ranking.work import SourceRows, Work
 from zoorank.scores import Score
 from zoorank.scores.base import Array
 from zoorank.sources.base import Known, Sized, Source
-from zoorank.store.ledger import Ledger
 from zoorank.targets.base import Target
 from zoorank.targets.labels import drawn
 
@@ -187,14 +186,14 @@ class Budget:
         """What each source took in an earlier run, on all rows and on the sample."""
         target = self._work.run.target
         keys = target.fingerprint, taken(target, self._sample)
-        with Ledger(self._work.run.store) as ledger:
-            return {
-                name: (
-                    remembered(ledger, keys[0], name, self._cuts_of[name]),
-                    remembered(ledger, keys[1], name, self._cuts_of[name]),
-                )
-                for name in self._sources
-            }
+        ledger = self._work.run.ledger
+        return {
+            name: (
+                remembered(ledger, keys[0], name, self._cuts_of[name]),
+                remembered(ledger, keys[1], name, self._cuts_of[name]),
+            )
+            for name in self._sources
+        }
 
     def _prospect(
         self,

@@ -27,8 +27,6 @@ from zoorank.ranking.prototypes import Prototypes
 from zoorank.scores import Facts, ScoreValue, compute
 from zoorank.scores.base import Array, SampleScore
 from zoorank.sources.base import LOGITS
-from zoorank.store.encodings import EncodingStore
-from zoorank.store.ledger import Ledger
 from zoorank.targets.paths import same_place
 
 E = TypeVar("E", Encoding, Candidate)
@@ -55,8 +53,7 @@ def encode_and_score(run: Run, job: Job, emit: Emit) -> Outcome:
             # What is not known yet may be once the source is fetched.
             if known.licence and (reason := run.filters.licence_reason(known)):
                 return Outcome(job.name, known=known, filtered=(Filtered(reason),))
-        with Ledger(run.store) as ledger:
-            return _Work(run, job, emit, ledger).outcome()
+        return _Work(run, job, emit).outcome()
     except (SourceError, UsageError, DataError) as error:
         mistake = error if isinstance(error, UsageError) else None
         return Outcome(job.name, failure=Failure.of(error), mistake=mistake)
@@ -65,14 +62,13 @@ def encode_and_score(run: Run, job: Job, emit: Emit) -> Outcome:
 class _Work:
     """One job at work."""
 
-    def __init__(self, run: Run, job: Job, emit: Emit, ledger: Ledger) -> None:
+    def __init__(self, run: Run, job: Job, emit: Emit) -> None:
         self._began = self._opened = time.perf_counter()  # opened: when the trial was done
         self._run, self._job, self._emit = run, job, emit
         self._tell("opening")
-        self._store = EncodingStore(run.store)
         self._source = job.source.resolve(self._opening)
         self._identity = self._source.identity()
-        self._page = Page(ledger, run, self._identity, None if job.estimates else job.rows)
+        self._page = Page(run, self._identity, None if job.estimates else job.rows)
         self._clock = Clock()
         self._known: dict[str, ScoreValue] = {}  # values that no cut changes
 
@@ -95,7 +91,7 @@ class _Work:
             return Outcome(job.name, failure=failure)
         compared, lacking = self._compared()
         if not job.estimates and not compared:
-            remembered = self._page.candidates(job.cuts, self._store)
+            remembered = self._page.candidates(job.cuts)
             if remembered is not None:
                 kept, filtered = self._allowed(remembered)
                 refused = self._page.refused(job.cuts)
@@ -164,16 +160,22 @@ class _Work:
 
     def _encoded(self) -> EncodedSource:
         run, job = self._run, self._job
+
+        def on_trial(seconds: float) -> None:
+            total = run.target.n_samples if job.rows is None else len(job.rows)
+            self._emit(Event(job.name, "encoding", 0, total, expected=seconds))
+
         return encode_source(
             self._source,
             run.target,
             cuts=(*job.cuts, LOGITS) if run.needs_head else job.cuts,
-            store=self._store,
+            store=run.store,
             batch_size=run.batch_size,
             device=run.device,
             precision=run.precision,
             threads=run.threads,
             on_batch=lambda done, total: self._tell("encoding", done, total),
+            on_trial=on_trial,
             events=self._opening,
             rows=job.rows,
             earlier=job.earlier,
@@ -260,7 +262,7 @@ class _Work:
 
     @cached_property
     def _prototypes(self) -> Prototypes:
-        return Prototypes(self._run.target, self._store)
+        return Prototypes(self._run.target, self._run.store)
 
     def _compared(self) -> tuple[dict[str, Array], str]:
         """What scores may look at of the source's own data, or why there is nothing."""

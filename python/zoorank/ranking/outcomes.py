@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 from zoorank.encoding.costs import Filters
 from zoorank.encoding.encode import Keep
@@ -17,6 +16,8 @@ from zoorank.executors.base import Failure
 from zoorank.scores import Score, ScoreValue
 from zoorank.scores.base import Array, SampleScore
 from zoorank.sources.base import Known, Precision, Source
+from zoorank.store.encodings import EncodingStore
+from zoorank.store.ledger import Ledger
 from zoorank.targets.base import Target
 
 
@@ -28,8 +29,9 @@ class Run:
     ----------
     target : Target
     scores : tuple of Score
-    store : Path
-        Directory of the encodings.
+    store : EncodingStore
+    ledger : Ledger
+        Each process opens it when it first asks, and keeps it open from job to job.
     batch_size : int or None
     device : str
     save_encodings : bool or None
@@ -45,7 +47,8 @@ class Run:
 
     target: Target
     scores: tuple[Score, ...]
-    store: Path
+    store: EncodingStore
+    ledger: Ledger
     batch_size: int | None
     device: str
     save_encodings: bool | None = None

@@ -14,7 +14,7 @@ from zoorank.ranking.outcomes import Candidate, Job, Run
 from zoorank.scores import TABLE, Score, ScoreValue
 from zoorank.scores.base import Array
 from zoorank.sources.base import Json
-from zoorank.store.encodings import EncodingStore, key_of
+from zoorank.store.encodings import key_of
 from zoorank.store.ledger import Key, Ledger, Outcome
 from zoorank.targets.base import Target
 
@@ -26,7 +26,6 @@ class Page:
 
     Parameters
     ----------
-    ledger : Ledger
     run : Run
     identity : mapping
         What the source's encodings depend on.
@@ -39,22 +38,16 @@ class Page:
         Digest of the source.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        run: Run,
-        identity: Mapping[str, Json],
-        rows: Array | None = None,
-    ) -> None:
-        self._ledger, self._run = ledger, run
+    def __init__(self, run: Run, identity: Mapping[str, Json], rows: Array | None = None) -> None:
+        self._run = run
         parts = {"format": FORMAT, "precision": run.precision, **identity}
         self.source = key_of(parts)
         self._target = taken(run.target, rows)
-        self._found = ledger.outcomes(self.source, self._target)
+        self._found = run.ledger.outcomes(self.source, self._target)
 
     def fatal(self) -> Failure | None:
         """How the source ended its process in an earlier run, if it did, on whatever rows."""
-        found = self._ledger.outcome(Key(self.source, self._run.target.fingerprint))
+        found = self._run.ledger.outcome(Key(self.source, self._run.target.fingerprint))
         if found is None or found.kind not in _FATAL:
             return None
         reason = f"{found.reason} in an earlier run; --retry tries it again"
@@ -70,7 +63,7 @@ class Page:
                 found[score.key] = ScoreValue(kept.value, kept.half_width, kept.per_class)
         return found
 
-    def candidates(self, cuts: Sequence[str], store: EncodingStore) -> list[Candidate] | None:
+    def candidates(self, cuts: Sequence[str]) -> list[Candidate] | None:
         """All candidates, where nothing of them is left to be done."""
         names = self._cuts(cuts)
         if names is None:
@@ -83,7 +76,7 @@ class Page:
             if kept is None or record is None or set(values) != self._wanted():
                 return None
             key = str(kept.facts.get("key", ""))
-            if self._run.keep("cpu") != "memory" and not store.path(key).is_file():
+            if self._run.keep("cpu") != "memory" and not self._run.store.path(key).is_file():
                 return None
             same_as = kept.facts.get("same_as")
             found.append(
@@ -122,7 +115,7 @@ class Page:
             facts: dict[str, Any] = {"cuts": names, "refused": dict(refused)}
             outcomes[self._key("", _request_name(cuts))] = Outcome(facts=facts)
         outcomes[Key(self.source, self._run.target.fingerprint)] = Outcome()
-        self._ledger.record(outcomes)
+        self._run.ledger.record(outcomes)
 
     def _outcomes_of(self, candidate: Candidate) -> dict[Key, Outcome]:
         cut = candidate.record.cut

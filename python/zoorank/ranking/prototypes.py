@@ -88,6 +88,7 @@ class Prototypes:
                 found = class_prototypes(data.X, data.labels)
             except ValueError as error:
                 raise DataError(f"{data.name}: {error}") from None
+            data.check_unchanged()
             rows = found.reshape(len(found), -1).astype(np.float32)
             with self._store.writer(key, *rows.shape) as writer:
                 writer.append(rows)

@@ -13,6 +13,8 @@ from zoorank.encoding.costs import Filters
 from zoorank.engine.environment import check_environment
 from zoorank.errors import UsageError
 from zoorank.ranking.consensus import (
+    INFORMED,
+    Consensus,
     deciding_of_numbers,
     names,
 )
@@ -20,10 +22,12 @@ from zoorank.ranking.files import prepare
 from zoorank.ranking.outcomes import Run
 from zoorank.ranking.provenance import describe_call
 from zoorank.ranking.ranking import Ranking, Request
+from zoorank.ranking.record import Trained, read_record
 from zoorank.ranking.strategy import Strategy
 from zoorank.ranking.work import Progress, Silent, Work, executor_of
 from zoorank.sources.base import Guarded, Precision, Source
 from zoorank.store.encodings import EncodingStore
+from zoorank.store.ledger import Ledger
 from zoorank.targets import load_target
 from zoorank.targets.paths import path_list
 
@@ -49,6 +53,7 @@ def rank(
     timeout: float | None = None,
     memory_limit: int | None = None,
     ray: str | None = None,
+    gpus: float | None = None,
     budget: float | None = None,
     retry: bool = False,
     save_encodings: bool | None = None,
@@ -66,6 +71,7 @@ def rank(
     confidence: float | None = None,
     first_rows: int | None = None,
     random_state: int | None = None,
+    record: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     progress: Progress | None = None,
     command: str = "",
 ) -> Ranking:
@@ -90,10 +96,12 @@ def rank(
     score : str or sequence of str, optional
         Scores to compute, also comma separated and as ``NAME:METRIC``; the first
         decides the rank. ``"consensus"`` asks Euclidean MSC, LogME, the H-score and
-        the nearest neighbour for one vote each; it is the default unless a metric is
-        given, which means ``"silhouette"``. Cosine and Euclidean MSC are always
-        shown too. ``"ids"`` compares the target with what each source was trained on,
-        where the manifest says what that was. All names are in docs/scores.md.
+        the nearest neighbour for one vote each; ``"informed"`` adds what else is known of the
+        sources, their published accuracies and the record, and is the consensus where that is
+        nothing. It is the default unless a metric is given, which means ``"silhouette"``.
+        Cosine and Euclidean MSC are always shown too. ``"ids"`` compares the target with what
+        each source was trained on, where the manifest says what that was. All names are in
+        docs/scores.md.
     metric : {"cosine", "euclidean", "sqeuclidean", "manhattan"}, optional
         Distance of the scores that have one and do not say which.
     out : path, optional
@@ -121,6 +129,9 @@ def rank(
         Run the sources on a Ray cluster: its address, ``"auto"`` for the one that this machine
         is part of, or ``"local"`` to start Ray here. The machines need zoorank, and the files
         of sources and target under the same paths.
+    gpus : float, optional
+        GPUs of the Ray cluster that a source takes, or the part of one; by default 1 where
+        ``device`` is ``"cuda"``, else none.
     budget : float, optional
         Seconds for all. Sources come in the order that promises most for its time; of a large
         target a sample is looked at first where that pays. What still runs when the time is
@@ -171,6 +182,9 @@ def rank(
         Of a race: size of the first sample; by default some hundred rows.
     random_state : int, optional
         Of a race: seed of the samples, 0 by default.
+    record : path or sequence of path, optional
+        Files that ``verify`` or ``evaluate`` appended to: how candidates did on earlier targets.
+        See docs/informed.md.
     progress : Progress, optional
         Told of every step.
     command : str, optional
@@ -190,7 +204,7 @@ def rank(
         exists in no source, the score that decides cannot race, or an environment
         variable of the engine's is wrong.
     DataError
-        If the target cannot be read, or no score is defined on it.
+        If the target cannot be read, changes meanwhile, or no score is defined on it.
     StoreError
         If the disk is full or not writable.
 
@@ -221,6 +235,7 @@ def rank(
     check_environment()
     strategy = Strategy.of(race, confidence, first_rows, random_state, budget)
     deciding, scores = strategy.scores(score, metric)
+    lines = _recorded(record, deciding)
     for name, value in (("batch_size", batch_size), ("limit", limit)):
         if value is not None and value < 1:
             raise UsageError(f"{name} must be at least 1, not {value}")
@@ -247,16 +262,20 @@ def rank(
         if strategy.race is not None:
             raise UsageError("a race judges by silhouettes, which need classes, not numbers")
         deciding, scores = deciding_of_numbers(score, metric)
+        _refuse_numbers(lines)
     if out is not None:
         prepare(out)
-    place = store_directory(out, store)
+    place = EncodingStore(store_directory(out, store))
     if workers is not None or ray is not None:
-        with EncodingStore(place).reported(target.labels.nbytes):
-            target = target.spilled(place)
+        with place.reported(target.labels.nbytes):
+            target = target.spilled(place.directory)
+    watcher = progress or Silent()
     run = Run(
         target=target,
         scores=scores,
         store=place,
+        # Looked up when it is needed: watchers of before it was asked for have none.
+        ledger=Ledger(place.directory, lambda text: watcher.remark(text)),  # noqa: PLW0108
         batch_size=batch_size or zoo.batch_size,
         device=device,
         save_encodings=save_encodings,
@@ -270,6 +289,7 @@ def rank(
         run=run,
         deciding=deciding,
         target=facts,
+        lines=lines,
         command=command,
         started=started,
         manifest=zoo.path,
@@ -285,6 +305,7 @@ def rank(
             "timeout": timeout,
             "memory_limit": memory_limit,
             "ray": ray,
+            "gpus": gpus,
             "budget": budget,
             "save_encodings": save_encodings,
             "max_parameters": max_parameters,
@@ -298,12 +319,17 @@ def rank(
             "allow_code": [os.fspath(path) for path in path_list(allow_code)],
             "allow_packages": list(names(allow_packages)),
             "race": None if strategy.race is None else asdict(strategy.race),
-            "store": place.absolute(),
+            "record": [os.fspath(path) for path in path_list(record)],
+            "store": place.directory.absolute(),
         },
     )
-    with executor_of(workers, timeout, memory_limit, ray) as executor:
-        work = Work(run, zoo.models, executor, progress or Silent())
-        work.watcher.started(facts, [source.name for source in zoo.models])
+    if gpus is None and ray is not None and device.startswith("cuda"):
+        gpus = 1.0
+    # The ledger is closed last: who closes it last has all that was recorded put in order.
+    with run.ledger, executor_of(workers, timeout, memory_limit, ray, gpus) as executor:
+        work = Work(run, zoo.models, executor, watcher)
+        watcher.started(facts, [source.name for source in zoo.models])
+        run.ledger.open()
         by_default = score is None and metric is None
         ranking = strategy.ranking(work, cuts_of, request, by_default=by_default, out=out)
     if out is not None:
@@ -326,6 +352,22 @@ def store_directory(
         return Path(out) / "encodings"
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "zoorank" / "encodings"
+
+
+def _recorded(
+    record: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], deciding: Score | Consensus
+) -> tuple[Trained, ...]:
+    paths = path_list(record)
+    if paths and not (isinstance(deciding, Consensus) and deciding.takes_known):
+        raise UsageError(
+            f"a record counts where {INFORMED!r} decides, and {deciding.name!r} was asked to"
+        )
+    return read_record(paths)
+
+
+def _refuse_numbers(lines: Sequence[Trained]) -> None:
+    if lines:
+        raise UsageError("a record holds accuracies, and the target has numbers to predict")
 
 
 def _check_source_data(scores: Sequence[Score], zoo: Zoo) -> None:

@@ -18,7 +18,6 @@ from zoorank.ranking.outcomes import Job, Outcome, Run
 from zoorank.ranking.page import Memory, record_fatal, remember, taken
 from zoorank.ranking.rows import RankRow, rows_of
 from zoorank.sources.base import Source
-from zoorank.store.ledger import Ledger
 from zoorank.targets.base import TargetFacts
 
 
@@ -27,6 +26,9 @@ class Progress(Protocol):
 
     def started(self, target: TargetFacts, models: Sequence[str]) -> None:
         """The target is loaded and these sources will be tried."""
+
+    def remark(self, text: str) -> None:
+        """Something about the store that whoever waits should know, in one line, at any time."""
 
     def round(self, number: int, rounds: int, rows: int, models: Sequence[str]) -> None:
         """Sources of a race are about to be run on so many samples, in a round from 1.
@@ -51,6 +53,9 @@ class Silent:
     def started(self, target: TargetFacts, models: Sequence[str]) -> None:
         """Show nothing."""
 
+    def remark(self, text: str) -> None:
+        """Show nothing."""
+
     def round(self, number: int, rounds: int, rows: int, models: Sequence[str]) -> None:
         """Show nothing."""
 
@@ -65,11 +70,19 @@ class Silent:
 
 
 def framework_state() -> tuple[str, ...]:
-    """Defaults that a source's code may have changed in this process, for others to suffer."""
+    """Defaults that a source's code may have changed in this process, for others to suffer.
+
+    Raises
+    ------
+    Exception
+        After an error on a CUDA device that lasts: whatever comes next there fails too.
+    """
     found = [str(np.geterr()), str(Path.cwd())]
     torch = sys.modules.get("torch")
     if torch is None:
         return (*found, "torch.float32", "cpu", "False")
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
     defaults = torch.get_default_dtype(), torch.get_default_device()
     return (*found, *map(str, defaults), str(torch.are_deterministic_algorithms_enabled()))
 
@@ -119,9 +132,17 @@ class Work:
     def ended(
         self, jobs: Iterable[Job | None], deadline: float | None = None
     ) -> Iterator[tuple[Job, SourceRows]]:
-        """Run jobs as an executor does, and give what became of each as it ends."""
+        """Run jobs as an executor does, and give what became of each as it ends.
+
+        Raises
+        ------
+        DataError
+            When the target has changed meanwhile.
+        """
         for job, ended in self.executor.run(encode_and_score, self.run, jobs, self._tell, deadline):
             outcome = self._failed(job, ended) if isinstance(ended, Failure) else ended
+            if outcome.failure is not None:
+                self.run.target.check_unchanged()  # else all others would meet that too
             if not job.estimates:
                 self._remember(job, outcome)
             yield job, SourceRows(outcome, tuple(rows_of(outcome, self.run.scores)))
@@ -132,15 +153,13 @@ class Work:
         failed = outcome.failure is not None and outcome.failure.kind != "stopped"
         if fresh or failed:
             memory = Memory(outcome.opening, outcome.a_row, failed)
-            with Ledger(self.run.store) as ledger:
-                remember(ledger, taken(self.run.target, job.rows), job, memory)
+            remember(self.run.ledger, taken(self.run.target, job.rows), job, memory)
 
     def _failed(self, job: Job, failure: Failure) -> Outcome:
         """What became of a source whose job did not come to its end, for later runs too."""
         if job.name in self.digests:
-            with Ledger(self.run.store) as ledger:
-                fingerprint = self.run.target.fingerprint
-                record_fatal(ledger, self.digests[job.name], fingerprint, failure)
+            fingerprint = self.run.target.fingerprint
+            record_fatal(self.run.ledger, self.digests[job.name], fingerprint, failure)
         return Outcome(job.name, failure=failure)
 
     def _tell(self, event: Event) -> None:
@@ -157,14 +176,21 @@ def executor_of(
     timeout: float | None,
     memory_limit: int | None,
     ray: str | None,
+    gpus: float | None,
 ) -> Executor:
     """What runs the jobs; processes of their own are loaded when asked for."""
     limits = Limits(timeout=timeout, memory=memory_limit)
+    if gpus is not None and ray is None:
+        raise UsageError("gpus says what a source takes of a Ray cluster, and none is named")
+    if gpus is not None and not gpus >= 0:
+        raise UsageError(f"gpus must be at least 0, not {gpus}")
     if ray is not None:
         from zoorank.executors.ray import RayExecutor
 
         address = None if ray == "local" else ray
-        return RayExecutor(address, limits, state=framework_state, environment=ENVIRONMENT)
+        return RayExecutor(
+            address, limits, gpus=gpus or 0.0, state=framework_state, environment=ENVIRONMENT
+        )
     if workers is None:
         for name, value in (("timeout", timeout), ("memory_limit", memory_limit)):
             if value is not None:

@@ -143,6 +143,10 @@ class LiveProgress:
         words = self._tally.in_words()
         self._all = self._bars.add_task("sources", total=len(models), state=words)
 
+    def remark(self, text: str) -> None:
+        """Leave a line above the bars."""
+        self._line(Text(inert(text)))
+
     def round(self, number: int, rounds: int, rows: int, models: Sequence[str]) -> None:
         """Start the bar of the sources again, for those that go on."""
         self._tally.start(len(models))
@@ -212,6 +216,10 @@ class PlainProgress:
         """Print what is about to be done."""
         self._tally.start(len(models))
         self._line(_opening(target, models))
+
+    def remark(self, text: str) -> None:
+        """Print it."""
+        self._line(Text(inert(text)))
 
     def round(self, number: int, rounds: int, rows: int, models: Sequence[str]) -> None:
         """Print who goes on."""

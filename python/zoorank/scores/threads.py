@@ -10,10 +10,11 @@ number of threads.
 from __future__ import annotations
 
 import importlib.util
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -96,22 +97,35 @@ class _Hold:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
-        self._controller: Any = None
-        self._limits: Any = None
+        self._libraries: Any = None
+        self._modules = 0
+        self._blas: Any = None
 
-    def enter(self) -> Any:
-        with self._lock:
+    def enter(self) -> ExitStack:
+        """Hold BLAS, and OpenMP for this thread; gives what :meth:`leave` is to be given."""
+        with self._lock, ExitStack() as held:
+            # Libraries come with modules, and to look for them takes milliseconds.
+            if not self._inside and len(sys.modules) != self._modules:
+                self._libraries = _libraries()
+                self._modules = len(sys.modules)
+            # A limiter puts back every library of its controller, hence one for each. BLAS may
+            # run on OpenMP: this thread's number of that is looked up before and put back after.
+            held.enter_context(self._libraries.select(user_api="openmp").limit(limits=1))
             if not self._inside:
-                self._controller = _controller()
-                self._limits = self._controller.limit(limits=1, user_api="blas")
+                self._blas = self._libraries.select(user_api="blas").limit(limits=1)
             self._inside += 1
-            return self._controller
+            held.callback(self._let_go)
+            return held.pop_all()
 
-    def leave(self) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                self._limits.restore_original_limits()
+    def leave(self, held: ExitStack) -> None:
+        """Leave OpenMP as it was found, and BLAS too if nobody else is inside."""
+        with self._lock:  # threadpoolctl lets one thread at a time set BLAS
+            held.close()
+
+    def _let_go(self) -> None:
+        self._inside -= 1
+        if not self._inside:
+            self._blas.restore_original_limits()
 
 
 _hold = _Hold()
@@ -127,12 +141,11 @@ def one_blas_thread() -> Iterator[None]:
     if importlib.util.find_spec("threadpoolctl") is None:
         yield
         return
-    controller = _hold.enter()
+    held = _hold.enter()
     try:
-        with controller.limit(limits=1, user_api="openmp"):
-            yield
+        yield
     finally:
-        _hold.leave()
+        _hold.leave(held)
 
 
 _filters = threading.RLock()
@@ -150,7 +163,7 @@ def quiet(*ignored: tuple[str, type[Warning]]) -> Iterator[None]:
         yield
 
 
-def _controller() -> Any:
+def _libraries() -> Any:
     """What knows the libraries that are loaded."""
     from threadpoolctl import ThreadpoolController
 

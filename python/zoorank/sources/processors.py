@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from zoorank.errors import SourceError
-from zoorank.messages import listing, one_line
+from zoorank.messages import listing, reason
 from zoorank.sources.base import Entry
 from zoorank.sources.published import override
 from zoorank.targets.base import Sample, Target
@@ -205,7 +205,7 @@ def run(processor: Any, image: Any) -> NDArray[np.float32]:
     try:
         values = np.asarray(processor(images=image, return_tensors="np")["pixel_values"])
     except Exception as error:  # a processor is a library's code: anything may come
-        raise SourceError(f"its {name} cannot prepare an image: {one_line(error)}") from error
+        raise SourceError(f"its {name} cannot prepare an image: {reason(error)}") from error
     if values.ndim != 4 or len(values) != 1:
         raise SourceError(f"its {name} makes {values.shape} of an image, not one image")
     image_values: NDArray[np.float32] = values[0].astype(np.float32)

@@ -17,7 +17,7 @@ from zoorank.errors import SourceError
 from zoorank.frozen import Frozen, custom, explain
 from zoorank.messages import brief, missing_package, one_line
 from zoorank.sources.base import Entry, EntryError, Json, Known, OpenOptions
-from zoorank.sources.files import Pin, SourceFile
+from zoorank.sources.files import Pin, SourceFile, size_of
 from zoorank.sources.weights import SOURCES, WeightsSource
 from zoorank.targets.base import Modality
 from zoorank.targets.paths import expand
@@ -77,6 +77,11 @@ class Published:
     def cuts(self) -> tuple[str, ...] | None:
         """Where its manifest cuts it."""
         return self.entry.cuts
+
+    def size(self) -> int | None:
+        """Bytes in its folder, where it was named by one."""
+        folder = getattr(self, "folder", None)
+        return None if folder is None else size_of(folder)
 
     @property
     def trained_on(self) -> str | None:

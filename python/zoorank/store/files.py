@@ -44,7 +44,7 @@ def seal_of(content: Mapping[str, Any]) -> str:
 def sealed(record: Mapping[str, Any]) -> str:
     """Write a record as JSON that tells later whether anything in it was changed."""
     plain = json.loads(json.dumps(record, default=str))
-    return json.dumps({**plain, _SEAL: seal_of(plain)}, indent=1, sort_keys=True)
+    return json.dumps({**plain, _SEAL: seal_of(plain)}, sort_keys=True)
 
 
 def read_sealed(path: Path) -> dict[str, Any] | None:

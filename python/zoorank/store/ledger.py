@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union
 from urllib.parse import quote
@@ -112,7 +112,8 @@ class Ledger:
     Notes
     -----
     A context manager. It is opened when it is first asked, and can be pickled: another
-    process opens it for itself. In a directory that may only be read it can be asked.
+    process opens it for itself, and says nothing. In a directory that may only be read it can
+    be asked.
 
     Examples
     --------
@@ -165,6 +166,10 @@ class Ledger:
             lambda database: database.execute("DELETE FROM outcomes WHERE job = ?", (job,))
         )
 
+    def open(self) -> None:
+        """Open the database, if there is one, so that it is known to be whole."""
+        self._try(lambda database: database.execute("PRAGMA schema_version"), None)
+
     def close(self) -> None:
         """Close the database; it is opened again when it is asked."""
         with self._lock:
@@ -206,6 +211,8 @@ class Ledger:
         if self._opened is not None and self._opened.process != os.getpid():
             _inherited.append(self._opened.database)
             self._opened = None
+        if self._opened is not None and self._opened.file != _file(self.path):
+            self.close()  # another process has set it aside, or somebody has removed it
         if self._opened is not None and (self._opened.writable or not writes):
             return self._opened.database
         self.close()
@@ -245,7 +252,7 @@ class Ledger:
             )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Ledger, (self.path.parent, self._say)
+        return Ledger, (self.path.parent,)
 
     def __enter__(self) -> Self:
         return self
@@ -353,7 +360,7 @@ def _seal(job: bytes, part: bytes, content: bytes) -> bytes:
 
 
 def _row(key: Key, outcome: Outcome) -> tuple[bytes, bytes, bytes, bytes]:
-    facts = {name: value for name, value in asdict(outcome).items() if value != _PLAIN[name]}
+    facts = {name: value for name, value in vars(outcome).items() if value != _PLAIN[name]}
     content = json.dumps({"cut": key.cut, "score": key.score, **facts}).encode()
     job, part = _job(key), _part(key)
     return job, part, content, _seal(job, part, content)
@@ -373,4 +380,4 @@ def _read(source: str, target: str, rows: _Rows) -> Iterator[tuple[Key, Outcome]
                 yield key, Outcome(**facts, per_class=per_class)
 
 
-_PLAIN = asdict(Outcome(at=0.0))
+_PLAIN = vars(Outcome(at=0.0))

@@ -299,6 +299,17 @@ class Target:
         """
         return self.samples.changed()
 
+    def check_unchanged(self) -> None:
+        """See to it that what was read of the target is what its fingerprint stands for.
+
+        Raises
+        ------
+        DataError
+            When a file has changed since: nothing made of it may be kept.
+        """
+        if changed := self.changed():
+            raise DataError(f"{self.name}: {changed} was changed meanwhile; run again")
+
     @cached_property
     def statistics(self) -> Statistics:
         """Range, mean and deviation over all samples, in float64 and block by block.

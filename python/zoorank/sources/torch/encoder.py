@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from zoorank.errors import SourceError, UsageError, ZoorankError
-from zoorank.messages import hint, one_line
+from zoorank.messages import hint, one_line, reason
 from zoorank.sources.base import Cut, ModelFacts, OpenOptions, Refusal
 from zoorank.sources.torch.cuts import Anatomy, ModuleCut
 from zoorank.sources.torch.hooks import Place, Trace, run_to, trace
@@ -112,12 +112,8 @@ class TorchEncoder:
             torch.set_num_threads(options.threads)
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
-        try:
+        with self._failing(f"cannot be moved to {self._device}", memory=False):
             self.module = module.eval().requires_grad_(False).to(self._device)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            raise SourceError(f"cannot be moved to {self._device}: {one_line(error)}") from error
         parameters = list(self.module.parameters())
         self.facts = ModelFacts(  # operations are counted when cuts are found
             f"torch {torch.__version__}",
@@ -334,20 +330,20 @@ class _Failing(AbstractContextManager[None]):
             raise MemoryError(one_line(error)) from error
         if isinstance(error, ZoorankError):
             return
-        reason = one_line(error)
-        if not isinstance(error, RuntimeError | ValueError):
-            reason = f"{type(error).__name__}: {reason}"
-        raise SourceError(f"{self._what}{reason}") from error
+        raise SourceError(f"{self._what}{reason(error)}") from error
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
     """Whether an exception, or one that it came of, says that memory ran out."""
-    while error is not None:
+    seen: set[int] = set()  # an exception may be its own cause
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         if isinstance(error, MemoryError | torch.OutOfMemoryError):
             return True
-        text = str(error).lower()
-        if isinstance(error, RuntimeError) and any(sign in text for sign in _OUT_OF_MEMORY):
-            return True
+        if isinstance(error, RuntimeError):
+            text = one_line(error).lower()
+            if any(sign in text for sign in _OUT_OF_MEMORY):
+                return True
         error = error.__cause__ or error.__context__
     return False
 

@@ -279,6 +279,8 @@ def _is_module_class(value: object) -> bool:
 
 def _module(admitted: Admitted) -> ModuleType:
     _forget_namesake(admitted.found)
+    if admitted.module not in sys.modules:
+        importlib.invalidate_caches()  # its file may be new
     with _failing(f"module {admitted.module} cannot be imported"):
         return importlib.import_module(admitted.module)
 
@@ -313,7 +315,6 @@ def _forget_namesake(found: Found) -> None:
 def _importing(trust: Trust) -> Iterator[None]:
     added = [str(folder) for folder in trust.code]
     sys.path[:0] = added
-    importlib.invalidate_caches()
     try:
         yield
     finally:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from zoorank.errors import SourceError
 from zoorank.frozen import Frozen
-from zoorank.messages import one_line
+from zoorank.messages import reason
 from zoorank.sources.base import Encoder, Entry, EntryError, Events, Json, Known, OpenOptions
 from zoorank.sources.code import fingerprint_code
 from zoorank.sources.torch.encoder import TorchEncoder
@@ -74,7 +74,7 @@ class ModuleSource:
         return {
             "module": fingerprint_layers(self.module),
             "weights": fingerprint_weights(self.module),
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
             "preprocessing": said,
         }
 
@@ -87,7 +87,7 @@ class ModuleSource:
         try:
             module = copy.deepcopy(self.module)
         except Exception as error:  # a stranger's code copies itself
-            raise SourceError(f"the module cannot be copied: {one_line(error)}") from error
+            raise SourceError(f"the module cannot be copied: {reason(error)}") from error
         spec = self.preprocessing
         pooler = None if spec is None else AxisPooling.of(spec)
         return TorchEncoder(module, self.transform, options, pooler=pooler)

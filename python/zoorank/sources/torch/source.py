@@ -19,7 +19,7 @@ from zoorank.sources.base import (
     Trust,
     needs,
 )
-from zoorank.sources.files import Pin
+from zoorank.sources.files import Pin, size_of
 from zoorank.sources.specs import ModelEntry
 from zoorank.targets.base import Modality
 from zoorank.transforms import transform_of
@@ -88,11 +88,20 @@ class TorchSource(ModelEntry):
             "factory": self.factory,
             "arguments": {**self.arguments, "from weights": dict(self.arguments_from_weights)},
             "code": code_fingerprint(self),
-            "torch": torch.__version__,
+            # Of a type of torch's own, which would load torch in every process that reads it.
+            "torch": str(torch.__version__),
             "weights": self.weights.model_dump(mode="json") if file is None else file.sha256,
             "state_dict": self.state_dict.model_dump(mode="json"),
             "preprocessing": self.preprocessing.model_dump(mode="json"),
         }
+
+    def size(self) -> int | None:
+        """Bytes of its file of weights; None for random ones."""
+        try:
+            file = self.weights.locate()
+        except SourceError:
+            return None
+        return None if file is None else size_of(file.path)
 
     def known(self) -> Known:
         """Nothing: nobody publishes anything about a factory."""
