@@ -6,6 +6,7 @@ import io
 import json
 import sys
 
+import numpy as np
 import pytest
 
 pytest.importorskip("typer", reason="the command line needs typer: pip install 'zoorank[cli]'")
@@ -36,6 +37,18 @@ def test_a_table_and_a_picture(zoo, capsys):
     assert "The whole order of 2 agrees " in out or "are equal" in out
     assert "fine-tune net" in error
     assert (zoo.folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_numbers_in_a_column_and_groups_in_another(zoo, capsys):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 6)).round(3)
+    lines = [",".join(map(str, [*row, row.sum() + 0.01, k // 3])) for k, row in enumerate(X)]
+    data = zoo.folder / "data.csv"
+    data.write_text("\n".join(["a,b,c,d,e,f,weight,patient", *lines]))
+    columns = ["--label-column", "weight", "--group-column", "patient"]
+    call = ["verify", "zoo.toml", *SHARED, "--data", "data.csv", "--epochs", "0", *columns]
+    assert main(call) == 0
+    assert "R² of" in capsys.readouterr().out
 
 
 def test_json_is_all_of_standard_output(zoo, capsys):

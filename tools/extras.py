@@ -95,7 +95,8 @@ def works(wheel: str, extra: str) -> bool:
             [*pip, "-c", str(ROOT / "constraints.txt"), given], extra, "cannot be installed"
         ):
             return False
-        if extra in ("torchvision", TOGETHER):  # of the index of PyPI it needs two operators
+        if any(Path(folder, "lib").glob("*/site-packages/torchvision")):
+            # PyPI's lacks two operators beside the CPU file of torch; timm brings it too.
             ran([python, str(ROOT / "tests/environment/torchvision_operators.py")], extra, "")
         every = list(MODULES) if extra == TOGETHER else [extra]
         modules = ",".join(name for each in every for name in MODULES[each])

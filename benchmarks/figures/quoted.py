@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable
 
+from informed import informed_cnn, informed_figures, informed_series
 from measured import Row, read, results, table
 
 from zoorank.scores import TABLE
@@ -247,6 +248,8 @@ TABLES = {
         racing_intervals,
         racing_null,
         racing_meaning,
+        informed_series,
+        informed_cnn,
     )
 }
 
@@ -287,6 +290,7 @@ def figures() -> dict[str, str]:
     slower = max(row["times slower"] for row in results("estimator_cost"))
     on_series = samples["ECG5000, fcn ECGFiveDays"] / samples["mnist5k, lite0"]
     return {
+        **informed_figures(),
         "faster.least": f"{min(ratios):.0f}",
         "faster.most": f"{max(ratios):.0f}",
         "memory.copies": f"{copies['manhattan']:.0f}",

@@ -110,6 +110,8 @@ def replayed() -> list[Row]:
     import numpy as np
     from candidates import Study
 
+    from zoorank.ranking.planner import recorded
+
     study = Study.read(HERE)
     costs = {(row["target"], row["network"]): row for row in read(COSTS)}
     rows = []
@@ -117,7 +119,7 @@ def replayed() -> list[Row]:
         for share in SHARES:
             found = []
             for place, target in enumerate(study.plain):
-                record = recorded(study.plain, place) if known else {}
+                record = recorded(figures(study.plain, place)) if known else {}
                 found += [replay(target, costs, record, share, order) for order in range(ORDERS)]
             regret, whole, run, networks = np.array(found).mean(axis=0)
             rows.append(
@@ -175,24 +177,12 @@ def replay(
     return regret(run), regret(networks), len(run), len(networks)
 
 
-def recorded(targets: Sequence[object], left_out: int) -> dict[str, float]:
-    """Share of the networks that each beats on the other targets, by its best cut, on average."""
-    import numpy as np
-    from scipy.stats import rankdata
-
-    found: dict[str, list[float]] = {}
+def figures(targets: Sequence[object], left_out: int) -> Iterator[tuple[str, str, float]]:
+    """The truths of all targets but one, as a record has them."""
     for place, target in enumerate(targets):
-        if place == left_out:
-            continue
-        best: dict[str, float] = {}
-        for (name, _), truth in zip(target.names, target.truth, strict=True):
-            best[name] = max(best.get(name, 0.0), float(truth))
-        beaten = (rankdata([*best.values()]) - 0.5) / len(best)
-        for name, each in zip(best, beaten.tolist(), strict=True):
-            found.setdefault(name, []).append(each)
-    mean = {name: float(np.mean(each)) for name, each in found.items()}
-    order = rankdata([*mean.values()])
-    return {name: float((each - 0.5) / len(mean)) for name, each in zip(mean, order, strict=True)}
+        if place != left_out:
+            for (name, _), truth in zip(target.names, target.truth, strict=True):
+                yield target.target, name, float(truth)
 
 
 def agreements() -> list[Row]:

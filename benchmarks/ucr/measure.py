@@ -62,7 +62,7 @@ def measure(name: str, data: Path, manifest: Path, store: Path) -> list[Row]:
                 "n": train.n_samples,
                 "K": len(train.classes),
                 "d": at_train.dim,
-                "parameters": at_train.parameters_kept,
+                "parameters": at_train.record.parameters_kept,
             }
             for score in NO_SOURCE_DATA:
                 first = first_argument(score, X, logits)

@@ -10,12 +10,12 @@ from candidates import Study
 from finetune import Job
 from picks import CONSENSUS, PROBE, VERIFY, first
 
+from zoorank.evaluation.agreement import agreement
 from zoorank.evaluation.evaluate import (
     RANDOM,
     STATIC,
     Difference,
     Evaluation,
-    agreement,
     evaluate_targets,
     paired,
     static_scores,

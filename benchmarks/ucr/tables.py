@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,8 @@ from zoorank.evaluation.evaluate import BASELINES, RANDOM, SIZE, STATIC, Differe
 from zoorank.ranking.guidance import EVIDENCE
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "figures"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "informed"))
+from effects import measured
 from pages import as_measured
 
 Cells = Callable[[str], Iterable[str]]
@@ -224,7 +227,9 @@ def evidence_text(study: Study) -> str:
             "best": min(SINGLE, key=lambda key: scores[key]["regret"]),
             "scores": scores,
         }
-    return json.dumps({"regimes": regimes}, indent=2) + "\n"
+    others = json.loads(EVIDENCE.read_text(encoding="utf-8"))  # of benchmarks/informed/study.py
+    effects = {name: round(value, 4) for name, value in asdict(measured(study.targets)).items()}
+    return json.dumps({**others, "effects": effects, "regimes": regimes}, indent=2) + "\n"
 
 
 def difference(found: Difference) -> str:

@@ -15,18 +15,22 @@ using label_array = py::array_t<std::int64_t, py::array::c_style>;
 
 array_view<const std::int64_t> labels_of(const label_array& labels) { return {labels.data(), labels.size()}; }
 
-py::array_t<double> samples(const py::array& x, const label_array& labels, const std::string& metric_name, int threads,
-                            const py::object& progress, const std::string& precision) {
+py::tuple samples(const py::array& x, const label_array& labels, const std::string& metric_name, int threads,
+                  const py::object& progress, const std::string& precision, const std::string& pairs) {
     const metric how = parse_metric(metric_name);
+    options wanted = options_of(threads, precision);
+    wanted.pairs = parse_pair_selection(pairs);
+    double evaluated = 0;
+    wanted.pairs_evaluated = &evaluated;
     py::array_t<double> out(x.shape(0));
     for_float_type(x, "X", [&](auto element) {
         const auto view = borrow_matrix<decltype(element)>(x, "X");
         const array_view<double> result(out.mutable_data(), out.size());
         interruptible(
-            options_of(threads, precision),
-            [&](const options& opt) { silhouette_samples(view, labels_of(labels), result, how, opt); }, progress);
+            wanted, [&](const options& opt) { silhouette_samples(view, labels_of(labels), result, how, opt); },
+            progress);
     });
-    return out;
+    return py::make_tuple(out, static_cast<std::int64_t>(evaluated));
 }
 
 // One after another, the metrics of each encoding together.
@@ -70,8 +74,16 @@ void register_silhouette(py::module_& module) {
     module.attr("METRICS_OF_ROWS") =
         names_of_metrics([](const metric_facts& facts) { return facts.of != summand::none; });
     module.attr("METRICS_FROM_MEANS") = names_of_metrics([](const metric_facts& facts) { return facts.from_means(); });
-    module.def("silhouette_samples", &samples, py::arg("X"), py::arg("labels").noconvert(), py::arg("metric"),
-               py::arg("threads"), py::arg("progress"), py::arg("precision") = "auto");
+    module.def("exact_silhouettes", &samples, py::arg("X"), py::arg("labels").noconvert(), py::arg("metric"),
+               py::arg("threads"), py::arg("progress"), py::arg("precision") = "auto", py::arg("pairs") = "auto");
+    module.def(
+        "silhouette_samples",
+        [](const py::array& x, const label_array& labels, const std::string& metric_name, int threads,
+           const py::object& progress, const std::string& precision) {
+            return samples(x, labels, metric_name, threads, progress, precision, "auto")[0];
+        },
+        py::arg("X"), py::arg("labels").noconvert(), py::arg("metric"), py::arg("threads"), py::arg("progress"),
+        py::arg("precision") = "auto");
     module.def("silhouette_batch", &batch, py::arg("Xs"), py::arg("labels").noconvert(), py::arg("metrics"),
                py::arg("threads"), py::arg("precision") = "auto");
 }

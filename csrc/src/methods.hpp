@@ -17,6 +17,12 @@ template <class T>
 void silhouettes_by_pairs(matrix_view<T> x, const partition& p, metric how, const cpu::kernel_set<T>& kernels,
                           array_view<double> samples, int threads, const options& opt);
 
+/// Computes again, at positions that have vanished, what silhouettes_by_pairs() made of it: float rows in double,
+/// double rows pair by pair.
+template <class T>
+void restore_vanished_rows(matrix_view<T> x, const partition& p, metric how, const std::vector<std::int64_t>& vanished,
+                           array_view<double> samples, int threads, const options& opt);
+
 /// Squared Euclidean and cosine: from class means, O(nKd) time.
 template <class T>
 void silhouettes_by_means(matrix_view<T> x, const partition& p, metric how, array_view<double> samples, int threads,

@@ -86,6 +86,10 @@ float_precision parse_float_precision(const std::string& name) {
         float_precision_names, [](const char* each) { return each; }, name, "precision");
 }
 
+pair_selection parse_pair_selection(const std::string& name) {
+    return value_named<pair_selection>(pair_selection_names, [](const char* each) { return each; }, name, "pairs");
+}
+
 void check_precision(const options& opt) {
     if (opt.precision == float_precision::bf16x3 && !cpu::active_kernels().bf16x3.pack)
         throw std::invalid_argument("precision 'bf16x3' needs the instruction set amx; in use is " +

@@ -36,6 +36,13 @@ pair_task pair_schedule::task(std::int64_t index) const {
     return t;
 }
 
+std::vector<std::int64_t> pair_schedule::tasks_within_units() const {
+    std::vector<std::int64_t> tasks;
+    for (std::size_t u = 0; u < units_.size(); ++u)
+        for (std::int64_t s = 0; s < stripes_of(units_[u]); ++s) tasks.push_back(first_task_[u] + s);
+    return tasks;
+}
+
 double* stripe_sums::open(const pair_task& task, std::int64_t length) {
     // Allocated before the lock is taken: zeroing half a million sums is no business of the other workers.
     std::vector<double> zeros(static_cast<std::size_t>(length));

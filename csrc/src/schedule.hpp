@@ -26,6 +26,9 @@ public:
     std::int64_t tasks() const noexcept { return first_task_.back(); }
     pair_task task(std::int64_t index) const;
 
+    /// The indices of tasks that compare a unit with itself.
+    std::vector<std::int64_t> tasks_within_units() const;
+
 private:
     std::int64_t blocks_of(const unit& u) const;
     std::int64_t stripes_of(const unit& u) const;

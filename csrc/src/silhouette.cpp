@@ -6,6 +6,7 @@
 
 #include "methods.hpp"
 #include "precision.hpp"
+#include "pruning.hpp"
 #include "thread_pool.hpp"
 
 namespace zoorank {
@@ -42,6 +43,8 @@ void solve(matrix_view<T> x, const partition& p, array_view<double> samples, met
     if (facts.from_means()) return silhouettes_by_means(x, p, how, samples, threads, opt);
     if (facts.of == summand::magnitude && sorting_pays<T>(x.rows, p.classes()))
         return silhouettes_by_sorting(x, p, samples, threads, opt);
+    if (facts.of == summand::square && opt.pairs != pair_selection::all)
+        return silhouettes_of_needed_pairs(x, p, kernels_for_pairs(x, p, how, opt), samples, threads, opt);
     silhouettes_by_pairs(x, p, how, kernels_for_pairs(x, p, how, opt), samples, threads, opt);
 }
 
@@ -50,6 +53,7 @@ void samples_of(matrix_view<T> x, array_view<const std::int64_t> labels, array_v
                 const options& opt) {
     check_precision(opt);
     check_lengths(x.rows, x.cols, labels.size, samples.size);
+    if (opt.pairs_evaluated) *opt.pairs_evaluated = 0;
     solve(x, partition_by_class(labels), samples, how, resolve_threads(opt.threads), opt);
 }
 
@@ -74,6 +78,7 @@ void batch_of(const std::vector<matrix_view<T>>& xs, array_view<const std::int64
     const int threads = resolve_threads(opt.threads);
     options within;  // a problem of its own: neither threads nor progress
     within.precision = opt.precision;
+    within.pairs = opt.pairs;
     std::vector<std::size_t> small;
     for (std::size_t i = 0; i < samples.size(); ++i) {
         const matrix_view<T>& x = xs[i / metrics];

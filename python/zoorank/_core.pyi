@@ -24,6 +24,15 @@ def read_rate(threads: int, n_bytes: int) -> float: ...
 _Value = TypeVar("_Value", np.float32, np.float64)
 _Progress: TypeAlias = Callable[[float], object] | None
 
+def exact_silhouettes(
+    X: npt.NDArray[Any],
+    labels: npt.NDArray[np.int64],
+    metric: str,
+    threads: int,
+    progress: _Progress,
+    precision: str = ...,
+    pairs: str = ...,
+) -> tuple[npt.NDArray[np.float64], int]: ...
 def silhouette_samples(
     X: npt.NDArray[Any],
     labels: npt.NDArray[np.int64],

@@ -308,3 +308,18 @@ def test_distances_that_rounding_made_negative_count_as_zero():
 
 def test_more_threads_than_could_be_of_use_are_taken_for_what_there_is():
     np.testing.assert_array_equal(zoorank.silhouette_samples(X, Y, n_threads=2**40), EXPECTED)
+
+
+@pytest.mark.parametrize(
+    ("synonym", "metric"), [("l2", "euclidean"), ("l1", "manhattan"), ("cityblock", "manhattan")]
+)
+def test_metrics_go_by_other_names_of_scikit_learns_too(synonym, metric):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((30, 3)), np.arange(30) % 3
+    samples = zoorank.silhouette_samples(X, y, metric=metric)
+    np.testing.assert_array_equal(zoorank.silhouette_samples(X, y, metric=synonym), samples)
+    assert zoorank.silhouette(X, y, metric=synonym).metric == metric
+    assert zoorank.silhouette_batch([X], y, metric=[synonym])[0][0].metric == metric
+    np.testing.assert_array_equal(
+        zoorank.pairwise_distances(X, metric=synonym), zoorank.pairwise_distances(X, metric=metric)
+    )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoorank.evaluation.evaluate import MEASURES, TAKEN, agreement
+from zoorank.evaluation.agreement import MEASURES, TAKEN, agreement
 
 
 def orders(score):

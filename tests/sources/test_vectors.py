@@ -309,7 +309,7 @@ def test_entries_are_checked(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown key 'word'; did you mean 'words'"):
         _source(tmp_path / "v.txt", word="a")
     path = FILES["GloVe"](tmp_path)
-    with pytest.raises(SourceError, match="takes texts; the target holds image samples"):
+    with pytest.raises(SourceError, match="takes text samples; the target holds image samples"):
         _source(path).open(OpenOptions("image"))
 
 

@@ -21,6 +21,17 @@ inline constexpr std::array<const char*, 3> float_precision_names{"auto", "float
 /// The precision of that name; std::invalid_argument names the valid ones otherwise.
 ZOORANK_API float_precision parse_float_precision(const std::string& name);
 
+/// Which pairs of rows Euclidean silhouettes are computed from; nothing else is concerned. all: every one. needed:
+/// those that bounds on mean distances cannot rule out, which gives the same silhouettes (docs/pruning.md). automatic:
+/// the way that a sample of rows says is faster.
+enum class pair_selection { automatic, all, needed };
+
+/// Every one, in the order of the enumeration.
+inline constexpr std::array<const char*, 3> pair_selection_names{"auto", "all", "needed"};
+
+/// The selection of that name; std::invalid_argument names the valid ones otherwise.
+ZOORANK_API pair_selection parse_pair_selection(const std::string& name);
+
 struct options {
     /// Threads to use; 0 takes ZOORANK_NUM_THREADS or, without it, every processor this process may run on.
     /// The result has the same bits for any number.
@@ -28,6 +39,12 @@ struct options {
 
     /// std::invalid_argument for bf16x3 where the instruction set in use has none.
     float_precision precision = float_precision::automatic;
+
+    pair_selection pairs = pair_selection::automatic;
+
+    /// Where the number of distances between rows goes that were computed, unless null: of Euclidean silhouettes, and
+    /// of others where they are computed pair by pair. Not of a batch.
+    double* pairs_evaluated = nullptr;
 
     /// Called on the calling thread about twenty times a second with the fraction done, from 0 to 1.
     /// Returning false abandons the call, which then throws `cancelled`; what it throws itself reaches the caller.

@@ -6,6 +6,8 @@
 #include "cpu/pack.inl"
 #include "cpu/peak.inl"
 #include "cpu/product.inl"
+
+#include "cpu/bounds.inl"
 #include "cpu/rows.inl"
 #include "cpu/store.inl"
 #include "cpu/sums.inl"
@@ -22,6 +24,9 @@ constexpr kernel_set<T> make_kernel_set() {
             &store_block<T, euclidean<T>>,
             &store_block<T, sqeuclidean<T>>,
             &store_block<T, manhattan<T>>,
+            &multiply<T>,
+            &screen<T>,
+            &sum_roots<T>,
             &sweep<T>,
             &load_row<T>,
             &squared_distance<T>,

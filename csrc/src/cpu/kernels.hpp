@@ -70,6 +70,39 @@ struct store_args {
     std::int64_t out_stride;
 };
 
+/// What bounds the mean distance of a row to a class; docs/pruning.md has the formula. With g = |x|^2 + |m|^2, m the
+/// mean of the class, v_k some directions and p_k = x.v_k - offset[k], the mean squared distance is |x - m|^2 + spread,
+/// and the variance of squared distances at most
+///   sum over k of p_k (weight[k] p_k - third[k])  +  tail (|x - m|^2 - |p|^2)  +  variance,
+/// but for rounding: the squares are off by slack * g at most, the variance by noise * g.
+template <class T>
+struct class_form {
+    T square, spread, tail, variance, slack, noise;
+    const T *offset, *weight, *third;
+    std::int64_t directions;
+};
+
+/// Rows against one class.
+template <class T>
+struct screen_args {
+    class_form<T> form;
+    const T* products;  ///< of the mean, then of each direction, with each row: [k * scratch_stride + row]
+    const T* norms;     ///< squared length of each row
+    const T* limits;    ///< square of what a mean distance has to exceed to be ruled out
+    T least;            ///< smaller mean squared distances are never ruled out: their products would vanish
+    std::int64_t count;
+    T* survives;        ///< 0 where the class is ruled out, else 1; this and what follows has room for whole vectors
+    T *apart, *beyond;  ///< |x - m|^2 and what of it lies in no direction; null: not wanted
+};
+
+/// Sums of roots of |x|^2 + |y|^2 - 2 x.y for each row x of a, over the rows y of b.
+template <class T>
+struct roots_args {
+    block_args<T> block;
+    double* sums;  ///< added to
+    T* least;      ///< of the squares; lowered
+};
+
 /// A walk along one sorted feature; see sweep.inl.
 template <class T>
 struct sweep_args {
@@ -119,6 +152,9 @@ struct kernel_set {
     void (*store_euclidean)(const store_args<T>&);
     void (*store_sqeuclidean)(const store_args<T>&);
     void (*store_manhattan)(const store_args<T>&);
+    void (*multiply)(const block_args<T>&);  ///< leaves products in the scratch: [row of a * scratch_stride + row of b]
+    void (*screen)(const screen_args<T>&);
+    void (*sum_roots)(const roots_args<T>&);
     void (*sweep)(const sweep_args<T>&);
     bool (*load_row)(const row_args<T>&);  ///< false: no unit length, of zeros or of a row whose squares vanish
     double (*squared_distance)(const T* x, const T* y, std::int64_t count);

@@ -44,6 +44,7 @@ from zoorank.cli.options import (
     Race,
     RandomState,
     Ray,
+    Record,
     Retry,
     SaveEncodings,
     ScoreNames,
@@ -151,6 +152,7 @@ def rank(
     confidence: Confidence = None,
     first_rows: FirstRows = None,
     random_state: RandomState = None,
+    record: Record = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -192,6 +194,7 @@ def rank(
         confidence=confidence,
         first_rows=first_rows,
         random_state=random_state,
+        record=record or (),
         as_json=as_json,
         quiet=quiet,
     )

@@ -77,8 +77,9 @@ ScoreNames = Annotated[
     typer.Option(
         "--score",
         metavar="NAME,...",
-        help="Scores, NAME or NAME:METRIC; the first decides the rank. Default: consensus, the "
-        "mean rank by MSC, LogME, H-score and nearest neighbour; silhouette with --metric.",
+        help="Scores, NAME or NAME:METRIC; the first decides the rank. Default: informed, the "
+        "mean rank by MSC, LogME, H-score and nearest neighbour with what else is known of the "
+        "sources; silhouette with --metric.",
     ),
 ]
 Out = Annotated[
@@ -216,6 +217,18 @@ FirstRows = Annotated[
 ]
 RandomState = Annotated[
     int | None, typer.Option(min=0, help="Of --race: seed of the samples. Default: 0.")
+]
+Record = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE",
+        help="What verify or evaluate wrote of earlier targets; its sources get the better start "
+        "if they did well there. May be repeated.",
+    ),
+]
+AppendedRecord = Annotated[
+    Path | None,
+    typer.Option("--record", metavar="FILE", help="Append the accuracies there, for rank."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]

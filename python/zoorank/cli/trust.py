@@ -11,11 +11,15 @@ from zoorank.cli import FAILED
 from zoorank.cli.options import (
     AllowCode,
     AllowPackage,
+    AppendedRecord,
     BatchSize,
     Cuts,
     Data,
     Device,
+    GroupColumn,
+    InputColumn,
     Json,
+    LabelColumn,
     Limit,
     Metric,
     Out,
@@ -23,6 +27,7 @@ from zoorank.cli.options import (
     ScoreNames,
     Sources,
     Store,
+    Strict,
     seconds,
     stdout,
 )
@@ -51,11 +56,16 @@ def verify(
     figure: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Draw the learning curves.")
     ] = None,
+    record: AppendedRecord = None,
     out: Out = None,
     store: Store = None,
     batch_size: BatchSize = None,
     device: Device = "auto",
     limit: Limit = None,
+    input_column: InputColumn = None,
+    label_column: LabelColumn = None,
+    group_column: GroupColumn = None,
+    strict: Strict = False,
     allow_code: AllowCode = None,
     allow_package: AllowPackage = None,
     as_json: Json = False,
@@ -87,11 +97,16 @@ def verify(
             epochs=epochs,
             budget=seconds(budget, "--budget") or 0.0,
             samples=samples,
+            record=record,
             out=out,
             store=store,
             batch_size=batch_size,
             device=device,
             limit=limit,
+            input_column=tuple(input_column or ()),
+            label_column=label_column,
+            group_column=group_column,
+            strict=strict,
             allow_code=allow_code or (),
             allow_packages=allow_package or (),
             progress=watcher,
@@ -136,6 +151,7 @@ def evaluate(
     figure: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Draw the regret of each score.")
     ] = None,
+    record: AppendedRecord = None,
     as_json: Json = False,
 ) -> int:
     """Say how well picks by scores did, beside random, static and parameter count.
@@ -156,6 +172,7 @@ def evaluate(
         columns=None if columns is None else names(columns),
         lower_is_better=names(lower),
         truth_column=truth_column,
+        record=record,
     )
     if out is not None:
         write_text(out, found.to_csv())

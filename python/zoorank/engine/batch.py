@@ -14,7 +14,7 @@ from zoorank import _core
 from zoorank.engine import cuda
 from zoorank.engine.arrays import as_matrix, number_classes
 from zoorank.engine.environment import uses_cuda
-from zoorank.engine.options import METRICS, check_choice, check_threads
+from zoorank.engine.options import check_metric, check_threads
 from zoorank.engine.result import SilhouetteResult, exact_result
 from zoorank.engine.silhouette import silhouette
 
@@ -81,11 +81,10 @@ def silhouette_batch(
     [0.856, 0.977]
     [-0.4, -0.46]
     """
-    metrics = (metric,) if isinstance(metric, str) else tuple(metric)
-    if not metrics:
+    names = (metric,) if isinstance(metric, str) else tuple(metric)
+    if not names:
         raise ValueError("metric names no metric")
-    for each in metrics:
-        check_choice(each, METRICS, "metric")
+    metrics = tuple(check_metric(name) for name in names)
     of_each = _batch(list(Xs), labels, metrics, check_threads(n_threads))
     return [results[0] for results in of_each] if isinstance(metric, str) else of_each
 

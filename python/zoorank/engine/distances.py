@@ -9,7 +9,7 @@ from zoorank import _core
 from zoorank.engine import cuda
 from zoorank.engine.arrays import Matrix, as_matrix, as_pair
 from zoorank.engine.environment import uses_cuda
-from zoorank.engine.options import METRICS, check_choice, check_precision, check_threads
+from zoorank.engine.options import check_metric, check_precision, check_threads
 
 
 def pairwise_distances(
@@ -62,7 +62,7 @@ def pairwise_distances(
     array([[0., 5.],
            [5., 0.]])
     """
-    check_choice(metric, METRICS, "metric")
+    metric = check_metric(metric)
     check_precision(precision)
     if metric == "precomputed":
         matrix = as_matrix(X)

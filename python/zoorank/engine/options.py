@@ -24,6 +24,17 @@ def check_choice(value: object, valid: Sequence[str], what: str) -> str:
     raise ValueError(f"unknown {what} {value!r}; {hint(str(value), valid)}")
 
 
+# What scikit-learn calls some of them too.
+_SYNONYMS = {"l2": "euclidean", "l1": "manhattan", "cityblock": "manhattan"}
+
+
+def check_metric(metric: object) -> str:
+    """The name of a metric, which may go by another one of scikit-learn's."""
+    if isinstance(metric, str):
+        metric = _SYNONYMS.get(metric, metric)
+    return check_choice(metric, METRICS, "metric")
+
+
 def check_precision(precision: object) -> str:
     """How Euclidean distances between float32 rows are to be computed, if that can be done here.
 

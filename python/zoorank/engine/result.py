@@ -39,6 +39,11 @@ class SilhouetteResult:
         Half the width of an approximate interval around each mean of `per_class`,
         0.0 when exact. A class from which few rows were drawn is taken to err like
         the others.
+    pairs_evaluated : int or None
+        How many distances between samples were computed. Of all n (n - 1) / 2 pairs, exact
+        Euclidean silhouettes need only those that bounds cannot rule out, and take no others
+        where that is faster (``docs/pruning.md``). 0 for metrics that follow from class means.
+        None where it is not counted: in a batch, and on a CUDA device.
     """
 
     score: float
@@ -51,6 +56,7 @@ class SilhouetteResult:
     seconds: float
     rows_evaluated: int
     per_class_half_width: npt.NDArray[np.float64]
+    pairs_evaluated: int | None
 
     def __float__(self) -> float:
         return self.score
@@ -62,6 +68,7 @@ def exact_result(
     codes: npt.NDArray[np.int64],
     metric: str,
     seconds: float,
+    pairs_evaluated: int | None = None,
 ) -> SilhouetteResult:
     """Sum up the silhouettes of all samples."""
     sums = np.bincount(codes, weights=samples, minlength=len(classes))
@@ -77,6 +84,7 @@ def exact_result(
         seconds=seconds,
         rows_evaluated=len(samples),
         per_class_half_width=np.zeros(len(classes)),
+        pairs_evaluated=pairs_evaluated,
     )
 
 
@@ -95,4 +103,5 @@ def estimated_result(
         seconds=seconds,
         rows_evaluated=found.rows_evaluated,
         per_class_half_width=found.per_class_half_width,
+        pairs_evaluated=found.rows_evaluated * n,
     )

@@ -18,10 +18,10 @@ from zoorank.engine.cuda import DeviceRows
 from zoorank.engine.environment import uses_cuda
 from zoorank.engine.estimate import estimate_mean, predicted_rows
 from zoorank.engine.options import (
-    METRICS,
     check_between,
     check_choice,
     check_integer,
+    check_metric,
     check_precision,
     check_random_state,
     check_threads,
@@ -108,7 +108,9 @@ def silhouette_samples(
         Integers or strings.
     metric : {"euclidean", "sqeuclidean", "cosine", "manhattan", "precomputed"}
         ``cosine`` and ``sqeuclidean`` take O(nKd) time, ``manhattan`` of many rows
-        O(nd(log n + K)), and ``euclidean`` O(n²d).
+        O(nd(log n + K)), and ``euclidean`` O(n²d), or several times less where bounds rule
+        out most classes (``docs/pruning.md``). ``l2`` is ``euclidean``; ``l1`` and
+        ``cityblock`` are ``manhattan``.
     method : {"exact", "estimate"}
         ``"estimate"`` takes O(nKd) time for ``euclidean`` too: mean distances from
         `references` random rows of the sample's class and of the five nearest others,
@@ -160,7 +162,7 @@ def silhouette_samples(
     >>> zoorank.silhouette_samples(X, ["a", "a", "b", "b"]).round(3)
     array([0.909, 0.9  , 0.789, 0.826])
     """
-    check_choice(metric, METRICS, "metric")
+    metric = check_metric(metric)
     check_choice(method, ("exact", "estimate"), "method")
     threads = check_threads(n_threads)
     references = check_integer(references, "references")
@@ -179,7 +181,7 @@ def silhouette_samples(
             threads=threads,
         )
     if found is None:
-        found = problem.exact(), np.zeros(len(problem.codes))
+        found = problem.exact()[0], np.zeros(len(problem.codes))
     return found if return_error else found[0]
 
 
@@ -248,7 +250,7 @@ def silhouette_score(
     if size is None:
         samples = silhouette_samples(X, labels, metric=metric, n_threads=n_threads)
         return float(samples.mean())
-    check_choice(metric, METRICS, "metric")
+    metric = check_metric(metric)
     check_threads(n_threads)
     on_cuda = uses_cuda("auto", X, metric)
     rows, codes, drawn = draw_subset(X, labels, metric, size, state)
@@ -349,7 +351,7 @@ def silhouette(
     >>> result.method, result.half_width <= 1e-3
     ('estimate', True)
     """
-    check_choice(metric, METRICS, "metric")
+    metric = check_metric(metric)
     check_choice(method, METHODS, "method")
     check_precision(precision)
     on_cuda = uses_cuda(device, X, metric)
@@ -375,12 +377,12 @@ def silhouette(
         )
     if found is None:
         # Of an estimate that was given up, progress has been reported already.
-        samples = problem.exact(None if estimated else progress, precision)
+        samples, pairs = problem.exact(None if estimated else progress, precision)
     if progress is not None:
         progress(1.0)
     seconds = time.perf_counter() - begin
     if found is None:
-        return exact_result(samples, problem.classes, problem.codes, metric, seconds)
+        return exact_result(samples, problem.classes, problem.codes, metric, seconds, pairs)
     return estimated_result(found, problem.classes, len(problem.codes), seconds)
 
 
@@ -406,17 +408,22 @@ class _Problem:
         drawn = predicted_rows(n, len(self.classes), tol, confidence)
         return cost.prefers_exact(n, d, len(self.classes), drawn)
 
-    def exact(self, progress: Progress | None = None, precision: str = "auto") -> Floats:
-        """Go through all pairs, in memory; files are streamed where no pairs are needed."""
+    def exact(
+        self, progress: Progress | None = None, precision: str = "auto"
+    ) -> tuple[Floats, int | None]:
+        """Silhouettes, and the number of pairs of rows that they took, if it is counted.
+
+        In memory; files are streamed where no pairs are needed.
+        """
         rows, codes, metric, threads = self.rows, self.codes, self.metric, self.threads
         if isinstance(rows, DeviceRows):
-            return rows.silhouettes(codes, metric)
+            return rows.silhouettes(codes, metric), None
         if isinstance(rows, StreamedRows) and metric in _core.METRICS_FROM_MEANS:
-            return silhouettes_by_means(rows, codes, metric, threads, progress)
+            return silhouettes_by_means(rows, codes, metric, threads, progress), 0
         # What lies in a mapped file is borrowed there; other files are read.
         mapped = isinstance(rows, StreamedRows) and isinstance(self.given, np.ndarray)
         matrix = as_matrix(self.given) if mapped else rows.load()
-        return _core.silhouette_samples(matrix, codes, metric, threads, progress, precision)
+        return _core.exact_silhouettes(matrix, codes, metric, threads, progress, precision)
 
 
 def _open(X: Any, labels: Any, metric: str, threads: int, *, on_cuda: bool) -> _Problem:

@@ -17,6 +17,8 @@ from zoorank.scores import Score, find_score, find_scores
 from zoorank.scores.base import Array
 
 NAME = "consensus"
+# The consensus with what else is known of the sources, which is the default.
+INFORMED = "informed"
 PARTS = "silhouette:euclidean,logme,hscore,knn"
 # Of a target of numbers, which has no classes to be told apart.
 PARTS_OF_NUMBERS = "logme,knn_r2,ridge_r2"
@@ -33,6 +35,8 @@ class Consensus:
         The first of them has parts by class.
     name, key, label, higher_is_better
         As those of a :class:`zoorank.scores.Score`.
+    takes_known : bool
+        Whether what is known beside the encodings counts too.
     """
 
     parts: tuple[Score, ...]
@@ -40,6 +44,7 @@ class Consensus:
     key: str = NAME
     label: str = NAME
     higher_is_better: bool = True
+    takes_known: bool = False
 
     def with_consensus(self, rows: Sequence[RankRow]) -> list[RankRow]:
         """The rows with their consensus, where all parts have a value.
@@ -120,16 +125,23 @@ def deciding_scores(
         If a score does not exist, or the consensus is named after another.
     """
     if wanted is None:
-        wanted = NAME if metric is None else "silhouette"
+        wanted = INFORMED if metric is None else "silhouette"
     given = names(wanted)
-    if NAME not in given:
-        scores = find_scores(given, metric, also=(NAME,))
+    if not {NAME, INFORMED} & set(given):
+        scores = find_scores(given, metric, also=(INFORMED, NAME))
         return scores[0], _each_once(*scores, *COMPANIONS)
-    if given[0] != NAME:
-        raise UsageError(f"{NAME!r} decides or is left out: name it first")
-    deciding = DEFAULT
+    for name in (NAME, INFORMED):
+        if name in given[1:]:
+            raise UsageError(f"{name!r} decides or is left out: name it first")
+    deciding = replace(DEFAULT, takes_known=given[0] == INFORMED)
     others = find_scores(given[1:], metric) if len(given) > 1 else ()
     return deciding, _each_once(*deciding.parts, *COMPANIONS, *others)
+
+
+def takes_record(wanted: str | Sequence[str] | None, metric: str | None) -> bool:
+    """Whether what is known beside the encodings has a say, by the scores that are asked for."""
+    deciding, _ = deciding_scores(wanted, metric)
+    return isinstance(deciding, Consensus) and deciding.takes_known
 
 
 def deciding_of_numbers(
@@ -143,10 +155,11 @@ def deciding_of_numbers(
         If a score that is named needs classes.
     """
     parts = find_scores(PARTS_OF_NUMBERS)
-    given = names(wanted) if wanted is not None else (NAME,)
+    given = names(wanted) if wanted is not None else (INFORMED,)
     if metric is not None:
         raise UsageError("metric is of silhouettes, which need classes; the target has numbers")
-    others = find_scores([each for each in given if each != NAME]) if set(given) != {NAME} else ()
+    single = [each for each in given if each not in (NAME, INFORMED)]
+    others = find_scores(single) if single else ()
     for score in others:
         if "numbers" not in score.tasks:
             allowed = ", ".join([NAME, *(part.name for part in parts)])
@@ -154,7 +167,7 @@ def deciding_of_numbers(
                 f"score {score.name!r} needs classes, and the target has numbers to predict; "
                 f"allowed: {allowed}"
             )
-    if given[0] == NAME:
+    if given[0] in (NAME, INFORMED):
         return Consensus(parts), _each_once(*parts, *others)
     return others[0], _each_once(*others, *parts)
 
@@ -167,9 +180,10 @@ def scores_of_one(wanted: str | Sequence[str], metric: str | None) -> tuple[Scor
     UsageError
         If a score does not exist, or needs other encodings beside this one.
     """
-    if NAME in names(wanted):
+    several = [name for name in names(wanted) if name in (NAME, INFORMED)]
+    if several:
         raise UsageError(
-            f"{NAME!r} compares the encodings of several models and says nothing of one: "
+            f"{several[0]!r} compares the encodings of several models and says nothing of one: "
             f"see `rank`, or name its parts, {PARTS}"
         )
     return find_scores(wanted, metric)

@@ -1,6 +1,7 @@
-"""How far to trust a pick, from what the study measured on targets of the same size.
+"""How far to trust a pick, from what a study measured on targets of the same kind.
 
-The figures are in evidence.json, which benchmarks/ucr/study.py writes.
+The figures are in evidence.json, which benchmarks/ucr/study.py writes for series, and
+benchmarks/informed/study.py for images and for what is known beside the encodings.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from zoorank.targets.base import TargetFacts
 EVIDENCE = Path(__file__).with_name("evidence.json")
 FEW_SAMPLES = 100
 FEW_CLASSES = 4
+CONSENSUS, INFORMED = "consensus", "informed"
+KINDS = {"image": "image targets", "text": "texts", "audio": "sounds", "table": "tables"}
 
 
 def regime(n_samples: int, n_classes: int) -> str:
@@ -49,21 +52,23 @@ def guidance(key: str, rows: Sequence[RankRow], target: TargetFacts) -> str:
     str
         Empty where the study did not measure the score, or nothing was ranked.
     """
-    if target.task == "numbers":
-        return "How far to trust it: no study of targets of numbers is there to say."
-    kind = regime(target.n_samples, len(target.classes))
-    found = evidence()["regimes"][kind]
     dims = [row.dim for row in rows if row.status == "ok" and row.dim is not None]
-    if key not in found["scores"] or not dims:
+    if not dims:
         return ""
-    own, best = found["scores"][key], found["scores"][found["best"]]
+    kind, found = _study(target)
+    if found is None:
+        return f"How far to trust it: no study of {kind} is there to say."
+    # What else is known comes on top of the consensus, which is what was measured by kind.
+    measured = CONSENSUS if key == INFORMED else key
+    if measured not in found["scores"]:
+        return ""
+    own, best = found["scores"][measured], found["scores"][found["best"]]
     text = (
-        f"How far to trust it: the study has {found['targets']} time-series targets of this kind "
-        f"({kind}), with {found['candidates']} candidates each. The first pick by {own['label']} "
+        f"How far to trust it: the study has {found['targets']} {kind}, "
+        f"with {found['candidates']} candidates each. The first pick by {own['label']} "
         f"was a best one for {own['top1']:.0%} of them, and the first three held one for "
         f"{own['top3']:.0%}. On average the first pick lacked {own['regret']:.1f} points of "
-        f"accuracy. A head cross-validated on every candidate lacked "
-        f"{found['scores']['probe']['regret']:.1f}, the best static source {found['static']:.1f}, "
+        f"accuracy. {_of_others(found)} {found['static']:.1f}, "
         f"a random pick {found['random']:.1f}."
     )
     if best["regret"] < own["regret"]:
@@ -71,6 +76,8 @@ def guidance(key: str, rows: Sequence[RankRow], target: TargetFacts) -> str:
             f" The best single score there, seen afterwards, was {best['label']} "
             f"({best['regret']:.1f} points)."
         )
+    if key == INFORMED:
+        text += _of_what_is_known(target.modality)
     if max(dims) >= target.n_samples:
         text += (
             " Some encodings have as many numbers as there are samples: the plain H-score cannot "
@@ -79,8 +86,44 @@ def guidance(key: str, rows: Sequence[RankRow], target: TargetFacts) -> str:
     return text
 
 
+def _study(target: TargetFacts) -> tuple[str, Mapping[str, Any] | None]:
+    """Targets like this one in words, and what was found on them; None where no study fits."""
+    if target.task == "numbers":
+        return "targets of numbers", None
+    if target.modality == "series":
+        kind = regime(target.n_samples, len(target.classes))
+        return f"time-series targets of this kind ({kind})", evidence()["regimes"][kind]
+    found = evidence().get("kinds", {}).get(target.modality)
+    name = KINDS.get(target.modality, "such targets") if found is None else found["name"]
+    return name, found
+
+
+def _of_others(found: Mapping[str, Any]) -> str:
+    """What comes before the figure of the best static source: heads, where a study has them."""
+    probe = found["scores"].get("probe")
+    if probe is None:
+        return "The best static source lacked"
+    lacked = f"{probe['regret']:.1f}"
+    return f"A head cross-validated on every candidate lacked {lacked}, the best static source"
+
+
+def _of_what_is_known(modality: str) -> str:
+    """What a record of earlier targets was worth beside the consensus."""
+    found = evidence().get("informed", {}).get(modality)
+    if found is None:
+        return " What records are worth was measured on time series and images alone."
+    by_targets = ", ".join(
+        f"{regret:.1f} with {count} earlier target{'s' * (count != '1')}"
+        for count, regret in found["regrets"].items()
+    )
+    return (
+        f" With what is known beside the encodings, first picks among half of the sources lacked "
+        f"{by_targets}; by the consensus alone {found['consensus']:.1f}."
+    )
+
+
 @cache
 def evidence() -> Mapping[str, Any]:
-    """What the study found, by kind of target."""
+    """What the studies found, by kind of target."""
     found: dict[str, Any] = json.loads(EVIDENCE.read_text(encoding="utf-8"))
     return found

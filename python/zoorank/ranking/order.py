@@ -20,7 +20,7 @@ def ranked(rows: Iterable[RankRow], score: Score | Consensus) -> tuple[RankRow, 
     sources that only equal it. What left a race stands where its estimate puts it, but
     never before the best of those run on all rows. What has no finite score comes last, in
     the order of the zoo. The first source and all whose intervals overlap with its own are
-    marked as tied.
+    marked as tied, unless these are of what is expected before training.
 
     Examples
     --------
@@ -62,7 +62,8 @@ def ranked(rows: Iterable[RankRow], score: Score | Consensus) -> tuple[RankRow, 
 
 def _with_ties(rows: Sequence[RankRow], score: Score | Consensus) -> tuple[RankRow, ...]:
     best = next((row for row in rows if row.rank is not None), None)
-    if best is None:
+    # What training may still show is much, so intervals of what is expected would tie all.
+    if best is None or best.merit is not None:
         return tuple(rows)
     sign = 1.0 if score.higher_is_better else -1.0
 

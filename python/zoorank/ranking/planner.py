@@ -276,6 +276,33 @@ def shares(figures: Iterable[tuple[str, str, float]]) -> dict[str, float]:
     }
 
 
+def recorded(figures: Iterable[tuple[str, str, float]]) -> dict[str, float]:
+    """Turn a record of earlier targets into the share of the others that each should beat.
+
+    Parameters
+    ----------
+    figures : iterable of tuple
+        Name of the target, of the source, and its accuracy there at one of its cuts; the best
+        cut counts.
+
+    Examples
+    --------
+    >>> recorded([("birds", "a", 0.9), ("birds", "b", 0.8), ("cars", "b", 0.4), ("cars", "a", 0.6)])
+    {'a': 0.75, 'b': 0.25}
+    """
+    best: dict[tuple[str, str], float] = {}
+    for target, source, accuracy in figures:
+        best[target, source] = max(accuracy, best.get((target, source), accuracy))
+    by_target: dict[str, dict[str, float]] = {}
+    for (target, source), accuracy in best.items():
+        by_target.setdefault(target, {})[source] = accuracy
+    beaten: dict[str, list[float]] = {}
+    for found in by_target.values():
+        for source, share in shares((name, "", each) for name, each in found.items()).items():
+            beaten.setdefault(source, []).append(share)
+    return shares((source, "", float(np.mean(each))) for source, each in beaten.items())
+
+
 def _numbers(values: Iterable[float | None]) -> Array:
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 

@@ -13,6 +13,8 @@ from zoorank.encoding.costs import Filters
 from zoorank.engine.environment import check_environment
 from zoorank.errors import UsageError
 from zoorank.ranking.consensus import (
+    INFORMED,
+    Consensus,
     deciding_of_numbers,
     names,
 )
@@ -20,6 +22,7 @@ from zoorank.ranking.files import prepare
 from zoorank.ranking.outcomes import Run
 from zoorank.ranking.provenance import describe_call
 from zoorank.ranking.ranking import Ranking, Request
+from zoorank.ranking.record import Trained, read_record
 from zoorank.ranking.strategy import Strategy
 from zoorank.ranking.work import Progress, Silent, Work, executor_of
 from zoorank.sources.base import Guarded, Precision, Source
@@ -68,6 +71,7 @@ def rank(
     confidence: float | None = None,
     first_rows: int | None = None,
     random_state: int | None = None,
+    record: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     progress: Progress | None = None,
     command: str = "",
 ) -> Ranking:
@@ -92,10 +96,12 @@ def rank(
     score : str or sequence of str, optional
         Scores to compute, also comma separated and as ``NAME:METRIC``; the first
         decides the rank. ``"consensus"`` asks Euclidean MSC, LogME, the H-score and
-        the nearest neighbour for one vote each; it is the default unless a metric is
-        given, which means ``"silhouette"``. Cosine and Euclidean MSC are always
-        shown too. ``"ids"`` compares the target with what each source was trained on,
-        where the manifest says what that was. All names are in docs/scores.md.
+        the nearest neighbour for one vote each; ``"informed"`` adds what else is known of the
+        sources, their published accuracies and the record, and is the consensus where that is
+        nothing. It is the default unless a metric is given, which means ``"silhouette"``.
+        Cosine and Euclidean MSC are always shown too. ``"ids"`` compares the target with what
+        each source was trained on, where the manifest says what that was. All names are in
+        docs/scores.md.
     metric : {"cosine", "euclidean", "sqeuclidean", "manhattan"}, optional
         Distance of the scores that have one and do not say which.
     out : path, optional
@@ -176,6 +182,9 @@ def rank(
         Of a race: size of the first sample; by default some hundred rows.
     random_state : int, optional
         Of a race: seed of the samples, 0 by default.
+    record : path or sequence of path, optional
+        Files that ``verify`` or ``evaluate`` appended to: how candidates did on earlier targets.
+        See docs/informed.md.
     progress : Progress, optional
         Told of every step.
     command : str, optional
@@ -226,6 +235,7 @@ def rank(
     check_environment()
     strategy = Strategy.of(race, confidence, first_rows, random_state, budget)
     deciding, scores = strategy.scores(score, metric)
+    lines = _recorded(record, deciding)
     for name, value in (("batch_size", batch_size), ("limit", limit)):
         if value is not None and value < 1:
             raise UsageError(f"{name} must be at least 1, not {value}")
@@ -252,6 +262,7 @@ def rank(
         if strategy.race is not None:
             raise UsageError("a race judges by silhouettes, which need classes, not numbers")
         deciding, scores = deciding_of_numbers(score, metric)
+        _refuse_numbers(lines)
     if out is not None:
         prepare(out)
     place = EncodingStore(store_directory(out, store))
@@ -278,6 +289,7 @@ def rank(
         run=run,
         deciding=deciding,
         target=facts,
+        lines=lines,
         command=command,
         started=started,
         manifest=zoo.path,
@@ -307,6 +319,7 @@ def rank(
             "allow_code": [os.fspath(path) for path in path_list(allow_code)],
             "allow_packages": list(names(allow_packages)),
             "race": None if strategy.race is None else asdict(strategy.race),
+            "record": [os.fspath(path) for path in path_list(record)],
             "store": place.directory.absolute(),
         },
     )
@@ -339,6 +352,22 @@ def store_directory(
         return Path(out) / "encodings"
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "zoorank" / "encodings"
+
+
+def _recorded(
+    record: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], deciding: Score | Consensus
+) -> tuple[Trained, ...]:
+    paths = path_list(record)
+    if paths and not (isinstance(deciding, Consensus) and deciding.takes_known):
+        raise UsageError(
+            f"a record counts where {INFORMED!r} decides, and {deciding.name!r} was asked to"
+        )
+    return read_record(paths)
+
+
+def _refuse_numbers(lines: Sequence[Trained]) -> None:
+    if lines:
+        raise UsageError("a record holds accuracies, and the target has numbers to predict")
 
 
 def _check_source_data(scores: Sequence[Score], zoo: Zoo) -> None:

@@ -18,10 +18,12 @@ from zoorank.errors import DataError
 from zoorank.ranking.consensus import Consensus
 from zoorank.ranking.files import csv_text, prepare, write_text
 from zoorank.ranking.guidance import guidance
+from zoorank.ranking.informed import Knowledge, inform
 from zoorank.ranking.order import ranked, verdict
 from zoorank.ranking.provenance import Provenance, collect
 from zoorank.ranking.racing.facts import BudgetFacts, RaceFacts
-from zoorank.ranking.rows import CutFacts, RankRow, baseline_rows
+from zoorank.ranking.record import Trained
+from zoorank.ranking.rows import CutFacts, Merit, RankRow, baseline_rows
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets.base import TargetFacts
 
@@ -261,6 +263,7 @@ class Ranking:
                         **row,
                         "per_class": tuple(row["per_class"]),
                         "facts": CutFacts(**row["facts"]),
+                        "merit": Merit(**row["merit"]) if row.get("merit") else None,
                     }
                 )
                 for row in values.pop("rows")
@@ -308,6 +311,7 @@ class Request:
     started: datetime
     manifest: Path | None
     settings: Mapping[str, Any]
+    lines: tuple[Trained, ...] = ()
 
     @cached_property
     def baseline(self) -> list[RankRow]:
@@ -323,10 +327,12 @@ class Request:
         budget: BudgetFacts | None = None,
     ) -> Ranking:
         """The ranking of what became of the sources, be it all or what there is so far."""
-        deciding, scores = self.deciding, self.run.scores
+        scores = self.run.scores
+        weights = {each.outcome.model: each.outcome.weights_sha256 for each in sources}
         rows = [*self.baseline, *(row for source in sources for row in source.rows)]
-        if isinstance(deciding, Consensus):
-            rows = deciding.with_consensus(rows)
+        known = Knowledge(self.lines, self.target.fingerprint, self.target.modality, weights)
+        deciders, rows = _decided(self.deciding, rows, known)
+        deciding = deciders[0]
         ordered = ranked(rows, deciding)
         saw_target = {source.outcome.model for source in sources if source.outcome.saw_target}
         return Ranking(
@@ -334,14 +340,14 @@ class Request:
             target=self.target,
             score=deciding.name,
             key=deciding.key,
-            labels={each.key: each.label for each in (deciding, *scores)},
+            labels={each.key: each.label for each in (*deciders, *scores)},
             higher_is_better=deciding.higher_is_better,
             verdict=verdict(ordered, deciding, saw_target),
             provenance=collect(
                 command=self.command,
                 started=self.started,
                 manifest=self.manifest,
-                weights={each.outcome.model: each.outcome.weights_sha256 for each in sources},
+                weights=weights,
                 settings=self.settings,
             ),
             class_key=scores[0].key,
@@ -350,6 +356,19 @@ class Request:
             budget=budget,
             stages=sum((source.outcome.stages for source in sources), Stages()),
         )
+
+
+def _decided(
+    deciding: Score | Consensus, rows: list[RankRow], known: Knowledge
+) -> tuple[tuple[Score | Consensus, ...], list[RankRow]]:
+    """What decides, and perhaps the consensus that has a part in it; and the rows with both."""
+    if not isinstance(deciding, Consensus):
+        return (deciding,), rows
+    rows = deciding.with_consensus(rows)
+    if not deciding.takes_known:
+        return (deciding,), rows
+    informed, rows = inform(deciding, rows, known)
+    return (informed, deciding), rows
 
 
 def _number(value: float | None) -> str:

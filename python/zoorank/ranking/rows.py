@@ -57,6 +57,54 @@ class CutFacts:
 
 
 @dataclass(frozen=True)
+class Merit:
+    """What is expected of a candidate, in accuracy (0 to 1) above the mean of those ranked.
+
+    Attributes
+    ----------
+    consensus, published, record : float
+        What its scores, its published accuracy and the record of earlier targets add.
+    sd : float
+        Standard deviation of what is not known.
+    targets : int
+        Earlier targets on which the record has its source.
+    on_this : bool
+        Whether the record has its source on this target itself.
+    """
+
+    consensus: float = 0.0
+    published: float = 0.0
+    record: float = 0.0
+    sd: float = 0.0
+    targets: int = 0
+    on_this: bool = False
+
+    @property
+    def expected(self) -> float:
+        """All parts together."""
+        return self.consensus + self.published + self.record
+
+    @property
+    def reasons(self) -> str:
+        """What is known beside the scores, and what it adds, in points.
+
+        Examples
+        --------
+        >>> Merit(consensus=0.02, published=-0.013, record=0.004, targets=3).reasons
+        'published accuracy -1.3 points; record of 3 targets +0.4 points'
+        """
+        seen = [f"{self.targets} target{'s' * (self.targets != 1)}"] if self.targets else []
+        if self.on_this:
+            seen.append("this one" if seen else "this target")
+        # A source that nobody tried has a share in what is recorded of cuts of its cut's name.
+        record = f"record of {' and '.join(seen)}" if seen else "record of other sources"
+        parts = (("published accuracy", self.published), (record, self.record))
+        return "; ".join(
+            f"{name} {100 * part:+.1f} points" for name, part in parts if abs(part) >= 5e-4
+        )
+
+
+@dataclass(frozen=True)
 class RankRow:
     """One source cut at one layer, the baseline, or a source that failed or was not tried.
 
@@ -106,6 +154,8 @@ class RankRow:
         The first cut of this source whose encoding is the same, bit for bit; None for that
         one itself and where there is none.
     facts : CutFacts
+    merit : Merit or None
+        What is expected of it where more than the encodings is known; None where not.
     traceback : str
         Of what could not be scored, where there is one.
     encoding : str
@@ -131,6 +181,7 @@ class RankRow:
     tied: bool = False
     same_as: str | None = None
     facts: CutFacts = CutFacts()
+    merit: Merit | None = None
     traceback: str = ""
     encoding: str = ""
 

@@ -15,8 +15,9 @@ from pathlib import Path, PurePosixPath
 
 from zoorank.errors import SourceError
 from zoorank.messages import brief
-from zoorank.sources.base import Entry, EntryError
+from zoorank.sources.base import Entry, EntryError, Known
 from zoorank.sources.trust import find_package
+from zoorank.targets.base import Modality
 from zoorank.targets.paths import expand
 
 _BLOCK = 2**20
@@ -157,6 +158,52 @@ class Pin:
             raise self.file.refuse(_reason(error)) from None
         if stamp != self.stamp:
             raise self.file.refuse("has changed since the run began; run it again")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileSource:
+    """What sources that are read from files of the user's own have in common; not loaded.
+
+    Attributes
+    ----------
+    name : str
+        What the table calls it.
+    modalities : frozenset of Modality
+        What it can take in.
+    cuts : tuple of str or None
+        Where its manifest cuts it.
+    trained_on : str or None
+        Labelled data that it was trained on, if the manifest says so.
+    sha256 : str or None
+        The digest that the manifest expects.
+    shuffled : int or None
+        The seed of a control, whose weights have changed places.
+    pins : tuple of Pin
+        All its files, that of the weights first; empty until it is resolved.
+    """
+
+    name: str
+    modalities: frozenset[Modality]
+    cuts: tuple[str, ...] | None = None
+    trained_on: str | None = None
+    sha256: str | None = None
+    shuffled: int | None = None
+    pins: tuple[Pin, ...] = ()
+
+    def known(self) -> Known:
+        """Nothing: a file says nothing of itself."""
+        return Known()
+
+    def check_takes(self, modality: Modality) -> None:
+        """Refuse samples of another kind than it takes.
+
+        Raises
+        ------
+        SourceError
+        """
+        if modality not in self.modalities:
+            takes = " or ".join(sorted(self.modalities))
+            raise SourceError(f"takes {takes} samples; the target holds {modality} samples")
 
 
 def find_files(identifier: str, entry: Entry, package: str | None = None) -> tuple[SourceFile, ...]:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, get_args
 
 from pydantic import Field
 
-from zoorank.errors import SourceError
 from zoorank.frozen import Frozen
 from zoorank.messages import brief, hint
-from zoorank.sources.base import Entry, EntryError, Json, Known
-from zoorank.sources.files import Pin, SourceFile, find_files, named_file, size_of
+from zoorank.sources.base import Entry, EntryError, Json
+from zoorank.sources.files import FileSource, Pin, SourceFile, find_files, named_file, size_of
 from zoorank.sources.inputs import ROLES, Input, token_inputs
 from zoorank.sources.tokens import IDS, FileTokenizer
 from zoorank.targets.base import Modality
@@ -67,22 +66,15 @@ class TokenFeed(NamedTuple):
     tokenizer: FileTokenizer
 
 
-@dataclass(frozen=True)
-class ProgramSource:
+@dataclass(frozen=True, kw_only=True)
+class ProgramSource(FileSource):
     """A network with its weights in one file, not loaded."""
 
-    name: str
     file: SourceFile
     preprocessing: Preprocessing | None
-    modalities: frozenset[Modality]
     tokenizer: SourceFile | None = None
-    cuts: tuple[str, ...] | None = None
-    trained_on: str | None = None
-    sha256: str | None = None
     output: str | None = None
     inputs: tuple[tuple[str, str], ...] = ()
-    shuffled: int | None = None
-    pins: tuple[Pin, ...] = ()
 
     @classmethod
     def of_entry(cls, kind: str, identifier: str, entry: Entry) -> tuple[Self, ...]:
@@ -123,21 +115,6 @@ class ProgramSource:
     def size(self) -> int | None:
         """Bytes of its file, where it has one."""
         return size_of(self.file.path)
-
-    def known(self) -> Known:
-        """Nothing: the file says nothing of itself."""
-        return Known()
-
-    def check_takes(self, modality: Modality) -> None:
-        """Refuse samples of another kind than the preprocessing makes.
-
-        Raises
-        ------
-        SourceError
-        """
-        if modality not in self.modalities:
-            takes = " or ".join(sorted(self.modalities))
-            raise SourceError(f"takes {takes} samples; the target holds {modality} samples")
 
     def token_feed(self, given: Sequence[Input]) -> TokenFeed:
         """Tell what each input takes of a batch of tokens, and read the tokenizer.

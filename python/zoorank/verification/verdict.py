@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -176,7 +176,10 @@ def rank_agreement(rows: Sequence[Verified]) -> float | None:
 
 
 def verdict(
-    rows: Sequence[Verified], n_samples: int, task: Task = "classes"
+    rows: Sequence[Verified],
+    n_samples: int,
+    task: Task = "classes",
+    expected: Mapping[tuple[str, str], float] | None = None,
 ) -> tuple[int | None, str]:
     """Which to take, whether the first pick held and how well the order did, in words.
 
@@ -187,6 +190,9 @@ def verdict(
     n_samples : int
         That each head was measured on.
     task : {"classes", "numbers"}
+    expected : mapping of (str, str) to float, optional
+        By source and cut: the accuracy that the head and all else that is known lead to
+        expect, beside any level. The largest is taken then, and not the first within chance.
 
     Returns
     -------
@@ -203,11 +209,17 @@ def verdict(
     trained = [place for place, row in enumerate(rows) if row.head]
     if not trained:
         return None, "No candidate could be trained; the notes give the reasons."
-    accuracies = [rows[i].accuracy for i in trained]
-    chosen = trained[first_within_noise(accuracies, n_samples, task=task)]
     heads = [rows[i] for i in trained]
+    if expected is None:
+        accuracies = [row.accuracy for row in heads]
+        chosen = trained[first_within_noise(accuracies, n_samples, task=task)]
+        first = _of_the_first(heads, rows[chosen], n_samples, task, passed_over=trained[0] > 0)
+    else:
+        values = [expected.get((row.model, row.cut), -math.inf) for row in heads]
+        chosen = trained[int(np.argmax(values))]
+        first = _of_what_is_known(heads, rows[chosen], max(values) - values[0])
     words = [
-        _of_the_first(heads, rows[chosen], n_samples, task, passed_over=trained[0] > 0),
+        first,
         _of_the_order(heads),
         _of_tuning(rows, task),
     ]
@@ -245,6 +257,21 @@ def _of_the_first(
     return (
         f"The first pick held in a tie: the head of {pick}, is as good as {those} of "
         f"{_places(others)}."
+    )
+
+
+def _of_what_is_known(heads: Sequence[Verified], chosen: Verified, ahead: float) -> str:
+    """Whether the first pick held, by its head and by what was known before."""
+    first = heads[0]
+    if chosen is first:
+        return (
+            f"The first pick held: take {_place(first)}. By its head and by what was known before, "
+            f"it is the best of the {len(heads)} with a head."
+        )
+    return (
+        f"The first pick did not hold: take {_place(chosen)}, rank {chosen.rank}. By its head and "
+        f"by what was known before, {100 * ahead:.1f} points more are expected of it than of "
+        f"{_place(first)}, rank {first.rank}."
     )
 
 

@@ -15,9 +15,11 @@ import numpy as np
 from zoorank.encoding.encode import encode_source
 from zoorank.errors import SourceError, UsageError
 from zoorank.messages import hint
+from zoorank.ranking.consensus import takes_record
 from zoorank.ranking.files import prepare, write_text
 from zoorank.ranking.rank import rank, store_directory
 from zoorank.ranking.ranking import Ranking
+from zoorank.ranking.record import append_record, check_record
 from zoorank.ranking.rows import RankRow
 from zoorank.ranking.work import Progress
 from zoorank.scores.probe import cross_validated
@@ -30,6 +32,7 @@ from zoorank.store.files import read_sealed, sealed
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
 from zoorank.targets.labels import drawn
+from zoorank.verification.spending import Spending, heads_of, tuned_of
 from zoorank.verification.verdict import (
     FORMAT,
     Verification,
@@ -61,6 +64,7 @@ def verify(
     allow_packages: str | Sequence[str] = (),
     progress: Progress | None = None,
     on_step: Callable[[str], None] | None = None,
+    record: str | os.PathLike[str] | None = None,
     **settings: Any,
 ) -> Verification:
     """Rank a zoo, then train its first picks and say whether the picks held.
@@ -79,7 +83,8 @@ def verify(
         As for :func:`zoorank.rank`, as are further ``settings``: cuts, score, metric,
         batch_size. ``out`` also receives ``verification.json``.
     top : int
-        How many of the ranking to train.
+        How many of the ranking to train. Where more is known than the encodings, that is at
+        most so many: one after the other, each where most is to be gained, until nothing is.
     models : sequence of str
         Further candidates, ``MODEL`` (its best cut) or ``MODEL:CUT``.
     repeats : int
@@ -94,6 +99,9 @@ def verify(
         Train on at most so many samples, drawn by class.
     on_step : callable, optional
         Told what is being trained.
+    record : path, optional
+        A file that the ranking takes into account where it is there already, as
+        :func:`zoorank.rank` does, and that the accuracies are appended to at the end.
 
     Returns
     -------
@@ -110,22 +118,41 @@ def verify(
     for name, least in (("top", 1), ("repeats", 1), ("epochs", 0), ("samples", 2)):
         if counts[name] < least:
             raise UsageError(f"{name} must be at least {least}, not {counts[name]}")
+    earlier = () if record is None else check_record(record)
+    uses = bool(earlier) and takes_record(settings.get("score"), settings.get("metric"))
     zoo = zoo_of(zoo, allow_code=allow_code, allow_packages=allow_packages)
     place = store_directory(out, store)
     ranking = rank(
-        zoo, data, out=out, store=place, device=device, limit=limit, progress=progress, **settings
+        zoo,
+        data,
+        out=out,
+        store=place,
+        device=device,
+        limit=limit,
+        progress=progress,
+        record=record if uses and record is not None else (),
+        **settings,
     )
     said = {name: settings[name] for name in _OF_THE_TARGET if name in settings}
     target = load_target(zoo.data if data is None else data, limit=limit, **said)
+    if target.task == "numbers" and record is not None:
+        raise UsageError("a record holds accuracies, and the target has numbers to predict")
     start = time.monotonic()
     deadline = start + budget
     sources: dict[str, Source] = {source.name: source for source in zoo.models}
     trainer = _Trainer(sources, target, place, device, repeats, epochs, samples, on_step)
-    rows = [trainer.head(row, deadline) for row in _candidates(ranking, top, models)]
+    n_trained_on = trainer.n_samples
+    named = _candidates(ranking, 0, models)
+    spending = Spending.of(ranking, earlier)
+    if spending is None:
+        rows = [trainer.head(row, deadline) for row in _candidates(ranking, top, models)]
+    else:
+        rows = _spent(spending, ranking, trainer, top, named, deadline)
     if epochs:
         rows = trainer.by_halving(rows, deadline)
-    n_trained_on = min(samples, target.n_samples)
-    chosen, sentence = verdict(rows, n_trained_on, target.task)
+    heads = [] if target.task == "numbers" else heads_of(rows, ranking, n_trained_on)
+    expected = None if spending is None else spending.accuracies(heads)
+    chosen, sentence = verdict(rows, n_trained_on, target.task, expected)
     found = Verification(
         rows=tuple(rows),
         ranking=ranking,
@@ -138,7 +165,29 @@ def verify(
     )
     if out is not None:
         write_text(prepare(out) / "verification.json", found.to_json())
+    if record is not None:
+        append_record(record, [*heads, *tuned_of(rows, ranking, n_trained_on)])
     return found
+
+
+def _spent(
+    spending: Spending,
+    ranking: Ranking,
+    trainer: _Trainer,
+    most: int,
+    named: Sequence[RankRow],
+    deadline: float,
+) -> list[Verified]:
+    """Heads on what is worth one, and on what is named; in the order of the ranking."""
+    there = {(row.model, row.cut or ""): row for row in ranking if row.status == "ok"}
+    done = {(row.model, row.cut or ""): trainer.head(row, deadline) for row in named}
+    for _ in range(most):
+        heads = heads_of(list(done.values()), ranking, trainer.n_samples)
+        place = spending.next(heads, {place for place, row in done.items() if not row.head})
+        if place is None:
+            break
+        done[place] = trainer.head(there[place], deadline)
+    return [done[place] for place in there if place in done]
 
 
 def _candidates(ranking: Ranking, top: int, models: Sequence[str]) -> list[RankRow]:
@@ -167,6 +216,11 @@ class _Trainer:
     epochs: int
     samples: int
     on_step: Callable[[str], None] | None
+
+    @property
+    def n_samples(self) -> int:
+        """Samples that a training can use."""
+        return min(self.samples, self.target.n_samples)
 
     def announce(self, text: str) -> None:
         """Say what is being trained to whoever wants to know."""

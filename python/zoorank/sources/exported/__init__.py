@@ -12,7 +12,7 @@ from zoorank.sources.programs import ProgramSource
 KIND = "exported"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExportedSource(ProgramSource):
     """A ``.pt2`` file, not loaded."""
 

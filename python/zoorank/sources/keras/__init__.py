@@ -11,7 +11,6 @@ from typing import Annotated, get_args
 
 from pydantic import Field
 
-from zoorank.errors import SourceError
 from zoorank.frozen import Frozen
 from zoorank.messages import brief, hint
 from zoorank.sources.base import (
@@ -25,7 +24,7 @@ from zoorank.sources.base import (
     Source,
     needs,
 )
-from zoorank.sources.files import Pin, SourceFile, find_files, size_of
+from zoorank.sources.files import FileSource, SourceFile, find_files, size_of
 from zoorank.sources.keras.applications import NAMES, matching
 from zoorank.targets.base import Modality
 from zoorank.transforms.specs import ImagePreprocessing, Preprocessing, TextPreprocessing
@@ -52,8 +51,8 @@ class _Settings(Frozen):
     shuffled: Annotated[int, Field(ge=0)] | None = None
 
 
-@dataclass(frozen=True)
-class KerasSource:
+@dataclass(frozen=True, kw_only=True)
+class KerasSource(FileSource):
     """A model of Keras, not loaded.
 
     Attributes
@@ -64,17 +63,10 @@ class KerasSource:
         Its name; empty for a file.
     """
 
-    name: str
     file: SourceFile | None
     application: str
     preprocessing: Preprocessing | None
-    modalities: frozenset[Modality]
-    cuts: tuple[str, ...] | None = None
-    trained_on: str | None = None
-    sha256: str | None = None
     random: int | None = None
-    shuffled: int | None = None
-    pins: tuple[Pin, ...] = ()
 
     def resolve(self, events: Events) -> KerasSource:
         """Hash the file, or the weights of an application, which are fetched where they lack."""
@@ -114,9 +106,7 @@ class KerasSource:
 
     def open(self, options: OpenOptions) -> Encoder:
         """Load the model, after a look at what its file holds."""
-        if options.modality not in self.modalities:
-            takes = " or ".join(sorted(self.modalities))
-            raise SourceError(f"takes {takes} samples; the target holds {options.modality} samples")
+        self.check_takes(options.modality)
         source = self.resolve(lambda _: None)
         _backend()
         with needs("keras"):

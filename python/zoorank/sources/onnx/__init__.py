@@ -11,7 +11,7 @@ from zoorank.sources.programs import ProgramSource
 KIND = "onnx"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OnnxSource(ProgramSource):
     """An ONNX file, not loaded."""
 

@@ -8,7 +8,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from zoorank.errors import SourceError
 from zoorank.frozen import Frozen
 from zoorank.sources.base import (
     Encoder,
@@ -16,12 +15,11 @@ from zoorank.sources.base import (
     EntryError,
     Events,
     Json,
-    Known,
     OpenOptions,
     Source,
     needs,
 )
-from zoorank.sources.files import Pin, SourceFile, find_files, named_file, size_of
+from zoorank.sources.files import FileSource, SourceFile, find_files, named_file, size_of
 from zoorank.sources.vectors.static import StaticFiles, find_static
 from zoorank.sources.vectors.word_files import find_word_list
 from zoorank.targets.base import Modality
@@ -46,26 +44,16 @@ class _Settings(Frozen):
     shuffled: Annotated[int, Field(ge=0)] | None = None
 
 
-@dataclass(frozen=True)
-class VectorsSource:
+@dataclass(frozen=True, kw_only=True)
+class VectorsSource(FileSource):
     """A file of word vectors, or a directory of a static embedding, not loaded."""
 
-    name: str
+    modalities: frozenset[Modality] = frozenset(("text",))
     file: SourceFile
     preprocessing: TextPreprocessing
     words: SourceFile | None = None
     tokenizer: SourceFile | None = None
-    cuts: tuple[str, ...] | None = None
-    trained_on: str | None = None
-    sha256: str | None = None
-    shuffled: int | None = None
     static: StaticFiles | None = None
-    pins: tuple[Pin, ...] = ()
-
-    @property
-    def modalities(self) -> frozenset[Modality]:
-        """Texts alone."""
-        return frozenset(("text",))
 
     def resolve(self, events: Events) -> VectorsSource:  # noqa: ARG002  nothing is fetched
         """Find the files that belong together, and hash them."""
@@ -99,14 +87,9 @@ class VectorsSource:
         """Bytes of its file, where it has one."""
         return size_of(self.file.path)
 
-    def known(self) -> Known:
-        """Nothing: a file of vectors says nothing of itself."""
-        return Known()
-
     def open(self, options: OpenOptions) -> Encoder:
         """Open the file; vectors are read when texts ask for them."""
-        if options.modality != "text":
-            raise SourceError(f"takes texts; the target holds {options.modality} samples")
+        self.check_takes(options.modality)
         from zoorank.sources.vectors.encoder import open_vectors
 
         source = self.resolve(lambda _: None)

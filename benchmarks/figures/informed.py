@@ -1,0 +1,100 @@
+"""What docs/informed.md quotes of the studies on what is known beside the encodings."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from measured import Row, read, table
+
+from zoorank.evaluation.evaluate import Difference, Evaluation, evaluate, paired
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "informed"))
+
+
+def informed_series() -> str:
+    rows = read("results/informed_series.csv")
+    consensus = of_rule(rows, "consensus", 0)
+    lines = []
+    for rule, k in dict.fromkeys((row["rule"], row["k"]) for row in rows):
+        mine = of_rule(rows, rule, k)
+        measured = mine[0]["regret_halves"] is not None
+        lines.append(
+            {
+                "rule": rule,
+                "k": k if "heads" not in rule or k else 0,
+                "regret": f"{100 * mean(mine, 'regret'):.2f}",
+                "beside": said(beside(mine, consensus, "regret")),
+                "halves": f"{100 * mean(mine, 'regret_halves'):.2f}" if measured else "-",
+                "beside halves": (
+                    said(beside(mine, consensus, "regret_halves")) if measured else "-"
+                ),
+                "rho": f"{mean(mine, 'spearman'):.2f}" if measured else "-",
+                "heads": f"{mean(mine, 'heads'):.1f}" if "heads" in rule else "0",
+            }
+        )
+    return table(
+        "rule | earlier targets | regret | less consensus | regret in halves | less consensus | "
+        "ρ | heads",
+        "{rule} | {k} | {regret} | {beside} | {halves} | {beside halves} | {rho} | {heads}",
+        lines,
+    )
+
+
+def informed_cnn() -> str:
+    found = cnn()
+    lines = []
+    for score in found.scores:
+        tau, regret = score.measures["weighted_tau"], score.measures["regret@1"]
+        lines.append(
+            {
+                "score": score.name,
+                "tau": f"{tau.mean:.3f} [{tau.low:.2f}, {tau.high:.2f}]",
+                "order": -tau.mean,
+                "regret": f"{regret.mean:.2f} [{regret.low:.2f}, {regret.high:.2f}]",
+                "top": f"{score.measures['held@3'].mean:.0%}",
+            }
+        )
+    return table(
+        "score | weighted τ | regret of the first pick | best in top 3",
+        "{score} | {tau} | {regret} | {top}",
+        sorted(lines, key=lambda line: line["order"]),
+    )
+
+
+def informed_figures() -> dict[str, str]:
+    """Single figures of the page."""
+    import published
+
+    taus, _ = published.chosen_on_the_others(published.read())
+    return {"informed.cnn-chosen": f"{taus.mean():.3f}"}
+
+
+@cache
+def cnn() -> Evaluation:
+    import published
+
+    return evaluate(published.TABLE, published.TABLE)
+
+
+def of_rule(rows: Sequence[Row], rule: str, k: int) -> list[Row]:
+    """Rows of one rule, in the order of the targets."""
+    return [row for row in rows if (row["rule"], row["k"]) == (rule, k)]
+
+
+def mean(rows: Sequence[Row], name: str) -> float:
+    return float(np.mean([row[name] for row in rows]))
+
+
+def beside(mine: Sequence[Row], other: Sequence[Row], name: str) -> Difference:
+    return paired([row[name] for row in mine], [row[name] for row in other])
+
+
+def said(found: Difference) -> str:
+    """A difference in points with its interval and p."""
+    low, high = 100 * found.low, 100 * found.high
+    p = "<0.001" if found.p < 0.001 else f"{found.p:.3f}"
+    return f"{100 * found.mean:+.2f} [{low:+.1f}, {high:+.1f}], p {p}"

@@ -1,0 +1,98 @@
+"""The figures on what is known beside the encodings: their split, their sources, their bars."""
+
+import sys
+from dataclasses import astuple, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    for name in ("figures", "ucr", "informed"):
+        monkeypatch.syspath_prepend(ROOT / "benchmarks" / name)
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:  # names as plain as these belong to nobody
+        if str(ROOT / "benchmarks") in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+def test_the_columns_of_the_published_table_are_made_by_what_ranks():
+    import published
+
+    rows = published.read()
+    assert rows == published.with_votes(rows)
+    assert len(rows) == 80
+
+
+def test_informed_is_at_least_as_good_as_each_alone_on_the_published_table():
+    from informed import cnn
+
+    tau = {score.name: score.measures["weighted_tau"].mean for score in cnn().scores}
+    for alone in ("LogME", "HScore", "consensus", "ImageNet top-1"):
+        assert tau["informed"] > tau[alone]
+
+
+def test_what_rank_quotes_is_what_was_measured():
+    import study
+
+    assert study.evidence_text() == study.EVIDENCE.read_text(encoding="utf-8")
+
+
+def test_no_target_has_a_part_in_what_it_is_judged_by():
+    """With a target's truths replaced, the effects that it is judged by stay the same."""
+    import effects
+    import study
+    from candidates import Study
+
+    targets = Study.read(ROOT / "benchmarks" / "ucr").targets
+    seen = []
+
+    def spy(others):
+        seen.append([each.target for each in others])
+        return effects.measured(others)
+
+    small = [replace(each) for each in targets[:3]]
+    names = [each.target for each in small]
+    patched = pytest.MonkeyPatch()
+    patched.setattr(study, "measured", spy)
+    patched.setattr(study, "KS", (1,))
+    patched.setattr(study, "DRAWS", 1)
+
+    class Few:
+        sizes = dict.fromkeys(names, (50, 2))
+
+    few = Few()
+    few.targets = small
+    try:
+        rows = study.series(few)
+    finally:
+        patched.undo()
+    assert seen == [[name for name in names if name != left] for left in names]
+    assert {row["target"] for row in rows} == set(names)
+
+
+def test_effects_of_made_up_targets_come_back():
+    from effects import measured
+
+    from zoorank.evaluation.tables import Candidates
+    from zoorank.ranking.belief import Effects
+
+    rng = np.random.default_rng(0)
+    truth = Effects(0.2, 0.15, 0.1, 0.1, 0.15, 0.3, vote=0.0, spread=0.05)
+    names = tuple((f"net{i}", cut) for i in range(30) for cut in "abcdef")
+    lasting = rng.multivariate_normal(np.zeros(180), truth.lasting(names))
+    passing = rng.multivariate_normal(np.zeros(180), truth.passing(names), size=60)
+    targets = [
+        Candidates(str(t), names, 0.7 + 0.05 * (lasting + row), {"consensus": rng.random(180)})
+        for t, row in enumerate(passing)
+    ]
+    found = measured(targets)
+    # Six cuts tell little of how cuts vary; the others are known to a few hundredths.
+    wanted, got = (np.array(astuple(each))[[0, 2, 3, 5]] for each in (truth, found))
+    np.testing.assert_allclose(got / got.sum(), wanted / wanted.sum(), atol=0.12)
+    assert abs(found.vote) < 0.1
