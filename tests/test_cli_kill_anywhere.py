@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,9 +43,20 @@ def table(out: Path):
     ]
 
 
-def committed(out: Path) -> dict[str, int]:
-    """Files of whole encodings, each with its number, which another one would not have."""
-    return {path.name: path.stat().st_ino for path in (out / "encodings").glob("*.json")}
+def committed(out: Path) -> dict[object, object]:
+    """Files of whole encodings, each with its number, which another one would not have.
+
+    And what the ledger holds of their scores, each with the time at which it was recorded.
+    """
+    store = out / "encodings"
+    found: dict[object, object] = {
+        path.name: path.stat().st_ino for path in store.glob("[0-9a-f]*.json")
+    }
+    if (store / "ledger-1.sqlite").exists():
+        with closing(sqlite3.connect(store / "ledger-1.sqlite")) as database:
+            rows = database.execute("SELECT job, part, content FROM outcomes").fetchall()
+        found |= {(job, part): text for job, part, text in rows if json.loads(text)["score"]}
+    return found
 
 
 def kill_and_resume(folder: Path, moments: int, seed: int) -> None:

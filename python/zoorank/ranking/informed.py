@@ -223,7 +223,12 @@ def expectation(
         """With the cut that stands for its encoding in this ranking."""
         return replace(line, cut=names.get(place_of(line), place_of(line))[1])
 
-    known = replace(knowledge, lines=tuple(map(renamed, knowledge.lines)))
+    # Of two cuts with one encoding the last line counts, as it does of one cut.
+    lines = {
+        (line.fingerprint or line.target, line.trained, place_of(line)): line
+        for line in map(renamed, knowledge.lines)
+    }
+    known = replace(knowledge, lines=tuple(lines.values()))
     return expect(
         [(row.model, row.cut or "") for row in voting],
         np.array([_vote(row.scores[consensus.key], len(voting)) for row in voting]),

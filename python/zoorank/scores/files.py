@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import time
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,11 +114,12 @@ def _task(score: Score, labels: Array) -> Task:
 
 
 def _npy(path: Path) -> Array:
+    _check_file(path)
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError) as error:
+    except Exception as error:  # a damaged header is parsed as Python, which may raise anything
         refusal = not_loaded(error)
         raise DataError(f"{path} is not a .npy file of numbers or strings: {refusal}") from error
     if not isinstance(array, np.ndarray):
@@ -131,13 +131,21 @@ def _npy(path: Path) -> Array:
     return array
 
 
+def _check_file(path: Path) -> None:
+    if path.exists() and not path.is_file() and not path.is_dir():  # nobody waits for a pipe
+        raise DataError(f"{path} is no file")
+
+
 def _npz(path: Path) -> tuple[Array, Array]:
+    _check_file(path)
     try:
         with np.load(path, allow_pickle=False) as archive:
             return _entry(path, archive, X_NAMES), _entry(path, archive, LABEL_NAMES)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # of zipfile, zlib or NumPy
         refusal = not_loaded(error)
         raise DataError(f"{path} is not a .npz file of numbers or strings: {refusal}") from error
 
