@@ -7,7 +7,7 @@ namespace {
 
 // In multiply-adds, fitted to measured times (benchmarks/pruned.py). A distance takes a root and sums on top of its
 // features, one in a few directions a little more; a value of a row that is gathered has to be packed.
-constexpr double per_distance = 24, per_reduced_distance = 40, per_packed_value = 16, per_screened = 40;
+constexpr double per_distance = 24, per_reduced_distance = 64, per_packed_value = 24, per_screened = 40;
 
 // Of describing a class: a value is read several times, a row multiplied with a block of others.
 constexpr double per_described_value = 60, described_together = 240;
