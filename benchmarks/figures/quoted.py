@@ -28,6 +28,14 @@ def estimator_coverage() -> str:
     )
 
 
+def layouts() -> str:
+    return table(
+        "pixels | channels | batch | precision | ms a sample | of them in the system",
+        "{pixels} | {channels} | {batch} | {precision} | {milliseconds:.1f} | {of_them_system:.1f}",
+        results("layouts"),
+    )
+
+
 def estimator_slope() -> str:
     return table(
         "set | rmse | no slope | no strata either | classes covered then",
@@ -235,6 +243,7 @@ TABLES = {
     each.__name__: each
     for each in (
         estimator_coverage,
+        layouts,
         estimator_slope,
         estimator_per_cost,
         estimator_samples,

@@ -19,6 +19,7 @@ from zoorank.errors import UsageError
 from zoorank.executors import base
 from zoorank.ranking import Ranking, budget, job, strategy
 from zoorank.ranking.budget import family, sample_of
+from zoorank.ranking.record import Trained, append_record
 from zoorank.sources.base import Sized
 from zoorank.sources.manifest import load_zoo
 from zoorank.targets import load_target
@@ -120,6 +121,20 @@ def test_the_table_says_what_was_not_tried_and_a_longer_run_goes_on(tmp_path, cl
     assert both[0].keys() < both[1].keys()
     for key in both[0]:
         assert both[0][key]["logme"] == both[1][key]["logme"]
+
+
+def test_what_did_well_on_earlier_targets_comes_first(tmp_path, clock):
+    zoo = tiny_zoo(tmp_path / "zoo", models=4)
+    lines = [
+        {"target": target, "source": f"net{i}", "cut": "1", "accuracy": 0.5 + 0.1 * (i == 2)}
+        for target in ("birds", "cars")
+        for i in range(4)
+    ]
+    record = tmp_path / "record.jsonl"
+    append_record(record, [Trained(**line) for line in lines])
+    watcher = Watcher(clock, {f"net{i}": 1.0 for i in range(4)})
+    found = ranked(zoo, tmp_path, budget=60.5, record=record, progress=watcher)
+    assert {row.model for row in found if row.status == "ok"} == {"net2"}
 
 
 def test_what_runs_when_the_time_is_over_is_ended(tmp_path, clock):

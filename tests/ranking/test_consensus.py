@@ -126,10 +126,10 @@ def test_guidance_quotes_the_study(n, classes):
     text = guidance(NAME, rows, facts(n, classes))
     found = evidence()["regimes"][regime(n, classes)]
     own = found["scores"][NAME]
-    assert f"{own['top1']:.0%} of them and the first three held one for {own['top3']:.0%}" in text
+    assert f"{own['top1']:.0%} of them, and the first three held one for {own['top3']:.0%}" in text
     assert f"{own['regret']:.1f} points" in text
     for name, regret in (
-        ("on every candidate", found["scores"]["probe"]["regret"]),
+        ("on every candidate lacked", found["scores"]["probe"]["regret"]),
         ("static source", found["static"]),
         ("random pick", found["random"]),
     ):
@@ -144,3 +144,17 @@ def test_no_guidance_without_evidence():
     rows = [RankRow(1, "a", "x", 0.5, dim=8)]
     assert guidance("somebody's score", rows, facts(50, 2)) == ""
     assert guidance(NAME, [], facts(50, 2)) == ""
+
+
+def test_guidance_is_of_the_targets_kind_or_says_that_there_is_none():
+    rows = [RankRow(1, "a", "x", 0.5, dim=8)]
+    images = guidance(NAME, rows, replace(facts(500, 3), modality="image"))
+    found = evidence()["kinds"]["image"]
+    assert f"{found['targets']} image targets" in images
+    assert "time-series" not in images
+    for modality, words in (("text", "texts"), ("audio", "sounds"), ("table", "tables")):
+        said = guidance(NAME, rows, replace(facts(500, 3), modality=modality))
+        assert said == f"How far to trust it: no study of {words} is there to say."
+    known = guidance("informed", rows, facts(500, 3))
+    assert known.startswith(guidance(NAME, rows, facts(500, 3)))
+    assert "with 35 earlier targets" in known

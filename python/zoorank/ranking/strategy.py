@@ -113,11 +113,18 @@ def _budgeted(
 ) -> tuple[list[SourceRows], BudgetFacts]:
     """Run what a budget allows, and keep the table so far in ``out``."""
     from zoorank.ranking.budget import Budget, published
+    from zoorank.ranking.planner import recorded
 
     def so_far(sources: Sequence[SourceRows], budgeted: BudgetFacts) -> None:
         if out is not None:
             request.answered(sources, budget=budgeted).write(out)
 
     request.baseline  # noqa: B018 - computed first, so that its time counts too
-    expected = published(work.sources)
+    names = {source.name for source in work.sources}
+    earlier = recorded(
+        (line.fingerprint or line.target, line.source, line.accuracy)
+        for line in request.lines
+        if line.source in names and line.modality in ("", request.target.modality)
+    )
+    expected = {**published(work.sources), **earlier}  # a record tells more
     return Budget(work, cuts_of, request.deciding, clock, expected, so_far).results()
