@@ -55,7 +55,7 @@ def committed(out: Path) -> dict[object, object]:
     if (store / "ledger-1.sqlite").exists():
         with closing(sqlite3.connect(store / "ledger-1.sqlite")) as database:
             rows = database.execute("SELECT job, part, content FROM outcomes").fetchall()
-        found |= {(job, part): text for job, part, text in rows if json.loads(text)["score"]}
+        found |= {(job, part): text for job, part, text in rows if "value" in json.loads(text)}
     return found
 
 
