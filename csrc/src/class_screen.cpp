@@ -14,7 +14,7 @@ namespace {
 template <class T>
 constexpr int shrinking = sizeof(T) == 4 ? 38 : 390;
 
-// Mean squared distances that are less have lost digits beside the largest values.
+// Squared distances that are less have lost digits beside the largest values, and products of them vanish.
 constexpr double least_square = 0x1p-30;
 
 // What an exact mean may be off by.
@@ -180,6 +180,7 @@ typename class_screen<T>::level_counts class_screen<T>::screen_class(std::int64_
     for (std::size_t i = 0; i < space.left.size(); ++i) {
         const std::int64_t r = space.left[i];
         const auto wide = [](T value) { return static_cast<double>(value); };
+        if (!(wide(space.least[i]) > least_square)) continue;
         const double bound = bounds_.least_mean_distance(
             c, {space.sums[i] / static_cast<double>(partition_.size(c)), wide(space.least[i]), wide(space.norms[i]),
                 wide(packed.norms[r]), wide(space.apart.data()[r]), wide(space.beyond.data()[r])});

@@ -269,7 +269,10 @@ double class_sums<T>::variance_beside() {
             for (std::int64_t j = 0; j < rows; ++j)
                 gram_[static_cast<std::size_t>(i * rows + j)] -= products[i * scratch_stride + j];
     }
-    for (std::int64_t i = 0; i < rows * rows; ++i) gram_[static_cast<std::size_t>(i)] /= static_cast<T>(size * spread);
+    for (std::int64_t i = 0; i < rows * rows; ++i) {
+        T& product = gram_[static_cast<std::size_t>(i)];
+        product = static_cast<T>(static_cast<double>(product) / (size * spread));  // which may vanish in T
+    }
     const packed_rows<T> gram = pack(gram_.data(), rows, rows);
     const T* products = multiply(gram.block(0, rows), gram.block(0, rows), rows);
     double of_products = 0;

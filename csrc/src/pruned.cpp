@@ -35,6 +35,9 @@ constexpr std::int64_t least_tasks = 64;
 constexpr double least_worthwhile = 4e9, worthwhile_share = 0.9;
 constexpr std::int64_t sampled_rows = 64;
 
+// The share of progress that the sample takes.
+constexpr double sampling = 0.02;
+
 // Options that report a share [from, to] of the whole.
 options phase(const options& opt, double from, double to) {
     options part = opt;
@@ -58,14 +61,16 @@ public:
 
     // Returns the positions of rows whose distances have vanished.
     std::vector<std::int64_t> run(array_view<double> samples, const options& opt) {
+        double begun = 0;
         if (opt.pairs == pair_selection::needed || promises()) {
             class_bounds<T> bounds(x_, partition_, frame_, levels_.all, levels_.few);
-            if (opt.pairs == pair_selection::needed || pays(bounds, phase(opt, 0, 0.02))) {
-                add_needed(bounds, phase(opt, 0.02, 1));
+            if (opt.pairs == pair_selection::needed || pays(bounds, phase(opt, 0, sampling))) {
+                add_needed(bounds, phase(opt, sampling, 1));
                 return engine_.write(samples);
             }
+            begun = sampling;
         }
-        engine_.add_all(opt);
+        engine_.add_all(phase(opt, begun, 1));
         pairs_ = static_cast<double>(x_.rows) * static_cast<double>(x_.rows - 1) / 2;
         return engine_.write(samples);
     }

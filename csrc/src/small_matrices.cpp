@@ -25,7 +25,9 @@ void orthonormalise(T* rows, std::int64_t count, std::int64_t depth) {
     for (std::int64_t k = 0; k < count; ++k) {
         T* const row = rows + k * depth;
         const double before = std::sqrt(dot(row, row, depth));
-        double length = before;
+        if (before > 0)  // first of all: what is taken away from tiny values, and what they are divided by, may vanish
+            for (std::int64_t i = 0; i < depth; ++i) row[i] = static_cast<T>(row[i] / before);
+        double length = std::sqrt(dot(row, row, depth));
         for (int pass = 0; pass < 2 && length > 0; ++pass) {  // once more where much has been taken away
             for (std::int64_t l = 0; l < k; ++l) {
                 const T* other = rows + l * depth;
@@ -37,7 +39,7 @@ void orthonormalise(T* rows, std::int64_t count, std::int64_t depth) {
             length = left;
             if (enough) break;
         }
-        const T shrink = length > rounding * before ? static_cast<T>(1 / length) : T(0);
+        const T shrink = length > rounding ? static_cast<T>(1 / length) : T(0);
         for (std::int64_t i = 0; i < depth; ++i) row[i] *= shrink;
     }
 }
