@@ -119,6 +119,7 @@ def folder(tmp_path, monkeypatch, cache, store):
             pixels = rng.integers(0, 160, (40, 40, 3)) + 40 * np.eye(3, dtype=int)[place]
             image = Image.fromarray(pixels.astype(np.uint8))
             image.save(tmp_path / "birds" / name / f"{i}.png")
+    (tmp_path / "insects").symlink_to(tmp_path / "birds")
     onnx.save(residual_net(side=32), tmp_path / "mine.onnx")
     (tmp_path / "zoo.toml").write_text(ZOO)
     for name in ("target", "source"):
@@ -158,4 +159,6 @@ def test_it_runs(folder, line, capsys):
         words += ["--limit", "40"]
     if words[:2] in (["report", "results"], ["export", "results"]):
         assert main(["rank", "zoo.toml", "--out", "results", "--workers", "0"]) == 0
+    if words[0] == "rank" and "--record" in words:
+        assert main(["evaluate", "scores.csv", "accuracies.csv", "--record", "record.jsonl"]) == 0
     assert main(words) == 0, capsys.readouterr().err

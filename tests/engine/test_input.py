@@ -164,9 +164,14 @@ def bad_rows(row, value):
         (bad_rows(39, -np.inf), Y, ValueError, "the first bad row is 39"),
         (bad_rows(7, np.nan).astype("f4"), Y, ValueError, "the first bad row is 7"),
         (X, Y[:-1], ValueError, "X has 40 rows and there are 39 labels"),
-        (X, np.zeros(40, int), ValueError, "2 to n_samples - 1 classes, got 1 class in 40 samples"),
-        (X, np.arange(40), ValueError, "got 40 classes in 40 samples"),
-        (X[:1], Y[:1], ValueError, "got 1 class in 1 sample"),
+        (
+            X,
+            np.zeros(40, int),
+            ValueError,
+            "Number of labels is 1. Valid values are 2 to n_samples - 1 (inclusive)",
+        ),
+        (X, np.arange(40), ValueError, "Number of labels is 40. Valid values are"),
+        (X[:1], Y[:1], ValueError, "(inclusive), and n_samples is 1"),
         (X[:0], Y[:0], ValueError, "X has no samples"),
         (X[:, :0], Y, ValueError, "X has no features"),
         (X[0], Y, ValueError, "X must have 2 dimensions, got shape (6,); a single feature is"),
@@ -196,7 +201,7 @@ def test_mistakes_are_named(values, labels, error, message):
 def test_sparse_input_is_refused_with_the_way_out():
     sparse = pytest.importorskip("scipy.sparse")
     with pytest.raises(TypeError, match=re.escape("X is sparse; pass X.toarray()")):
-        zoorank.silhouette_samples(sparse.csr_matrix(X), Y)
+        zoorank.pairwise_distances(sparse.csr_matrix(X))
 
 
 def test_a_path_is_refused_where_no_files_are_read():
@@ -274,7 +279,10 @@ def distances_with(entries):
     ("D", "message"),
     [
         (np.ones((40, 39)), "must be square, got 40 x 39"),
-        (np.ones((40, 40)), "non-zero on its diagonal, in row 0"),
+        (
+            np.ones((40, 40)),
+            "sets them to 0); the first bad row is 0",
+        ),
         (np.where(np.eye(40) == 1, 0, np.nan), "the first bad row is 0"),
         (
             distances_with({(37, 2): -1.0, (5, 30): -1e-6}),

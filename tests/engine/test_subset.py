@@ -145,11 +145,16 @@ def test_a_draw_of_too_few_classes_or_too_many():
     rare = np.zeros(260, int)
     rare[:2] = 1
     assert not {0, 1} & set(np.random.RandomState(0).permutation(260)[:10])
-    with pytest.raises(ValueError, match=r"the 10 rows that were drawn of 260 have 1; draw more$"):
+    with pytest.raises(
+        ValueError,
+        match=r"labels is 1.*n_samples is 10, as many rows as were drawn of 260; draw more$",
+    ):
         zoorank.silhouette_score(X, rare, sample_size=10, random_state=0)
-    with pytest.raises(ValueError, match=r"the 5 rows .* of 260 have 5; draw more$"):
+    with pytest.raises(ValueError, match=r"labels is 5.* of 260; draw more$"):
         zoorank.silhouette_score(X, np.arange(260) % 200, sample_size=5, random_state=0)
-    with pytest.raises(ValueError, match=r"the 260 rows .* of 260 have 1$"):
+    with pytest.raises(
+        ValueError, match=r"labels is 1.*n_samples is 260, as many rows as were drawn of 260$"
+    ):
         zoorank.silhouette_score(X, np.zeros(260, int), sample_size=300, random_state=0)
     for labels, size in ((rare, 10), (np.arange(260) % 200, 5)):
         with pytest.raises(ValueError, match="Number of labels is"):
@@ -180,7 +185,9 @@ def test_bad_rows_are_counted_in_the_whole(tmp_path, monkeypatch):
         zoorank.silhouette_score(D, Y, metric="precomputed", sample_size=30, random_state=0)
     D[drawn[7], drawn[3]] = 1
     D[drawn[2], drawn[2]] = 1
-    with pytest.raises(ValueError, match=rf"non-zero on its diagonal, in row {drawn[2]}$"):
+    with pytest.raises(
+        ValueError, match=rf"non-zero elements on the diagonal.* row is {drawn[2]}$"
+    ):
         zoorank.silhouette_score(D, Y, metric="precomputed", sample_size=30, random_state=0)
 
 

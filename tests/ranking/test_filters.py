@@ -108,6 +108,15 @@ def test_an_unknown_licence_is_none_that_is_allowed(zoo):
     assert row.cut is None
 
 
+def test_a_manifest_gives_the_licence_of_a_factory(zoo):
+    text = zoo.manifest.read_text()
+    zoo.manifest.write_text(text.replace('name = "net0"', 'name = "net0"\nlicence = "MIT"', 1))
+    found = ranked(zoo, licence="mit")
+    assert {row.model for row in found if row.status == "ok"} == {"net0"}
+    assert found.best.facts.licence == "MIT"
+    assert [row.model for row in found.filtered] == ["net1"]
+
+
 def test_a_race_leaves_out_what_costs_too_much(tmp_path):
     zoo = tiny_zoo(tmp_path, models=3)
     found = ranked(zoo, max_parameters=60, race=True, first_rows=12)

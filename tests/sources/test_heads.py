@@ -151,6 +151,7 @@ def test_a_head_of_maps_of_scores() -> None:
         scores=nn.Conv2d(6, 5, 1),
         pool=nn.AdaptiveAvgPool2d(1),
     ).eval()
+    model.to(memory_format=torch.channels_last)  # as encoders have it: to the last bit
     features = model.trunk(IMAGE).mean(dim=(2, 3))
     assert torch.equal(_encoded(model, "penultimate", IMAGE), features)
     assert torch.equal(_encoded(model, "logits", IMAGE), model(IMAGE))
@@ -161,6 +162,7 @@ def test_a_head_of_segmentation() -> None:
         lambda net, x: F.interpolate(net.scores(x), size=16, mode="bilinear"),
         scores=nn.Conv2d(6, 5, 1),
     ).eval()
+    model.to(memory_format=torch.channels_last)  # as encoders have it: to the last bit
     features = model.trunk(IMAGE).mean(dim=(2, 3))
     assert torch.equal(_encoded(model, "penultimate", IMAGE), features)
     assert torch.equal(_encoded(model, "logits", IMAGE), model(IMAGE).mean(dim=(2, 3)))

@@ -7,6 +7,7 @@ import pickle
 import re
 import resource
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,35 @@ def test_what_a_model_was_trained_on_is_a_path_or_a_name(tmp_path: Path) -> None
     message = _error(tmp_path, MODEL + 'trained_on = "${NO_SUCH_DIR}/x.npz"\n')
     assert "model 1 'one', trained_on: " in message
     assert "NO_SUCH_DIR, which is not set" in message
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["onnx:a.onnx", "keras:a.keras", "keras:MobileNetV2", "exported:a.pt2", "vectors:glove.txt",
+     "timm:resnet18.a1_in1k", "torchvision:resnet18", "hf:some/model", "st:some/model"],
+)  # fmt: skip
+def test_a_licence_stands_over_what_is_published(tmp_path: Path, reference: str) -> None:
+    entry = f'[[model]]\nsource = "{reference}"\n'
+    (said,) = _load(tmp_path, f'{entry}licence = "Mine-1.0"').models
+    assert said.known().licence == "Mine-1.0"
+    (silent,) = _load(tmp_path, entry).models
+    assert replace(said.known(), licence=silent.known().licence) == silent.known()
+
+
+def test_a_source_that_cannot_be_had_keeps_its_licence(tmp_path: Path) -> None:
+    entry = '[[model]]\nsource = "onnx:a.onnx"\npackage = "no_such_package"\nlicence = "MIT"\n'
+    (model,) = _load(tmp_path, entry).models
+    assert model.known().licence == "MIT"
+    with pytest.raises(SourceError, match="no_such_package"):
+        model.identity()
+
+
+def test_networks_and_families_have_a_licence(tmp_path: Path) -> None:
+    (tmp_path / "a.pt").touch()
+    shared = 'factory = "module:Class"\npreprocessing = { input = "table" }\nlicence = "MIT"\n'
+    entries = '[[model]]\nname = "m"\nweights.random = {}\n', '[[family]]\nfiles = "*.pt"\n'
+    models = _load(tmp_path, "".join(entry + shared for entry in entries)).models
+    assert [(model.name, model.known().licence) for model in models] == [("m", "MIT"), ("a", "MIT")]
 
 
 def test_defaults_are_inherited_and_overruled(tmp_path: Path) -> None:

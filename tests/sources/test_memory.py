@@ -44,8 +44,10 @@ def test_a_module_with_its_preprocessing_is_ranked(tmp_path: Path) -> None:
 def test_a_module_alone_has_to_be_told_its_input() -> None:
     with pytest.raises(UsageError, match="a module has to be told its input: give"):
         source_of(_net())
-    source = source_of(_net(), Entry(name="mine", preprocessing=TABLE, cuts=("1",)))
+    entry = Entry(name="mine", preprocessing=TABLE, cuts=("1",), licence="MIT")
+    source = source_of(_net(), entry)
     assert (source.name, source.cuts, source.modalities) == ("mine", ("1",), {"table"})
+    assert source.known().licence == "MIT"
     with pytest.raises(UsageError, match="int is no transform"):
         source_of((_net(), 3))
 
@@ -62,7 +64,7 @@ def test_opening_copies_the_module() -> None:
         def __deepcopy__(self, _memo: object) -> nn.Module:
             raise TypeError("there can be only one")
 
-    with pytest.raises(SourceError, match="the module cannot be copied: there can be only one"):
+    with pytest.raises(SourceError, match="cannot be copied: TypeError: there can be only one"):
         source_of((Single(4, 2), TABLE)).open(OpenOptions("table", device="cpu"))
 
 

@@ -225,9 +225,11 @@ def test_the_kind_of_the_documentation_ranks(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("with_histogram")
 def test_the_kind_of_the_documentation_in_a_manifest(tmp_path: Path) -> None:
     manifest = tmp_path / "zoo.toml"
-    manifest.write_text('[[model]]\nname = "colours"\nsource = "histogram:4"\ncuts = "counts"\n')
+    said = 'name = "colours"\nsource = "histogram:4"\ncuts = "counts"\nlicence = "MIT"\n'
+    manifest.write_text(f"[[model]]\n{said}")
     (model,) = load_zoo(manifest).models
     assert (model.name, model.bins, model.cuts) == ("colours", 4, ("counts",))
+    assert model.known().licence == "MIT"
     manifest.write_text('[[model]]\nsource = "histogram:many"\n')
     with pytest.raises(UsageError, match=r"line 2, model 1 'histogram:many', source: write"):
         load_zoo(manifest)

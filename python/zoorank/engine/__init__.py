@@ -6,7 +6,8 @@ from zoorank.engine.environment import BuildInfo, build_info
 from zoorank.engine.neighbors import nearest_neighbors
 from zoorank.engine.options import METRICS
 from zoorank.engine.result import SilhouetteResult
-from zoorank.engine.silhouette import silhouette, silhouette_samples, silhouette_score
+from zoorank.engine.silhouette import silhouette, silhouette_samples
+from zoorank.engine.subset import silhouette_score
 
 __all__ = [
     "METRICS",

@@ -51,7 +51,7 @@ def as_matrix(X: Any, name: str = "X") -> Matrix:
             f"{name} is the path {os.fspath(X)!r}; this function reads no files: pass an array, "
             'such as np.load(path, mmap_mode="r")'
         )
-    array = _convert_dtype(_as_ndarray(X, name), name)
+    array = convert_dtype(_as_ndarray(X, name), name)
     if array.ndim != 2:
         hint = "; a single feature is X.reshape(-1, 1)" if array.ndim == 1 and array.size else ""
         raise ValueError(f"{name} must have 2 dimensions, got shape {array.shape}{hint}")
@@ -161,6 +161,35 @@ def to_host(X: Any) -> Any:
     )
 
 
+def is_sparse(X: Any) -> bool:
+    """Whether this is a sparse matrix or array of SciPy, which is not imported to find out."""
+    return hasattr(X, "tocsr") and any(
+        kind.__module__.startswith("scipy.sparse") for kind in type(X).__mro__
+    )
+
+
+def check_number_of_classes(classes: npt.NDArray[Any], codes: npt.NDArray[np.int64]) -> None:
+    """Refuse labels on which no silhouette is defined, in words that scikit-learn uses too."""
+    if not 2 <= len(classes) < len(codes):
+        raise ValueError(
+            f"Number of labels is {len(classes)}. Valid values are 2 to n_samples - 1 (inclusive), "
+            f"and n_samples is {len(codes)}"
+        )
+
+
+def check_distance_matrix(matrix: Any) -> None:
+    """Refuse another shape, and distances of rows to themselves beyond rounding."""
+    n, width = matrix.shape
+    if n != width:
+        raise ValueError(f"a precomputed distance matrix must be square, got {n} x {width}")
+    bad = np.flatnonzero(np.abs(matrix.diagonal()) > 100 * np.finfo(matrix.dtype).eps)
+    if len(bad):
+        raise ValueError(
+            "the precomputed distance matrix contains non-zero elements on the diagonal "
+            f"(np.fill_diagonal(X, 0) sets them to 0); the first bad row is {bad[0]}"
+        )
+
+
 def is_torch(X: Any) -> bool:
     """Whether this is a torch tensor; torch is not imported to find out."""
     return type(X).__module__.split(".")[0] == "torch" and hasattr(X, "is_cuda")
@@ -188,7 +217,8 @@ def _as_ndarray(X: Any, name: str) -> npt.NDArray[Any]:
         raise ValueError(f"{name} is not a matrix of numbers: {error}") from None
 
 
-def _convert_dtype(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+def convert_dtype(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+    """float32 or float64 values, of whatever real numbers can become such."""
     dtype = array.dtype.newbyteorder("=")
     if dtype in (np.float32, np.float64):
         return array.astype(dtype, copy=False)

@@ -12,7 +12,12 @@ import numpy.typing as npt
 
 from zoorank import _core
 from zoorank.engine import cuda
-from zoorank.engine.arrays import as_matrix, number_classes
+from zoorank.engine.arrays import (
+    as_matrix,
+    check_distance_matrix,
+    check_number_of_classes,
+    number_classes,
+)
 from zoorank.engine.environment import uses_cuda
 from zoorank.engine.options import check_metric, check_threads
 from zoorank.engine.result import SilhouetteResult, exact_result
@@ -101,6 +106,10 @@ def _batch(
         if len(matrix) != len(matrices[0]):
             raise ValueError(f"Xs[{i}] has {len(matrix)} rows and Xs[0] has {len(matrices[0])}")
     classes, codes = number_classes(labels, len(matrices[0]))
+    check_number_of_classes(classes, codes)
+    if "precomputed" in metrics:
+        for matrix in matrices:
+            check_distance_matrix(matrix)
     begin = time.perf_counter()
     samples: dict[tuple[int, str], npt.NDArray[np.float64]] = {}
     for dtype in {matrix.dtype for matrix in matrices}:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, SupportsIndex, overload
+from typing import Any, Literal, cast, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from zoorank import _core
-from zoorank.engine import cost, cuda
-from zoorank.engine.arrays import as_matrix, number_classes
+from zoorank.engine import cost
+from zoorank.engine.arrays import (
+    as_matrix,
+    check_distance_matrix,
+    check_number_of_classes,
+    is_sparse,
+    number_classes,
+)
 from zoorank.engine.cuda import DeviceRows
+from zoorank.engine.drop_in import SparseRows, hand_over, is_handed_over
 from zoorank.engine.environment import uses_cuda
 from zoorank.engine.estimate import estimate_mean, predicted_rows
 from zoorank.engine.options import (
@@ -33,22 +40,16 @@ from zoorank.engine.rows import (
     Integers,
     MemoryRows,
     Progress,
+    Rows,
     StreamedRows,
     open_rows,
 )
 from zoorank.engine.samples import LEAST_REFERENCES, estimate_samples
-from zoorank.engine.subset import (
-    RandomState,
-    check_legacy_state,
-    check_size,
-    draw_subset,
-    rows_named,
-)
 from zoorank.engine.surrogate import silhouettes_by_means
 
 METHODS = ("auto", "exact", "estimate")
 
-__all__ = ["silhouette", "silhouette_samples", "silhouette_score"]
+__all__ = ["silhouette", "silhouette_samples"]
 
 
 @overload
@@ -56,12 +57,13 @@ def silhouette_samples(
     X: npt.ArrayLike | AnyPath | Sequence[AnyPath],
     labels: npt.ArrayLike,
     *,
-    metric: str = ...,
+    metric: str | Callable[..., float] = ...,
     method: str = ...,
     references: int = ...,
     return_error: Literal[False] = ...,
     random_state: int | np.random.Generator | None = ...,
     n_threads: int | None = ...,
+    **kwds: Any,
 ) -> npt.NDArray[np.float64]: ...
 
 
@@ -70,12 +72,13 @@ def silhouette_samples(
     X: npt.ArrayLike | AnyPath | Sequence[AnyPath],
     labels: npt.ArrayLike,
     *,
-    metric: str = ...,
+    metric: str | Callable[..., float] = ...,
     method: str = ...,
     references: int = ...,
     return_error: Literal[True],
     random_state: int | np.random.Generator | None = ...,
     n_threads: int | None = ...,
+    **kwds: Any,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]: ...
 
 
@@ -83,34 +86,38 @@ def silhouette_samples(
     X: npt.ArrayLike | AnyPath | Sequence[AnyPath],
     labels: npt.ArrayLike,
     *,
-    metric: str = "euclidean",
+    metric: str | Callable[..., float] = "euclidean",
     method: str = "exact",
     references: int = 64,
     return_error: bool = False,
     random_state: int | np.random.Generator | None = None,
     n_threads: int | None = None,
+    **kwds: Any,
 ) -> npt.NDArray[np.float64] | tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     r"""Silhouette coefficient of each sample.
 
     With :math:`a_i` the mean distance of sample i to the others of its class and
     :math:`b_i` the smallest mean distance to another class,
     :math:`s_i = (b_i - a_i) / \max(a_i, b_i)` [1]_. A class of one scores 0, and
-    so does 0/0. A drop-in for :func:`sklearn.metrics.silhouette_samples`, except
-    that NaN and infinity are errors.
+    so does 0/0. A drop-in for :func:`sklearn.metrics.silhouette_samples`: what the
+    engine does not compute itself it hands over to scikit-learn.
 
     Parameters
     ----------
-    X : array_like of shape (n, d), or (n, n) for ``metric="precomputed"``
+    X : array_like or sparse, of shape (n, d), or (n, n) for ``metric="precomputed"``
         Encodings, or distances between them. float32 is computed in float32, to
         within 5e-6 of the float64 answer; all else in float64. An array that lives on
-        a CUDA device is computed there, without a copy.
+        a CUDA device is computed there, without a copy. SciPy's sparse matrices are computed
+        on the CPU, those whose dense copy is large without one, and then in float64;
+        precomputed distances that are not stored are 0.
     labels : array_like of shape (n,)
         Integers or strings.
-    metric : {"euclidean", "sqeuclidean", "cosine", "manhattan", "precomputed"}
+    metric : {"euclidean", "sqeuclidean", "cosine", "manhattan", "precomputed"} or another
         ``cosine`` and ``sqeuclidean`` take O(nKd) time, ``manhattan`` of many rows
         O(nd(log n + K)), and ``euclidean`` O(n²d), or several times less where bounds rule
         out most classes (``docs/pruning.md``). ``l2`` is ``euclidean``; ``l1`` and
-        ``cityblock`` are ``manhattan``.
+        ``cityblock`` are ``manhattan``. Other metrics of scikit-learn, and functions of two
+        rows, are computed by scikit-learn where it is installed.
     method : {"exact", "estimate"}
         ``"estimate"`` takes O(nKd) time for ``euclidean`` too: mean distances from
         `references` random rows of the sample's class and of the five nearest others,
@@ -129,6 +136,9 @@ def silhouette_samples(
     n_threads : int, optional
         The result has the same bits for any number. By default the environment
         variable ``ZOORANK_NUM_THREADS``, or every available processor.
+    **kwds
+        Parameters of the distance, as scikit-learn takes them, such as ``p=3`` for
+        ``minkowski``. With any, scikit-learn computes.
 
     Returns
     -------
@@ -145,10 +155,12 @@ def silhouette_samples(
         that distances between other rows vanish beside them, where these are not computed
         again: estimates, ``sqeuclidean`` in float64, CUDA devices.
     TypeError
-        For input that is sparse, complex or on a device that is not CUDA's, and for
+        For input that is complex or on a device that is not CUDA's, and for
         counts that are no integers.
     RuntimeError
         For an array on a CUDA device where none can be used, with the reason.
+    ModuleNotFoundError
+        For what scikit-learn is to compute where it is not installed.
 
     References
     ----------
@@ -162,18 +174,22 @@ def silhouette_samples(
     >>> zoorank.silhouette_samples(X, ["a", "a", "b", "b"]).round(3)
     array([0.909, 0.9  , 0.789, 0.826])
     """
-    metric = check_metric(metric)
+    handed_over = is_handed_over(metric, kwds)
     check_choice(method, ("exact", "estimate"), "method")
     threads = check_threads(n_threads)
     references = check_integer(references, "references")
     if references < LEAST_REFERENCES:
         raise ValueError(f"references must be at least {LEAST_REFERENCES}, got {references}")
     generator = check_random_state(random_state)
+    if handed_over:
+        samples = hand_over(X, labels, metric, kwds)
+        return (samples, np.zeros(len(samples))) if return_error else samples
+    metric = check_metric(metric)
     problem = _open(X, labels, metric, threads, on_cuda=uses_cuda("auto", X, metric))
     found = None
     if method == "estimate" and problem.can_be_estimated:
         found = estimate_samples(
-            problem.rows,
+            cast("Rows", problem.rows),
             problem.codes,
             len(problem.classes),
             references=references,
@@ -183,81 +199,6 @@ def silhouette_samples(
     if found is None:
         found = problem.exact()[0], np.zeros(len(problem.codes))
     return found if return_error else found[0]
-
-
-def silhouette_score(
-    X: npt.ArrayLike | AnyPath | Sequence[AnyPath],
-    labels: npt.ArrayLike,
-    *,
-    metric: str = "euclidean",
-    sample_size: SupportsIndex | None = None,
-    random_state: RandomState = None,
-    n_threads: int | None = None,
-) -> float:
-    """Mean silhouette coefficient of all samples, or within a random subset of them.
-
-    A drop-in for :func:`sklearn.metrics.silhouette_score`. See
-    :func:`silhouette_samples` for the other parameters and errors.
-
-    Parameters
-    ----------
-    sample_size : int, optional
-        Score so many random rows as if there were no others: each is compared with those
-        drawn alone. None, the default, scores all rows, and so does, as in scikit-learn, any
-        number from n on. Of rows in files only those drawn are computed with; an array on a
-        CUDA device is copied to the host to be drawn from, and what was drawn computed on a
-        device.
-    random_state : int, numpy.random.RandomState or numpy.random.Generator, optional
-        Which rows those are. An integer or a RandomState draws the very rows that
-        scikit-learn draws with it, and None draws from the state that ``numpy.random.seed``
-        sets.
-
-    Returns
-    -------
-    float
-        In [-1, 1]; higher when the classes are better separated.
-
-    Raises
-    ------
-    ValueError
-        For a `sample_size` below 2, a draw with fewer than 2 classes or with every row a
-        class of its own, and a seed out of range.
-    TypeError
-        For a `sample_size` that is no integer, and for another kind of seed.
-
-    See Also
-    --------
-    silhouette : The mean over all samples, estimated with an error bar.
-
-    Notes
-    -----
-    A mean within a subset estimates the mean over all rows, but nothing tells how well, and
-    it is biased: the nearest of several classes is a minimum over means of few rows, which
-    are noisy. ``docs/estimator.md`` has what it is off by on encodings: for 2000 of 5000
-    rows 0.024 too low on average, and 0.040 in root mean square, where the score is 0.131.
-    :func:`silhouette` has no such bias, and an error bar.
-
-    Examples
-    --------
-    >>> import zoorank
-    >>> X, labels = [[0.0], [1.0], [10.0], [12.0]], [0, 0, 1, 1]
-    >>> zoorank.silhouette_score(X, labels, metric="manhattan")
-    0.856...
-    >>> zoorank.silhouette_score(X, labels, sample_size=3, random_state=0)
-    0.531...
-    """
-    size, state = check_size(sample_size), check_legacy_state(random_state)
-    if size is None:
-        samples = silhouette_samples(X, labels, metric=metric, n_threads=n_threads)
-        return float(samples.mean())
-    metric = check_metric(metric)
-    check_threads(n_threads)
-    on_cuda = uses_cuda("auto", X, metric)
-    rows, codes, drawn = draw_subset(X, labels, metric, size, state)
-    given: Any = cuda.to_device(rows) if on_cuda else rows
-    with rows_named(drawn):
-        samples = silhouette_samples(given, codes, metric=metric, n_threads=n_threads)
-    return float(samples.mean())
 
 
 def silhouette(
@@ -284,7 +225,7 @@ def silhouette(
 
     Parameters
     ----------
-    X : array_like of shape (n, d), path, or list of shards
+    X : array_like or sparse, of shape (n, d), path, or list of shards
         As for :func:`silhouette_samples`; or a ``.npy`` or ``.safetensors`` file, or a
         list of such files and of arrays, one after the other. Files and
         :class:`numpy.memmap` are estimated in blocks, in memory that does not grow
@@ -366,7 +307,7 @@ def silhouette(
     found = None
     if estimated:
         found = estimate_mean(
-            problem.rows,
+            cast("Rows", problem.rows),
             problem.codes,
             len(problem.classes),
             tol=tol,
@@ -391,7 +332,7 @@ class _Problem:
     """Rows with their classes, where they are to be computed."""
 
     given: Any  # X as it came
-    rows: MemoryRows | StreamedRows | DeviceRows
+    rows: MemoryRows | StreamedRows | DeviceRows | SparseRows
     classes: npt.NDArray[Any]
     codes: Integers
     metric: str
@@ -400,7 +341,7 @@ class _Problem:
     @property
     def can_be_estimated(self) -> bool:
         """Whether an estimate could be cheaper, and there is something to estimate."""
-        return self.metric == "euclidean" and 2 <= len(self.classes) < len(self.codes)
+        return self.metric == "euclidean" and not isinstance(self.rows, SparseRows)
 
     def prefers_exact(self, tol: float, confidence: float) -> bool:
         """Whether an exact mean is cheap, or cheaper than an estimate."""
@@ -418,15 +359,25 @@ class _Problem:
         rows, codes, metric, threads = self.rows, self.codes, self.metric, self.threads
         if isinstance(rows, DeviceRows):
             return rows.silhouettes(codes, metric), None
+        if isinstance(rows, SparseRows):
+            return rows.silhouettes(codes, metric, threads, progress), None
         if isinstance(rows, StreamedRows) and metric in _core.METRICS_FROM_MEANS:
             return silhouettes_by_means(rows, codes, metric, threads, progress), 0
         # What lies in a mapped file is borrowed there; other files are read.
         mapped = isinstance(rows, StreamedRows) and isinstance(self.given, np.ndarray)
         matrix = as_matrix(self.given) if mapped else rows.load()
+        if metric == "precomputed":
+            check_distance_matrix(matrix)
         return _core.exact_silhouettes(matrix, codes, metric, threads, progress, precision)
 
 
 def _open(X: Any, labels: Any, metric: str, threads: int, *, on_cuda: bool) -> _Problem:
-    rows = DeviceRows(X) if on_cuda else open_rows(X)
+    rows: MemoryRows | StreamedRows | DeviceRows | SparseRows
+    if is_sparse(X):
+        sparse = SparseRows(X)
+        rows = MemoryRows(sparse.matrix.toarray()) if sparse.is_small else sparse
+    else:
+        rows = DeviceRows(X) if on_cuda else open_rows(X)
     classes, codes = number_classes(labels, rows.shape[0])
+    check_number_of_classes(classes, codes)
     return _Problem(X, rows, classes, codes, metric, threads)

@@ -66,6 +66,8 @@ class Entry:
         Where to cut; None leaves it to the zoo or the command.
     trained_on : str or None
         Labelled data that the weights were trained on, a path or a name as for the target.
+    licence : str or None
+        Of the weights; it stands over what is published.
     sha256 : str or None
         Expected digest of the file of a kind that has one file.
     settings : mapping
@@ -79,6 +81,7 @@ class Entry:
     preprocessing: Preprocessing | None = None
     cuts: tuple[str, ...] | None = None
     trained_on: str | None = None
+    licence: str | None = None
     sha256: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     folder: Path = Path()

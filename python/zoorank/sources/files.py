@@ -174,6 +174,8 @@ class FileSource:
         Where its manifest cuts it.
     trained_on : str or None
         Labelled data that it was trained on, if the manifest says so.
+    licence : str or None
+        Of the weights, if the manifest says it.
     sha256 : str or None
         The digest that the manifest expects.
     shuffled : int or None
@@ -186,13 +188,14 @@ class FileSource:
     modalities: frozenset[Modality]
     cuts: tuple[str, ...] | None = None
     trained_on: str | None = None
+    licence: str | None = None
     sha256: str | None = None
     shuffled: int | None = None
     pins: tuple[Pin, ...] = ()
 
     def known(self) -> Known:
-        """Nothing: a file says nothing of itself."""
-        return Known()
+        """What the manifest says: a file says nothing of itself."""
+        return Known(licence=self.licence or "")
 
     def check_takes(self, modality: Modality) -> None:
         """Refuse samples of another kind than it takes.

@@ -173,7 +173,7 @@ class HuggingFaceSource(Published):
             **versions("torch", "transformers", "tokenizers"),
         }
 
-    def known(self) -> Known:
+    def published(self) -> Known:
         """What its model card says."""
         return Known() if self.folder is None else card(self.folder)
 

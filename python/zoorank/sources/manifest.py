@@ -293,6 +293,7 @@ class _Reader:
             preprocessing=read.preprocessing,
             cuts=read.cuts,
             trained_on=read.trained_on,
+            licence=read.licence,
             sha256=read.sha256,
             settings={key: each for key, each in values.items() if key not in shared},
             folder=self.folder,

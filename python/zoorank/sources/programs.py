@@ -104,6 +104,7 @@ class ProgramSource(FileSource):
                 tokenizer=named_file(tokenizer, entry, "preprocessing") if tokenizer else None,
                 cuts=entry.cuts,
                 trained_on=entry.trained_on,
+                licence=entry.licence,
                 sha256=entry.sha256,
                 output=settings.output,
                 inputs=tuple(sorted(settings.inputs.items())),

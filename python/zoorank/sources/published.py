@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -87,6 +87,15 @@ class Published:
     def trained_on(self) -> str | None:
         """Labelled data that it was trained on, if the manifest says so."""
         return self.entry.trained_on
+
+    def known(self) -> Known:
+        """What is published about it; a licence that the manifest gives stands over it."""
+        said = self.published()
+        return replace(said, licence=self.entry.licence or said.licence)
+
+    def published(self) -> Known:
+        """What its library or its model card says of it."""
+        return Known()
 
     def digests(self) -> Mapping[str, Json]:
         """SHA-256 of the weights, and of the files beside them together."""

@@ -248,7 +248,8 @@ def build(reference: Reference, entry: Entry) -> tuple[Source, ...]:
         raise
     except Exception as error:  # noqa: BLE001  one source can only fail itself
         reason = _reason(reference, error)
-        return (Unavailable(entry.name or reference.text, reason, entry.cuts, entry.trained_on),)
+        said = entry.cuts, entry.trained_on, entry.licence
+        return (Unavailable(entry.name or reference.text, reason, *said),)
     for each in found:
         if not _is_source(each):
             raise EntryError(f"kind {reference.kind!r} gave a {type(each).__name__}, no source")
@@ -267,6 +268,7 @@ class Unavailable:
     reason: str
     cuts: tuple[str, ...] | None = None
     trained_on: str | None = None
+    licence: str | None = None
     modalities: frozenset[Modality] = frozenset(get_args(Modality))
 
     def resolve(self, _events: Events) -> Unavailable:
@@ -278,8 +280,8 @@ class Unavailable:
         self._refuse()
 
     def known(self) -> Known:
-        """Nothing."""
-        return Known()
+        """What the manifest says."""
+        return Known(licence=self.licence or "")
 
     def open(self, _options: OpenOptions) -> Encoder:
         """Refuse."""

@@ -132,7 +132,7 @@ class ChainSource(Published):
             **versions("torch", "transformers", "tokenizers", "sentence-transformers"),
         }
 
-    def known(self) -> Known:
+    def published(self) -> Known:
         """What its model card says."""
         return Known() if self.folder is None else card(self.folder)
 

@@ -103,6 +103,7 @@ class _Network(Frozen):
     preprocessing: Preprocessing
     cuts: Cuts | None = None
     trained_on: DataName | None = None
+    licence: Name | None = None
 
 
 class ModelEntry(_Network):
@@ -132,6 +133,8 @@ class ModelEntry(_Network):
     trained_on : str or None
         The labelled data that the weights were trained on, a path or a name as for the
         target; some scores compare the target with them.
+    licence : str or None
+        Of the weights, by its SPDX name where there is one.
     """
 
     name: Name
@@ -152,7 +155,7 @@ class SourceEntry(Frozen):
         Its fields that are set override what the model itself says of its input.
     sha256 : str or None
         Expected digest of the file, of a kind that has one file.
-    cuts, trained_on
+    cuts, trained_on, licence
         As for other models.
     """
 
@@ -162,6 +165,7 @@ class SourceEntry(Frozen):
     sha256: Sha256 | None = None
     cuts: Cuts | None = None
     trained_on: DataName | None = None
+    licence: Name | None = None
 
 
 class FamilyEntry(_Network):

@@ -176,7 +176,7 @@ class TimmSource(Published):
             **versions("torch", "timm"),
         }
 
-    def known(self) -> Known:
+    def published(self) -> Known:
         """Licence and training data as timm says them, and accuracy as its notes print it."""
         if self.folder is not None:
             said = card(self.folder)

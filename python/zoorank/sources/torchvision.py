@@ -110,7 +110,7 @@ class TorchvisionSource(Published):
         """The preset of the weights, with what the manifest says over it."""
         return override(describe(_member(self.model, self.member).transforms()), self.entry)
 
-    def known(self) -> Known:
+    def published(self) -> Known:
         """What torchvision says of these weights, if the file is theirs."""
         member = _member(self.model, self.member)
         if own_weights(self.entry) and not self._is_published(member.url):

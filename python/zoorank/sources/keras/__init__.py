@@ -99,10 +99,11 @@ class KerasSource(FileSource):
         return None if self.file is None else size_of(self.file.path)
 
     def known(self) -> Known:
-        """What the weights of an application were trained on."""
+        """What the manifest says, and what the weights of an application were trained on."""
+        said = super().known()
         if not self.application or self.random is not None:
-            return Known()
-        return Known(training_data="ImageNet-1k", origin="keras.applications")
+            return said
+        return replace(said, training_data="ImageNet-1k", origin="keras.applications")
 
     def open(self, options: OpenOptions) -> Encoder:
         """Load the model, after a look at what its file holds."""
@@ -172,6 +173,7 @@ def _source(
         modalities=every if modality is None else frozenset((modality,)),
         cuts=entry.cuts,
         trained_on=entry.trained_on,
+        licence=entry.licence,
         sha256=entry.sha256,
         random=settings.random,
         shuffled=settings.shuffled,

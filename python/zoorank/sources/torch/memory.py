@@ -51,7 +51,7 @@ class ModuleSource:
     preprocessing : Preprocessing or None
         What the transform was made of.
     modalities : frozenset of Modality
-    cuts, trained_on
+    cuts, trained_on, licence
         As for every source.
     """
 
@@ -62,6 +62,7 @@ class ModuleSource:
     modalities: frozenset[Modality]
     cuts: tuple[str, ...] | None = None
     trained_on: str | None = None
+    licence: str | None = None
 
     def resolve(self, _events: Events) -> ModuleSource:
         """Everything is there already."""
@@ -79,8 +80,8 @@ class ModuleSource:
         }
 
     def known(self) -> Known:
-        """Nothing."""
-        return Known()
+        """What was said of it when it was named."""
+        return Known(licence=self.licence or "")
 
     def open(self, options: OpenOptions) -> Encoder:
         """Copy the module."""
@@ -174,7 +175,8 @@ def source_of_module(reference: Any, entry: Entry) -> ModuleSource:
         modalities = frozenset({"image"})
     else:
         raise EntryError(f"{type(transform).__name__} is no transform")
-    return ModuleSource(name, module, made, preprocessing, modalities, entry.cuts, entry.trained_on)
+    said = entry.cuts, entry.trained_on, entry.licence
+    return ModuleSource(name, module, made, preprocessing, modalities, *said)
 
 
 def fingerprint_weights(module: nn.Module) -> str:

@@ -104,8 +104,8 @@ class TorchSource(ModelEntry):
         return None if file is None else size_of(file.path)
 
     def known(self) -> Known:
-        """Nothing: nobody publishes anything about a factory."""
-        return Known()
+        """What the manifest says: nobody publishes anything about a factory."""
+        return Known(licence=self.licence or "")
 
     def open(self, options: OpenOptions) -> Encoder:
         """Build the network and load its weights."""
@@ -145,6 +145,7 @@ def sources(identifier: str, _revision: str | None, entry: Entry) -> tuple[Torch
         "preprocessing": entry.preprocessing,
         "cuts": entry.cuts,
         "trained_on": entry.trained_on,
+        "licence": entry.licence,
         "sha256": entry.sha256,
     }
     found = TorchSource.model_validate(

@@ -128,6 +128,7 @@ def sources(identifier: str, revision: str | None, entry: Entry) -> tuple[Source
             tokenizer=beside(tokenizer, "preprocessing") if tokenizer else None,
             cuts=entry.cuts,
             trained_on=entry.trained_on,
+            licence=entry.licence,
             sha256=entry.sha256,
             shuffled=settings.shuffled,
         )
