@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import platform
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,8 @@ from tests.ranking.tiny_zoo import tiny_zoo
 import zoorank
 from zoorank.errors import DataError, ManifestError, StoreError, UsageError
 from zoorank.ranking import Ranking, rank, store_directory
-from zoorank.scores import facts
+from zoorank.ranking.page import score_name
+from zoorank.scores import TABLE, facts
 
 
 class Recorder:
@@ -324,3 +326,19 @@ def test_where_encodings_are_kept(tmp_path, monkeypatch):
     assert store_directory() == tmp_path / "zoorank" / "encodings"
     assert store_directory(tmp_path / "out") == tmp_path / "out" / "encodings"
     assert store_directory(tmp_path / "out", tmp_path / "s") == tmp_path / "s"
+
+
+@pytest.mark.parametrize("workers", [None, 1])
+def test_a_run_that_is_repeated_scores_nothing_again(zoo, workers):
+    """Times of scores are those of the run that computed them, to the last bit."""
+    first, again = (ranked(zoo, workers=workers) for _ in range(2))
+    timed = [row for row in first if row.model != "raw input"]
+    assert [row.score_seconds for row in again if row.model != "raw input"] == [
+        row.score_seconds for row in timed
+    ]
+    assert all(row.reused for row in again if row.model != "raw input")
+
+
+def test_scores_that_crossed_to_another_process_are_known_there():
+    crossed = [pickle.loads(pickle.dumps(score)) for score in TABLE]
+    assert list(map(score_name, crossed)) == list(map(score_name, TABLE))

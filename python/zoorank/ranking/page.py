@@ -126,9 +126,10 @@ class Page:
             "same_as": candidate.same_as,
         }
         found = {self._key(cut): Outcome(seconds=candidate.score_seconds, facts=facts)}
+        there = self.values(cut)  # not recorded again, as they were not computed again
         for score in self._scores(candidate.values):
             value, name = candidate.values[score.key], score_name(score)
-            if name:
+            if name and score.key not in there:
                 kept = Outcome(value.value, value.half_width, value.per_class)
                 found[self._key(cut, name)] = kept
         return found
@@ -213,8 +214,10 @@ def score_name(score: Score) -> str:
 
     A value belongs to the version of zoorank that computed it. Other packages' scores have
     versions that are not known here, and an encoding's key knows nothing of the data of sources.
+    Keys tell scores apart, for one that came to another process equals no entry of the table.
     """
-    if score not in TABLE or score.needs_source_data:
+    is_own = any(each.key == score.key for each in TABLE)
+    if not is_own or score.needs_source_data:
         return ""
     return f"{score.key}, zoorank {zoorank.__version__}"
 

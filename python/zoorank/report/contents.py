@@ -198,7 +198,7 @@ def short_names(models: Iterable[str]) -> dict[str, str]:
 
     Examples
     --------
-    >>> names = short_names(["timm:resnet18", "hf:/home/ada/models/of/many/kinds/all-MiniLM"])
+    >>> names = short_names(["timm:resnet18", "hf:" + "/models" * 12 + "/all-MiniLM"])
     >>> list(names.values())
     ['timm:resnet18', 'hf:…/all-MiniLM']
     """
