@@ -12,7 +12,6 @@ from zoorank.ranking.informed import (
     effects,
     expect,
     inform,
-    promises,
     published_votes,
 )
 from zoorank.ranking.order import ranked
@@ -266,15 +265,6 @@ def test_failures_keep_their_rows_and_the_raw_input_is_a_source_that_nobody_trie
     assert found[-2].merit.record == 0
     assert inform(DEFAULT, [failed], Knowledge(lines)) == (DEFAULT, [failed])
     assert ranked(found, deciding)[-1] == failed
-
-
-def test_no_scores_are_needed_to_say_what_a_source_promises():
-    facts = {f"net{i}": CutFacts() for i in range(4)}
-    assert promises(facts, Knowledge()) == dict.fromkeys(facts, 0.0)
-    lines = lines_of("xyz", lambda i, cut: 0.6 + 0.1 * ((i, cut) == (2, "b")))
-    found = promises(facts, Knowledge(lines))
-    assert next(iter(found)) == "net2"
-    assert sum(found.values()) == pytest.approx(0, abs=1e-12)
 
 
 def test_permuted_accuracies_gain_nothing():

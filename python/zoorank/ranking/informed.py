@@ -272,34 +272,6 @@ def published_votes(facts: Mapping[str, CutFacts]) -> dict[str, float]:
     return dict(zip(known, shares.tolist(), strict=True))
 
 
-def promises(sources: Mapping[str, CutFacts], knowledge: Knowledge) -> dict[str, float]:
-    """What is expected of sources before one of them is run, best first.
-
-    Parameters
-    ----------
-    sources : mapping of str to CutFacts
-        By name, with what is published of each.
-    knowledge : Knowledge
-
-    Returns
-    -------
-    dict of str to float
-        Accuracy above the mean of the sources, of the best cut that is recorded; 0 for all
-        where nothing is known, in the order given.
-    """
-    cuts: dict[str, list[str]] = {name: [""] for name in sources}
-    for line in (*knowledge.of_others, *knowledge.of_this_target):
-        if line.source in cuts and line.cut not in cuts[line.source]:
-            cuts[line.source].append(line.cut)
-    places = [(name, cut) for name, known in cuts.items() for cut in known]
-    expected = expect(places, np.zeros(len(places)), published_votes(sources), knowledge)
-    best: dict[str, float] = {}
-    for (name, _), mean in zip(places, expected.spread * expected.belief.mean, strict=True):
-        best[name] = max(best.get(name, -np.inf), float(mean))
-    level = sum(best.values()) / max(len(best), 1)
-    return {name: best[name] - level for name in sorted(best, key=lambda name: -best[name])}
-
-
 def _vote(share: float, n: int) -> float:
     """From a share in which an encoding half beats itself to that of the others, less one half."""
     return (share - 0.5) * n / max(n - 1, 1)
