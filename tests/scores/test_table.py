@@ -58,7 +58,7 @@ def test_the_default_is_the_authors_own():
 def test_undefined_scores_raise():
     with pytest.raises(ValueError, match="first bad row is 3"):
         find_score().compute(np.where(np.arange(30)[:, None] == 3, np.nan, X), LABELS)
-    with pytest.raises(ValueError, match="class"):
+    with pytest.raises(ValueError, match="Number of labels is 1"):
         find_score().compute(X, np.zeros(30))
 
 
