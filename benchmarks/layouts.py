@@ -16,7 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 from _common import arguments, finish
-from end_to_end import lites
+from _given import lites
 
 MOST = {"float32": 1e-4, "bf16": 0.25}  # of what the largest number is
 

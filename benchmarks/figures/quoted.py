@@ -36,6 +36,15 @@ def layouts() -> str:
     )
 
 
+def end_to_end() -> str:
+    rows = [{**row, "peak": f"{row['peak_mb']:.0f}"} for row in results("end_to_end")]
+    return table(
+        "samples | way | seconds | of the plain loop | peak, MB",
+        "{case} | {way} | {processor_s:.1f} | {of_plain_loop:.2f} | {peak}",
+        rows,
+    )
+
+
 def estimator_slope() -> str:
     return table(
         "set | rmse | no slope | no strata either | classes covered then",
@@ -244,6 +253,7 @@ TABLES = {
     for each in (
         estimator_coverage,
         layouts,
+        end_to_end,
         estimator_slope,
         estimator_per_cost,
         estimator_samples,
