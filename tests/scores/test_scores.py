@@ -278,7 +278,7 @@ def test_says_which_row_is_not_finite(score):
     X[7, 1] = np.nan
     with pytest.raises(ValueError, match=r"row 7|row.*7"):
         score.compute(X, y)
-    with pytest.raises(ValueError, match="class|Number of labels is 1"):
+    with pytest.raises(ValueError, match=r"class|Number of labels is 1"):
         score.compute(make(20, 4, 2)[0], np.zeros(20, int))
 
 
