@@ -1,9 +1,9 @@
 """How accuracies vary, measured in a study: what `informed` judges records by.
 
-Moments of pairs of candidates say it. Products of accuracies (beside their target's mean) of
-one candidate on two targets, of two cuts of a source, of one cut of two sources and of two
-candidates that share nothing have means that differ by the variances sought: over pairs of
-different targets by what lasts, on one target by all of it.
+Moments of pairs say it. An accuracy is taken beside its target's mean, and two are multiplied: of
+one candidate on two targets, of two cuts of a source, of one cut of two sources, or of two
+candidates that share nothing. The means of these products differ by the variances sought. Over
+pairs of different targets that is what lasts, on one target all of it.
 """
 
 from __future__ import annotations

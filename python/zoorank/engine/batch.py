@@ -136,10 +136,12 @@ def _on_cuda(
         rows = rows or len(there)
         if len(there) != rows:
             raise ValueError(f"Xs[{i}] has {len(there)} rows and Xs[0] has {rows}")
-        values: dict[str, Any] = {"precomputed": X}  # added up on the host
+        device: Any = there  # given distances are added up on the host
         found.append(
             tuple(
-                silhouette(values.get(metric, there), labels, metric=metric, method="exact")
+                silhouette(
+                    X if metric == "precomputed" else device, labels, metric=metric, method="exact"
+                )
                 for metric in metrics
             )
         )

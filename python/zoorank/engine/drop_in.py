@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,7 @@ _CANCELLED = 1 / 16
 _SUBTRACTED = 1 << 20
 
 
-def is_handed_over(metric: object, parameters: dict[str, Any]) -> bool:
+def is_handed_over(metric: object, parameters: Mapping[str, object]) -> bool:
     """Whether scikit-learn computes this: another metric, or one with parameters.
 
     Raises
@@ -73,7 +73,7 @@ def is_handed_over(metric: object, parameters: dict[str, Any]) -> bool:
     return False
 
 
-def hand_over(X: Any, labels: Any, metric: Any, parameters: dict[str, Any]) -> Floats:
+def hand_over(X: Any, labels: Any, metric: Any, parameters: Mapping[str, object]) -> Floats:
     """Silhouettes of every sample by scikit-learn.
 
     Raises

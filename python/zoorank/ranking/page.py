@@ -112,20 +112,22 @@ class Page:
                 outcomes |= self._outcomes_of(each)
         if is_whole and all(not each.reason and not each.copied for each in candidates):
             names = [each.record.cut for each in candidates]
-            facts: dict[str, Any] = {"cuts": names, "refused": dict(refused)}
-            outcomes[self._key("", _request_name(cuts))] = Outcome(facts=facts)
+            kept = Outcome(facts={"cuts": names, "refused": dict(refused)})
+            outcomes[self._key("", _request_name(cuts))] = kept
         outcomes[Key(self.source, self._run.target.fingerprint)] = Outcome()
         self._run.ledger.record(outcomes)
 
     def _outcomes_of(self, candidate: Candidate) -> dict[Key, Outcome]:
         cut = candidate.record.cut
-        record = candidate.record.plain()
-        facts: dict[str, Any] = {
-            "record": record,
-            "key": candidate.key,
-            "same_as": candidate.same_as,
-        }
-        found = {self._key(cut): Outcome(seconds=candidate.score_seconds, facts=facts)}
+        kept = Outcome(
+            seconds=candidate.score_seconds,
+            facts={
+                "record": candidate.record.plain(),
+                "key": candidate.key,
+                "same_as": candidate.same_as,
+            },
+        )
+        found = {self._key(cut): kept}
         there = self.values(cut)  # not recorded again, as they were not computed again
         for score in self._scores(candidate.values):
             value, name = candidate.values[score.key], score_name(score)

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Kind = Literal["", "error", "crash", "timeout", "memory"]
-Json = Union[None, bool, int, float, str, "list[Json]", "dict[str, Json]"]
+Json = Union[None, bool, int, float, str, "Sequence[Json]", "Mapping[str, Json]"]
 T = TypeVar("T")
 _Rows = list[tuple[Any, Any]]
 
