@@ -7,10 +7,7 @@ program of its own, so that memory can be measured and a crash is seen for what 
 from __future__ import annotations
 
 import json
-import resource
 import sys
-import time
-import traceback
 import warnings
 from collections.abc import Callable
 from io import BytesIO
@@ -21,9 +18,8 @@ import numpy as np
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.targets.mutate import LARGE, SLOW, damaged  # noqa: E402
+from tests.targets.mutate import tried  # noqa: E402
 
-from zoorank.errors import ZoorankError  # noqa: E402
 from zoorank.ranking import Ranking  # noqa: E402
 from zoorank.scores import find_scores  # noqa: E402
 from zoorank.scores.files import score_file  # noqa: E402
@@ -134,28 +130,7 @@ def main(kind: str, seed: int, seconds: float, folder: Path) -> dict[str, object
     (folder / "words.txt").write_bytes(_text())
     path.write_bytes(content)
     read(path)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    rng, begun, tried, refused = np.random.default_rng(seed), time.perf_counter(), 0, 0
-    while time.perf_counter() - begun < seconds or tried < 4:
-        damage = damaged(content, rng)
-        path.write_bytes(damage)
-        (folder / "last").write_bytes(damage)  # what a crash leaves behind
-        started, wrong = time.perf_counter(), ""
-        try:
-            read(path)
-        except ZoorankError as error:
-            refused += 1
-            wrong = "" if "\n" not in str(error) else f"two lines: {error}"
-        except BaseException:  # noqa: BLE001 - whatever it is, it is wrong
-            wrong = traceback.format_exc()
-        tried += 1
-        if time.perf_counter() - started > SLOW:
-            wrong = wrong or "slow"
-        if (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 > LARGE:
-            wrong = wrong or "large"
-        if wrong:
-            return {"tried": tried, "refused": refused, "wrong": wrong, "file": damage.hex()}
-    return {"tried": tried, "refused": refused, "wrong": ""}
+    return tried(path, content, lambda: read(path), folder, seed, seconds)
 
 
 if __name__ == "__main__":

@@ -215,6 +215,39 @@ def damaged(content: bytes, rng: np.random.Generator) -> bytes:
     return bytes(data)
 
 
+def tried(
+    path: Path,
+    content: bytes,
+    read: Callable[[], object],
+    folder: Path,
+    seed: int,
+    seconds: float,
+) -> dict[str, object]:
+    """Damage a file and read it, again and again, until something goes wrong."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    rng, begun, times, refused = np.random.default_rng(seed), time.perf_counter(), 0, 0
+    while time.perf_counter() - begun < seconds or times < 4:
+        damage = damaged(content, rng)
+        path.write_bytes(damage)
+        (folder / "last").write_bytes(damage)  # what a crash leaves behind
+        started, wrong = time.perf_counter(), ""
+        try:
+            read()
+        except ZoorankError as error:
+            refused += 1
+            wrong = "" if "\n" not in str(error) else f"two lines: {error}"
+        except BaseException:  # noqa: BLE001 - whatever it is, it is wrong
+            wrong = traceback.format_exc()
+        times += 1
+        if time.perf_counter() - started > SLOW:
+            wrong = wrong or "slow"
+        if (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 > LARGE:
+            wrong = wrong or "large"
+        if wrong:
+            return {"tried": times, "refused": refused, "wrong": wrong, "file": damage.hex()}
+    return {"tried": times, "refused": refused, "wrong": ""}
+
+
 def main(kind: str, seed: int, seconds: float, folder: Path) -> dict:
     warnings.simplefilter("ignore")
     name, whole = KINDS[kind]
@@ -227,30 +260,7 @@ def main(kind: str, seed: int, seconds: float, folder: Path) -> dict:
         import datasets  # noqa: F401 - takes longer than a short run
     else:
         assert len(load_target(target)) > 1
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    rng, begun, tried, refused = np.random.default_rng(seed), time.perf_counter(), 0, 0
-    while time.perf_counter() - begun < seconds:
-        damage = damaged(content, rng)
-        path.write_bytes(damage)
-        Path(folder, "last").write_bytes(damage)  # what a crash leaves behind
-        started = time.perf_counter()
-        try:
-            load_target(target)
-        except ZoorankError as error:
-            refused += 1
-            wrong = "" if "\n" not in str(error) else f"two lines: {error}"
-        except BaseException:  # noqa: BLE001
-            wrong = traceback.format_exc()
-        else:
-            wrong = ""
-        tried += 1
-        if time.perf_counter() - started > SLOW:
-            wrong = wrong or "slow"
-        if (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 > LARGE:
-            wrong = wrong or "large"
-        if wrong:
-            return {"tried": tried, "refused": refused, "wrong": wrong, "file": damage.hex()}
-    return {"tried": tried, "refused": refused, "wrong": ""}
+    return tried(path, content, lambda: load_target(target), folder, seed, seconds)
 
 
 if __name__ == "__main__":
