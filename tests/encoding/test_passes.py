@@ -13,9 +13,9 @@ from tests.encoding.numpy_source import Model, NumpySource
 from torch import nn
 
 from zoorank import rank
+from zoorank.encoding.costs import Clock, Stages
 from zoorank.encoding.encode import encode_source
 from zoorank.encoding.passes import BatchSize, Feed, batch_sizes
-from zoorank.encoding.stages import Clock, Stages
 from zoorank.errors import SourceError, UsageError
 from zoorank.sources.base import OpenOptions
 from zoorank.sources.torch.encoder import TorchEncoder
