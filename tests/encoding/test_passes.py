@@ -66,7 +66,7 @@ import resource
 
 import numpy as np
 
-from zoorank.encoding import allocator
+from zoorank.encoding.passes import memory_kept
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -77,7 +77,7 @@ def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 loose = faults()
-with allocator.kept():
+with memory_kept():
     faults()  # what it holds has to be asked for once
     print(loose, faults())
 """

@@ -31,7 +31,7 @@ KEPT = 2**25
 _TRIM, _TRIM_AFTERWARDS = 2**30, 2**26  # the latter is where it ends up by itself
 
 # For processes that are about to be started: how they are told to keep memory from the start.
-ALLOCATOR_ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(KEPT), "MALLOC_TRIM_THRESHOLD_": str(_TRIM)}
+MEMORY_KEPT = {"MALLOC_MMAP_THRESHOLD_": str(KEPT), "MALLOC_TRIM_THRESHOLD_": str(_TRIM)}
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from zoorank.encoding.passes import ALLOCATOR_ENVIRONMENT
+from zoorank.encoding.passes import MEMORY_KEPT
 from zoorank.errors import UsageError
 from zoorank.executors.base import Event, Executor, Failure, Limits, LocalExecutor
 from zoorank.ranking.job import encode_and_score
@@ -193,7 +193,7 @@ def executor_of(
             limits,
             gpus=gpus or 0.0,
             state=framework_state,
-            environment=ALLOCATOR_ENVIRONMENT,
+            environment=MEMORY_KEPT,
         )
     if workers is None:
         for name, value in (("timeout", timeout), ("memory_limit", memory_limit)):
@@ -205,4 +205,4 @@ def executor_of(
     count = max(1, cores() // 2) if workers == "auto" else workers
     if count < 1:
         raise UsageError(f"workers must be at least 1 or 'auto', not {workers}")
-    return WorkerExecutor(count, limits, state=framework_state, environment=ALLOCATOR_ENVIRONMENT)
+    return WorkerExecutor(count, limits, state=framework_state, environment=MEMORY_KEPT)
