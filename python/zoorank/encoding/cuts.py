@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from zoorank.encoding.passes import Feed
+from zoorank.encoding.feed import Feed
 from zoorank.errors import SourceError, UsageError
 from zoorank.frozen import explain
 from zoorank.messages import hint

@@ -8,18 +8,24 @@ marked, for their encodings say little; the first two cannot be used.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoorank.encoding.passes import Feed, RowsError, to_host
+from zoorank.encoding.costs import Filters
+from zoorank.encoding.feed import Feed, RowsError, to_host
 from zoorank.errors import SourceError
 from zoorank.sources.base import Calibratable, Cut, Refusal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+# A batch is over in a moment, and a busy machine may double that: only a source that takes so
+# many times what is allowed is not run at all. Of the others the whole pass tells.
+_SURELY = 1.5
 
 # Batches of other sizes are summed in another order; what differs by more is no rounding.
 TOLERANCE = 1e-3
@@ -107,6 +113,34 @@ def tried(feed: Feed, wanted: Sequence[str]) -> Trial:
     return Trial(replace(feed, least=least), cuts, dims, refused, tuple(notes))
 
 
+def costly(feed: Feed, cuts: Sequence[Cut], filters: Filters, batch_size: int) -> dict[str, str]:
+    """Why cuts need not be run: too large, or, by a batch, surely too slow.
+
+    Parameters
+    ----------
+    feed : Feed
+        Whose source has just run, so that nothing has to warm up.
+    cuts : sequence of Cut
+    filters : Filters
+    batch_size : int
+
+    Returns
+    -------
+    dict of str to str
+        By name of the cut.
+    """
+    reasons = {cut.name: filters.cost_reason(cut.parameters_kept, None) for cut in cuts}
+    left = [cut for cut in cuts if not reasons[cut.name]]
+    if left and filters.milliseconds is not None:
+        spent = _milliseconds(feed, left, batch_size)
+        deepest = left[-1].flops_share or 1.0
+        for cut in left:
+            own = spent * cut.flops_share / deepest
+            if own > _SURELY * filters.milliseconds:
+                reasons[cut.name] = filters.cost_reason(0, own)
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
 def _one_by_one(
     feed: Feed, pair: Sequence[Any], cuts: tuple[Cut, ...], refused: Mapping[str, str]
 ) -> Trial:
@@ -130,6 +164,22 @@ def _alone(
         except SourceError:
             return None, 2
     return {name: np.concatenate([each[name] for each in filled]) for name in filled[0]}, 1
+
+
+def _milliseconds(feed: Feed, cuts: Sequence[Cut], batch_size: int) -> float:
+    """Milliseconds a sample that the network itself takes for a batch, the better of two."""
+    size = min(feed.encoder.facts.batch_size or batch_size, feed.target.n_samples)
+    prepared = feed.prepared(range(size))
+    best = float("inf")
+    for _ in range(2):
+        began = time.perf_counter()
+        try:
+            encoded = feed.encode(prepared, cuts)
+            to_host(encoded[cuts[-1].name])  # waits for the device
+        except MemoryError:  # the pass will halve its batches
+            return 0.0
+        best = min(best, time.perf_counter() - began)
+    return 1000 * best / size
 
 
 def _refuse_all(refused: Mapping[str, str]) -> None:

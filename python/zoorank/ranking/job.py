@@ -15,9 +15,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from zoorank.encoding.costs import Clock
 from zoorank.encoding.encode import encode_source
-from zoorank.encoding.plan import EncodedSource, Encoding, Filtered
-from zoorank.encoding.stages import Clock
+from zoorank.encoding.records import EncodedSource, Encoding, Filtered
 from zoorank.errors import DataError, SourceError, UsageError
 from zoorank.executors.base import Emit, Event, Failure, Stage
 from zoorank.messages import one_line

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import zoorank
-from zoorank.encoding.plan import FORMAT, Record
+from zoorank.encoding.plan import FORMAT
+from zoorank.encoding.records import Record
 from zoorank.executors.base import Failure
 from zoorank.ranking.outcomes import Candidate, Job, Run
 from zoorank.scores import TABLE, Score, ScoreValue

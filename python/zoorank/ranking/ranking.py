@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoorank.encoding.stages import Stages
+from zoorank.encoding.costs import Stages
 from zoorank.errors import DataError
 from zoorank.ranking.consensus import Consensus
 from zoorank.ranking.files import csv_text, prepare, write_text

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from zoorank.encoding.allocator import ENVIRONMENT
+from zoorank.encoding.passes import MEMORY_KEPT
 from zoorank.errors import UsageError
 from zoorank.executors.base import Event, Executor, Failure, Limits, LocalExecutor
 from zoorank.ranking.job import encode_and_score
@@ -189,7 +189,11 @@ def executor_of(
 
         address = None if ray == "local" else ray
         return RayExecutor(
-            address, limits, gpus=gpus or 0.0, state=framework_state, environment=ENVIRONMENT
+            address,
+            limits,
+            gpus=gpus or 0.0,
+            state=framework_state,
+            environment=MEMORY_KEPT,
         )
     if workers is None:
         for name, value in (("timeout", timeout), ("memory_limit", memory_limit)):
@@ -201,4 +205,4 @@ def executor_of(
     count = max(1, cores() // 2) if workers == "auto" else workers
     if count < 1:
         raise UsageError(f"workers must be at least 1 or 'auto', not {workers}")
-    return WorkerExecutor(count, limits, state=framework_state, environment=ENVIRONMENT)
+    return WorkerExecutor(count, limits, state=framework_state, environment=MEMORY_KEPT)
