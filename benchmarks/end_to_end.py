@@ -11,8 +11,9 @@ its own, with one thread, and all ways in turns, so that a busy moment meets eac
 - a plain loop: Pillow, eager torch, 32 samples a batch; it encodes, and nothing else;
 - the same with channels last, its samples prepared by a DataLoader;
 - transformer-ranker, where it is installed: its LogME of the last layer, with words averaged first,
-  so its encodings are not compared. thingsvision needs TensorFlow even for networks of torch, and
-  is left out.
+  so its encodings are not compared;
+- thingsvision, where it is installed, with TensorFlow, which it imports for networks of torch, too:
+  its own pass over the same prepared samples.
 
 What counts is processor time from behind the imports on, the weights' reading included. First of
 all the encodings are compared with those of the plain loop: they may differ by as much as the
@@ -205,17 +206,14 @@ def zoo_of(given, place):
 
 def image_loop(*, channels_last):
     def prepare(given, _place):
+        import efficientnet_lite_pytorch  # noqa: F401 - imports are not measured
         import torch
-        from efficientnet_lite_pytorch import EfficientNet
         from torch.utils.data import DataLoader
 
         def work():
             samples, found = Samples(given), {}
             for name, file in given["weights"]:
-                model = EfficientNet.from_name(
-                    f"efficientnet-{name}", image_size=given["size"]
-                ).eval()
-                model.load_state_dict(torch.load(file, weights_only=True))
+                model = network(name, file, given["size"])
                 if channels_last:
                     model = model.to(memory_format=torch.channels_last)
                     batches = DataLoader(samples, batch_size=32)
@@ -237,6 +235,15 @@ def image_loop(*, channels_last):
         return work
 
     return prepare
+
+
+def network(name, file, size):
+    import torch
+    from efficientnet_lite_pytorch import EfficientNet
+
+    made = EfficientNet.from_name(f"efficientnet-{name}", image_size=size).eval()
+    made.load_state_dict(torch.load(file, weights_only=True))
+    return made
 
 
 class Samples:
@@ -271,6 +278,26 @@ class Samples:
         else:
             pixels = pixels / 255
         return torch.from_numpy((pixels.transpose(2, 0, 1) - MEAN) / STD).float()
+
+
+def thingsvision(given, _place):
+    from torch.utils.data import DataLoader
+
+    np.AxisError = np.exceptions.AxisError  # noqa: NPY201 - where thingsvision 2.7 looks for it
+    from thingsvision import get_extractor_from_model
+
+    def work():
+        samples, found = Samples(given), {}
+        for name, file in given["weights"]:
+            extractor = get_extractor_from_model(
+                network(name, file, given["size"]), device="cpu", backend="pt"
+            )
+            found[name] = extractor.extract_features(
+                DataLoader(samples, batch_size=32), module_name="_avg_pooling", flatten_acts=True
+            )
+        return found, {}
+
+    return work
 
 
 def text_loop(given, _place):
@@ -341,8 +368,10 @@ def transformer_ranker(given, _place):
 WAYS = {
     ("photos", "plain loop"): image_loop(channels_last=False),
     ("photos", "channels-last loop"): image_loop(channels_last=True),
+    ("photos", "thingsvision"): thingsvision,
     ("digits", "plain loop"): image_loop(channels_last=False),
     ("digits", "channels-last loop"): image_loop(channels_last=True),
+    ("digits", "thingsvision"): thingsvision,
     ("texts", "plain loop"): text_loop,
     ("texts", "transformer-ranker"): transformer_ranker,
     ("series", "plain loop"): series_loop,

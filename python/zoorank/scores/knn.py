@@ -28,7 +28,7 @@ NEIGHBOURS = 5
 MOST_JUDGED = 10_000
 DEVIATIONS = 2.5758  # 99 of 100 intervals of a normal variable
 WHOLE = 2**25  # distances: so many of all rows are one symmetric product, half the work
-BLOCK = 2**24  # of more, so many at a time
+BLOCK = 2**25  # of more, so many at a time
 PAIRS = 2**21  # features of pairs at a time
 DOUBTFUL = 16  # candidates a row and neighbour; where there are more, products in float64 decide
 
@@ -192,9 +192,11 @@ class _Search:
     def of(self, asked: Array) -> Array:
         """The neighbours of some rows."""
         every = len(asked) == len(self._points)  # then BLAS computes one half and copies it
-        mine = self._points if every else self._points[asked]
-        far = mine @ self._points.T
-        far *= -2
+        if every:
+            far = self._points @ self._points.T
+            far *= -2
+        else:
+            far = (-2 * self._points[asked]) @ self._points.T
         far += (1 + self._slack) * self._squares
         self._exclude(far, asked)
         k = min(self._k, far.shape[1])
