@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from zoorank.errors import DataError, ZoorankError
 from zoorank.messages import inert, not_loaded
@@ -175,10 +175,9 @@ def _unpacked(path: Path) -> str:
 
 
 def _opened(path: Path) -> IO[bytes]:
-    plain = regular(path)
-    if path.suffix.lower() != _PACKED:
-        return plain.open("rb")
-    return gzip.open(plain, "rb")
+    if path.suffix.lower() == _PACKED:
+        return cast("IO[bytes]", gzip.open(regular(path)))
+    return regular(path).open("rb")
 
 
 def _within(path: Path, pieces: Iterable[bytes]) -> Iterator[bytes]:
