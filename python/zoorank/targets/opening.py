@@ -29,7 +29,7 @@ _BOMS = (
 _LONGEST_LINE = 2**24  # bytes; a million values and more
 _BLOCK = 2**20
 # A packed file may hold far more than its size says; beyond both it has to be unpacked first.
-_MOST_UNPACKED, _MOST_RATIO = 256 * 2**20, 100
+_MOST_UNPACKED, _MOST_RATIO = 2**27, 100
 _PACKED = ".gz"
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx", "@eadir", "lost+found"}
 
