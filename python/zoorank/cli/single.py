@@ -32,7 +32,8 @@ def cuts(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="A reference, ZOO.toml, one model of it as ZOO.toml:MODEL, or MODULE:FACTORY.",
+            help="A reference such as timm:resnet18.a1_in1k, a manifest, a model of one as "
+            "ZOO.toml:MODEL, or MODULE:FACTORY.",
         ),
     ],
     data: Data = None,
@@ -49,7 +50,7 @@ def cuts(
 ) -> int:
     """List where models can be cut: output shape, share of FLOPs and parameters.
 
-    Example: `zoorank cuts timm:resnet18.a1_in1k`
+    Example: `zoorank cuts zoo.toml:resnet18`
     """
     from zoorank.encoding.cuts import cuts as list_cuts
 
