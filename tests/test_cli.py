@@ -297,7 +297,6 @@ def test_examples_run(command, zoo, call, monkeypatch):
     with np.load(zoo.data) as data:
         np.save("X.npy", data["X"])
         np.save("labels.npy", data["y"])
-    example = example.replace("--shape 3,224,224", "--shape 6").strip()
     allowed = " --allow-code code" if command in ("rank", "cuts") else ""
     code, out, _ = call(example + allowed)
     assert code == 0, out

@@ -13,7 +13,7 @@ from zoorank.messages import inert
 from zoorank.targets.forms import stretched
 from zoorank.targets.labelled import Labelled, Reading
 from zoorank.targets.labels import parse
-from zoorank.targets.opening import read_text
+from zoorank.targets.opening import lines_of, read_text, stem_of
 from zoorank.targets.records import filled
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def read_ucr(path: Path, how: Reading) -> Labelled:
     text, notes = read_text(path)
     rows: list[Variables] = []
     labels: list[str] = []
-    for line in text.splitlines():
+    for line in lines_of(text):
         if line.strip():
             cells = split_line(line)
             rows.append([_numbers(path, len(rows), cells[1:])])
@@ -50,7 +50,7 @@ def is_ucr(text: str) -> bool:
     >>> is_ucr("1\t0.5\t0.7\n"), is_ucr("text\tlabel\n"), is_ucr("1\n")
     (True, False, False)
     """
-    first = next((line for line in text.splitlines() if line.strip()), "")
+    first = next((line for line in lines_of(text) if line.strip()), "")
     label, *values = split_line(first) or [""]
     # A text beside a number or two is more likely a text.
     enough = 2 if _is_number(label) else 8
@@ -70,7 +70,7 @@ def read_ts(path: Path, how: Reading) -> Labelled:
     rows: list[Variables] = []
     labels: list[str] = []
     in_data = False
-    for line in map(str.strip, text.splitlines()):
+    for line in map(str.strip, lines_of(text)):
         if not line or line.startswith("#"):
             continue
         if line.startswith("@"):
@@ -161,7 +161,7 @@ def _series(
     return Labelled(
         samples,
         parse(labels),
-        path.stem,
+        stem_of(path),
         (*notes, *stretching),
         task="numbers" if predicted else None,
     )
