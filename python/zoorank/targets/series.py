@@ -102,7 +102,8 @@ def _check_header(path: Path, header: dict[str, str]) -> None:
 def _is_number(cell: str) -> bool:
     cell = cell.strip().lower()
     try:
-        return cell in _MISSING or float(cell) is not None
+        # Python would read 1_0 as 10.
+        return cell in _MISSING or ("_" not in cell and float(cell) is not None)
     except ValueError:
         return False
 
@@ -110,9 +111,12 @@ def _is_number(cell: str) -> bool:
 def _numbers(path: Path, row: int, cells: Sequence[str]) -> NDArray[np.float64]:
     """Numbers of one series, NaN where they are missing; those at its end are no part of it."""
     try:
+        if any("_" in cell for cell in cells):
+            raise ValueError
         values = np.array(cells, dtype=np.float64)
     except ValueError:
-        known = ["nan" if cell.strip().lower() in _MISSING else cell for cell in cells]
+        # Python strips more than NumPy: separators of ASCII, too.
+        known = ["nan" if cell.strip().lower() in _MISSING else cell.strip() for cell in cells]
         bad = next((cell for cell in known if not _is_number(cell)), None)
         if bad is not None:
             raise DataError(f"{path}: row {row}: {inert(bad[:20])!r} is not a number") from None
