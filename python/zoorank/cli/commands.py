@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -246,7 +247,7 @@ def info(as_json: Json = False) -> int:
     """
     from zoorank.ranking.provenance import environment
 
-    found = environment()
+    found = asdict(environment())
     if as_json:
         print_json(found)
     else:
