@@ -146,6 +146,13 @@ Timeout = Annotated[
 MemoryLimit = Annotated[
     str | None, typer.Option(metavar="4GB", help="Memory that a source may hold: 500MB, 4GB.")
 ]
+StoreQuota = Annotated[
+    str | None,
+    typer.Option(
+        metavar="50GB",
+        help="What encodings may take in the store; those not used for longest go first.",
+    ),
+]
 Budget = Annotated[
     str | None,
     typer.Option(
