@@ -277,13 +277,13 @@ def test_the_demo_is_checked_for_all_that_its_manifest_names():
 @pytest.mark.parametrize(
     ("given", "address"),
     [
-        ("--ray", "local"),
-        ("--ray --retry", "local"),
-        ("--ray local", "local"),
-        ("--ray auto", "auto"),
-        ("--ray head:6379", "head:6379"),
-        ("--ray ray://10.0.0.1:10001", "ray://10.0.0.1:10001"),
-        ("--ray onnx:more.onnx", "local"),
+        ("zoo.toml --ray", "local"),
+        ("zoo.toml --ray --retry", "local"),
+        ("zoo.toml --ray local", "local"),
+        ("zoo.toml --ray auto", "auto"),
+        ("zoo.toml --ray head:6379", "head:6379"),
+        ("zoo.toml --ray ray://10.0.0.1:10001", "ray://10.0.0.1:10001"),
+        ("zoo.toml --ray onnx:more.onnx", "local"),
         ("--ray zoo.toml", "local"),
     ],
 )
@@ -295,7 +295,7 @@ def test_ray_may_stand_alone(zoo, call, monkeypatch, given, address):
         return LocalExecutor()
 
     monkeypatch.setattr(import_module("zoorank.ranking.rank"), "executor_of", executor_of)
-    call(f"rank zoo.toml --allow-code code {given}")
+    call(f"rank --allow-code code {given}")
     assert asked == [address]
 
 
