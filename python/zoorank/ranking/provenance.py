@@ -21,7 +21,7 @@ from zoorank.engine.environment import check_environment
 from zoorank.errors import DataError
 from zoorank.targets import load_target
 from zoorank.targets.base import Modality, Target
-from zoorank.targets.paths import is_named
+from zoorank.targets.paths import is_named, with_home
 
 if TYPE_CHECKING:
     from zoorank.ranking.ranking import Ranking
@@ -113,7 +113,7 @@ def load_again(ranking: Ranking, data: str | None = None) -> Target:
     if place == "arrays":
         raise DataError("its target was made of arrays in Python; say where the same data are")
     if data is None and not is_named(place):
-        place = str(Path(ranking.provenance.directory, Path(place).expanduser()))
+        place = str(Path(ranking.provenance.directory, with_home(place)))
     target = load_target(
         place,
         limit=limit,

@@ -31,7 +31,7 @@ from zoorank.targets.labels import order_by_class
 from zoorank.targets.numpy_files import read_npy, read_npz
 from zoorank.targets.objects import from_object
 from zoorank.targets.opening import exists, read_start, suffix_of
-from zoorank.targets.paths import is_named
+from zoorank.targets.paths import is_named, with_home
 from zoorank.targets.record_files import SUFFIXES as RECORDS
 from zoorank.targets.record_files import read_hub, read_records
 from zoorank.targets.series import is_ucr, read_ts, read_ucr
@@ -173,7 +173,7 @@ def _read(data: Any, how: Reading) -> tuple[Labelled, str]:
         return _read_named(data, how), data
     if not os.fspath(data):
         raise DataError("data '' names nothing; give a path, or a name such as 'sklearn:digits'")
-    path = Path(data).expanduser()
+    path = with_home(data)
     if not exists(path):
         raise DataError(f"data {inert(path)} does not exist{_neighbour(path)}")
     return _read_path(path, how), str(path)

@@ -73,7 +73,8 @@ def _from_pair(X: Any, labels: Any, how: Reading) -> Labelled:
 
 def _check_order(X: Any, labels: Any) -> None:
     """Refuse a frame and its labels where the names of their rows say that orders differ."""
-    one, other = getattr(X, "index", None), getattr(labels, "index", None)
+    one: Any = getattr(X, "index", None)
+    other: Any = getattr(labels, "index", None)
     if not hasattr(one, "equals") or not hasattr(other, "equals") or one.equals(other):
         return
     if sorted(map(repr, one)) == sorted(map(repr, other)):
