@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from tests.ranking.race_zoo import race_zoo  # noqa: E402
 from tests.ranking.tiny_zoo import tiny_zoo  # noqa: E402
 
 from zoorank.cli import main  # noqa: E402
+from zoorank.executors.base import LocalExecutor  # noqa: E402
 from zoorank.ranking import Ranking  # noqa: E402
 
 COMMANDS = ("rank", "demo", "cuts", "score", "verify", "evaluate", "export", "report", "info")
@@ -270,6 +272,31 @@ def test_the_demo_is_checked_for_all_that_its_manifest_names():
     named = {spec.factory.partition(":")[0] for spec in models}
     named |= {spec.weights.package for spec in models if isinstance(spec.weights, PackageWeights)}
     assert named == {module for module, extra in EXTRAS.items() if extra == "demo"}
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ("zoo.toml --ray", "local"),
+        ("zoo.toml --ray --retry", "local"),
+        ("zoo.toml --ray local", "local"),
+        ("zoo.toml --ray auto", "auto"),
+        ("zoo.toml --ray head:6379", "head:6379"),
+        ("zoo.toml --ray ray://10.0.0.1:10001", "ray://10.0.0.1:10001"),
+        ("zoo.toml --ray onnx:more.onnx", "local"),
+        ("--ray zoo.toml", "local"),
+    ],
+)
+def test_ray_may_stand_alone(zoo, call, monkeypatch, given, address):
+    asked = []
+
+    def executor_of(workers, timeout, memory_limit, ray, gpus):
+        asked.append(ray)
+        return LocalExecutor()
+
+    monkeypatch.setattr(import_module("zoorank.ranking.rank"), "executor_of", executor_of)
+    call(f"rank --allow-code code {given}")
+    assert asked == [address]
 
 
 def test_version(call):

@@ -73,8 +73,23 @@ if TYPE_CHECKING:
 def run(arguments: Sequence[str]) -> int:
     """Run one command; errors leave as exceptions."""
     command = shlex.join(["zoorank", *arguments])
-    code = app(list(arguments), prog_name="zoorank", standalone_mode=False, obj=command)
+    completed = _with_address(list(arguments))
+    code = app(completed, prog_name="zoorank", standalone_mode=False, obj=command)
     return code if isinstance(code, int) else 0
+
+
+def _with_address(arguments: list[str]) -> list[str]:
+    """Say ``local`` behind a ``--ray`` that stands alone: typer's options all take a value."""
+    if "--ray" not in arguments:
+        return arguments
+    from zoorank.sources.references import is_known_kind
+
+    behind = arguments.index("--ray") + 1
+    following = arguments[behind] if behind < len(arguments) else "-"
+    is_source = Path(following).exists() or is_known_kind(following.partition(":")[0])
+    if following.startswith("-") or is_source:
+        return [*arguments[:behind], "local", *arguments[behind:]]
+    return arguments
 
 
 def _show_version(wanted: bool) -> None:

@@ -127,8 +127,8 @@ Workers = Annotated[
 Ray = Annotated[
     str | None,
     typer.Option(
-        metavar="ADDRESS|auto|local",
-        help="Run the sources on a Ray cluster; local starts Ray on this machine.",
+        metavar="[ADDRESS|auto|local]",
+        help="Run the sources on a Ray cluster; alone, or as local, it starts Ray on this machine.",
     ),
 ]
 Gpus = Annotated[

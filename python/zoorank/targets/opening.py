@@ -149,8 +149,9 @@ def read_text(path: Path, *, lines: bool = True) -> tuple[str, tuple[str, ...]]:
         if content.startswith(mark):
             with reading(path, "text file"):
                 return content.decode(encoding), ()
-    if b"\0" in content:
-        raise DataError(f"{inert(path)}: not a text file")
+    if (place := content.find(b"\0")) >= 0:
+        line = content.count(b"\n", 0, place) + 1
+        raise DataError(f"{inert(path)}: not a text file: line {line} holds a byte that is 0")
     try:
         return content.decode("utf-8"), ()
     except UnicodeDecodeError as error:
