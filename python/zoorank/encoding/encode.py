@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -14,8 +13,9 @@ from zoorank.encoding.costs import Clock, Filters, PeakMemory
 from zoorank.encoding.feed import SHARED, Feed
 from zoorank.encoding.passes import BatchSize, OnBatch, Pass, batch_sizes, memory_kept
 from zoorank.encoding.plan import Files, Plan, with_contents
+from zoorank.encoding.recheck import rechecked
 from zoorank.encoding.records import EncodedSource, Filtered, Held, Record
-from zoorank.encoding.trial import Trial, calibrate, costly, tried
+from zoorank.encoding.trial import MIXED, RANDOM, Trial, calibrate, costly, tried
 from zoorank.errors import DataError, SourceError
 from zoorank.sources.base import (
     ALL,
@@ -139,13 +139,12 @@ def encode_source(
             )
             try:
                 calibrate(feed)
-                began = time.perf_counter()
                 trial = tried(feed, wanted)
-                tried_in = time.perf_counter() - began
             except MemoryError as error:
                 raise SourceError(f"out of memory on {encoder.device} with two samples") from error
             size = batch_sizes(trial.feed) if batch_size is None else BatchSize(batch_size)
-            on_trial(tried_in * max(1.0, size.samples / 2))
+            most = min(size.samples, target.n_samples)
+            on_trial(trial.seconds * max(1.0, most / 2))
             trial, filtered = _filtered(plan, trial, filters, exempt, size.samples)
         place = keep(encoder.device) if callable(keep) else keep
         run = _Run(plan, trial, place, peak, clock)
@@ -211,6 +210,10 @@ class _Run:
                     files.write(places, encoded)
                     for name, array in (arrays or {}).items():
                         array[places] = encoded[name]
+            if RANDOM not in notes and MIXED not in notes:
+                with self._clock.timing("network"):
+                    company = rechecked(feed, self._missing, whole.spots.found())
+                notes += [company] if company else []
             notes += [whole.note] if whole.note else []
             if whole.truncated:
                 cut_off = f"{whole.truncated:,} of {len(new):,} samples"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoorank.encoding.feed import Encoded, Feed, to_host
+from zoorank.encoding.recheck import Spots
 from zoorank.errors import SourceError, ZoorankError
 from zoorank.messages import bad_row, one_line, reason
 from zoorank.sources.base import Cut
@@ -96,6 +97,8 @@ class Pass:
         What was done about memory; empty when nothing was.
     truncated : int
         Samples so far that were longer than the source takes.
+    spots : Spots
+        Some samples, and what they gave.
     """
 
     def __init__(self, feed: Feed, samples: NDArray[np.int64], cuts: Sequence[Cut]) -> None:
@@ -104,6 +107,7 @@ class Pass:
         self.batch_size = 0
         self.note = ""
         self.truncated = 0
+        self.spots = Spots(feed)
 
     def run(
         self, batch_size: BatchSize, on_batch: OnBatch | None = None
@@ -137,6 +141,7 @@ class Pass:
                 if encoded is None:
                     self._halve(len(rows))
                     continue
+                self.spots.see(rows, prepared[start:stop], encoded)
                 yield rows, encoded
                 start = stop
                 done += len(rows)

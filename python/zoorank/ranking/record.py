@@ -171,7 +171,7 @@ def _lines(path: Path) -> list[Trained]:
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is no record: it is not UTF-8 text") from error
     found = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
                 found.append(_trained(json.loads(line)))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal, Protocol
-
-import numpy as np
 
 from zoorank.encoding.passes import MEMORY_KEPT
 from zoorank.errors import UsageError
 from zoorank.executors.base import Event, Executor, Failure, Limits, LocalExecutor
+from zoorank.ranking.defaults import framework_state
 from zoorank.ranking.job import encode_and_score
 from zoorank.ranking.outcomes import Job, Outcome, Run
 from zoorank.ranking.page import Memory, record_fatal, remember, taken
@@ -67,24 +64,6 @@ class Silent:
 
     def finished(self, model: str, rows: Sequence[RankRow]) -> None:
         """Show nothing."""
-
-
-def framework_state() -> tuple[str, ...]:
-    """Defaults that a source's code may have changed in this process, for others to suffer.
-
-    Raises
-    ------
-    Exception
-        After an error on a CUDA device that lasts: whatever comes next there fails too.
-    """
-    found = [str(np.geterr()), str(Path.cwd())]
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return (*found, "torch.float32", "cpu", "False")
-    if torch.cuda.is_initialized():
-        torch.cuda.synchronize()
-    defaults = torch.get_default_dtype(), torch.get_default_device()
-    return (*found, *map(str, defaults), str(torch.are_deterministic_algorithms_enabled()))
 
 
 @dataclass(frozen=True)
