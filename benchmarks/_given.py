@@ -69,14 +69,14 @@ def texts(_folder, quick):
     return {"texts": found[::step], "labels": labels[::step], "place": place}
 
 
-def series(_folder, quick):
-    file = DATA / "ucr" / f"{SERIES}.npz"
+def series(_folder, quick, name=SERIES):
+    file = DATA / "ucr" / f"{name}.npz"
     if not file.is_file():
         return None
     content = np.load(file)
     # The archive's rows are sorted by class here and there.
     some = np.random.default_rng(0).permutation(len(content["y_test"]))[: 30 if quick else 1000]
-    others = [each for each in sorted((DATA / "fcn-zoo").glob("*")) if each.stem != SERIES]
+    others = [each for each in sorted((DATA / "fcn-zoo").glob("*")) if each.stem != name]
     return {
         "X": content["X_test"][some],
         "y": content["y_test"][some],

@@ -19,10 +19,11 @@ What counts is processor time from behind the imports on, the weights' reading i
 all the encodings are compared with those of the plain loop: they may differ by as much as the
 photos differ that Pillow decodes at half their size.
 
-    python benchmarks/end_to_end.py
+    python benchmarks/end_to_end.py [photos] [digits] [texts] [series]
 """
 
 import contextlib
+import csv
 import os
 import resource
 import statistics
@@ -36,6 +37,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from _common import arguments, finish, in_own_process, resident
 from _given import digits, photos, series, texts
+from _machine import MACHINE_COLUMNS, this_machine
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -47,15 +49,34 @@ MOST_BF16 = 0.25
 
 
 def main(argv=None):
+    asked, argv = known_cases(sys.argv[1:] if argv is None else argv)
     chosen = arguments(__doc__, argv)
     rows, wrong = [], []
     with tempfile.TemporaryDirectory() as folder:
-        for case in CASES:
+        for case in asked:
             found = measured(case, Path(folder), chosen.rounds, quick=chosen.quick)
             rows += found
             wrong += [f"{row['case']} {row['way']}" for row in found if not row.pop("is_right")]
-    finish(rows, "end_to_end", chosen.out)
+    finish(rows + kept(asked, chosen.out), "end_to_end", chosen.out)
     return f"encodings differ: {', '.join(wrong)}" if wrong else 0
+
+
+def known_cases(argv):
+    """The cases that are named among the arguments, else all, and the other arguments."""
+    named = [each for each in argv if each in CASES]
+    return named or list(CASES), [each for each in argv if each not in CASES]
+
+
+def kept(measured_now, out):
+    """Rows of the other cases that were measured before on this machine."""
+    file = None if out is None else out / this_machine().slug / "end_to_end.csv"
+    if file is None or not file.is_file():
+        return []
+    with file.open(encoding="utf-8") as lines:
+        rows = [row for row in csv.DictReader(lines) if row["case"] not in measured_now]
+    return [
+        {name: cell for name, cell in row.items() if name not in MACHINE_COLUMNS} for row in rows
+    ]
 
 
 def measured(case, folder, rounds, *, quick):

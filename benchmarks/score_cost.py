@@ -3,8 +3,11 @@
 First each score by itself, on one thread; then those that `rank` computes by default, together,
 with one thread and with as many as there are processors, and both again while another program
 keeps every core busy. The median of some runs in processor time, of which other programs take
-less than of the wall's. Values are compared, before they are timed, with what singular values
-and all distances in float64 say; those computed together have the bits of those computed alone.
+less than of the wall's. How long a computation takes by the wall beside others is for the system
+to say. So matrix products on one thread run in turns with the scores, for as much processor time:
+what the scores take more by the wall is their own doing. Values are compared, before they are
+timed, with what singular values and all distances in float64 say; those computed together have
+the bits of those computed alone.
 
     python benchmarks/score_cost.py
 """
@@ -92,17 +95,37 @@ class Problem:
         for busy in (0, cores):
             with busy_processes(busy):
                 for threads in sorted({1, cores}):
-                    seconds, wall, computed = timed(
-                        lambda threads=threads: compute(BY_DEFAULT, facts, n_threads=threads),
-                        rounds,
+                    (seconds, wall, products), same = self.beside_products(
+                        facts, threads, rounds, one_by_one
                     )
                     rows.append(
                         {"scores": len(BY_DEFAULT), **self.shape}
                         | {"threads": threads, "busy cores": busy}
                         | {"milliseconds": 1e3 * seconds, "wall milliseconds": 1e3 * wall}
-                        | {"same bits": computed.values == one_by_one}
+                        | {"wall of products": 1e3 * products, "same bits": same}
                     )
         return rows
+
+    def beside_products(self, facts, threads, rounds, one_by_one):
+        """Medians of the scores' processor time and wall time and of the products' wall time."""
+        spent, same = [], True
+        for _ in range(rounds):
+            seconds, wall, computed = timed(
+                lambda: compute(BY_DEFAULT, facts, n_threads=threads), 1
+            )
+            same &= computed.values == one_by_one
+            spent.append((seconds, wall, wall_of_products(seconds)))
+        return np.median(spent, axis=0).tolist(), same
+
+
+def wall_of_products(seconds):
+    """Wall time of matrix products on one thread that take so much processor time."""
+    A = np.ones((256, 256))
+    with threadpool_limits(1, user_api="blas"):
+        begun, wall = time.process_time(), time.perf_counter()
+        while time.process_time() - begun < seconds:
+            A @ A
+        return time.perf_counter() - wall
 
 
 def timed(call, rounds):

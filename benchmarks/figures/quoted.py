@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Iterable
 
 from informed import informed_cnn, informed_figures, informed_series
-from measured import Row, read, results, table
+from measured import RANKINGS, Row, read, results, table
 
 from zoorank.scores import TABLE
 
@@ -37,11 +37,31 @@ def layouts() -> str:
 
 
 def end_to_end() -> str:
-    rows = [{**row, "peak": f"{row['peak_mb']:.0f}"} for row in results("end_to_end")]
+    found = read(f"results/{RANKINGS}/end_to_end.csv")
+    rows = [{**row, "peak": f"{row['peak_mb']:.0f}"} for row in found]
     return table(
         "samples | way | seconds | of the plain loop | peak, MB",
         "{case} | {way} | {processor_s:.1f} | {of_plain_loop:.2f} | {peak}",
         rows,
+    )
+
+
+def share_of_peak() -> str:
+    return table(
+        "network | precision | operations, 10⁶ | ms a sample | share of the peak | convolutions | "
+        "products | normalizations | others",
+        "{network} | {precision} | {million_operations:.0f} | {milliseconds:.1f} | "
+        "{share_of_peak:.0%} | {convolutions:.0%} | {products:.0%} | {normalizations:.0%} | "
+        "{others:.0%}",
+        read(f"results/{RANKINGS}/share_of_peak.csv"),
+    )
+
+
+def precision() -> str:
+    return table(
+        "target | samples | candidates | score | Kendall's τ | place of bf16's first | lost",
+        "{target} | {samples} | {candidates} | {score} | {tau:.3f} | {place_of_first} | {lost:.3f}",
+        read(f"results/{RANKINGS}/precision.csv"),
     )
 
 
@@ -254,6 +274,8 @@ TABLES = {
         estimator_coverage,
         layouts,
         end_to_end,
+        share_of_peak,
+        precision,
         estimator_slope,
         estimator_per_cost,
         estimator_samples,
