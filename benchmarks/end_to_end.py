@@ -57,7 +57,8 @@ def main(argv=None):
             found = measured(case, Path(folder), chosen.rounds, quick=chosen.quick)
             rows += found
             wrong += [f"{row['case']} {row['way']}" for row in found if not row.pop("is_right")]
-    finish(rows + kept(asked, chosen.out), "end_to_end", chosen.out)
+    rows = sorted(rows + kept(asked, chosen.out), key=lambda row: [*CASES].index(row["case"]))
+    finish(rows, "end_to_end", chosen.out)
     return f"encodings differ: {', '.join(wrong)}" if wrong else 0
 
 
