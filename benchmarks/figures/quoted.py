@@ -317,6 +317,7 @@ def figures() -> dict[str, str]:
     from_file, loaded = results("estimator_memory")
     whole, first = results("estimator_shards")
     layers = results("text_libraries")
+    with_amx = read(f"results/{RANKINGS}/text_libraries.csv")
     samples = {
         row["set"]: row["rms error"]
         for row in results("estimator_samples")
@@ -356,6 +357,7 @@ def figures() -> dict[str, str]:
         "ray.milliseconds": f"{on_nodes['here_milliseconds'] + on_nodes['there_milliseconds']:.0f}",
         "ray.serial": f"{alone['here_milliseconds']:.0f}",
         "texts.share": f"{layers[0]['share']:.2f}",
+        "texts.share-amx": f"{with_amx[0]['share']:.2f}",
         "texts.ours": f"{layers[0]['zoorank_s']:.0f} s",
         "texts.theirs": f"{layers[0]['theirs_s']:.0f} s",
         "texts.difference": f"{max(row['difference'] for row in layers):.0e}",
