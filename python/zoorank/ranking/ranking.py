@@ -26,6 +26,7 @@ from zoorank.ranking.record import Trained
 from zoorank.ranking.rows import CutFacts, Merit, RankRow, baseline_rows
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets.base import TargetFacts
+from zoorank.targets.opening import regular
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -254,7 +255,7 @@ class Ranking:
         if isinstance(source, str) and source.lstrip().startswith("{"):
             text, name = source, "the text"
         try:
-            values = json.loads(Path(name).read_text("utf-8") if text is None else text)
+            values = json.loads(regular(Path(name)).read_text("utf-8") if text is None else text)
             if values.pop("format") != FORMAT:
                 raise ValueError(f"its format is not {FORMAT}")
             rows = tuple(
@@ -284,6 +285,10 @@ class Ranking:
             )
         except OSError as error:
             raise DataError(f"{name} cannot be read: {error.strerror}") from error
+        except RecursionError:
+            raise DataError(
+                f"{name} is not a ranking written by zoorank: it nests deeply"
+            ) from None
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DataError(f"{name} is not a ranking written by zoorank: {error}") from error
 
