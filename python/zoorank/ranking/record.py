@@ -15,7 +15,7 @@ from typing import Any
 
 from zoorank.errors import DataError, StoreError, UsageError
 from zoorank.messages import brief, hint
-from zoorank.targets.opening import regular
+from zoorank.targets.opening import no_pipe
 
 PathName = str | os.PathLike[str]
 
@@ -166,7 +166,7 @@ def check_record(path: PathName) -> tuple[Trained, ...]:
 
 def _lines(path: Path) -> list[Trained]:
     try:
-        text = regular(path).read_text(encoding="utf-8")
+        text = no_pipe(path).read_text(encoding="utf-8")
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

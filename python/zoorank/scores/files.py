@@ -155,7 +155,7 @@ def _npz(path: Path) -> tuple[Array, Array]:
 
 def _check_sizes(path: Path, archive: np.lib.npyio.NpzFile) -> None:
     """Refuse an archive that would fill the memory from a small file."""
-    for member in archive.zip.infolist():
+    for member in archive.zip.infolist() if archive.zip else ():
         packed = max(1, member.compress_size)
         if member.file_size > _MOST_UNPACKED and member.file_size > _MOST_RATIO * packed:
             raise DataError(
