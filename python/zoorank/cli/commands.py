@@ -311,7 +311,12 @@ def _rank(
     try:
         with progress(quiet=quiet) as watcher:
             ranking = rank(sources, data, **settings, progress=watcher)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        so_far = getattr(stop, "ranking", None)
+        if so_far is not None and as_json:
+            typer.echo(so_far.to_json(), nl=False)
+        elif so_far is not None:
+            _print_ranking(so_far, [])
         typer.echo(
             f"zoorank: interrupted; encodings made so far are in {inert(place)}, "
             "and the same command goes on from there",

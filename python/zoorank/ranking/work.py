@@ -74,6 +74,12 @@ class SourceRows:
     rows: tuple[RankRow, ...]
 
 
+def untried(name: str, reason: str) -> SourceRows:
+    """Stand for a source that was not run, and why."""
+    row = RankRow(None, name, None, status="untried", note=reason)
+    return SourceRows(Outcome(name), (row,))
+
+
 @dataclass(frozen=True)
 class Work:
     """The sources of one ranking, and who runs them.
@@ -94,15 +100,22 @@ class Work:
     watcher: Progress
     digests: dict[str, str] = field(default_factory=dict)
 
-    def every(self, cuts_of: Mapping[str, Sequence[str]]) -> list[SourceRows]:
-        """Encode the target with every source and score it at its cuts, in the zoo's order."""
+    def every(
+        self, cuts_of: Mapping[str, Sequence[str]], done: dict[str, SourceRows] | None = None
+    ) -> list[SourceRows]:
+        """Encode the target with every source and score it at its cuts, in the zoo's order.
+
+        ``done`` is given what came of each as it ends.
+        """
         jobs = [Job(source, tuple(cuts_of[source.name])) for source in self.sources]
-        done = self.done(jobs)
+        done = self.done(jobs, done)
         return [done[source.name] for source in self.sources]
 
-    def done(self, jobs: Sequence[Job]) -> dict[str, SourceRows]:
+    def done(
+        self, jobs: Sequence[Job], found: dict[str, SourceRows] | None = None
+    ) -> dict[str, SourceRows]:
         """Run jobs, by name; the watcher is told of each as it ends."""
-        found = {}
+        found = {} if found is None else found
         for job, source in self.ended(jobs):
             found[job.name] = source
             self.watcher.finished(job.name, source.rows)

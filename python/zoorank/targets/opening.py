@@ -88,6 +88,17 @@ def regular(path: Path) -> Path:
     return path
 
 
+def no_pipe(path: Path) -> Path:
+    """Give the path back unless it leads to something that is no regular file.
+
+    Raises
+    ------
+    DataError
+        For a FIFO, a device or a folder.
+    """
+    return regular(path) if exists(path) else path
+
+
 def read_bytes(path: Path) -> bytes:
     """Read a regular file as a whole."""
     with reading(path, "file"):
