@@ -39,8 +39,7 @@ def measured(weights, size, images, rounds):
     import torch
     from efficientnet_lite_pytorch import EfficientNet
 
-    from zoorank.encoding import allocator
-    from zoorank.encoding.passes import Feed, batch_sizes
+    from zoorank.encoding.passes import Feed, batch_sizes, memory_kept
     from zoorank.sources.base import OpenOptions
     from zoorank.sources.torch.encoder import TorchEncoder
     from zoorank.targets import load_target
@@ -92,7 +91,7 @@ def measured(weights, size, images, rounds):
             if layout == "second":
                 loop(module, batch, precision, out)
             else:
-                with allocator.kept():
+                with memory_kept():
                     loop(module, batch, precision, out)
             after = resource.getrusage(resource.RUSAGE_SELF)
             system = after.ru_stime - before.ru_stime

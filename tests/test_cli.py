@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from tests.ranking.race_zoo import race_zoo  # noqa: E402
 from tests.ranking.tiny_zoo import tiny_zoo  # noqa: E402
 
 from zoorank.cli import main  # noqa: E402
+from zoorank.executors.base import LocalExecutor  # noqa: E402
 from zoorank.ranking import Ranking  # noqa: E402
 
 COMMANDS = ("rank", "demo", "cuts", "score", "verify", "evaluate", "export", "report", "info")
@@ -191,8 +193,10 @@ def test_info_lists_the_engine_and_optional_packages(call):
     assert (code, error) == (0, "")
     found = json.loads(out)
     assert found["engine"]["instruction_set"]
-    assert found["versions"]["torch"].startswith(torch.__version__.partition("+")[0])
-    assert "rich" in found["optional"]
+    optional = found["optional"]
+    assert optional["torch"].startswith(torch.__version__.partition("+")[0])
+    assert {"rich", "timm", "transformers", "onnxruntime", "keras"} <= optional.keys()
+    assert not {"zoorank", "pytest", "sphinx"} & optional.keys()
     code, out, _ = call("info")
     assert "instruction set" in out
 
@@ -270,6 +274,31 @@ def test_the_demo_is_checked_for_all_that_its_manifest_names():
     assert named == {module for module, extra in EXTRAS.items() if extra == "demo"}
 
 
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ("zoo.toml --ray", "local"),
+        ("zoo.toml --ray --retry", "local"),
+        ("zoo.toml --ray local", "local"),
+        ("zoo.toml --ray auto", "auto"),
+        ("zoo.toml --ray head:6379", "head:6379"),
+        ("zoo.toml --ray ray://10.0.0.1:10001", "ray://10.0.0.1:10001"),
+        ("zoo.toml --ray onnx:more.onnx", "local"),
+        ("--ray zoo.toml", "local"),
+    ],
+)
+def test_ray_may_stand_alone(zoo, call, monkeypatch, given, address):
+    asked = []
+
+    def executor_of(workers, timeout, memory_limit, ray, gpus):
+        asked.append(ray)
+        return LocalExecutor()
+
+    monkeypatch.setattr(import_module("zoorank.ranking.rank"), "executor_of", executor_of)
+    call(f"rank --allow-code code {given}")
+    assert asked == [address]
+
+
 def test_version(call):
     from zoorank import __version__
 
@@ -297,7 +326,6 @@ def test_examples_run(command, zoo, call, monkeypatch):
     with np.load(zoo.data) as data:
         np.save("X.npy", data["X"])
         np.save("labels.npy", data["y"])
-    example = example.replace("--shape 3,224,224", "--shape 6").strip()
     allowed = " --allow-code code" if command in ("rank", "cuts") else ""
     code, out, _ = call(example + allowed)
     assert code == 0, out

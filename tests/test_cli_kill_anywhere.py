@@ -63,7 +63,7 @@ def kill_and_resume(folder: Path, moments: int, seed: int) -> None:
     zoo = tiny_zoo(folder / "zoo", models=4, delay=0.02, broken=True)
     began = time.monotonic()
     process = start(zoo, folder / "whole")
-    _, error = process.communicate(timeout=120)
+    _, error = process.communicate(timeout=600)
     assert process.returncode == 0, error
     whole = time.monotonic() - began
 
@@ -84,7 +84,7 @@ def kill_and_resume(folder: Path, moments: int, seed: int) -> None:
         assert {name: found.get(name) for name in known} == known  # nothing was made twice
         known = found
     process = start(zoo, out)
-    _, error = process.communicate(timeout=120)
+    _, error = process.communicate(timeout=600)
     assert process.returncode == 0, error
     found = committed(out)
     assert {name: found.get(name) for name in known} == known

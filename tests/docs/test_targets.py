@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from pathlib import Path
@@ -48,6 +49,8 @@ def _texts(folder: Path) -> None:
     _csv(folder / "parts" / "test.csv", TEXTS[:4], LABELS[:4], names="text,label")
     records = [{"text": t, "label": y} for t, y in zip(TEXTS, LABELS, strict=True)]
     (folder / "reviews.jsonl").write_text("\n".join(map(json.dumps, records)))
+    packed = gzip.compress((folder / "reviews.csv").read_bytes())
+    (folder / "reviews.csv.gz").write_bytes(packed)
     saved = datasets.Dataset.from_list(records)
     saved.to_parquet(folder / "reviews.parquet")
     saved.save_to_disk(folder / "saved")

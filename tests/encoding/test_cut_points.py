@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from tests.sources import tiny_transformers
+from tests.sources.onnx_nets import residual_net, save
 
 from zoorank.encoding.cuts import cuts
 from zoorank.errors import UsageError
@@ -51,7 +53,26 @@ def test_a_mistake_in_the_call_is_an_error(zoo, models, settings, message):
     assert message in str(caught.value)
 
 
-def test_something_must_be_fed(zoo):
+def test_columns_have_no_usual_number(zoo):
     zoo.manifest.write_text(zoo.manifest.read_text().replace('data = "target.npz"', ""))
-    with pytest.raises(UsageError, match="no sample to feed"):
-        cuts(zoo.manifest, allow_code=[zoo.code])
+    for source in cuts(zoo.manifest, allow_code=[zoo.code]):
+        assert not source.cuts
+        assert source.note == "no usual sample fits it: give data, or a shape"
+
+
+def test_a_model_is_fed_the_first_usual_samples_that_it_takes(tmp_path):
+    """A graph does not say whether it is one for images; a directory says so when it is read."""
+    (image,) = cuts(f"onnx:{save(residual_net(), tmp_path / 'image.onnx')}")
+    assert [len(cut.shape) for cut in image.cuts][:2] == [3, 3]
+    tiny_transformers.save("bert", tmp_path / "bert")
+    (text,) = cuts(f"hf:{tmp_path / 'bert'}")
+    assert "encoder.layer.0" in [cut.name for cut in text.cuts]
+    tiny_transformers.save("wav2vec2", tmp_path / "sounds")
+    assert cuts(f"hf:{tmp_path / 'sounds'}")[0].cuts
+
+
+def test_one_source_without_samples_fails_alone(tmp_path):
+    image, lost = save(residual_net(), tmp_path / "image.onnx"), tmp_path / "lost.onnx"
+    found = cuts([f"onnx:{lost}", f"onnx:{image}"])
+    assert [bool(source.cuts) for source in found] == [False, True]
+    assert "lost.onnx" in found[0].note

@@ -13,9 +13,9 @@ from tests.encoding.numpy_source import Model, NumpySource
 from torch import nn
 
 from zoorank import rank
+from zoorank.encoding.costs import Clock, Stages
 from zoorank.encoding.encode import encode_source
 from zoorank.encoding.passes import BatchSize, Feed, batch_sizes
-from zoorank.encoding.stages import Clock, Stages
 from zoorank.errors import SourceError, UsageError
 from zoorank.sources.base import OpenOptions
 from zoorank.sources.torch.encoder import TorchEncoder
@@ -66,7 +66,7 @@ import resource
 
 import numpy as np
 
-from zoorank.encoding import allocator
+from zoorank.encoding.passes import memory_kept
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -77,7 +77,7 @@ def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 loose = faults()
-with allocator.kept():
+with memory_kept():
     faults()  # what it holds has to be asked for once
     print(loose, faults())
 """

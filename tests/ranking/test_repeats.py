@@ -10,7 +10,7 @@ import torch
 from tests.ranking.tiny_zoo import tiny_zoo
 
 from zoorank.encoding.encode import encode_source
-from zoorank.encoding.passes import same_numbers
+from zoorank.encoding.feed import same_numbers
 from zoorank.ranking import Ranking, RankRow, rank
 from zoorank.ranking.consensus import DEFAULT
 from zoorank.ranking.job import firsts_of

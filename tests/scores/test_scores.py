@@ -438,6 +438,18 @@ class TestLogME:
         parts = -(np.log(2 * np.pi * noise) + 1 + np.log1p(s**2 / t).sum() / 100) / 2
         assert find_score("logme").compute(X, y).per_class == pytest.approx(parts, rel=1e-12)
 
+    def test_classes_of_one_sample_take_no_more_steps_than_others(self, monkeypatch):
+        # Nothing tells such a sample from the others: its evidence grows towards that of noise,
+        # by steps that fall off like 1/t.
+        from zoorank.scores.logme import _Model
+
+        steps, step = [], _Model.step
+        monkeypatch.setattr(_Model, "step", lambda *given: steps.append(1) or step(*given))
+        X, y = np.eye(20) + 3, np.r_[0, 1, np.full(18, 2)]
+        parts = find_score("logme").compute(X, y).per_class
+        assert parts[:2] == pytest.approx([-(np.log(2 * np.pi / 20) + 1) / 2] * 2, abs=1e-6)
+        assert len(steps) < 200
+
     @settings(max_examples=40, deadline=None)
     @given(st.integers(0, 2**32 - 1), st.floats(-3, 3))
     def test_no_other_alpha_and_beta_have_more_evidence(self, seed, scale):

@@ -7,6 +7,7 @@ import collections
 import pathlib
 import tarfile
 import types
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -392,3 +393,50 @@ def test_a_length_of_a_tensor_whatever_stands_before_its_name(tmp_path: Path) ->
     assert checkpoint.length("fc.bias") == 3
     assert checkpoint.length("bias") is None  # of several layers
     assert checkpoint.length("fc.none") is None
+
+
+def _complex(value: Tensor) -> Tensor:
+    return value.to(torch.complex64) * (1 + 1j)
+
+
+def _whole(value: Tensor) -> Tensor:
+    return (value * 100).to(torch.int8)
+
+
+def _quantized(value: Tensor) -> Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # files of earlier versions hold such tensors
+        return torch.quantize_per_tensor(value, 0.1, 0, torch.qint8)
+
+
+@pytest.mark.parametrize(
+    ("made", "kind"), [(_complex, "complex64"), (_whole, "int8"), (_quantized, "qint8")]
+)
+def test_numbers_of_another_kind_are_not_taken_for_weights(tmp_path: Path, made, kind) -> None:
+    def net() -> nn.Module:
+        return nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
+
+    state = net().state_dict()
+    state["0.weight"] = made(state["0.weight"])
+    model = net()
+    before = model[0].weight.clone()
+    filled = _filled(model, _save(state, tmp_path / "w.pt"))
+    assert filled.fresh == {"0.weight": f"0.weight (network float32, file {kind})"}
+    assert torch.equal(model[0].weight, before)
+    assert torch.equal(model[1].weight, state["1.weight"])
+
+
+def test_sparse_weights_are_weights(tmp_path: Path) -> None:
+    state = nn.Linear(4, 3).state_dict()
+    model = nn.Linear(4, 3)
+    sparse = {name: value.to_sparse() for name, value in state.items()}
+    assert _filled(model, _save(sparse, tmp_path / "w.pt")) == Filled({}, ())
+    assert torch.equal(model.weight, state["weight"])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precisions_are_weights(tmp_path: Path, dtype: torch.dtype) -> None:
+    state = {name: value.to(dtype) for name, value in nn.Linear(4, 3).state_dict().items()}
+    model = nn.Linear(4, 3)
+    assert _filled(model, _save(state, tmp_path / "w.pt")) == Filled({}, ())
+    assert torch.equal(model.weight, state["weight"].float())

@@ -183,7 +183,7 @@ def test_references_that_are_none(saved: Path, tmp_path: Path) -> None:
         one("org/name#sound")
     with pytest.raises(EntryError, match="neither a repository nor a directory"):
         one("a/b/c")
-    with pytest.raises(EntryError, match=r"'./nowhere' is no directory"):
+    with pytest.raises(SourceError, match=r"'./nowhere' is no directory"):
         one("./nowhere", folder=tmp_path)
     with pytest.raises(EntryError, match="is a directory, which has no revisions"):
         one("bert", "main", folder=saved)

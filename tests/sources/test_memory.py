@@ -149,11 +149,22 @@ def test_images_as_a_function_prepares_them(tmp_path: Path) -> None:
             assert len(cuts) == 5
             assert encoder.encode(batch, cuts)["layer1.0"].shape == (3, 4)
     floats = load_target((rng.random((8, 20, 24, 3)), np.arange(8) % 2), modality="image")
-    with pytest.raises(SourceError, match="takes Pillow images, and the target holds float64"):
+    with pytest.raises(SourceError, match="its transform takes 8-bit images"):
         transform.prepare(floats.take(range(1))[0])
     with pytest.raises(SourceError, match="needs images; the target holds table"):
         transform.fitted(load_target("sklearn:iris"))
     assert transform.key == FunctionTransform(prepare).key
+
+
+def test_a_function_that_keeps_the_size_needs_photos_of_one_size() -> None:
+    def prepare(image):
+        return torch.zeros(3, *image.size[::-1])
+
+    transform = FunctionTransform(prepare)
+    sizes = [(20, 24), (20, 30)]
+    prepared = [transform.prepare(np.zeros((*size, 3), np.uint8)) for size in sizes]
+    with pytest.raises(SourceError, match="its transform gives images of several sizes"):
+        transform.collate(prepared)
 
 
 def test_transforms_of_torchvision() -> None:

@@ -70,6 +70,12 @@ def test_blocks_penultimate_and_logits_are_found(tmp_path: Path) -> None:
         assert encoder.device == "cpu"
 
 
+def test_some_exporters_write_a_size_below_nothing_for_any(tmp_path: Path) -> None:
+    with _open(save(residual_net(batch=-1, side=-1), tmp_path / "a.onnx")) as encoder:
+        cuts = encoder.cuts(_only(_images(2)), ("penultimate",))
+        assert encoder.encode(_only(_images(3)), cuts)["penultimate"].shape == (3, 6)
+
+
 @pytest.mark.parametrize("nhwc", [False, True])
 @pytest.mark.parametrize("chosen", [None, "stem.out", "b.sum", "features"])
 def test_a_cut_is_what_the_whole_graph_has_there(tmp_path: Path, nhwc: bool, chosen: Any) -> None:

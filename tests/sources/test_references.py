@@ -240,3 +240,13 @@ def test_the_kind_of_the_documentation_in_a_manifest(tmp_path: Path) -> None:
 def test_the_kind_of_the_documentation_is_short() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", DOCUMENT, flags=re.DOTALL)
     assert sum(bool(line.strip()) for line in code.splitlines()) < 60
+
+
+@pytest.mark.parametrize("kind", ["hf", "st", "timm", "onnx", "keras", "exported", "vectors"])
+def test_a_path_that_leads_nowhere_is_the_reason_of_its_source(kind: str, tmp_path: Path) -> None:
+    manifest, place = tmp_path / "zoo.toml", f"./nowhere{'.keras' if kind == 'keras' else ''}"
+    says = ', preprocessing = { input = "table" }' if kind in ("onnx", "keras", "exported") else ""
+    manifest.write_text(f'model = [{{ source = "{kind}:{place}"{says} }}]\n')
+    for zoo in (load_zoo(manifest), zoo_of([f"{kind}:{place}"])):
+        with pytest.raises(SourceError, match="nowhere"):
+            zoo.models[0].resolve(lambda _: None)

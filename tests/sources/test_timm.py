@@ -183,10 +183,10 @@ def test_patterns_name_the_models_with_weights() -> None:
 def test_names_that_do_not_exist(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"timm has no model 'resnet18.a9_in1k'; did you mean"):
         one("resnet18.a9_in1k").resolve(refuse)
-    with pytest.raises(EntryError, match=r"'./nowhere' is no directory"):
+    with pytest.raises(SourceError, match=r"'./nowhere' is no directory"):
         one("./nowhere", folder=tmp_path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(EntryError, match=r"'./empty' holds no config.json"):
+    with pytest.raises(SourceError, match=r"'./empty' holds no config.json"):
         one("./empty", folder=tmp_path)
     (tmp_path / "empty" / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with pytest.raises(SourceError, match="holds no weights"):

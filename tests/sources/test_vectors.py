@@ -220,6 +220,7 @@ def _source(path: Path, said: Any = None, **settings: Any):
         (b"hello world\nhow are you\n", "v.txt", "is no file of word vectors"),
         (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "v.txt", "is no file of word vectors"),
         (b"x" * 10**6, "v.txt", "is no file of word vectors"),
+        (b"4 3\na 1 2 3\nb 1 2 3\n", "v.txt", "it says that it has 4 words, not 2"),
         (b"a 1 2 3\nb 1 x 3\n", "v.txt", "line 2 does not end in 3 numbers"),
         (b"a 1 2 3\nb " + b"1 " * 10**6 + b"\n", "v.txt", "line 2 is longer than 1,048,576 bytes"),
         (_binary(False)[:-3], "v.bin", "ends, or is damaged, at word 7 of 7"),

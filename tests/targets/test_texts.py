@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import pickle
 from pathlib import Path
@@ -85,6 +86,69 @@ def test_json(tmp_path: Path, suffix: str) -> None:
 def test_bad_json(tmp_path: Path, content: str, expected: str) -> None:
     (tmp_path / "d.json").write_text(content)
     assert expected in refusal(tmp_path / "d.json")
+
+
+CONLL = "Anna B\nsleeps O\n\nBob B\n"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "content"),
+    [
+        (".csv", "text,label\none,a\ntwo,b\nthree,a\nfour,b\n"),
+        (".tsv", "1\t0.5\t0.1\n2\t0.5\t0.3\n1\t0.5\t0.2\n2\t0.5\t0.4\n"),
+        (".jsonl", "".join(f'{{"text": "{t}", "label": "{t % 2}"}}\n' for t in range(4))),
+        (".conll", CONLL),
+        (".txt", CONLL),
+    ],
+)
+def test_packed_files_of_texts_are_read_as_they_are_unpacked(
+    tmp_path: Path, suffix: str, content: str
+) -> None:
+    plain, packed = tmp_path / f"some{suffix}", tmp_path / f"some{suffix}.gz"
+    plain.write_text(content)
+    packed.write_bytes(gzip.compress(content.encode()))
+    one, other = load_target(plain), load_target(packed)
+    assert one.fingerprint == other.fingerprint
+    assert (one.name, one.modality) == (other.name, other.modality) == ("some", one.modality)
+
+
+@pytest.mark.parametrize("name", ["some.npy.gz", "some.parquet.gz", "some.csv.gz"])
+def test_what_is_packed_and_no_text_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"1,2\n3,4\n")
+    said = refusal(tmp_path / name)
+    assert ("unknown kind of file '.gz'" in said) == (name != "some.csv.gz")
+    assert ("not a readable file: Not a gzipped file" in said) == (name == "some.csv.gz")
+
+
+# Line ends to Unicode, but to no file: web pages are full of the first.
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\x0b", "\x1c"])
+def test_a_line_ends_where_the_file_says_so(tmp_path: Path, mark: str) -> None:
+    texts = [f"one{mark}half {k}" for k in range(4)]
+    labels = ["a", "b", "a", "b"]
+    rows = zip(texts, labels, strict=True)
+    files = {
+        "d.csv": "text,label\n" + "".join(f"{text},{label}\n" for text, label in rows),
+        "d.conll": "".join(f"{text.replace(' ', '')}\tO\nx\tB\n\n" for text in texts),
+    }
+    if mark >= "\x85":  # others JSON wants escaped
+        files["d.jsonl"] = "".join(
+            json.dumps({"text": text, "label": label}, ensure_ascii=False) + "\n"
+            for text, label in zip(texts, labels, strict=True)
+        )
+    for name, content in files.items():
+        (tmp_path / name).write_text(content, encoding="utf-8", newline="")
+        target = load_target(tmp_path / name)
+        assert len(target) == 4
+        assert mark in "".join(target.take([0])[0])
+
+
+def test_a_blank_that_does_not_break_is_part_of_a_word(tmp_path: Path) -> None:
+    (tmp_path / "d.conll").write_text("10\u00a0000 X\nmen  Y\n\n\u00a0 X\nran Y\n")
+    target = load_target(tmp_path / "d.conll")
+    assert list(target.take(range(2))) == [
+        ["10\u00a0000", "men"],
+        ["\u00a0", "ran"],
+    ]
 
 
 def test_parquet(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -65,6 +66,16 @@ def test_a_line_of_twenty_million_values(measured, tmp_path: Path) -> None:
         path.hardlink_to(paths[0])
     for path, said in zip(paths, measured(*paths), strict=True):
         assert f"{path}: line 2 is longer than 16,777,216 bytes" in said
+
+
+def test_a_packed_text_that_unpacks_to_gigabytes(measured, tmp_path: Path) -> None:
+    piece = gzip.compress(b"a,b\n" * MEGABYTE)
+    for suffix in ("csv", "json", "ts"):
+        with (tmp_path / f"d.{suffix}.gz").open("wb") as stream:
+            for _ in range(500):
+                stream.write(piece)
+    for said in measured(*tmp_path.glob("*.gz")):
+        assert "gz: unpacks to more than 205,520,896 bytes" in said
 
 
 @pytest.mark.parametrize("key", ["X", "y"])

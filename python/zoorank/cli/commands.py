@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -50,6 +51,7 @@ from zoorank.cli.options import (
     ScoreNames,
     Sources,
     Store,
+    StoreQuota,
     Strict,
     Timeout,
     Workers,
@@ -71,8 +73,23 @@ if TYPE_CHECKING:
 def run(arguments: Sequence[str]) -> int:
     """Run one command; errors leave as exceptions."""
     command = shlex.join(["zoorank", *arguments])
-    code = app(list(arguments), prog_name="zoorank", standalone_mode=False, obj=command)
+    completed = _with_address(list(arguments))
+    code = app(completed, prog_name="zoorank", standalone_mode=False, obj=command)
     return code if isinstance(code, int) else 0
+
+
+def _with_address(arguments: list[str]) -> list[str]:
+    """Say ``local`` behind a ``--ray`` that stands alone: typer's options all take a value."""
+    if "--ray" not in arguments:
+        return arguments
+    from zoorank.sources.references import is_known_kind
+
+    behind = arguments.index("--ray") + 1
+    following = arguments[behind] if behind < len(arguments) else "-"
+    is_source = Path(following).exists() or is_known_kind(following.partition(":")[0])
+    if following.startswith("-") or is_source:
+        return [*arguments[:behind], "local", *arguments[behind:]]
+    return arguments
 
 
 def _show_version(wanted: bool) -> None:
@@ -127,6 +144,7 @@ def rank(
     score: ScoreNames = None,
     out: Out = None,
     store: Store = None,
+    store_quota: StoreQuota = None,
     batch_size: BatchSize = None,
     device: Device = "auto",
     precision: Precision = "float32",
@@ -169,6 +187,7 @@ def rank(
         score=score,
         out=out,
         store=store,
+        store_quota=in_bytes(store_quota, "--store-quota"),
         batch_size=batch_size,
         device=device,
         precision=precision,
@@ -246,7 +265,7 @@ def info(as_json: Json = False) -> int:
     """
     from zoorank.ranking.provenance import environment
 
-    found = environment()
+    found = asdict(environment())
     if as_json:
         print_json(found)
     else:
@@ -292,7 +311,12 @@ def _rank(
     try:
         with progress(quiet=quiet) as watcher:
             ranking = rank(sources, data, **settings, progress=watcher)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        so_far = getattr(stop, "ranking", None)
+        if so_far is not None and as_json:
+            typer.echo(so_far.to_json(), nl=False)
+        elif so_far is not None:
+            _print_ranking(so_far, [])
         typer.echo(
             f"zoorank: interrupted; encodings made so far are in {inert(place)}, "
             "and the same command goes on from there",

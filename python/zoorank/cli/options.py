@@ -127,8 +127,8 @@ Workers = Annotated[
 Ray = Annotated[
     str | None,
     typer.Option(
-        metavar="ADDRESS|auto|local",
-        help="Run the sources on a Ray cluster; local starts Ray on this machine.",
+        metavar="[ADDRESS|auto|local]",
+        help="Run the sources on a Ray cluster; alone, or as local, it starts Ray on this machine.",
     ),
 ]
 Gpus = Annotated[
@@ -145,6 +145,13 @@ Timeout = Annotated[
 ]
 MemoryLimit = Annotated[
     str | None, typer.Option(metavar="4GB", help="Memory that a source may hold: 500MB, 4GB.")
+]
+StoreQuota = Annotated[
+    str | None,
+    typer.Option(
+        metavar="50GB",
+        help="What encodings may take in the store; those not used for longest go first.",
+    ),
 ]
 Budget = Annotated[
     str | None,

@@ -29,14 +29,19 @@ from zoorank.messages import inert
 
 def cuts(
     models: Annotated[
-        str, typer.Argument(metavar="ZOO.toml[:MODEL]", help="A manifest, or MODULE:FACTORY.")
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A reference such as timm:resnet18.a1_in1k, a manifest, a model of one as "
+            "ZOO.toml:MODEL, or MODULE:FACTORY.",
+        ),
     ],
     data: Data = None,
     shape: Annotated[
         str | None,
         typer.Option(
             metavar="C,H,W|C,L|D",
-            help="Feed samples of this shape instead of the target's. 3,224,224 for a factory.",
+            help="Feed samples of this shape. Default: the target's, else a usual one.",
         ),
     ] = None,
     allow_code: AllowCode = None,
@@ -45,7 +50,7 @@ def cuts(
 ) -> int:
     """List where models can be cut: output shape, share of FLOPs and parameters.
 
-    Example: `zoorank cuts zoo.toml:resnet18 --shape 3,224,224`
+    Example: `zoorank cuts zoo.toml:resnet18`
     """
     from zoorank.encoding.cuts import cuts as list_cuts
 

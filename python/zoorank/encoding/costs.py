@@ -1,28 +1,103 @@
-"""What a source costs on this machine, and which costs and licences a user allows."""
+"""What a source costs on this machine: seconds by stage, memory; and what a user allows."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass, fields
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from zoorank.encoding.passes import Feed, to_host
 from zoorank.errors import UsageError
 from zoorank.messages import listing
-from zoorank.sources.base import Cut, Known
+from zoorank.sources.base import Known
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-# A batch is over in a moment, and a busy machine may double that: only a source that takes so
-# many times what is allowed is not run at all. Of the others the whole pass tells.
-_SURELY = 1.5
 _RESET_PEAK = "5"  # to /proc/self/clear_refs, see proc(5)
+
+Stage = Literal["opening", "preparing", "network", "writing", "scoring"]
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Seconds by what they went into.
+
+    Attributes
+    ----------
+    opening : float
+        Loading sources, finding their cuts and trying them on two samples.
+    preparing : float
+        Waiting for samples, and putting them into batches.
+    network : float
+    writing : float
+        Encodings to the store.
+    scoring : float
+
+    Examples
+    --------
+    >>> both = Stages(network=3.0) + Stages(network=3.0, scoring=2.0)
+    >>> both.shares()
+    {'network': 0.75, 'scoring': 0.25}
+    """
+
+    opening: float = 0.0
+    preparing: float = 0.0
+    network: float = 0.0
+    writing: float = 0.0
+    scoring: float = 0.0
+
+    def __add__(self, other: Stages) -> Stages:
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return Stages(*(one + another for one, another in pairs))
+
+    @property
+    def seconds(self) -> float:
+        """All of them."""
+        return math.fsum(astuple(self))
+
+    def shares(self) -> dict[str, float]:
+        """What part of all each is; without those that are nothing."""
+        return {
+            each.name: getattr(self, each.name) / self.seconds
+            for each in fields(self)
+            if getattr(self, each.name) > 0
+        }
+
+
+class Clock:
+    """Adds up wall time by stage; a stage inside of another is not the outer one's.
+
+    Examples
+    --------
+    >>> clock = Clock()
+    >>> with clock.timing("network"):
+    ...     with clock.timing("preparing"):
+    ...         pass
+    >>> clock.stages.seconds < 1
+    True
+    """
+
+    def __init__(self) -> None:
+        self.stages = Stages()
+        self._inner = 0.0
+
+    @contextlib.contextmanager
+    def timing(self, stage: Stage) -> Iterator[None]:
+        """Count what is done meanwhile as a stage."""
+        began, before = time.perf_counter(), self._inner
+        self._inner = 0.0
+        try:
+            yield
+        finally:
+            taken = time.perf_counter() - began
+            self.stages += Stages(**{stage: taken - self._inner})
+            self._inner = before + taken
 
 
 @dataclass(frozen=True)
@@ -82,48 +157,6 @@ class Filters:
         if most is not None and milliseconds is not None and milliseconds > most:
             return f"{milliseconds:.3g} ms a sample up to the cut; allowed: {most:g}"
         return ""
-
-    def trial_reasons(self, feed: Feed, cuts: Sequence[Cut], batch_size: int) -> dict[str, str]:
-        """Why cuts need not be run: too large, or, by a batch, surely too slow.
-
-        Parameters
-        ----------
-        feed : Feed
-            Whose source has just run, so that nothing has to warm up.
-        cuts : sequence of Cut
-        batch_size : int
-
-        Returns
-        -------
-        dict of str to str
-            By name of the cut.
-        """
-        reasons = {cut.name: self.cost_reason(cut.parameters_kept, None) for cut in cuts}
-        left = [cut for cut in cuts if not reasons[cut.name]]
-        if left and self.milliseconds is not None:
-            spent = batch_milliseconds(feed, left, batch_size)
-            deepest = left[-1].flops_share or 1.0
-            for cut in left:
-                own = spent * cut.flops_share / deepest
-                if own > _SURELY * self.milliseconds:
-                    reasons[cut.name] = self.cost_reason(0, own)
-        return {name: reason for name, reason in reasons.items() if reason}
-
-
-def batch_milliseconds(feed: Feed, cuts: Sequence[Cut], batch_size: int) -> float:
-    """Milliseconds a sample that the network itself takes for a batch, the better of two."""
-    size = min(feed.encoder.facts.batch_size or batch_size, feed.target.n_samples)
-    prepared = feed.prepared(range(size))
-    best = float("inf")
-    for _ in range(2):
-        began = time.perf_counter()
-        try:
-            encoded = feed.encode(prepared, cuts)
-            to_host(encoded[cuts[-1].name])  # waits for the device
-        except MemoryError:  # the pass will halve its batches
-            return 0.0
-        best = min(best, time.perf_counter() - began)
-    return 1000 * best / size
 
 
 class PeakMemory:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from zoorank.encoding.passes import Feed
+from zoorank.encoding.feed import Feed
 from zoorank.errors import SourceError, UsageError
 from zoorank.frozen import explain
 from zoorank.messages import hint
@@ -36,6 +36,7 @@ Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 MODALITIES: dict[int, Modality] = {1: "table", 2: "series", 3: "image"}
 _TEXTS = ("A short text.", "And one that is somewhat longer than the other.") * 2
 _SHAPES: dict[Modality, tuple[int, ...]] = {"image": (3, 224, 224), "series": (1, 256)}
+_USUAL: tuple[Modality, ...] = ("image", "text", "audio", "series")  # in this order
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def cuts(
     Raises
     ------
     UsageError
-        If the manifest, the name or the shape is wrong, or nobody knows what to feed.
+        If the manifest, the name or the shape is wrong.
     DataError
         If the target cannot be read.
 
@@ -118,13 +119,7 @@ def cuts(
         target = _blank(shape)
     elif given is not None:
         target = load_target(given)
-    found = []
-    for source in sources:
-        fed = target or _usual(source)
-        if fed is None:
-            raise UsageError(f"no sample to feed to {source.name}: give data, or a shape")
-        found.append(_cuts(source, fed))
-    return tuple(found)
+    return tuple(_cuts_of(source, target) for source in sources)
 
 
 def _factory(models: Any) -> str | None:
@@ -159,12 +154,35 @@ def _of_name(sources: Sequence[Source], path: Path, name: str) -> Source:
     return sources[names.index(name)]
 
 
-def _usual(source: Source) -> Target | None:
-    """Samples of a usual shape; None where a source can be fed in several ways or in none."""
-    if source.modalities == {"text"}:
-        return load_target((list(_TEXTS), [0, 0, 1, 1]), modality="text")
-    shapes = [_SHAPES[modality] for modality in source.modalities if modality in _SHAPES]
-    return _blank(shapes[0]) if len(source.modalities) == len(shapes) == 1 else None
+def _cuts_of(source: Source, target: Target | None) -> SourceCuts:
+    """Cut a source where a target, or the first kind of usual samples that it takes, tells."""
+    try:
+        source = source.resolve(lambda _: None)
+    except SourceError as error:
+        return SourceCuts(source.name, (), str(error))
+    if target is not None:
+        return _cuts(source, target)
+    reasons = []
+    for modality in _USUAL:
+        if modality in source.modalities:
+            found = _cuts(source, _usual(modality))
+            if found.cuts:
+                return found
+            reasons.append(f"as {modality}: {found.note.removeprefix(f'{source.name}: ')}")
+    tried = "; ".join(["no usual sample fits it: give data, or a shape", *reasons])
+    return SourceCuts(source.name, (), found.note if len(reasons) == 1 else tried)
+
+
+def _usual(modality: Modality) -> Target:
+    """Samples as most sources take them; columns of a table have no usual number."""
+    if modality in _SHAPES:
+        return _blank(_SHAPES[modality])
+    second = np.sin(np.arange(16_000, dtype=np.float32))
+    samples = {
+        "text": list(_TEXTS),
+        "audio": [{"array": second, "sampling_rate": 16_000}] * 4,
+    }
+    return load_target((samples[modality], [0, 0, 1, 1]), modality=modality)
 
 
 def _blank(shape: Sequence[int]) -> Target:

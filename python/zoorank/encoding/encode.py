@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -11,22 +9,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from zoorank.encoding import allocator
-from zoorank.encoding.costs import Filters, PeakMemory
-from zoorank.encoding.passes import (
-    BatchSize,
-    Encoded,
-    Feed,
-    OnBatch,
-    Pass,
-    batch_sizes,
-    same_numbers,
-    to_host,
-)
-from zoorank.encoding.plan import EncodedSource, Filtered, Held, Plan, Record
-from zoorank.encoding.prepared import SHARED
-from zoorank.encoding.stages import Clock
-from zoorank.encoding.trial import Trial, calibrate, tried
+from zoorank.encoding.costs import Clock, Filters, PeakMemory
+from zoorank.encoding.feed import SHARED, Feed
+from zoorank.encoding.passes import BatchSize, OnBatch, Pass, batch_sizes, memory_kept
+from zoorank.encoding.plan import Files, Plan, with_contents
+from zoorank.encoding.recheck import rechecked
+from zoorank.encoding.records import EncodedSource, Filtered, Held, Record
+from zoorank.encoding.trial import MIXED, RANDOM, Trial, calibrate, costly, tried
 from zoorank.errors import DataError, SourceError
 from zoorank.sources.base import (
     ALL,
@@ -40,17 +29,13 @@ from zoorank.sources.base import (
     Source,
 )
 from zoorank.store.encodings import EncodingStore
-from zoorank.store.files import EncodingWriter
 from zoorank.targets.base import Target
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from typing_extensions import Self
 
 # Where encodings are kept: in files of the store, in memory and nowhere else, or both.
 Keep = Literal["store", "memory", "both"]
-
-_BLOCK = 4096
 
 
 def encode_source(
@@ -140,7 +125,7 @@ def encode_source(
             return plan.result(known)
     options = OpenOptions(target.modality, device, precision, threads)
     clock = clock or Clock()
-    with PeakMemory() as peak, allocator.kept(), ExitStack() as stack:
+    with PeakMemory() as peak, memory_kept(), ExitStack() as stack:
         with clock.timing("opening"):
             encoder = stack.enter_context(source.open(options))
             if encoder.facts.precision != precision:
@@ -154,13 +139,12 @@ def encode_source(
             )
             try:
                 calibrate(feed)
-                began = time.perf_counter()
                 trial = tried(feed, wanted)
-                tried_in = time.perf_counter() - began
             except MemoryError as error:
                 raise SourceError(f"out of memory on {encoder.device} with two samples") from error
             size = batch_sizes(trial.feed) if batch_size is None else BatchSize(batch_size)
-            on_trial(tried_in * max(1.0, size.samples / 2))
+            most = min(size.samples, target.n_samples)
+            on_trial(trial.seconds * max(1.0, most / 2))
             trial, filtered = _filtered(plan, trial, filters, exempt, size.samples)
         place = keep(encoder.device) if callable(keep) else keep
         run = _Run(plan, trial, place, peak, clock)
@@ -176,7 +160,7 @@ def _filtered(
         return trial, ()
     known = plan.known(cut.name for cut in trial.cuts)
     asked = [cut for cut in trial.cuts if cut.name not in known and cut.name not in exempt]
-    reasons = filters.trial_reasons(trial.feed, asked, batch_size)
+    reasons = costly(trial.feed, asked, filters, batch_size)
     facts = trial.feed.encoder.facts
     filtered = tuple(
         Filtered(reasons[cut.name], plan.record(facts, cut, trial.dims[cut.name]))
@@ -219,13 +203,17 @@ class _Run:
         new = _new_rows(plan.rows, next(iter(held.values()), None))
         feed = replace(trial.feed, on_pass=lambda: None, clock=self._clock)
         whole = Pass(feed, _samples_of(plan.target, new), self._missing)
-        with _Files(plan, dims if saved else {}, held) as files:
+        with Files(plan, dims if saved else {}, held) as files:
             for samples, encoded in whole.run(batch_size, on_batch):
                 with self._clock.timing("writing"):
                     places = np.searchsorted(plan.rows, plan.target.rows_of(samples))
                     files.write(places, encoded)
                     for name, array in (arrays or {}).items():
                         array[places] = encoded[name]
+            if RANDOM not in notes and MIXED not in notes:
+                with self._clock.timing("network"):
+                    company = rechecked(feed, self._missing, whole.spots.found())
+                notes += [company] if company else []
             notes += [whole.note] if whole.note else []
             if whole.truncated:
                 cut_off = f"{whole.truncated:,} of {len(new):,} samples"
@@ -238,7 +226,7 @@ class _Run:
                 with self._clock.timing("writing"):
                     fresh = files.commit(fresh)
             elif arrays is not None:
-                fresh = _with_contents(plan, fresh, arrays)
+                fresh = with_contents(plan, fresh, arrays)
         if plan.is_whole and saved:
             plan.store.save_labels(plan.target.fingerprint, plan.target.labels)
         return plan.result(
@@ -301,45 +289,6 @@ class _Run:
         return records
 
 
-class _Files:
-    """One file of the store a cut; what is not committed in the end is not kept."""
-
-    def __init__(self, plan: Plan, dims: Mapping[str, int], held: Mapping[str, Held]) -> None:
-        self._plan, self._dims, self._held = plan, dims, held
-        self._open = ExitStack()
-        self._writers: dict[str, EncodingWriter] = {}
-
-    def __enter__(self) -> Self:
-        plan = self._plan
-        with ExitStack() as opened:
-            for name, dim in self._dims.items():
-                writer = plan.store.writer(plan.key(name), len(plan.rows), dim)
-                self._writers[name] = opened.enter_context(writer)
-                if name in self._held:
-                    self._copy(self._held[name], writer)
-            self._open = opened.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
-
-    def write(self, places: NDArray[np.int64], encoded: Encoded) -> None:
-        """Put rows of every cut in their places."""
-        for name, writer in self._writers.items():
-            writer.write(places, to_host(encoded[name]))
-
-    def commit(self, records: Mapping[str, Record]) -> dict[str, Record]:
-        """Finish the files and give the records as they are kept."""
-        writers = self._writers
-        return {name: self._plan.committed(writers[name], each) for name, each in records.items()}
-
-    def _copy(self, held: Held, writer: EncodingWriter) -> None:
-        rows = np.intersect1d(held.rows, self._plan.rows)
-        for start in range(0, len(rows), _BLOCK):
-            block = rows[start : start + _BLOCK]
-            writer.write(np.searchsorted(self._plan.rows, block), held.take(block))
-
-
 def _new_rows(rows: NDArray[np.int64], held: Held | None) -> NDArray[np.int64]:
     return rows if held is None else np.setdiff1d(rows, held.rows)
 
@@ -348,23 +297,3 @@ def _samples_of(target: Target, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """The samples that give some rows: these themselves, or the sentences of words."""
     starts = target.samples.starts
     return rows if starts is None else np.unique(np.searchsorted(starts, rows, "right") - 1)
-
-
-def _with_contents(
-    plan: Plan, records: Mapping[str, Record], arrays: Mapping[str, Array]
-) -> dict[str, Record]:
-    """Name what equal encodings have in common, as the digests of files do.
-
-    In host memory it is the digest that a file of them would have. On a device nothing is
-    copied to be hashed: encodings are compared there with each other, and named by the key of
-    the first that is equal, which a file never is.
-    """
-    found: dict[str, str] = {}
-    for name, array in arrays.items():
-        if isinstance(array, np.ndarray) or getattr(array, "is_cpu", False):
-            numbers = np.ascontiguousarray(to_host(array), dtype="<f4")
-            found[name] = hashlib.sha256(numbers.data).hexdigest()
-        else:
-            first = next((o for o in found if same_numbers(arrays[o], array)), name)
-            found[name] = plan.key(first)
-    return {name: replace(record, content=found[name]) for name, record in records.items()}

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoorank.encoding.allocator import KEPT
-from zoorank.encoding.prepared import SHARED
-from zoorank.encoding.stages import Clock
+from zoorank.encoding.feed import Encoded, Feed, to_host
+from zoorank.encoding.recheck import Spots
 from zoorank.errors import SourceError, ZoorankError
 from zoorank.messages import bad_row, one_line, reason
-from zoorank.sources.base import Array, Cut, Encoder
-from zoorank.targets.base import Rows, Target
-from zoorank.transforms.base import Prepared, Transform
+from zoorank.sources.base import Cut
+from zoorank.targets.base import Rows
+from zoorank.transforms.base import Prepared
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Encoded = Mapping[str, Array]
 OnBatch = Callable[[int, int], None]
+
+# Up to this many bytes the GNU C library can be told to keep; it takes no larger threshold.
+KEPT = 2**25
+_TRIM, _TRIM_AFTERWARDS = 2**30, 2**26  # the latter is where it ends up by itself
+
+# For processes that are about to be started: how they are told to keep memory from the start.
+MEMORY_KEPT = {"MALLOC_MMAP_THRESHOLD_": str(KEPT), "MALLOC_TRIM_THRESHOLD_": str(_TRIM)}
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 # Samples whose lengths differ are sorted by length among so many batches of them.
 _SORTED_BATCHES = 64
@@ -32,70 +43,6 @@ _MOST_PADDING = 1 / 16  # of what is no padding, in a batch
 # caches hold. Beyond so many samples nothing is left to be gained.
 _LARGEST, _MOST = KEPT * 3 // 4, 256
 _USUAL = 32
-
-
-class RowsError(SourceError):
-    """A cut whose first axis is not that of the samples."""
-
-
-@dataclass(frozen=True)
-class Feed:
-    """A loaded source and the target that it is given.
-
-    Attributes
-    ----------
-    encoder : Encoder
-    transform : Transform
-        Fitted to the target.
-    target : Target
-    least : int
-        Samples that the source must be given at once, at least.
-    on_pass : callable
-        Called after every batch.
-    clock : Clock
-    """
-
-    encoder: Encoder
-    transform: Transform
-    target: Target
-    least: int = 1
-    on_pass: Callable[[], None] = lambda: None
-    clock: Clock = field(default_factory=Clock, compare=False)
-
-    def prepared(self, samples: Rows) -> list[Prepared]:
-        """Some samples as the source wants them, one by one."""
-        return SHARED.prepared(self.target, self.transform, samples)
-
-    def encode(self, prepared: Sequence[Prepared], cuts: Sequence[Cut]) -> Encoded:
-        """Encode prepared samples at once, filled up where the source wants more of them.
-
-        Raises
-        ------
-        RowsError
-            When a cut gives another number of rows than there are.
-        SourceError
-            When the source cannot be run.
-        """
-        size = self.encoder.facts.batch_size or max(self.least, len(prepared))
-        with self.clock.timing("preparing"):
-            batch = self.transform.collate([*prepared, *[prepared[-1]] * (size - len(prepared))])
-        try:
-            encoded = self.encoder.encode(batch, cuts)
-        except (ZoorankError, MemoryError, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # a stranger's code may raise anything, even SystemExit
-            raise SourceError(reason(error)) from error
-        self.on_pass()
-        for name, array in encoded.items():
-            if array.ndim != 2 or len(array) != batch.rows:
-                raise RowsError(
-                    f"cut {name!r} gives {len(array)} rows for {batch.rows} samples: its first "
-                    "axis is not that of the samples"
-                )
-        if size == len(prepared):
-            return encoded
-        rows = self.transform.collate(prepared).rows
-        return {name: array[:rows] for name, array in encoded.items()}
 
 
 @dataclass(frozen=True)
@@ -150,6 +97,8 @@ class Pass:
         What was done about memory; empty when nothing was.
     truncated : int
         Samples so far that were longer than the source takes.
+    spots : Spots
+        Some samples, and what they gave.
     """
 
     def __init__(self, feed: Feed, samples: NDArray[np.int64], cuts: Sequence[Cut]) -> None:
@@ -158,6 +107,7 @@ class Pass:
         self.batch_size = 0
         self.note = ""
         self.truncated = 0
+        self.spots = Spots(feed)
 
     def run(
         self, batch_size: BatchSize, on_batch: OnBatch | None = None
@@ -191,6 +141,7 @@ class Pass:
                 if encoded is None:
                     self._halve(len(rows))
                     continue
+                self.spots.see(rows, prepared[start:stop], encoded)
                 yield rows, encoded
                 start = stop
                 done += len(rows)
@@ -284,22 +235,6 @@ class Pass:
                 raise SourceError(f"cut {name!r} gives {what} for row {place}")
 
 
-def to_host(array: Array) -> NDArray[Any]:
-    """The numbers in host memory, without a copy where they are there."""
-    return np.asarray(array.cpu() if hasattr(array, "cpu") else array)
-
-
-def same_numbers(one: Array, other: Array) -> bool:
-    """Whether all numbers are equal, found out in little memory and where they are."""
-    if one.shape != other.shape:
-        return False
-    block = 4096
-    starts = range(0, len(one), block)
-    return all(
-        bool((one[start : start + block] == other[start : start + block]).all()) for start in starts
-    )
-
-
 def _failed(samples: NDArray[np.int64], error: BaseException) -> SourceError:
     said = one_line(error) if isinstance(error, SourceError) else reason(error)
     return SourceError(f"failed on {_named(samples)}: {said}")
@@ -317,3 +252,33 @@ def _named(samples: NDArray[np.int64]) -> str:
     first, last = int(samples.min()), int(samples.max())
     part = "" if last - first + 1 == len(samples) else f"{len(samples)} of the "
     return f"{part}rows {first} to {last}"
+
+
+@contextmanager
+def memory_kept() -> Iterator[None]:
+    """Keep memory that this process frees, and return it at the end.
+
+    Networks free and ask for the same memory batch after batch. Where the C library returns it
+    to the system in between, most of a pass on a CPU may go into page faults. Where the C library
+    is not GNU's, nothing changes.
+    """
+    library = _gnu()
+    if library is None:
+        yield
+        return
+    library.mallopt(_M_MMAP_THRESHOLD, KEPT)
+    library.mallopt(_M_TRIM_THRESHOLD, _TRIM)
+    try:
+        yield
+    finally:
+        library.mallopt(_M_TRIM_THRESHOLD, _TRIM_AFTERWARDS)
+        library.malloc_trim(0)
+
+
+@cache
+def _gnu() -> ctypes.CDLL | None:
+    """The C library, if it is GNU's."""
+    if not sys.platform.startswith("linux"):
+        return None
+    library = ctypes.CDLL(None)
+    return library if hasattr(library, "gnu_get_libc_version") else None

@@ -8,21 +8,30 @@ marked, for their encodings say little; the first two cannot be used.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoorank.encoding.passes import Feed, RowsError, to_host
+from zoorank.encoding.costs import Filters
+from zoorank.encoding.feed import Feed, RowsError, to_host
 from zoorank.errors import SourceError
 from zoorank.sources.base import Calibratable, Cut, Refusal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Batches of other sizes are summed in another order; what differs by more is no rounding.
-TOLERANCE = 1e-3
+# A batch is over in a moment, and a busy machine may double that: only a source that takes so
+# many times what is allowed is not run at all. Of the others the whole pass tells.
+_SURELY = 1.5
+
+# Batches of other sizes are summed in another order; what differs by more, over the largest
+# number, is no rounding. Where samples differ by little, a hundredth of that is too much.
+_TOLERANCE = {"float32": 1e-3, "bf16": 3e-2}
+_LEAST, _OF_DIFFERENCE = 1e-4, 1e-2
+_REPEATED = 1e-5  # of the same batch a second time, on a CPU
 _CALIBRATED_ON = 64
 
 RANDOM = "its encodings differ from call to call, as with dropout that stays on"
@@ -45,6 +54,8 @@ class Trial:
     refused : mapping of str to str
         Cuts that cannot be made, and why.
     notes : tuple of str
+    seconds : float
+        That two samples took at once, when all was warm.
     """
 
     feed: Feed
@@ -52,6 +63,7 @@ class Trial:
     dims: Mapping[str, int]
     refused: Mapping[str, str]
     notes: tuple[str, ...]
+    seconds: float = 0.0
 
 
 def calibrate(feed: Feed) -> None:
@@ -91,29 +103,63 @@ def tried(feed: Feed, wanted: Sequence[str]) -> Trial:
         _refuse_all(refused)
     if size == 1:
         return _one_by_one(feed, pair, cuts, refused)
-    together = _encoded(feed, pair, cuts)
+    together = encoded_pair(feed, pair, cuts)
     dims = {name: array.shape[1] for name, array in together.items()}
     notes = []
-    if _differ(together, _encoded(feed, pair, cuts)):
+    began = time.perf_counter()
+    again = encoded_pair(feed, pair, cuts)
+    seconds = time.perf_counter() - began
+    if _repeats_differ(together, again, feed):
         notes.append(RANDOM)
     alone, least = _alone(feed, pair, cuts)
     if alone is None:
         notes.append(NEEDS_TWO)
-    elif not notes and _differ(together, alone):
+    elif not notes and differ(together, alone, feed):
         swapped = {name: array[::-1] for name, array in alone.items()}
-        if not _differ(together, swapped):
+        if not differ(together, swapped, feed):
             raise SourceError("it mixes up the samples of a batch: two come out in turned order")
         notes.append(MIXED)
-    return Trial(replace(feed, least=least), cuts, dims, refused, tuple(notes))
+    return Trial(replace(feed, least=least), cuts, dims, refused, tuple(notes), seconds)
+
+
+def costly(feed: Feed, cuts: Sequence[Cut], filters: Filters, batch_size: int) -> dict[str, str]:
+    """Why cuts need not be run: too large, or, by a batch, surely too slow.
+
+    Parameters
+    ----------
+    feed : Feed
+        Whose source has just run, so that nothing has to warm up.
+    cuts : sequence of Cut
+    filters : Filters
+    batch_size : int
+
+    Returns
+    -------
+    dict of str to str
+        By name of the cut.
+    """
+    reasons = {cut.name: filters.cost_reason(cut.parameters_kept, None) for cut in cuts}
+    left = [cut for cut in cuts if not reasons[cut.name]]
+    if left and filters.milliseconds is not None:
+        spent = _milliseconds(feed, left, batch_size)
+        deepest = left[-1].flops_share or 1.0
+        for cut in left:
+            own = spent * cut.flops_share / deepest
+            if own > _SURELY * filters.milliseconds:
+                reasons[cut.name] = filters.cost_reason(0, own)
+    return {name: reason for name, reason in reasons.items() if reason}
 
 
 def _one_by_one(
     feed: Feed, pair: Sequence[Any], cuts: tuple[Cut, ...], refused: Mapping[str, str]
 ) -> Trial:
-    first = _encoded(feed, pair[:1], cuts)
+    first = encoded_pair(feed, pair[:1], cuts)
     dims = {name: array.shape[1] for name, array in first.items()}
-    notes = (RANDOM,) if _differ(first, _encoded(feed, pair[:1], cuts)) else ()
-    return Trial(feed, cuts, dims, refused, notes)
+    began = time.perf_counter()
+    again = encoded_pair(feed, pair[:1], cuts)
+    seconds = time.perf_counter() - began
+    notes = (RANDOM,) if _repeats_differ(first, again, feed) else ()
+    return Trial(feed, cuts, dims, refused, notes, seconds)
 
 
 def _alone(
@@ -121,15 +167,31 @@ def _alone(
 ) -> tuple[dict[str, NDArray[Any]] | None, int]:
     """Each of two samples encoded alone, or None, and the fewest samples at once."""
     if feed.encoder.facts.batch_size is not None:
-        filled = [_encoded(feed, [each], cuts) for each in pair]
+        filled = [encoded_pair(feed, [each], cuts) for each in pair]
     else:
         try:
-            filled = [_encoded(feed, [each], cuts) for each in pair]
+            filled = [encoded_pair(feed, [each], cuts) for each in pair]
         except RowsError:
             raise
         except SourceError:
             return None, 2
     return {name: np.concatenate([each[name] for each in filled]) for name in filled[0]}, 1
+
+
+def _milliseconds(feed: Feed, cuts: Sequence[Cut], batch_size: int) -> float:
+    """Milliseconds a sample that the network itself takes for a batch, the better of two."""
+    size = min(feed.encoder.facts.batch_size or batch_size, feed.target.n_samples)
+    prepared = feed.prepared(range(size))
+    best = float("inf")
+    for _ in range(2):
+        began = time.perf_counter()
+        try:
+            encoded = feed.encode(prepared, cuts)
+            to_host(encoded[cuts[-1].name])  # waits for the device
+        except MemoryError:  # the pass will halve its batches
+            return 0.0
+        best = min(best, time.perf_counter() - began)
+    return 1000 * best / size
 
 
 def _refuse_all(refused: Mapping[str, str]) -> None:
@@ -138,24 +200,52 @@ def _refuse_all(refused: Mapping[str, str]) -> None:
     raise SourceError(f"{first}{more}")
 
 
-def _encoded(feed: Feed, prepared: Sequence[Any], cuts: Sequence[Cut]) -> dict[str, NDArray[Any]]:
-    """What samples give at once, copied to the host: a model may use its memory again."""
+def encoded_pair(
+    feed: Feed, prepared: Sequence[Any], cuts: Sequence[Cut]
+) -> dict[str, NDArray[Any]]:
+    """What few samples give at once, copied to the host: a model may use its memory again."""
     encoded = feed.encode(prepared, cuts)
     return {name: np.array(to_host(array), dtype=np.float64) for name, array in encoded.items()}
 
 
-def _differ(one: Mapping[str, NDArray[Any]], other: Mapping[str, NDArray[Any]]) -> bool:
-    """Whether two encodings of the same samples differ by more than rounding does."""
+def differ(one: Mapping[str, NDArray[Any]], other: Mapping[str, NDArray[Any]], feed: Feed) -> bool:
+    """Whether two encodings of the same samples differ by more than batches of other sizes do.
+
+    Parameters
+    ----------
+    one, other : mapping of str to ndarray of shape (n_rows, n_features)
+        By cut.
+    feed : Feed
+        Tells the precision and the device, which both may add rounding.
+    """
+    tolerance = _TOLERANCE[feed.encoder.facts.precision]
+    least = _LEAST if feed.encoder.device == "cpu" and tolerance == 1e-3 else tolerance
     for name, expected in one.items():
-        found = other[name]
-        if found.shape != expected.shape:
-            return True
+        apart = float(np.ptp(expected, axis=0).max(initial=0.0))
         scale = float(np.abs(expected).max(initial=0.0))
-        difference = np.abs(found - expected).max(initial=0.0)
-        # NaN is for the pass to find, which names its row.
-        if np.isfinite(scale) and difference > TOLERANCE * scale:
+        allowed = min(tolerance * scale, max(least * scale, _OF_DIFFERENCE * apart))
+        if _exceeds(other[name], expected, allowed):
             return True
     return False
+
+
+def _repeats_differ(
+    one: Mapping[str, NDArray[Any]], other: Mapping[str, NDArray[Any]], feed: Feed
+) -> bool:
+    """Whether the same batch gives something else the second time."""
+    if feed.encoder.device != "cpu":
+        return differ(one, other, feed)
+    return any(
+        _exceeds(other[name], first, _REPEATED * float(np.abs(first).max(initial=0.0)))
+        for name, first in one.items()
+    )
+
+
+def _exceeds(found: NDArray[Any], expected: NDArray[Any], allowed: float) -> bool:
+    if found.shape != expected.shape:
+        return True
+    # NaN is for the pass to find, which names its row.
+    return bool(np.isfinite(allowed) and np.abs(found - expected).max(initial=0.0) > allowed)
 
 
 def _two(n_samples: int) -> NDArray[np.int64]:

@@ -15,6 +15,7 @@ import numpy as np
 from zoorank.errors import DataError, UsageError
 from zoorank.messages import guess, hint, listing
 from zoorank.scores.base import Array
+from zoorank.targets.opening import no_pipe
 
 SOURCE_COLUMNS = ("source", "model", "network")
 TRUTH_COLUMNS = ("truth", "accuracy", "acc", "finetuned_acc")
@@ -176,7 +177,7 @@ def _scores(path: Path, columns: Sequence[str], truth_column: str | None) -> dic
 
 def _read(path: Path) -> tuple[list[str], list[list[str]]]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
+        with no_pipe(path).open(encoding="utf-8-sig", newline="") as stream:
             lines = [row for row in csv.reader(stream) if row]
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error

@@ -15,8 +15,8 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from zoorank.errors import StoreError, ZoorankError
@@ -214,19 +214,11 @@ O = TypeVar("O")  # noqa: E741 - as in the protocol's description: shared, job, 
 O_co = TypeVar("O_co", covariant=True)
 
 
-class Executor(Protocol):
+class Executor(AbstractContextManager["Executor"], Protocol):
     """Runs a function over jobs. One job can only fail itself.
 
     A context manager, whose end is that of the processes that it started.
     """
-
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
     @property
     def places(self) -> int:
@@ -379,10 +371,5 @@ class LocalExecutor:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Nothing has to be ended."""

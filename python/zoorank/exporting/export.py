@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoorank.encoding.passes import Feed, to_host
+from zoorank.encoding.feed import Feed, to_host
 from zoorank.encoding.trial import calibrate, tried
 from zoorank.errors import SourceError, UsageError
 from zoorank.exporting.load import RECORD, Loaded, load

@@ -11,12 +11,12 @@ import numpy as np
 from scipy.stats import rankdata
 
 from zoorank.ranking.consensus import Consensus
-from zoorank.ranking.outcomes import Job, Outcome
+from zoorank.ranking.outcomes import Job
 from zoorank.ranking.page import Memory, remembered, taken
 from zoorank.ranking.planner import Plan, Prospect, Spent, Step, sample_size, shares
 from zoorank.ranking.racing.facts import BudgetFacts, in_words
 from zoorank.ranking.rows import RankRow
-from zoorank.ranking.work import SourceRows, Work
+from zoorank.ranking.work import SourceRows, Work, untried
 from zoorank.scores import Score
 from zoorank.scores.base import Array
 from zoorank.sources.base import Known, Sized, Source
@@ -144,11 +144,8 @@ class Budget:
                     replace(row, note=_with(row.note, reason(name))) for row in sampled.rows
                 )
                 found.append(replace(sampled, rows=rows))
-        for name in self._sources:
-            if name not in self._whole and name not in self._sampled:
-                row = RankRow(None, name, None, status="untried", note=reason(name))
-                found.append(SourceRows(Outcome(name), (row,)))
-        return found
+        known = self._whole.keys() | self._sampled.keys()
+        return found + [untried(name, reason(name)) for name in self._sources if name not in known]
 
     def _reason(self, name: str, left: float) -> str:
         """Why a source was not run on all rows."""
@@ -174,11 +171,15 @@ class Budget:
             untried=len(self._sources) - len(self._whole) - sampled,
         )
 
+    def so_far(self) -> tuple[list[SourceRows], BudgetFacts]:
+        """Give the rows of every source as far as they are known at any moment."""
+        return self._rows(lambda _: _NOT_YET), self._facts()
+
     def _show(self) -> None:
         """Have the table so far written, if the last one is old enough."""
         now = time.monotonic()
         if now - self._shown > max(_SHOWN, _SHARE * self._took):
-            self._on_rows(self._rows(lambda _: _NOT_YET), self._facts())
+            self._on_rows(*self.so_far())
             self._shown = time.monotonic()
             self._took = self._shown - now
 

@@ -15,26 +15,23 @@ from typing import TypeVar
 
 import numpy as np
 
+from zoorank.encoding.costs import Clock
 from zoorank.encoding.encode import encode_source
-from zoorank.encoding.plan import EncodedSource, Encoding, Filtered
-from zoorank.encoding.stages import Clock
+from zoorank.encoding.records import EncodedSource, Encoding, Filtered
 from zoorank.errors import DataError, SourceError, UsageError
 from zoorank.executors.base import Emit, Event, Failure, Stage
 from zoorank.messages import one_line
+from zoorank.ranking.defaults import defaults_kept
 from zoorank.ranking.outcomes import Candidate, Job, Outcome, Run
 from zoorank.ranking.page import Page
 from zoorank.ranking.prototypes import Prototypes
+from zoorank.ranking.sameness import sameness
 from zoorank.scores import Facts, ScoreValue, compute
 from zoorank.scores.base import Array, SampleScore
 from zoorank.sources.base import LOGITS
 from zoorank.targets.paths import same_place
 
 E = TypeVar("E", Encoding, Candidate)
-
-# Differences below this part of the largest number are rounding, not an encoding.
-FLAT = 1e-6
-FLAT_ENCODING = "its encoding is the same for all samples, which is no encoding"
-_BLOCK = 4096
 
 
 def encode_and_score(run: Run, job: Job, emit: Emit) -> Outcome:
@@ -53,7 +50,8 @@ def encode_and_score(run: Run, job: Job, emit: Emit) -> Outcome:
             # What is not known yet may be once the source is fetched.
             if known.licence and (reason := run.filters.licence_reason(known)):
                 return Outcome(job.name, known=known, filtered=(Filtered(reason),))
-        return _Work(run, job, emit).outcome()
+        with defaults_kept():
+            return _Work(run, job, emit).outcome()
     except (SourceError, UsageError, DataError) as error:
         mistake = error if isinstance(error, UsageError) else None
         return Outcome(job.name, failure=Failure.of(error), mistake=mistake)
@@ -220,8 +218,8 @@ class _Work:
         self, encoding: Encoding, facts: Facts
     ) -> tuple[dict[str, ScoreValue], tuple[str, ...]]:
         """Values of all scores, and the labels of those that got a copy on the host."""
-        if is_flat(encoding.values):
-            raise ValueError(FLAT_ENCODING)
+        if reason := sameness(encoding.values):
+            raise ValueError(reason)
         there = self._page.values(encoding.record.cut) | self._known
         lacking = [score for score in self._run.scores if score.key not in there]
         given = replace(facts, encoding=encoding.values)
@@ -236,8 +234,8 @@ class _Work:
 
     def _estimated(self, encoding: Encoding, rows: Array) -> dict[str, SampleScore]:
         X, labels = encoding.load(), self._run.target.labels
-        if is_flat(X):
-            raise ValueError(FLAT_ENCODING)
+        if reason := sameness(X):
+            raise ValueError(reason)
         sizes = np.unique(labels, return_counts=True)[1]
         found = {}
         for score in self._run.scores:
@@ -286,25 +284,6 @@ class _Work:
         if place is None:
             return False
         return same_place(place, self._run.target.place) or self._prototypes.is_target(place)
-
-
-def is_flat(X: Array) -> bool:
-    """Whether all rows are the same but for rounding; block by block, wherever they are.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> is_flat(np.full((3, 2), 0.1)), is_flat(np.eye(3))
-    (True, False)
-    """
-    first, spread, largest = X[:1], 0.0, 0.0
-    for start in range(0, len(X), _BLOCK):
-        block = X[start : start + _BLOCK]
-        spread = max(spread, float(abs(block - first).max()))
-        largest = max(largest, float(abs(block).max()))
-        if spread > FLAT * largest:
-            return False
-    return True
 
 
 def firsts_of(encodings: Sequence[Encoding]) -> dict[str, str]:

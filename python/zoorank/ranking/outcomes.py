@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from zoorank.encoding.costs import Filters
+from zoorank.encoding.costs import Filters, Stages
 from zoorank.encoding.encode import Keep
-from zoorank.encoding.plan import Filtered, Record
-from zoorank.encoding.stages import Stages
+from zoorank.encoding.records import Filtered, Record
 from zoorank.engine import cuda
 from zoorank.errors import UsageError
 from zoorank.executors.base import Failure

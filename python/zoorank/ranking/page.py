@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import zoorank
-from zoorank.encoding.plan import FORMAT, Record
+from zoorank.encoding.plan import FORMAT
+from zoorank.encoding.records import Record
 from zoorank.executors.base import Failure
 from zoorank.ranking.outcomes import Candidate, Job, Run
 from zoorank.scores import TABLE, Score, ScoreValue
@@ -76,7 +77,9 @@ class Page:
             if kept is None or record is None or set(values) != self._wanted():
                 return None
             key = str(kept.facts.get("key", ""))
-            if self._run.keep("cpu") != "memory" and not self._run.store.path(key).is_file():
+            # What a quota has taken away is not made again for its own sake.
+            saves = self._run.keep("cpu") != "memory" and self._run.store.quota is None
+            if saves and not self._run.store.path(key).is_file():
                 return None
             same_as = kept.facts.get("same_as")
             found.append(

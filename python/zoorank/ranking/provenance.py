@@ -7,11 +7,12 @@ import inspect
 import json
 import os
 import platform
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import wraps
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
@@ -20,7 +21,7 @@ from zoorank.engine.environment import check_environment
 from zoorank.errors import DataError
 from zoorank.targets import load_target
 from zoorank.targets.base import Modality, Target
-from zoorank.targets.paths import is_named
+from zoorank.targets.paths import is_named, with_home
 
 if TYPE_CHECKING:
     from zoorank.ranking.ranking import Ranking
@@ -28,18 +29,9 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-OPTIONAL = (
-    "torch",
-    "safetensors",
-    "pydantic",
-    "pillow",
-    "typer",
-    "rich",
-    "scikit-learn",
-    "pandas",
-    "faiss-cpu",
-    "faiss-gpu",
-)
+# Extras that are for building and testing.
+_FOR_DEVELOPERS = ("bench", "dev", "docs", "test")
+_REQUIREMENT = re.compile(r"([\w.-]+)[^;]*;.*extra == [\"']([\w-]+)[\"']")
 
 
 @dataclass(frozen=True)
@@ -63,7 +55,7 @@ class Provenance:
     settings : mapping
         Arguments of the run, defaults included.
     versions : mapping of str to (str or None)
-        zoorank, python, numpy, torch and the platform.
+        zoorank, python, the platform, numpy and what is installed of the frameworks.
     engine : mapping
         ``zoorank.build_info()``: instruction set, threads, CUDA.
     """
@@ -96,7 +88,7 @@ def collect(
         manifest_sha256=None if manifest is None else _sha256(manifest),
         weights=dict(weights),
         settings=_plain(settings),
-        versions=versions(),
+        versions={**_versions(), **{name: has for name, has in _optional().items() if has}},
         engine=_plain(engine.build_info()),
     )
 
@@ -121,7 +113,7 @@ def load_again(ranking: Ranking, data: str | None = None) -> Target:
     if place == "arrays":
         raise DataError("its target was made of arrays in Python; say where the same data are")
     if data is None and not is_named(place):
-        place = str(Path(ranking.provenance.directory, Path(place).expanduser()))
+        place = str(Path(ranking.provenance.directory, with_home(place)))
     target = load_target(
         place,
         limit=limit,
@@ -135,17 +127,27 @@ def load_again(ranking: Ranking, data: str | None = None) -> Target:
     return target
 
 
-def versions() -> dict[str, str | None]:
-    """Versions of all that a result can depend on; None for what is not installed."""
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        **{name: installed(name) for name in ("zoorank", "numpy", "torch")},
-    }
+@dataclass(frozen=True)
+class Environment:
+    """What an installation can do.
+
+    Attributes
+    ----------
+    versions : mapping of str to str
+        Of Python, the platform, zoorank and NumPy.
+    engine : mapping
+        ``zoorank.build_info()``.
+    optional : mapping of str to (str or None)
+        Versions of the packages that extras bring; None for one that is not installed.
+    """
+
+    versions: Mapping[str, str | None]
+    engine: Mapping[str, Any]
+    optional: Mapping[str, str | None]
 
 
-def environment() -> dict[str, Any]:
-    """What this installation can do: versions, the engine, and optional packages.
+def environment() -> Environment:
+    """Look at what is installed.
 
     Raises
     ------
@@ -153,11 +155,25 @@ def environment() -> dict[str, Any]:
         If an environment variable of the engine's is wrong.
     """
     check_environment(computes=False)
+    return Environment(_versions(), _plain(engine.build_info()), _optional())
+
+
+def _versions() -> dict[str, str | None]:
     return {
-        "versions": versions(),
-        "engine": _plain(engine.build_info()),
-        "optional": {name: installed(name) for name in OPTIONAL},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **{name: installed(name) for name in ("zoorank", "numpy")},
     }
+
+
+def _optional() -> dict[str, str | None]:
+    """Versions of what extras bring."""
+    try:
+        found = map(_REQUIREMENT.match, requires("zoorank") or ())
+    except PackageNotFoundError:  # a source tree without an installation
+        return {}
+    names = {each[1] for each in found if each and each[2] not in _FOR_DEVELOPERS}
+    return {name: installed(name) for name in sorted(names - {"zoorank"})}
 
 
 def installed(distribution: str) -> str | None:

@@ -46,6 +46,7 @@ def rank(
     metric: str | None = None,
     out: str | os.PathLike[str] | None = None,
     store: str | os.PathLike[str] | None = None,
+    store_quota: int | None = None,
     batch_size: int | None = None,
     device: str = "auto",
     precision: Precision = "float32",
@@ -109,6 +110,9 @@ def rank(
     store : path, optional
         Directory of the encodings; by default ``encodings`` in ``out``, else
         ``zoorank/encodings`` in the user's cache. Zoos and targets may share one.
+    store_quota : int, optional
+        Bytes that encodings may take there. Those that were not used for longest are removed
+        for new ones; results stay, and no file of others is counted or removed.
     batch_size : int, optional
         Samples in a forward pass; None leaves it to each source: as many as the caches of a
         CPU hold, 32 elsewhere.
@@ -236,7 +240,8 @@ def rank(
     strategy = Strategy.of(race, confidence, first_rows, random_state, budget)
     deciding, scores = strategy.scores(score, metric)
     lines = _recorded(record, deciding)
-    for name, value in (("batch_size", batch_size), ("limit", limit)):
+    least_one = {"batch_size": batch_size, "limit": limit, "store_quota": store_quota}
+    for name, value in least_one.items():
         if value is not None and value < 1:
             raise UsageError(f"{name} must be at least 1, not {value}")
     wanted = names(cuts)
@@ -265,7 +270,7 @@ def rank(
         _refuse_numbers(lines)
     if out is not None:
         prepare(out)
-    place = EncodingStore(store_directory(out, store))
+    place = EncodingStore(store_directory(out, store), store_quota)
     if workers is not None or ray is not None:
         with place.reported(target.labels.nbytes):
             target = target.spilled(place.directory)
@@ -298,6 +303,7 @@ def rank(
             "cuts": wanted,
             "score": score,
             "metric": metric,
+            "store_quota": store_quota,
             "batch_size": batch_size,
             "device": device,
             "precision": precision,

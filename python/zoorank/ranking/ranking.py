@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoorank.encoding.stages import Stages
+from zoorank.encoding.costs import Stages
 from zoorank.errors import DataError
 from zoorank.ranking.consensus import Consensus
 from zoorank.ranking.files import csv_text, prepare, write_text
@@ -26,6 +26,7 @@ from zoorank.ranking.record import Trained
 from zoorank.ranking.rows import CutFacts, Merit, RankRow, baseline_rows
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets.base import TargetFacts
+from zoorank.targets.opening import no_pipe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -254,7 +255,7 @@ class Ranking:
         if isinstance(source, str) and source.lstrip().startswith("{"):
             text, name = source, "the text"
         try:
-            values = json.loads(Path(name).read_text("utf-8") if text is None else text)
+            values = json.loads(no_pipe(Path(name)).read_text("utf-8") if text is None else text)
             if values.pop("format") != FORMAT:
                 raise ValueError(f"its format is not {FORMAT}")
             rows = tuple(
@@ -284,6 +285,10 @@ class Ranking:
             )
         except OSError as error:
             raise DataError(f"{name} cannot be read: {error.strerror}") from error
+        except RecursionError:
+            raise DataError(
+                f"{name} is not a ranking written by zoorank: it nests deeply"
+            ) from None
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DataError(f"{name} is not a ranking written by zoorank: {error}") from error
 
@@ -325,11 +330,14 @@ class Request:
         sources: Sequence[SourceRows],
         race: RaceFacts | None = None,
         budget: BudgetFacts | None = None,
+        *,
+        with_baseline: bool = True,
     ) -> Ranking:
         """The ranking of what became of the sources, be it all or what there is so far."""
+        baseline = self.baseline if with_baseline else []
         scores = self.run.scores
         weights = {each.outcome.model: each.outcome.weights_sha256 for each in sources}
-        rows = [*self.baseline, *(row for source in sources for row in source.rows)]
+        rows = [*baseline, *(row for source in sources for row in source.rows)]
         known = Knowledge(self.lines, self.target.fingerprint, self.target.modality, weights)
         deciders, rows = _decided(self.deciding, rows, known)
         deciding = deciders[0]

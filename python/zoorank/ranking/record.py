@@ -15,6 +15,7 @@ from typing import Any
 
 from zoorank.errors import DataError, StoreError, UsageError
 from zoorank.messages import brief, hint
+from zoorank.targets.opening import no_pipe
 
 PathName = str | os.PathLike[str]
 
@@ -165,17 +166,17 @@ def check_record(path: PathName) -> tuple[Trained, ...]:
 
 def _lines(path: Path) -> list[Trained]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = no_pipe(path).read_text(encoding="utf-8")
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is no record: it is not UTF-8 text") from error
     found = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
                 found.append(_trained(json.loads(line)))
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, RecursionError) as error:
                 reason = "it is not JSON" if isinstance(error, json.JSONDecodeError) else error
                 raise DataError(f"{path}: line {number} is none of a record: {reason}") from error
     if text and not text.endswith("\n"):

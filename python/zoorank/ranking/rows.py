@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from zoorank.encoding.plan import Filtered, Record
+from zoorank.encoding.records import Filtered, Record
 from zoorank.messages import one_line
 from zoorank.ranking.outcomes import Candidate, Outcome, Run
 from zoorank.scores import Facts, Score, ScoreValue, compute

@@ -12,12 +12,29 @@ from zoorank.errors import UsageError
 from zoorank.ranking.consensus import Consensus, deciding_scores
 from zoorank.ranking.racing.facts import BudgetFacts
 from zoorank.ranking.ranking import Ranking, Request
-from zoorank.ranking.work import SourceRows, Work
+from zoorank.ranking.work import SourceRows, Work, untried
 
 if TYPE_CHECKING:
     from zoorank.ranking.budget import Time
     from zoorank.ranking.racing.options import RaceOptions
     from zoorank.scores import Score
+
+
+_INTERRUPTED = "the run was interrupted before its end"
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run was interrupted.
+
+    Attributes
+    ----------
+    ranking : Ranking
+        The table so far; a source that was not done has the status ``"untried"``.
+    """
+
+    def __init__(self, ranking: Ranking) -> None:
+        super().__init__("interrupted")
+        self.ranking = ranking
 
 
 @dataclass(frozen=True)
@@ -89,7 +106,7 @@ class Strategy:
         if self.clock is not None:
             sources, budgeted = _budgeted(work, cuts_of, request, self.clock, out)
         elif self.race is None:
-            sources = work.every(cuts_of)
+            sources = _every(work, cuts_of, request)
         else:
             from zoorank.ranking.racing.options import BY_DEFAULT
             from zoorank.ranking.racing.race import Race
@@ -127,4 +144,22 @@ def _budgeted(
         if line.source in names and line.modality in ("", request.target.modality)
     )
     expected = {**published(work.sources), **earlier}  # a record tells more
-    return Budget(work, cuts_of, request.deciding, clock, expected, so_far).results()
+    budget = Budget(work, cuts_of, request.deciding, clock, expected, so_far)
+    try:
+        return budget.results()
+    except KeyboardInterrupt:
+        sources, facts = budget.so_far()
+        raise Interrupted(request.answered(sources, budget=facts)) from None
+
+
+def _every(work: Work, cuts_of: Mapping[str, Sequence[str]], request: Request) -> list[SourceRows]:
+    """Run every source; whoever interrupts that has the table so far."""
+    found: dict[str, SourceRows] = {}
+    try:
+        return work.every(cuts_of, found)
+    except KeyboardInterrupt:
+        if not found:
+            raise
+        left = [source.name for source in work.sources if source.name not in found]
+        sources = [*found.values(), *(untried(name, _INTERRUPTED) for name in left)]
+        raise Interrupted(request.answered(sources, with_baseline=False)) from None

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal, Protocol
 
-import numpy as np
-
-from zoorank.encoding.allocator import ENVIRONMENT
+from zoorank.encoding.passes import MEMORY_KEPT
 from zoorank.errors import UsageError
 from zoorank.executors.base import Event, Executor, Failure, Limits, LocalExecutor
+from zoorank.ranking.defaults import framework_state
 from zoorank.ranking.job import encode_and_score
 from zoorank.ranking.outcomes import Job, Outcome, Run
 from zoorank.ranking.page import Memory, record_fatal, remember, taken
@@ -69,30 +66,18 @@ class Silent:
         """Show nothing."""
 
 
-def framework_state() -> tuple[str, ...]:
-    """Defaults that a source's code may have changed in this process, for others to suffer.
-
-    Raises
-    ------
-    Exception
-        After an error on a CUDA device that lasts: whatever comes next there fails too.
-    """
-    found = [str(np.geterr()), str(Path.cwd())]
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return (*found, "torch.float32", "cpu", "False")
-    if torch.cuda.is_initialized():
-        torch.cuda.synchronize()
-    defaults = torch.get_default_dtype(), torch.get_default_device()
-    return (*found, *map(str, defaults), str(torch.are_deterministic_algorithms_enabled()))
-
-
 @dataclass(frozen=True)
 class SourceRows:
     """What became of one source, and its rows, which carry no rank yet."""
 
     outcome: Outcome
     rows: tuple[RankRow, ...]
+
+
+def untried(name: str, reason: str) -> SourceRows:
+    """Stand for a source that was not run, and why."""
+    row = RankRow(None, name, None, status="untried", note=reason)
+    return SourceRows(Outcome(name), (row,))
 
 
 @dataclass(frozen=True)
@@ -115,15 +100,22 @@ class Work:
     watcher: Progress
     digests: dict[str, str] = field(default_factory=dict)
 
-    def every(self, cuts_of: Mapping[str, Sequence[str]]) -> list[SourceRows]:
-        """Encode the target with every source and score it at its cuts, in the zoo's order."""
+    def every(
+        self, cuts_of: Mapping[str, Sequence[str]], done: dict[str, SourceRows] | None = None
+    ) -> list[SourceRows]:
+        """Encode the target with every source and score it at its cuts, in the zoo's order.
+
+        ``done`` is given what came of each as it ends.
+        """
         jobs = [Job(source, tuple(cuts_of[source.name])) for source in self.sources]
-        done = self.done(jobs)
+        done = self.done(jobs, done)
         return [done[source.name] for source in self.sources]
 
-    def done(self, jobs: Sequence[Job]) -> dict[str, SourceRows]:
+    def done(
+        self, jobs: Sequence[Job], found: dict[str, SourceRows] | None = None
+    ) -> dict[str, SourceRows]:
         """Run jobs, by name; the watcher is told of each as it ends."""
-        found = {}
+        found = {} if found is None else found
         for job, source in self.ended(jobs):
             found[job.name] = source
             self.watcher.finished(job.name, source.rows)
@@ -189,7 +181,11 @@ def executor_of(
 
         address = None if ray == "local" else ray
         return RayExecutor(
-            address, limits, gpus=gpus or 0.0, state=framework_state, environment=ENVIRONMENT
+            address,
+            limits,
+            gpus=gpus or 0.0,
+            state=framework_state,
+            environment=MEMORY_KEPT,
         )
     if workers is None:
         for name, value in (("timeout", timeout), ("memory_limit", memory_limit)):
@@ -201,4 +197,4 @@ def executor_of(
     count = max(1, cores() // 2) if workers == "auto" else workers
     if count < 1:
         raise UsageError(f"workers must be at least 1 or 'auto', not {workers}")
-    return WorkerExecutor(count, limits, state=framework_state, environment=ENVIRONMENT)
+    return WorkerExecutor(count, limits, state=framework_state, environment=MEMORY_KEPT)

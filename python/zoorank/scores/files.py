@@ -13,12 +13,14 @@ import numpy as np
 
 from zoorank.engine.environment import check_environment
 from zoorank.errors import DataError, UsageError
-from zoorank.messages import not_loaded
+from zoorank.messages import inert, not_loaded
 from zoorank.scores.base import CLASSES, NUMBERS, Array, Score, Task
 from zoorank.scores.facts import Facts, compute
 
 X_NAMES = ("X", "encodings", "features", "X_train")
 LABEL_NAMES = ("y", "labels", "y_train")
+# Beyond both an archive would take far more memory than its size says.
+_MOST_UNPACKED, _MOST_RATIO = 512 * 2**20, 100
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,7 @@ def _npz(path: Path) -> tuple[Array, Array]:
     _check_file(path)
     try:
         with np.load(path, allow_pickle=False) as archive:
+            _check_sizes(path, archive)
             return _entry(path, archive, X_NAMES), _entry(path, archive, LABEL_NAMES)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
@@ -148,6 +151,17 @@ def _npz(path: Path) -> tuple[Array, Array]:
     except Exception as error:  # of zipfile, zlib or NumPy
         refusal = not_loaded(error)
         raise DataError(f"{path} is not a .npz file of numbers or strings: {refusal}") from error
+
+
+def _check_sizes(path: Path, archive: np.lib.npyio.NpzFile) -> None:
+    """Refuse an archive that would fill the memory from a small file."""
+    for member in archive.zip.infolist() if archive.zip else ():
+        packed = max(1, member.compress_size)
+        if member.file_size > _MOST_UNPACKED and member.file_size > _MOST_RATIO * packed:
+            raise DataError(
+                f"{path}: {inert(member.filename)} unpacks to {member.file_size:,} bytes from "
+                f"{member.compress_size:,}; save it as .npy"
+            )
 
 
 def _entry(path: Path, archive: np.lib.npyio.NpzFile, names: tuple[str, ...]) -> Array:

@@ -33,6 +33,9 @@ STEPS = 100
 TOLERANCE = 1e-10
 # Roots lie close together only where the steps between them are short.
 STEPS_AT_ONCE, LONGEST_STRIDE = 12.0, 1.0
+# Where nothing of y is explained the steps fall off like 1/t and never arrive: after so many
+# strides each is longer than the last by this factor.
+PATIENCE, HASTE = 64, 1.25
 SHORTEST_STEP, LONGEST_STEP = 1e-8, 60.0
 # Where y lies in the span of F the noise vanishes and the evidence has no maximum.
 LEAST_RATIO = 1e-12
@@ -191,8 +194,11 @@ def _fixed_point(model: _Model) -> tuple[Array, Array]:
     f = length(every, u)
     far, f_far = u.copy(), f.copy()
     going = every[f != 0]
+    strides = 0
     while len(going):
-        stride = np.clip(STEPS_AT_ONCE * f[going], -LONGEST_STRIDE, LONGEST_STRIDE)
+        steps_at_once = STEPS_AT_ONCE * HASTE ** max(0, strides - PATIENCE)
+        stride = np.clip(steps_at_once * f[going], -LONGEST_STRIDE, LONGEST_STRIDE)
+        strides += 1
         ahead = np.clip(u[going] + stride, lowest, highest)
         f_ahead = length(going, ahead)
         far[going], f_far[going] = ahead, f_ahead

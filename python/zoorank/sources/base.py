@@ -12,10 +12,9 @@ A source is opened in the process that runs it, and what it opens is an encoder:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Union, get_args, runtime_checkable
 
 from zoorank.errors import SourceError, UsageError
@@ -24,8 +23,6 @@ from zoorank.targets.base import Modality
 from zoorank.transforms.base import Batch, Transform
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from zoorank.transforms.specs import Preprocessing
 
 Json = Union[bool, int, float, str, Sequence["Json"], Mapping[str, "Json"], None]  # noqa: UP007
@@ -292,7 +289,7 @@ class Source(Protocol):
         """
 
 
-class Encoder(Protocol):
+class Encoder(AbstractContextManager["Encoder"], Protocol):
     """A loaded model in one process, and a context manager that gives its memory back."""
 
     @property
@@ -341,14 +338,6 @@ class Encoder(Protocol):
 
     def empty(self, rows: int, features: int) -> Array:
         """Room for encodings where the model runs, float32; MemoryError where there is none."""
-
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
 
 @runtime_checkable

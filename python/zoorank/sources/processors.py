@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,14 +14,13 @@ from zoorank.errors import SourceError
 from zoorank.messages import listing, reason
 from zoorank.sources.base import Entry
 from zoorank.sources.published import override
-from zoorank.targets.base import Sample, Target
-from zoorank.targets.images import channels_last, decode
-from zoorank.transforms.base import ONLY, Batch, Prepared, Transform
-from zoorank.transforms.image import ImageTransform
+from zoorank.transforms.base import Transform
+from zoorank.transforms.image import ImageTransform, PillowTransform
 from zoorank.transforms.specs import ImagePreprocessing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from PIL.Image import Image
 
 # Pillow's numbers for its filters, in which processors are written down.
 _FILTERS = ("nearest", "lanczos", "bilinear", "bicubic", "area", "hamming")
@@ -37,7 +35,7 @@ _TRIAL = (301, 447)  # height and width of an image that neither is square nor h
 
 
 @dataclass(frozen=True)
-class ProcessorTransform:
+class ProcessorTransform(PillowTransform):
     """Images as a processor of transformers prepares them, where no specification says it.
 
     Attributes
@@ -50,39 +48,17 @@ class ProcessorTransform:
     @cached_property
     def key(self) -> str:
         """The content of the processor."""
-        content = f"{type(self.processor).__qualname__} {self.processor.to_json_string()}"
+        content = f"{self.name} {self.processor.to_json_string()}"
         return f"processor {hashlib.sha256(content.encode()).hexdigest()}"
 
-    def fitted(self, target: Target) -> ProcessorTransform:
-        """Return the same, once the target holds images."""
-        if target.modality != "image":
-            raise SourceError(f"needs images; the target holds {target.modality} samples")
-        return self
+    @property
+    def name(self) -> str:
+        """The class of the processor."""
+        return type(self.processor).__qualname__
 
-    def prepare(self, sample: Sample) -> Prepared:
-        """Make one image of the processor's size: float32, ``(channels, height, width)``."""
-        from PIL import Image
-
-        if isinstance(sample, np.ndarray):
-            if sample.dtype != np.uint8:
-                raise SourceError(
-                    f"its {type(self.processor).__name__} takes 8-bit images; the target's are "
-                    f"{sample.dtype}; say the whole preprocessing in a manifest"
-                )
-            image = Image.fromarray(np.ascontiguousarray(channels_last(sample).squeeze()))
-        else:
-            image = decode(sample)
-        return Prepared(run(self.processor, image.convert("RGB")))
-
-    def collate(self, prepared: Sequence[Prepared]) -> Batch:
-        """Stack several."""
-        values = [each.value for each in prepared]
-        if len({value.shape for value in values}) > 1:
-            raise SourceError(
-                f"its {type(self.processor).__name__} gives images of several sizes; say "
-                "preprocessing.size in a manifest"
-            )
-        return Batch({ONLY: np.stack(values)}, len(values))
+    def made(self, image: Image) -> NDArray[np.float32]:
+        """What the processor makes of an image."""
+        return run(self.processor, image)
 
 
 def transform_of(processor: Any, entry: Entry) -> Transform:

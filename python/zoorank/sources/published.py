@@ -283,6 +283,8 @@ def find_folder(identifier: str, entry: Entry, *files: str) -> Path | None:
     Raises
     ------
     EntryError
+        For a variable that is not set.
+    SourceError
         When the identifier can only be a path, and there is no such directory or file in it.
     """
     try:
@@ -293,7 +295,7 @@ def find_folder(identifier: str, entry: Entry, *files: str) -> Path | None:
         return folder
     if identifier.startswith((".", "/", "~", "$")):
         why = f"holds no {' or '.join(files)}" if folder.is_dir() else "is no directory"
-        raise EntryError(f"{brief(identifier)} {why}")
+        raise SourceError(f"{brief(identifier)} {why}")
     return None
 
 

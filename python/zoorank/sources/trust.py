@@ -30,7 +30,7 @@ from urllib.parse import unquote, urlparse
 
 from zoorank.errors import ManifestError, SourceError
 from zoorank.sources.base import Trust
-from zoorank.targets.paths import path_list
+from zoorank.targets.paths import path_list, with_home
 
 ALLOW_CODE = "--allow-code DIR (in Python: allow_code=DIR)"
 
@@ -121,7 +121,7 @@ def trusted(
     ManifestError
         For a directory that does not exist, or a name that no package can have.
     """
-    folders = tuple(folder.expanduser().resolve() for folder in path_list(allow_code))
+    folders = tuple(with_home(folder).resolve() for folder in path_list(allow_code))
     for folder in folders:
         if not folder.is_dir():
             raise ManifestError(f"no directory {folder} to allow code from")

@@ -13,6 +13,7 @@ from zoorank.errors import SourceError
 from zoorank.frozen import Frozen
 from zoorank.sources.files import SourceFile
 from zoorank.sources.trust import find_package
+from zoorank.targets.opening import exists
 from zoorank.targets.paths import expand
 
 
@@ -72,7 +73,8 @@ class FileWeights(WeightsSource):
         if self.path.path.is_dir():
             raise SourceError(f"weights file {self.path.written} is a directory")
         if not self.path.path.is_file():
-            raise SourceError(f"weights file {self.path.written} does not exist")
+            there = "is no regular file" if exists(self.path.path) else "does not exist"
+            raise SourceError(f"weights file {self.path.written} {there}")
         return self.path
 
 

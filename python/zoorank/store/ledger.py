@@ -18,8 +18,6 @@ from urllib.parse import quote
 from zoorank.errors import StoreError
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from typing_extensions import Self
 
 Kind = Literal["", "error", "crash", "timeout", "memory"]
@@ -257,12 +255,7 @@ class Ledger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -30,8 +30,8 @@ from zoorank.targets.labelled import (
 from zoorank.targets.labels import order_by_class
 from zoorank.targets.numpy_files import read_npy, read_npz
 from zoorank.targets.objects import from_object
-from zoorank.targets.opening import exists, read_start
-from zoorank.targets.paths import is_named
+from zoorank.targets.opening import exists, read_start, suffix_of
+from zoorank.targets.paths import is_named, with_home
 from zoorank.targets.record_files import SUFFIXES as RECORDS
 from zoorank.targets.record_files import read_hub, read_records
 from zoorank.targets.series import is_ucr, read_ts, read_ucr
@@ -45,6 +45,7 @@ _READERS: dict[str, Callable[[Path, Reading], Labelled]] = {
     **dict.fromkeys(RECORDS, read_records),
     **dict.fromkeys(TAGGED, read_conll),
 }
+_TEXTS = {"", ".txt", *_READERS} - {".npz", ".npy", ".parquet"}
 
 
 def load_target(
@@ -172,7 +173,7 @@ def _read(data: Any, how: Reading) -> tuple[Labelled, str]:
         return _read_named(data, how), data
     if not os.fspath(data):
         raise DataError("data '' names nothing; give a path, or a name such as 'sklearn:digits'")
-    path = Path(data).expanduser()
+    path = with_home(data)
     if not exists(path):
         raise DataError(f"data {inert(path)} does not exist{_neighbour(path)}")
     return _read_path(path, how), str(path)
@@ -181,7 +182,9 @@ def _read(data: Any, how: Reading) -> tuple[Labelled, str]:
 def _read_path(path: Path, how: Reading) -> Labelled:
     if path.is_dir():
         return read_folder(path, how)
-    suffix = path.suffix.lower()
+    suffix = suffix_of(path)
+    if suffix not in _TEXTS:  # which alone are read packed
+        suffix = path.suffix.lower()
     if suffix in (".txt", ".tsv", ""):
         text = read_start(path)
         if how.modality in (None, "series") and is_ucr(text):

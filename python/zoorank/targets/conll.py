@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from zoorank.errors import DataError, UsageError
 from zoorank.messages import hint, inert
 from zoorank.targets.labelled import Labelled, Reading
-from zoorank.targets.opening import read_text
+from zoorank.targets.opening import lines_of, read_text, stem_of, suffix_of
 from zoorank.targets.texts import sentences
 
 SUFFIXES = (".conll", ".conllu", ".conllx", ".iob", ".iob2", ".bio")
 
 _UNIVERSAL = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 _CHECKED = 20  # lines that tell whether a file is tagged at all
+_BLANKS = re.compile(" +")  # other blanks, such as those that do not break, are part of a word
 
 
 def read_conll(path: Path, how: Reading) -> Labelled:
@@ -31,7 +33,7 @@ def read_conll(path: Path, how: Reading) -> Labelled:
         For a column that there is not.
     """
     text, notes = read_text(path)
-    universal = path.suffix.lower() in (".conllu", ".conllx")
+    universal = suffix_of(path) in (".conllu", ".conllx")
     word, tag = ("form", "upos") if universal else ("0", "-1")
     word = how.input_columns[0] if how.input_columns else word
     tag = how.label_column or tag
@@ -40,12 +42,12 @@ def read_conll(path: Path, how: Reading) -> Labelled:
     words: list[list[str]] = [[]]
     tags: list[str] = []
     width = None
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(lines_of(text), start=1):
         if not line.strip():
             if words[-1]:
                 words.append([])
             continue
-        cells = line.split("\t") if "\t" in line else line.split()
+        cells = line.split("\t") if "\t" in line else _BLANKS.split(line.strip(" "))
         comment = line.startswith("#") and (universal or len(cells) != width)
         if comment or cells[0].startswith("-DOCSTART-"):
             continue
@@ -60,13 +62,13 @@ def read_conll(path: Path, how: Reading) -> Labelled:
         for name, place in zip((word, tag), places, strict=True):
             if not -width <= place < width:
                 raise UsageError(f"{path} has no column {name!r}; allowed: 0 to {width - 1}")
-        words[-1].append(cells[places[0]].strip())
-        tags.append(cells[places[1]].strip())
+        words[-1].append(cells[places[0]].strip(" "))
+        tags.append(cells[places[1]].strip(" "))
     if not words[-1]:
         words.pop()
     if not words:
         raise DataError(f"{path}: holds no words")
-    return Labelled(sentences(words), tags, path.stem, notes)
+    return Labelled(sentences(words), tags, stem_of(path), notes)
 
 
 def is_tagged(text: str) -> bool:
@@ -77,7 +79,7 @@ def is_tagged(text: str) -> bool:
     >>> is_tagged("Anna B-PER\nsleeps O\n\nBob B-PER\n"), is_tagged("Anna sleeps.\n")
     (True, False)
     """
-    lines = [line.split() for line in text.splitlines()[: 10 * _CHECKED]]
+    lines = [line.split() for line in lines_of(text)[: 10 * _CHECKED]]
     widths = {len(cells) for cells in lines if cells and cells[0] != "-DOCSTART-"}
     return len(widths) == 1 and widths.pop() >= 2 and [] in lines
 

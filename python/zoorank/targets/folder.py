@@ -172,7 +172,7 @@ def _read_classes(folder: Path, how: Reading) -> Labelled:
             *notes,
             f"classes without any {_NOUNS[modality]} are left out: {listing(map(inert, empty), 8)}",
         )
-    notes = (*notes, *left_out(folder, "file", skipped, how))
+    notes = (*notes, *left_out(folder, "file", [*_beside(folder, modality), *skipped], how))
     relative = tuple(path.relative_to(folder).as_posix() for path, _ in kept)
     labels = np.array([label for _, label in kept], dtype=np.str_)
     if modality != "text":
@@ -181,6 +181,19 @@ def _read_classes(folder: Path, how: Reading) -> Labelled:
     odd = [note for _, remarks in texts for note in remarks]
     notes = (*notes, *odd[:1]) if len(odd) < 2 else (*notes, f"{len(odd)} files: {odd[0]}")
     return Labelled(Texts(tuple(text.strip() for text, _ in texts)), labels, name, notes)
+
+
+def _beside(folder: Path, modality: Modality) -> list[tuple[str, str]]:
+    """Samples that lie beside the folders of the classes, and so have no label."""
+    known = images.known_suffixes() if modality == "image" else audio.known_suffixes()
+    if modality == "text":  # what lies there describes the data
+        return []
+    found = sorted(
+        path.name
+        for path in folder.iterdir()
+        if path.suffix.lower() in known and path.is_file() and not is_hidden(path.name)
+    )
+    return [(inert(name), "in no folder of a class") for name in found]
 
 
 def _has_folders(path: Path) -> bool:

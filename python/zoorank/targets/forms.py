@@ -193,15 +193,15 @@ def _sounds(values: Sequence[tuple[Any, int]]) -> Ragged:
 
 def _of_arrays(values: Sequence[Any], given: Given) -> tuple[Samples, tuple[str, ...]]:
     try:
-        arrays = [np.asarray(value) for value in values]
+        arrays = [_of_numbers(np.asarray(value)) for value in values]
     except (ValueError, TypeError) as error:
         raise DataError(f"{given.where}: X is not an array of numbers: {one_line(error)}") from None
     for row, array in enumerate(arrays):
         if array.dtype.kind not in "iubfc":
-            raise DataError(
-                f"{given.where}: X is not an array of numbers: "
-                f"row {row} is a {type(values[row]).__name__}"
-            )
+            held = array.ravel().tolist()
+            odd = next((each for each in held if not isinstance(each, int | float)), values[row])
+            what = f"holds a {type(odd).__name__}" if array.ndim else f"is a {type(odd).__name__}"
+            raise DataError(f"{given.where}: X is not an array of numbers: row {row} {what}")
     if len({array.shape for array in arrays}) == 1:
         return Arrays(np.stack(arrays), given.modality), ()
     if len({array.ndim for array in arrays}) == 1 and arrays[0].ndim == 1:
@@ -211,6 +211,15 @@ def _of_arrays(values: Sequence[Any], given: Given) -> tuple[Samples, tuple[str,
     if given.modality == "series" and all(array.ndim == 2 for array in arrays):
         return stretched(arrays, given.where)
     return Ragged.of(arrays, "image"), ()
+
+
+def _of_numbers(array: NDArray[Any]) -> NDArray[Any]:
+    """The same array where it holds numbers as objects, as data frames of several types give."""
+    if array.dtype.kind != "O" or not all(
+        isinstance(each, int | float | np.number | np.bool_) for each in array.ravel()
+    ):
+        return array
+    return np.asarray(array.tolist())
 
 
 def stretched(series: Sequence[NDArray[Any]], where: str) -> tuple[Arrays, tuple[str, ...]]:

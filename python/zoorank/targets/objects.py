@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from zoorank.errors import DataError, UsageError
+from zoorank.messages import inert
 from zoorank.targets.forms import Given, samples_of
 from zoorank.targets.items import read_items
 from zoorank.targets.labelled import Labelled, Reading
@@ -59,6 +60,7 @@ def _from_pair(X: Any, labels: Any, how: Reading) -> Labelled:
     """Take samples and labels, or the paths of two ``.npy`` files."""
     if isinstance(X, str | Path) and isinstance(labels, str | Path):
         return read_npy(Path(X), how, Path(labels))
+    _check_order(X, labels)
     if _is_frame(X):
         records = Records(columns_of(X), "data", "data frame")
         samples, notes = samples_of_columns(records, how)
@@ -67,6 +69,19 @@ def _from_pair(X: Any, labels: Any, how: Reading) -> Labelled:
         raise DataError(f"X is not an array of numbers: it is of type {type(X).__name__}")
     samples, notes = samples_of(_plain(X), Given("data", how.modality, Path()))
     return Labelled(samples, labels_of_words(samples, labels, "data"), "arrays", notes)
+
+
+def _check_order(X: Any, labels: Any) -> None:
+    """Refuse a frame and its labels where the names of their rows say that orders differ."""
+    one: Any = getattr(X, "index", None)
+    other: Any = getattr(labels, "index", None)
+    if not hasattr(one, "equals") or not hasattr(other, "equals") or one.equals(other):
+        return
+    if sorted(map(repr, one)) == sorted(map(repr, other)):
+        raise DataError(
+            "X and its labels have the same index in two orders; put them into one, "
+            "as y.loc[X.index] does"
+        )
 
 
 def _plain(X: Any) -> Any:
@@ -83,8 +98,17 @@ def _is_frame(data: Any) -> bool:
 
 
 def columns_of(frame: Any) -> dict[str, Any]:
-    """Columns of a data frame of pandas or polars by name."""
-    columns = {}
+    """Columns of a data frame of pandas or polars by name.
+
+    Raises
+    ------
+    DataError
+        Where two have one name.
+    """
+    columns: dict[str, Any] = {}
+    names = [str(name) for name in frame.columns]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise DataError(f"data frame: two columns are called {inert(twice)!r}")
     for name in frame.columns:
         column = frame[name]
         values = np.asarray(column)

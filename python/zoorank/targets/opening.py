@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import gzip
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from zoorank.errors import DataError, ZoorankError
 from zoorank.messages import inert, not_loaded
@@ -26,7 +27,10 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _LONGEST_LINE = 2**24  # bytes; a million values and more
-_START_BYTES = 2**20
+_BLOCK = 2**20
+# A packed file may hold far more than its size says; beyond both it has to be unpacked first.
+_MOST_UNPACKED, _MOST_RATIO = 2**27, 100
+_PACKED = ".gz"
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx", "@eadir", "lost+found"}
 
 
@@ -84,14 +88,52 @@ def regular(path: Path) -> Path:
     return path
 
 
+def no_pipe(path: Path) -> Path:
+    """Give the path back unless it leads to something that is no regular file.
+
+    Raises
+    ------
+    DataError
+        For a FIFO, a device or a folder.
+    """
+    return regular(path) if exists(path) else path
+
+
 def read_bytes(path: Path) -> bytes:
     """Read a regular file as a whole."""
     with reading(path, "file"):
         return regular(path).read_bytes()
 
 
+def suffix_of(path: Path) -> str:
+    """What kind of file a path names, in small letters, packed or not.
+
+    Examples
+    --------
+    >>> suffix_of(Path("reviews.CSV")), suffix_of(Path("reviews.csv.gz"))
+    ('.csv', '.csv')
+    """
+    return Path(_unpacked(path)).suffix.lower()
+
+
+def stem_of(path: Path) -> str:
+    """The name of a file without its suffix, packed or not."""
+    return Path(_unpacked(path)).stem
+
+
+def lines_of(text: str) -> list[str]:
+    r"""Lines as files have them; the line ends of Unicode are part of a text.
+
+    Examples
+    --------
+    >>> lines_of("one\r\ntwo\u2028and a half\n")
+    ['one', 'two\u2028and a half', '']
+    """
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
 def read_text(path: Path, *, lines: bool = True) -> tuple[str, tuple[str, ...]]:
-    """Read a text file in whatever encoding it says or has.
+    """Read a text file, packed by gzip or not, in whatever encoding it says or has.
 
     Parameters
     ----------
@@ -111,14 +153,16 @@ def read_text(path: Path, *, lines: bool = True) -> tuple[str, tuple[str, ...]]:
     DataError
         For what is no text.
     """
-    with reading(path, "file"), regular(path).open("rb") as stream:
-        content = b"".join(_checked_lines(path, stream)) if lines else stream.read()
+    with reading(path, "file"), _opened(path) as stream:
+        blocks = _within(path, iter(lambda: stream.read(_BLOCK), b""))
+        content = b"".join(_checked(path, blocks) if lines else blocks)
     for mark, encoding in _BOMS:
         if content.startswith(mark):
             with reading(path, "text file"):
                 return content.decode(encoding), ()
-    if b"\0" in content:
-        raise DataError(f"{inert(path)}: not a text file")
+    if (place := content.find(b"\0")) >= 0:
+        line = content.count(b"\n", 0, place) + 1
+        raise DataError(f"{inert(path)}: not a text file: line {line} holds a byte that is 0")
     try:
         return content.decode("utf-8"), ()
     except UnicodeDecodeError as error:
@@ -132,19 +176,42 @@ def read_start(path: Path) -> str:
 
     A line that does not end within a megabyte is cut.
     """
-    with reading(path, "file"), regular(path).open("rb") as stream:
-        content = stream.read(_START_BYTES)
+    with reading(path, "file"), _opened(path) as stream:
+        content = stream.read(_BLOCK)
     encoding = next((name for mark, name in _BOMS if content.startswith(mark)), "utf-8")
     return content.decode(encoding, errors="replace")
 
 
-def _checked_lines(path: Path, stream: IO[bytes]) -> Iterator[bytes]:
-    number = 0
-    while line := stream.readline(_LONGEST_LINE + 1):
-        number += 1
-        if len(line) > _LONGEST_LINE:
+def _unpacked(path: Path) -> str:
+    return path.name[: -len(_PACKED)] if path.suffix.lower() == _PACKED else path.name
+
+
+def _opened(path: Path) -> IO[bytes]:
+    if path.suffix.lower() == _PACKED:
+        return cast("IO[bytes]", gzip.open(regular(path)))
+    return regular(path).open("rb")
+
+
+def _within(path: Path, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Pieces of a file that does not unpack to far more than it seems to be."""
+    packed, size = path.suffix.lower() == _PACKED, 0
+    for piece in pieces:
+        size += len(piece)
+        if packed and size > max(_MOST_UNPACKED, _MOST_RATIO * path.stat().st_size):
+            raise DataError(f"{inert(path)}: unpacks to more than {size:,} bytes; unpack it first")
+        yield piece
+
+
+def _checked(path: Path, blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Blocks of a file without a line that is too long."""
+    number, begun = 1, 0  # bytes of the last line so far
+    for block in blocks:
+        first = block.find(b"\n")
+        if begun + (len(block) if first < 0 else first) > _LONGEST_LINE:
             raise DataError(f"{inert(path)}: line {number} is longer than {_LONGEST_LINE:,} bytes")
-        yield line
+        number += block.count(b"\n")
+        begun = begun + len(block) if first < 0 else len(block) - 1 - block.rfind(b"\n")
+        yield block
 
 
 def stamp_of(path: Path) -> tuple[int, int]:

@@ -22,9 +22,24 @@ def expand(text: str, folder: Path) -> Path:
     for name in _VARIABLE.findall(text):
         if name not in os.environ:
             raise ValueError(f"{text!r} needs the environment variable {name}, which is not set")
-    path = Path(_VARIABLE.sub(lambda match: os.environ[match[1]], text)).expanduser()
+    path = with_home(_VARIABLE.sub(lambda match: os.environ[match[1]], text))
     # Not resolve(): links often lead to files whose names tell nothing.
     return Path(os.path.abspath(folder / path))  # noqa: PTH100
+
+
+def with_home(path: str | os.PathLike[str]) -> Path:
+    """Put a home directory for ``~``; where nobody has one it is the name of a file.
+
+    Examples
+    --------
+    >>> with_home("~nobody-of-this-name/weights.pt")
+    PosixPath('~nobody-of-this-name/weights.pt')
+    """
+    plain = Path(path)
+    try:
+        return plain.expanduser()
+    except RuntimeError:
+        return plain
 
 
 def expand_data(text: str, folder: Path) -> str:
@@ -59,7 +74,7 @@ def same_place(one: str, other: str) -> bool:
     """
     if not one or not other or is_named(one) or is_named(other):
         return bool(one) and one == other
-    return Path(one).expanduser().resolve() == Path(other).expanduser().resolve()
+    return with_home(one).resolve() == with_home(other).resolve()
 
 
 def is_named(text: str) -> bool:

@@ -14,7 +14,7 @@ from zoorank.errors import DataError
 from zoorank.messages import inert, listing, one_line
 from zoorank.targets.labelled import SPLIT_NAMES, Labelled, Reading
 from zoorank.targets.labels import NUMBER
-from zoorank.targets.opening import read_text, reading, regular
+from zoorank.targets.opening import lines_of, read_text, reading, regular, stem_of, suffix_of
 from zoorank.targets.records import KNOWN_NAMES, Records, labelled
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
@@ -31,7 +31,7 @@ def read_records(path: Path, how: Reading) -> Labelled:
 
 def records_of(path: Path, how: Reading) -> Records:
     """Read the columns of a file by its suffix."""
-    match path.suffix.lower():
+    match suffix_of(path):
         case ".parquet":
             return _read_parquet(path)
         case ".json" | ".jsonl" | ".ndjson":
@@ -62,7 +62,7 @@ def _read_csv(path: Path, how: Reading) -> Records:
         raise DataError(f"{path}: two columns are called {inert(twice)!r}")
     values = zip(*lines, strict=True) if lines else ((),) * width
     columns = dict(zip(names, values, strict=True))
-    return Records(columns, str(path), path.stem, path.parent, notes=notes, words=True)
+    return Records(columns, str(path), stem_of(path), path.parent, notes=notes, words=True)
 
 
 def _lines_of_csv(path: Path, text: str) -> list[list[str]]:
@@ -72,7 +72,7 @@ def _lines_of_csv(path: Path, text: str) -> list[list[str]]:
     if max(counts.values()) > _MOST_COLUMNS:
         raise DataError(f"{path}: its first line has over {_MOST_COLUMNS:,} columns")
     marks = sorted(_DELIMITERS, key=lambda mark: -counts[mark])
-    if path.suffix.lower() == ".tsv":
+    if suffix_of(path) == ".tsv":
         marks = ["\t", *(mark for mark in marks if mark != "\t")]
     failures = []
     tries: list[tuple[str, int]] = [(mark, csv.QUOTE_MINIMAL) for mark in marks if counts[mark]]
@@ -94,7 +94,7 @@ def _lines_of_csv(path: Path, text: str) -> list[list[str]]:
 
 def _split(path: Path, text: str, mark: str, quoting: Any) -> list[list[str]]:
     lines = []
-    with _long_fields(), reading(path, f"{path.suffix.lower()} file"):
+    with _long_fields(), reading(path, f"{suffix_of(path)} file"):
         read = csv.reader(StringIO(text, newline=""), delimiter=mark, quoting=quoting, strict=True)
         lines = [line for line in read if len(line) > 1 or "".join(line).strip()]
     for row, line in enumerate(lines):
@@ -139,11 +139,11 @@ def _is_header(lines: Sequence[Sequence[str]], how: Reading) -> bool:
 def _read_json(path: Path) -> Records:
     text, notes = read_text(path, lines=False)
     found: Any
-    with reading(path, f"{path.suffix.lower()} file"):
-        if path.suffix.lower() == ".json":
+    with reading(path, f"{suffix_of(path)} file"):
+        if suffix_of(path) == ".json":
             found = json.loads(text)
         else:
-            found = [json.loads(line) for line in text.splitlines() if line.strip()]
+            found = [json.loads(line) for line in lines_of(text) if line.strip()]
     if isinstance(found, Mapping):  # one list of records, under whatever name
         lists = [value for value in found.values() if isinstance(value, list)]
         found = lists[0] if len(lists) == 1 else found
@@ -153,7 +153,7 @@ def _read_json(path: Path) -> Records:
     if len(names) > _MOST_COLUMNS:
         raise DataError(f"{path}: its records have over {_MOST_COLUMNS:,} keys")
     columns = {name: [record.get(name) for record in found] for name in names}
-    return Records(columns, str(path), path.stem, path.parent, notes=notes)
+    return Records(columns, str(path), stem_of(path), path.parent, notes=notes)
 
 
 def _read_parquet(path: Path) -> Records:
@@ -167,7 +167,7 @@ def _read_parquet(path: Path) -> Records:
         features = meta.get("info", {}).get("features", {})
         columns = {name: _values(table.column(name)) for name in table.column_names}
     classes = {name: names for name, each in features.items() if (names := _class_names(each))}
-    return Records(columns, str(path), path.stem, path.parent, classes)
+    return Records(columns, str(path), stem_of(path), path.parent, classes)
 
 
 def _values(column: Any) -> Any:

@@ -122,6 +122,7 @@ def labelled(records: Records, reading: Reading) -> Labelled:
     if names := records.classes.get(choice.label):
         labels = [names[label] for label in labels]
     elif records.words:
+        remarks = (*remarks, *_merged(labels))
         labels = parse([label.strip() for label in labels])
     columns = (
         _columns_taken(records, choice, split)
@@ -131,6 +132,20 @@ def labelled(records: Records, reading: Reading) -> Labelled:
     notes = (*records.notes, *columns, *dropped, *remarks)
     groups = None if group is None else np.array(group, dtype=np.str_)
     return Labelled(samples, labels, records.name, notes, groups)
+
+
+def _merged(labels: Sequence[str]) -> tuple[str, ...]:
+    """Say which labels differ in the blanks around them alone, which are left out."""
+    first: dict[str, str] = {}
+    pairs = {}
+    for label in dict.fromkeys(labels):
+        other = first.setdefault(label.strip(), label)
+        if other != label:
+            pairs[label.strip()] = f"{other!a} and {label!a}"
+    if not pairs:
+        return ()
+    more = f", and {len(pairs) - 1} more such classes" if len(pairs) > 1 else ""
+    return (f"blanks around labels are left out: {next(iter(pairs.values()))} are one class{more}",)
 
 
 def samples_of_columns(records: Records, how: Reading) -> tuple[Samples, tuple[str, ...]]:
@@ -245,7 +260,9 @@ def _number(value: Any, words: bool) -> float | None:
     if is_missing(value) or (words and value.strip().lower() in _NO_VALUE):
         return float("nan")
     try:
-        return float(value) if words or not isinstance(value, str | bytes) else None
+        if isinstance(value, str | bytes) and (not words or "_" in value):  # 1_0 is not 10
+            return None
+        return float(value)
     except (ValueError, TypeError, OverflowError):
         return None
 

@@ -13,7 +13,7 @@ from zoorank.messages import inert
 from zoorank.targets.forms import stretched
 from zoorank.targets.labelled import Labelled, Reading
 from zoorank.targets.labels import parse
-from zoorank.targets.opening import read_text
+from zoorank.targets.opening import lines_of, read_text, stem_of
 from zoorank.targets.records import filled
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def read_ucr(path: Path, how: Reading) -> Labelled:
     text, notes = read_text(path)
     rows: list[Variables] = []
     labels: list[str] = []
-    for line in text.splitlines():
+    for line in lines_of(text):
         if line.strip():
             cells = split_line(line)
             rows.append([_numbers(path, len(rows), cells[1:])])
@@ -50,7 +50,7 @@ def is_ucr(text: str) -> bool:
     >>> is_ucr("1\t0.5\t0.7\n"), is_ucr("text\tlabel\n"), is_ucr("1\n")
     (True, False, False)
     """
-    first = next((line for line in text.splitlines() if line.strip()), "")
+    first = next((line for line in lines_of(text) if line.strip()), "")
     label, *values = split_line(first) or [""]
     # A text beside a number or two is more likely a text.
     enough = 2 if _is_number(label) else 8
@@ -70,7 +70,7 @@ def read_ts(path: Path, how: Reading) -> Labelled:
     rows: list[Variables] = []
     labels: list[str] = []
     in_data = False
-    for line in map(str.strip, text.splitlines()):
+    for line in map(str.strip, lines_of(text)):
         if not line or line.startswith("#"):
             continue
         if line.startswith("@"):
@@ -102,7 +102,8 @@ def _check_header(path: Path, header: dict[str, str]) -> None:
 def _is_number(cell: str) -> bool:
     cell = cell.strip().lower()
     try:
-        return cell in _MISSING or float(cell) is not None
+        # Python would read 1_0 as 10.
+        return cell in _MISSING or ("_" not in cell and float(cell) is not None)
     except ValueError:
         return False
 
@@ -110,9 +111,12 @@ def _is_number(cell: str) -> bool:
 def _numbers(path: Path, row: int, cells: Sequence[str]) -> NDArray[np.float64]:
     """Numbers of one series, NaN where they are missing; those at its end are no part of it."""
     try:
+        if any("_" in cell for cell in cells):
+            raise ValueError
         values = np.array(cells, dtype=np.float64)
     except ValueError:
-        known = ["nan" if cell.strip().lower() in _MISSING else cell for cell in cells]
+        # Python strips more than NumPy: separators of ASCII, too.
+        known = ["nan" if cell.strip().lower() in _MISSING else cell.strip() for cell in cells]
         bad = next((cell for cell in known if not _is_number(cell)), None)
         if bad is not None:
             raise DataError(f"{path}: row {row}: {inert(bad[:20])!r} is not a number") from None
@@ -161,7 +165,7 @@ def _series(
     return Labelled(
         samples,
         parse(labels),
-        path.stem,
+        stem_of(path),
         (*notes, *stretching),
         task="numbers" if predicted else None,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from zoorank.transforms.specs import ImagePreprocessing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from PIL.Image import Image
+    from typing_extensions import Self
 
 _LUMA = (0.299, 0.587, 0.114)
 # A JPEG is decoded at a fraction of its size as long as this many times the size asked for is
@@ -141,6 +144,47 @@ class ImageTransform:
         if height * shape[1] >= width * shape[0]:
             return height, max(width, shape[1] * height // shape[0])
         return max(height, shape[0] * width // shape[1]), width
+
+
+class PillowTransform(ABC):
+    """Images as code of others prepares them, which takes one image of Pillow's in colours."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What the code is called in messages."""
+
+    @abstractmethod
+    def made(self, image: Image) -> NDArray[Any]:
+        """What it makes of an image, such as ``(channels, height, width)``."""
+
+    def fitted(self, target: Target) -> Self:
+        """Return the same, once the target holds images."""
+        if target.modality != "image":
+            raise SourceError(f"needs images; the target holds {target.modality} samples")
+        return self
+
+    def prepare(self, sample: Sample) -> Prepared:
+        """Decode an image and have it prepared."""
+        if not isinstance(sample, np.ndarray):
+            return Prepared(self.made(decode(sample).convert("RGB")))
+        if sample.dtype != np.uint8:
+            raise SourceError(
+                f"its {self.name} takes 8-bit images; the target's are {sample.dtype}: say the "
+                "whole preprocessing instead"
+            )
+        from PIL import Image
+
+        pixels = channels_last(sample)
+        grey = pixels[..., 0] if pixels.shape[2:] == (1,) else pixels
+        return Prepared(self.made(Image.fromarray(np.ascontiguousarray(grey)).convert("RGB")))
+
+    def collate(self, prepared: Sequence[Prepared]) -> Batch:
+        """Stack what was made of several images."""
+        values = [each.value for each in prepared]
+        if len({value.shape for value in values}) > 1:
+            raise SourceError(f"its {self.name} gives images of several sizes: say their size")
+        return Batch({ONLY: np.stack(values)}, len(values))
 
 
 def _stacked(images: Sequence[NDArray[Any]]) -> NDArray[Any]:

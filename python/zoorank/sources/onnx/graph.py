@@ -237,8 +237,9 @@ class Graph:
             dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
         except KeyError:
             raise self.file.refuse(f"its input {value.name!r} is no tensor") from None
-        dims = (each.dim_value if each.HasField("dim_value") else None for each in tensor.shape.dim)
-        return Input(value.name, tuple(each or None for each in dims), dtype)
+        # 0 stands for no number, and some exporters write -1 for any.
+        dims = (each.dim_value if each.dim_value > 0 else None for each in tensor.shape.dim)
+        return Input(value.name, tuple(dims), dtype)
 
     def _check_order(self, given: set[str]) -> None:
         known = given | {""}

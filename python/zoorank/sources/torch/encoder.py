@@ -127,12 +127,7 @@ class TorchEncoder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.module = nn.Module()
         self._traced = None
         if self._device.type == "cuda":

@@ -16,12 +16,11 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
 
 from zoorank.errors import SourceError
 from zoorank.messages import listing
+from zoorank.sources.torch.flops import FlopCounter, LightMode
 
 # In this order, of those that a mapping holds.
 _MEANT = ("last_hidden_state", "logits", "sentence_embedding", "token_embeddings")
@@ -165,7 +164,7 @@ def trace(model: nn.Module, run: Run) -> Trace:
     """
     record = Trace()
     with contextlib.ExitStack() as stack:
-        counter = stack.enter_context(FlopCounterMode(display=False))
+        counter = stack.enter_context(FlopCounter())
         recorder = _Recorder(model, record, counter)
         for name, module in model.named_modules():
             for remove in recorder.attach(name, module):
@@ -174,14 +173,14 @@ def trace(model: nn.Module, run: Run) -> Trace:
         stack.enter_context(torch.no_grad())
         stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
         run()
-        record.flops = counter.get_total_flops()
+        record.flops = counter.total
     return record
 
 
-class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Recorder(LightMode):
     """Sees every operation, and by its hooks every module."""
 
-    def __init__(self, model: nn.Module, record: Trace, counter: FlopCounterMode) -> None:
+    def __init__(self, model: nn.Module, record: Trace, counter: FlopCounter) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._record, self._counter = record, counter
         self._clock = itertools.count(1)
@@ -201,7 +200,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             calls.append(
                 Call(
                     start=next(self._clock),
-                    flops_before=self._counter.get_total_flops(),
+                    flops_before=self._counter.total,
                     input=self._seen(args or kwargs),
                 )
             )
@@ -213,7 +212,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             _, number = self._running.pop()
             call = calls[number - 1]
             call.end = next(self._clock)
-            call.flops_after = self._counter.get_total_flops()
+            call.flops_after = self._counter.total
             call.output = self._seen(output)
 
         yield module.register_forward_pre_hook(before, with_kwargs=True).remove

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from torch import Tensor, equal, nn
+from torch import Tensor, equal, nn, strided
 from torch.nn.parameter import is_lazy
 
 from zoorank.errors import SourceError
@@ -100,13 +100,16 @@ def fill(model: nn.Module, checkpoint: Checkpoint) -> Filled:
     state = model.state_dict(keep_vars=True)
     own = {name: value for name, value in state.items() if isinstance(value, Tensor)}
     group, others = _find(own, checkpoint)
+    given = {name: checkpoint.tensors[each] for name, each in group.names.items()}
     reshaped = {
-        name: f"{name} (network {tuple(own[name].shape)}, file {tuple(value.shape)})"
-        for name, each in group.names.items()
-        if not _fits(own[name], value := checkpoint.tensors[each])
+        name: f"{name} ({reason})"
+        for name, value in given.items()
+        if (reason := _unlike(own[name], value))
     }
     fitting = {
-        name: checkpoint.tensors[each] for name, each in group.names.items() if name not in reshaped
+        name: value if value.layout == strided else value.to_dense()
+        for name, value in given.items()
+        if name not in reshaped
     }
     _check_tied(own, fitting, checkpoint)
     lost = [name for name in own if name not in group.names]
@@ -222,6 +225,23 @@ def _same(one: _Group, other: _Group, tensors: Mapping[str, Tensor]) -> bool:
 
 def _fits(own: Tensor, value: Tensor) -> bool:
     return is_lazy(own) or own.shape == value.shape
+
+
+def _unlike(own: Tensor, value: Tensor) -> str:
+    """Why a tensor cannot stand for one of the network; torch would copy more than that.
+
+    It drops imaginary parts, and takes the integers of quantized weights for the weights.
+    """
+    if not _fits(own, value):
+        return f"network {tuple(own.shape)}, file {tuple(value.shape)}"
+    kinds = f"network {own.dtype}, file {value.dtype}".replace("torch.", "")
+    if value.is_quantized and not own.is_quantized:
+        return kinds
+    if value.is_complex() and not own.is_complex():
+        return kinds
+    whole = not (value.is_floating_point() or value.is_complex() or value.is_quantized)
+    is_weight = isinstance(own, nn.Parameter) and own.is_floating_point()
+    return kinds if is_weight and whole else ""
 
 
 def _is_known(own: Tensor, held: set[tuple[int, ...]]) -> bool:

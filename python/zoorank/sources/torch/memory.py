@@ -7,11 +7,11 @@ import hashlib
 import inspect
 import secrets
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import torch
@@ -25,11 +25,15 @@ from zoorank.sources.code import fingerprint_code
 from zoorank.sources.torch.encoder import TorchEncoder
 from zoorank.sources.torch.pooling import AxisPooling
 from zoorank.sources.trust import find_module
-from zoorank.targets.base import Modality, Sample, Target
-from zoorank.targets.images import decode
+from zoorank.targets.base import Modality
 from zoorank.transforms import transform_of
-from zoorank.transforms.base import ONLY, Batch, Prepared, Transform
+from zoorank.transforms.base import Transform
+from zoorank.transforms.image import PillowTransform
 from zoorank.transforms.specs import Preprocessing
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL.Image import Image
 
 # Stands for what nobody can tell the content of, so that nothing of it is ever reused.
 _UNKNOWN = secrets.token_hex(16)
@@ -95,7 +99,7 @@ class ModuleSource:
 
 
 @dataclass(frozen=True)
-class FunctionTransform:
+class FunctionTransform(PillowTransform):
     """Images as a function prepares them, such as those of torchvision and timm.
 
     Attributes
@@ -105,38 +109,16 @@ class FunctionTransform:
     """
 
     function: Callable[[Any], Any]
+    name = "transform"
 
     @property
     def key(self) -> str:
         """What the function is."""
         return f"function {fingerprint_object(self.function)}"
 
-    def fitted(self, target: Target) -> FunctionTransform:
-        """Return the same, once the target holds images."""
-        if target.modality != "image":
-            raise SourceError(f"needs images; the target holds {target.modality} samples")
-        return self
-
-    def prepare(self, sample: Sample) -> Prepared:
-        """Decode an image and call the function."""
-        from PIL import Image
-
-        if isinstance(sample, np.ndarray):
-            if sample.dtype != np.uint8:
-                raise SourceError(
-                    f"its transform takes Pillow images, and the target holds {sample.dtype}: give "
-                    "an ImagePreprocessing instead"
-                )
-            planes_first = sample.ndim == 3 and sample.shape[-1] not in (1, 3)
-            pixels = sample.transpose(1, 2, 0) if planes_first else sample
-            image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1:] == (1,) else pixels)
-        else:
-            image = decode(sample)
-        return Prepared(np.asarray(self.function(image.convert("RGB"))))
-
-    def collate(self, prepared: Sequence[Prepared]) -> Batch:
-        """Put images of one size together."""
-        return Batch({ONLY: np.stack([each.value for each in prepared])}, len(prepared))
+    def made(self, image: Image) -> NDArray[Any]:
+        """What the function makes of an image."""
+        return np.asarray(self.function(image))
 
 
 def source_of_module(reference: Any, entry: Entry) -> ModuleSource:

@@ -93,12 +93,12 @@ def read_words(file: SourceFile, words: SourceFile | None) -> WordFile:
         if not 0 < dimension <= 2**16:
             raise file.refuse(f"says that its vectors have {dimension} numbers")
         if _numbers_behind_a_word(rest.partition(b"\n")[0]) >= dimension:
-            return WordFile(count, dimension, lambda wanted: _scan(file, wanted, dimension, 1))
+            return WordFile(count, dimension, lambda wanted: _scan(file, wanted, dimension, count))
         return WordFile(count, dimension, lambda wanted: _unpack(file, wanted, count, dimension))
     dimension = _numbers_behind_a_word(line)
     if dimension < 2 or len(line) == len(head):
         raise file.refuse("is no file of word vectors: a word and its numbers a line, or .npy")
-    return WordFile(_lines(file), dimension, lambda wanted: _scan(file, wanted, dimension, 0))
+    return WordFile(_lines(file), dimension, lambda wanted: _scan(file, wanted, dimension))
 
 
 @contextmanager
@@ -135,14 +135,22 @@ def _lines(file: SourceFile) -> int:
 
 
 def _scan(
-    file: SourceFile, wanted: Collection[bytes], dimension: int, header: int
+    file: SourceFile, wanted: Collection[bytes], dimension: int, count: int | None = None
 ) -> Iterator[tuple[bytes, Vector]]:
-    """Read the lines of some words; a word may itself hold spaces."""
-    left = set(wanted)
+    """Read the lines of some words; a word may itself hold spaces.
+
+    ``count`` is how many a first line says that there are.
+    """
+    left, header = set(wanted), 0 if count is None else 1
     with _opened(file) as stream:
         for number in range(1, 2**62):
             line = stream.readline(_LONGEST_LINE)
-            if not line or not left:
+            if not left:
+                return
+            if not line:
+                found = number - 1 - header
+                if count is not None and found < count:
+                    raise file.refuse(f"is cut off: it says that it has {count} words, not {found}")
                 return
             if len(line) == _LONGEST_LINE:
                 raise file.refuse(f"line {number} is longer than {_LONGEST_LINE:,} bytes")

@@ -1,0 +1,102 @@
+"""What a source's code may change in this process, for others to suffer.
+
+Defaults are put back after each source, wherever it runs. Functions of torch that were replaced
+are not: a process in which that was done takes no other source.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+_KNOWN = frozenset({"torch", "numpy", "sympy", "typing_extensions", *sys.stdlib_module_names})
+
+
+def framework_state() -> tuple[str, ...]:
+    """Tell what no source may have changed when the next one comes.
+
+    Raises
+    ------
+    Exception
+        After an error on a CUDA device that lasts: whatever comes next there fails too.
+    """
+    found = [str(np.geterr()), str(Path.cwd())]
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return (*found, "torch.float32", "cpu", "False")
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    defaults = torch.get_default_dtype(), torch.get_default_device()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    return (*found, *map(str, defaults), str(deterministic), *_replaced(torch))
+
+
+@contextmanager
+def defaults_kept() -> Iterator[None]:
+    """Put back what code within has changed of the defaults of NumPy and torch."""
+    folder, errors = _folder(), np.geterr()
+    before = _defaults()
+    try:
+        yield
+    finally:
+        np.seterr(**errors)
+        if folder is not None and _folder() != folder:
+            with suppress(OSError):
+                os.chdir(folder)
+        _put_back(before)
+
+
+def _folder() -> str | None:
+    with suppress(OSError):
+        return os.getcwd()  # noqa: PTH109
+    return None
+
+
+def _defaults() -> tuple[Any, ...]:
+    torch = sys.modules.get("torch")
+    if torch is None or not hasattr(torch, "get_default_device"):
+        return ()
+    return (
+        torch.get_default_dtype(),
+        torch.get_default_device(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_grad_enabled(),
+    )
+
+
+def _put_back(before: tuple[Any, ...]) -> None:
+    after = _defaults()
+    if before == after:
+        return
+    torch: Any = sys.modules["torch"]
+    dtype, device, deterministic, grad = before or (torch.float32, torch.device("cpu"), False, True)
+    torch.set_default_dtype(dtype)
+    torch.use_deterministic_algorithms(deterministic)
+    torch.set_grad_enabled(grad)
+    if torch.get_default_device() != device:
+        torch.set_default_device(None if device.type == "cpu" else device)
+
+
+def _replaced(torch: Any) -> tuple[str, ...]:
+    """Names of functions and classes of torch that are somebody else's by now."""
+    modules = [each for each in vars(torch.nn).values() if isinstance(each, type)]
+    places = (torch, torch.nn, torch.nn.functional, torch.nn.init, torch.Tensor, *modules)
+    found = []
+    for place in places:
+        for name, value in vars(place).items():
+            if isinstance(value, FunctionType):
+                home = value.__globals__.get("__name__")
+            elif isinstance(value, type):
+                home = value.__module__
+            else:
+                continue
+            if str(home).partition(".")[0] not in _KNOWN:
+                found.append(f"{place.__name__}.{name}")
+    return tuple(found)
