@@ -10,7 +10,7 @@ directions, whose means differ by `apart` in each feature before; at 0 there is 
     python benchmarks/pruned.py --rows 200000 --classes 1000 --rounds 1    (half an hour)
     python benchmarks/pruned.py --encodings fashion
     python benchmarks/pruned.py --rows 1000000 --classes 1000 --features 512 --apart 0.5 --rounds 1
-        --threads 2 --ways needed
+        --threads 2 --ways needed --precisions auto
 """
 
 import argparse
@@ -39,19 +39,22 @@ def main(argv=None):
     parser.add_argument("--features", type=int, default=256)
     parser.add_argument("--apart", type=float, nargs="+", default=APART)
     parser.add_argument("--encodings", choices=("fashion", "animals"))
+    parser.add_argument("--precisions", nargs="+", choices=("float32", "auto"), default=())
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args(argv)
     n, classes = (2000, 20) if chosen.quick else (chosen.rows, chosen.classes)
-    precisions = ["float32", "auto"] if build_info()["instruction_set"] == "amx" else ["auto"]
+    both = ("float32", "auto") if build_info()["instruction_set"] == "amx" else ("auto",)
     rows = []
     for apart in [None] if chosen.encodings else chosen.apart:
         if apart is None:
             problem = encodings_of(chosen.encodings)
         else:
             problem = relu_features(n, chosen.features, classes, apart)
-        rows += [{"apart": apart, **compare(problem, each, chosen)} for each in precisions]
+        rows += [
+            {"apart": apart, **compare(problem, each, chosen)} for each in chosen.precisions or both
+        ]
     usual = (n, classes) == (parser.get_default("rows"), parser.get_default("classes"))
     name = chosen.encodings or ("" if usual else str(n))
     finish(rows, f"pruned_{name}" if name else "pruned", None if chosen.quick else RESULTS)

@@ -15,6 +15,7 @@ from measured import WITH_TILES, Row, read, results, table
 from zoorank.scores import TABLE
 
 RACED = ("ECG5000", "FacesUCR", "InsectWingbeatSound")
+PRUNED = ("pruned", "pruned_animals")
 # Nothing about intervals was decided by these two.
 HELD_OUT = ("SwedishLeaf", "MoteStrain")
 
@@ -62,6 +63,28 @@ def tile_errors() -> str:
         "rows | problems | tiles taken | s off by, tiles | float32",
         "{kind} | {problems} | {tiles_taken} | {error_tiles:.1e} | {error_float32:.1e}",
         results("tile_errors", WITH_TILES),
+    )
+
+
+def pruning() -> str:
+    rows = []
+    for name in PRUNED:
+        for row in results(name, WITH_TILES):
+            apart = row["apart"]
+            rows.append(
+                {
+                    **row,
+                    "what": name.removeprefix("pruned_") if apart is None else f"apart {apart:g}",
+                    "way": "all" if row["auto_needs"] == 1 else "needed",
+                    "s": " | ".join(f"{row[f'{way}_s']:.2f}" for way in ("all", "needed", "auto")),
+                }
+            )
+    return table(
+        "rows | features | classes | what | precision | pairs needed | all, s | needed, s | "
+        "auto, s | auto takes | auto, times as fast",
+        "{n} | {d} | {classes} | {what} | {precision} | {pairs_needed:.1%} | {s} | {way} | "
+        "{speedup_auto:.2f}",
+        rows,
     )
 
 
@@ -276,6 +299,7 @@ TABLES = {
         end_to_end,
         tiles,
         tile_errors,
+        pruning,
         estimator_slope,
         estimator_per_cost,
         estimator_samples,
