@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Iterable
 
 from informed import informed_cnn, informed_figures, informed_series
-from measured import Row, read, results, table
+from measured import WITH_TILES, Row, read, results, table
 
 from zoorank.scores import TABLE
 
@@ -42,6 +42,26 @@ def end_to_end() -> str:
         "samples | way | seconds | of the plain loop | peak, MB",
         "{case} | {way} | {processor_s:.1f} | {of_plain_loop:.2f} | {peak}",
         rows,
+    )
+
+
+def tiles() -> str:
+    rows = [
+        {**row, "s": f"{row['float32_s']:.2f} | {row['bf16x3_s']:.2f} | {row['auto_s']:.2f}"}
+        for row in results("tiles", WITH_TILES)
+    ]
+    return table(
+        "features | classes | float32, s | bf16x3, s | auto, s | times as fast | GFLOP/s",
+        "{d} | {classes} | {s} | {speedup:.1f} | {gflops:.0f}",
+        rows,
+    )
+
+
+def tile_errors() -> str:
+    return table(
+        "rows | problems | tiles taken | s off by, tiles | float32",
+        "{kind} | {problems} | {tiles_taken} | {error_tiles:.1e} | {error_float32:.1e}",
+        results("tile_errors", WITH_TILES),
     )
 
 
@@ -254,6 +274,8 @@ TABLES = {
         estimator_coverage,
         layouts,
         end_to_end,
+        tiles,
+        tile_errors,
         estimator_slope,
         estimator_per_cost,
         estimator_samples,
