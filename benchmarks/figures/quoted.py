@@ -10,11 +10,12 @@ import statistics
 from collections.abc import Iterable
 
 from informed import informed_cnn, informed_figures, informed_series
-from measured import Row, read, results, table
+from measured import WITH_TILES, Row, read, results, table
 
 from zoorank.scores import TABLE
 
 RACED = ("ECG5000", "FacesUCR", "InsectWingbeatSound")
+PRUNED = ("pruned", "pruned_animals")
 # Nothing about intervals was decided by these two.
 HELD_OUT = ("SwedishLeaf", "MoteStrain")
 
@@ -41,6 +42,48 @@ def end_to_end() -> str:
     return table(
         "samples | way | seconds | of the plain loop | peak, MB",
         "{case} | {way} | {processor_s:.1f} | {of_plain_loop:.2f} | {peak}",
+        rows,
+    )
+
+
+def tiles() -> str:
+    rows = [
+        {**row, "s": f"{row['float32_s']:.2f} | {row['bf16x3_s']:.2f} | {row['auto_s']:.2f}"}
+        for row in results("tiles", WITH_TILES)
+    ]
+    return table(
+        "features | classes | float32, s | bf16x3, s | auto, s | times as fast | GFLOP/s",
+        "{d} | {classes} | {s} | {speedup:.1f} | {gflops:.0f}",
+        rows,
+    )
+
+
+def tile_errors() -> str:
+    return table(
+        "rows | problems | tiles taken | s off by, tiles | float32",
+        "{kind} | {problems} | {tiles_taken} | {error_tiles:.1e} | {error_float32:.1e}",
+        results("tile_errors", WITH_TILES),
+    )
+
+
+def pruning() -> str:
+    rows = []
+    for name in PRUNED:
+        for row in results(name, WITH_TILES):
+            apart = row["apart"]
+            rows.append(
+                {
+                    **row,
+                    "what": name.removeprefix("pruned_") if apart is None else f"apart {apart:g}",
+                    "way": "all" if row["auto_needs"] == 1 else "needed",
+                    "s": " | ".join(f"{row[f'{way}_s']:.2f}" for way in ("all", "needed", "auto")),
+                }
+            )
+    return table(
+        "rows | features | classes | what | precision | pairs needed | all, s | needed, s | "
+        "auto, s | auto takes | auto, times as fast",
+        "{n} | {d} | {classes} | {what} | {precision} | {pairs_needed:.1%} | {s} | {way} | "
+        "{speedup_auto:.2f}",
         rows,
     )
 
@@ -254,6 +297,9 @@ TABLES = {
         estimator_coverage,
         layouts,
         end_to_end,
+        tiles,
+        tile_errors,
+        pruning,
         estimator_slope,
         estimator_per_cost,
         estimator_samples,
