@@ -36,7 +36,7 @@ class Limits:
         ``"cpu"``, where the cases are to run.
     bf16x3 : dict of str to float
         flop/s of float32 products on the matrix unit, three of bf16 for each, where the
-        instruction set has one. No case is held against it: ``precision="auto"`` is float32.
+        instruction set has one.
     """
 
     threads: int
@@ -47,8 +47,10 @@ class Limits:
     device: str = "cpu"
     bf16x3: dict[str, float] = field(default_factory=dict)
 
-    def flops(self, dtype: npt.DTypeLike) -> float | None:
+    def flops(self, dtype: npt.DTypeLike | str) -> float | None:
         """Peak of the instruction set in use, in flop/s; None where that is not known."""
+        if dtype == "bf16x3":
+            return self.bf16x3.get(self.instruction_set)
         rates = self.multiply_add.get(self.instruction_set)
         return None if rates is None else rates[_column(dtype)]
 

@@ -32,7 +32,7 @@ import zoorank
 SHAPES = ((512, 100), (128, 10))  # features, classes
 METRICS = ("euclidean", "cosine")
 CHECKED_ROWS = 32
-OPENBLAS_NAMES = {"avx512": "SkylakeX", "avx2": "Haswell"}
+OPENBLAS_NAMES = {"amx": "SkylakeX", "avx512": "SkylakeX", "avx2": "Haswell"}
 
 
 def main(argv=None):

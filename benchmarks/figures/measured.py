@@ -10,14 +10,14 @@ from typing import Any
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
 MACHINE = "amd-epyc-avx512"  # whose results the documents quote
-RANKINGS = "intel-xeon-amx"  # but those of whole rankings and of passes
+WITH_TILES = "intel-xeon-amx"  # of docs/amx.md, and of whole rankings and passes
 
 Row = Mapping[str, Any]
 
 
-def results(name: str) -> list[Row]:
-    """Rows of a program's results, from the machine that the documents quote."""
-    return read(f"results/{MACHINE}/{name}.csv")
+def results(name: str, machine: str = MACHINE) -> list[Row]:
+    """Rows of a program's results, from the machine that the documents quote or another."""
+    return read(f"results/{machine}/{name}.csv")
 
 
 def read(path: str) -> list[Row]:

@@ -10,11 +10,12 @@ import statistics
 from collections.abc import Iterable
 
 from informed import informed_cnn, informed_figures, informed_series
-from measured import RANKINGS, Row, read, results, table
+from measured import WITH_TILES, Row, read, results, table
 
 from zoorank.scores import TABLE
 
 RACED = ("ECG5000", "FacesUCR", "InsectWingbeatSound")
+PRUNED = ("pruned", "pruned_animals")
 # Nothing about intervals was decided by these two.
 HELD_OUT = ("SwedishLeaf", "MoteStrain")
 
@@ -37,7 +38,7 @@ def layouts() -> str:
 
 
 def end_to_end() -> str:
-    found = read(f"results/{RANKINGS}/end_to_end.csv")
+    found = results("end_to_end", WITH_TILES)
     rows = [{**row, "peak": f"{row['peak_mb']:.0f}"} for row in found]
     return table(
         "samples | way | seconds | of the plain loop | peak, MB",
@@ -53,7 +54,7 @@ def share_of_peak() -> str:
         "{network} | {precision} | {million_operations:.0f} | {milliseconds:.1f} | "
         "{share_of_peak:.0%} | {convolutions:.0%} | {products:.0%} | {normalizations:.0%} | "
         "{others:.0%}",
-        read(f"results/{RANKINGS}/share_of_peak.csv"),
+        results("share_of_peak", WITH_TILES),
     )
 
 
@@ -61,7 +62,49 @@ def precision() -> str:
     return table(
         "target | samples | candidates | score | Kendall's τ | place of bf16's first | lost",
         "{target} | {samples} | {candidates} | {score} | {tau:.3f} | {place_of_first} | {lost:.3f}",
-        read(f"results/{RANKINGS}/precision.csv"),
+        results("precision", WITH_TILES),
+    )
+
+
+def tiles() -> str:
+    rows = [
+        {**row, "s": f"{row['float32_s']:.2f} | {row['bf16x3_s']:.2f} | {row['auto_s']:.2f}"}
+        for row in results("tiles", WITH_TILES)
+    ]
+    return table(
+        "features | classes | float32, s | bf16x3, s | auto, s | times as fast | GFLOP/s",
+        "{d} | {classes} | {s} | {speedup:.1f} | {gflops:.0f}",
+        rows,
+    )
+
+
+def tile_errors() -> str:
+    return table(
+        "rows | problems | tiles taken | s off by, tiles | float32",
+        "{kind} | {problems} | {tiles_taken} | {error_tiles:.1e} | {error_float32:.1e}",
+        results("tile_errors", WITH_TILES),
+    )
+
+
+def pruning() -> str:
+    rows = []
+    for name in PRUNED:
+        for row in results(name, WITH_TILES):
+            apart = row["apart"]
+            rows.append(
+                {
+                    **row,
+                    "what": name.removeprefix("pruned_") if apart is None else f"apart {apart:g}",
+                    "way": "all" if row["auto_needs"] == 1 else "needed",
+                    "s": " | ".join(f"{row[f'{way}_s']:.2f}" for way in ("all", "needed", "auto")),
+                }
+            )
+    return table(
+        "rows | features | classes | what | precision | pairs needed | all, s | needed, s | "
+        "auto, s | auto takes | auto, times as fast",
+        "{n} | {d} | {classes} | {what} | {precision} | {pairs_needed:.1%} | {s} | {way} | "
+        "{speedup_auto:.2f}",
+        rows,
     )
 
 
@@ -276,6 +319,9 @@ TABLES = {
         end_to_end,
         share_of_peak,
         precision,
+        tiles,
+        tile_errors,
+        pruning,
         estimator_slope,
         estimator_per_cost,
         estimator_samples,
@@ -317,7 +363,7 @@ def figures() -> dict[str, str]:
     from_file, loaded = results("estimator_memory")
     whole, first = results("estimator_shards")
     layers = results("text_libraries")
-    with_amx = read(f"results/{RANKINGS}/text_libraries.csv")
+    with_amx = results("text_libraries", WITH_TILES)
     samples = {
         row["set"]: row["rms error"]
         for row in results("estimator_samples")

@@ -76,14 +76,6 @@ void register_silhouette(py::module_& module) {
     module.attr("METRICS_FROM_MEANS") = names_of_metrics([](const metric_facts& facts) { return facts.from_means(); });
     module.def("exact_silhouettes", &samples, py::arg("X"), py::arg("labels").noconvert(), py::arg("metric"),
                py::arg("threads"), py::arg("progress"), py::arg("precision") = "auto", py::arg("pairs") = "auto");
-    module.def(
-        "silhouette_samples",
-        [](const py::array& x, const label_array& labels, const std::string& metric_name, int threads,
-           const py::object& progress, const std::string& precision) {
-            return samples(x, labels, metric_name, threads, progress, precision, "auto")[0];
-        },
-        py::arg("X"), py::arg("labels").noconvert(), py::arg("metric"), py::arg("threads"), py::arg("progress"),
-        py::arg("precision") = "auto");
     module.def("silhouette_batch", &batch, py::arg("Xs"), py::arg("labels").noconvert(), py::arg("metrics"),
                py::arg("threads"), py::arg("precision") = "auto");
 }

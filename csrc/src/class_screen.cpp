@@ -43,7 +43,10 @@ class_screen<T>::workspace::workspace(const cpu::kernel_set<T>& kernels, std::in
       limits(together),
       survives(together),
       apart(together),
-      beyond(together) {}
+      beyond(together),
+      flat(together * depth),
+      chosen_limits(together),
+      chosen_squares(together) {}
 
 template <class T>
 class_screen<T>::class_screen(matrix_view<T> x, const partition& p, const bounds_frame<T>& frame,
@@ -68,6 +71,13 @@ class_screen<T>::class_screen(matrix_view<T> x, const partition& p, const bounds
     points_.pack(bounds.points(0), x.cols, order.data(), blocks * together, T(1), nullptr);
     means_ = packed_rows<T>(kernels_, classes, x.cols);
     means_.pack(bounds.points(0), x.cols, first.data(), classes, T(1), nullptr);
+    // Little beside the rows: few of these are in classes with many directions.
+    padded_points_ = (stride + kernels_.panel - 1) / kernels_.panel * kernels_.panel;
+    std::vector<std::int64_t> all(static_cast<std::size_t>(classes * padded_points_));
+    for (std::int64_t i = 0; i < classes * padded_points_; ++i)
+        all[static_cast<std::size_t>(i)] = i / padded_points_ * stride + std::min(i % padded_points_, stride - 1);
+    all_points_ = packed_rows<T>(kernels_, classes * padded_points_, x.cols);
+    all_points_.pack(bounds.points(0), x.cols, all.data(), classes * padded_points_, T(1), nullptr);
 }
 
 template <class T>
@@ -82,18 +92,29 @@ void class_screen<T>::multiply(const cpu::operand<T>& points, const cpu::operand
 }
 
 template <class T>
-void class_screen<T>::screen(const cpu::class_form<T>& form, std::int64_t first_product, const cpu::operand<T>& rows,
+void class_screen<T>::screen(const cpu::class_form<T>& form, std::int64_t first_product, const row_facts& rows,
                              workspace& space) const {
-    kernels_.screen({form, space.products.data() + first_product * cpu::scratch_stride, rows.norms, space.limits.data(),
+    kernels_.screen({form, space.products.data() + first_product * cpu::scratch_stride, rows.squares, rows.limits,
                      static_cast<T>(least_square), rows.count, space.survives.data(), space.apart.data(),
                      space.beyond.data()});
 }
 
 template <class T>
-packed_rows<T> class_screen<T>::points_of(std::int64_t c) const {
-    packed_rows<T> points(kernels_, 1 + bounds_.directions(), x_.cols);
-    points.pack(bounds_.points(c), x_.cols, nullptr, 1 + bounds_.directions(), T(1), nullptr);
-    return points;
+cpu::operand<T> class_screen<T>::points_of(std::int64_t c) const {
+    return all_points_.block(c * padded_points_, 1 + bounds_.directions());
+}
+
+// The rows of a block once more, side by side but not in panels, and their squared lengths.
+template <class T>
+void class_screen<T>::lay_out(std::int64_t begin, std::int64_t rows, const cpu::operand<T>& packed,
+                              workspace& space) const {
+    const T* const centre = frame_.centre.data();
+    for (std::int64_t r = 0; r < rows; ++r) {
+        const T* const x = x_.row(partition_.order[static_cast<std::size_t>(begin + r)]);
+        T* const to = space.flat.data() + r * x_.cols;
+        for (std::int64_t k = 0; k < x_.cols; ++k) to[k] = x[k] * frame_.scale - centre[k];
+    }
+    space.flat_squares.assign(packed.norms, packed.norms + rows);
 }
 
 template <class T>
@@ -124,7 +145,7 @@ void class_screen<T>::find_likeliest(std::int64_t begin, std::int64_t end, const
 // Distances of some rows to class c in the directions of the class, with what lies in none: sums of roots, and the
 // least.
 template <class T>
-void class_screen<T>::add_roots(std::int64_t c, const cpu::operand<T>& rows, workspace& space) const {
+void class_screen<T>::add_roots(std::int64_t c, const T* row_squares, workspace& space) const {
     const std::int64_t directions = bounds_.directions(), size = partition_.size(c);
     const T* const offset = bounds_.form(c, true).offset;
     const auto count = static_cast<std::int64_t>(space.left.size());
@@ -141,7 +162,7 @@ void class_screen<T>::add_roots(std::int64_t c, const cpu::operand<T>& rows, wor
     for (std::size_t i = 0; i < space.left.size(); ++i) {
         const std::int64_t r = space.left[i];
         space.norms[i] =
-            block.norms[i] + static_cast<T>(bounds_.least_beyond(c, static_cast<double>(rows.norms[r]),
+            block.norms[i] + static_cast<T>(bounds_.least_beyond(c, static_cast<double>(row_squares[r]),
                                                                  static_cast<double>(space.beyond.data()[r])));
     }
     block.norms = space.norms.data();
@@ -154,41 +175,61 @@ void class_screen<T>::add_roots(std::int64_t c, const cpu::operand<T>& rows, wor
              space.least.data()});
 }
 
+// From the products of all points of class c with some rows.
 template <class T>
-typename class_screen<T>::level_counts class_screen<T>::screen_class(std::int64_t c, const packed_rows<T>& points,
-                                                                     const std::vector<std::int64_t>& positions,
-                                                                     bool count_few, workspace& space) const {
-    const auto rows = static_cast<std::int64_t>(positions.size());
+typename class_screen<T>::level_counts class_screen<T>::screen_products(std::int64_t c, const row_facts& rows,
+                                                                        bool count_few, workspace& space) const {
+    const auto wide = [](T value) { return static_cast<double>(value); };
     T* const survives = space.survives.data();
-    space.originals.resize(positions.size());
-    for (std::size_t r = 0; r < positions.size(); ++r)
-        space.originals[r] = partition_.order[static_cast<std::size_t>(positions[r])];
-    const cpu::operand<T> packed = pack(space.originals.data(), rows, space);
-    multiply(points.block(0, 1 + bounds_.directions()), packed, space);
     level_counts counts;
     if (count_few) {
-        screen(bounds_.form(c, false), 0, packed, space);
-        counts.few = std::accumulate(survives, survives + rows, 0.0);
+        screen(bounds_.form(c, false), 0, rows, space);
+        counts.few = std::accumulate(survives, survives + rows.count, 0.0);
     }
-    screen(bounds_.form(c, true), 0, packed, space);
+    screen(bounds_.form(c, true), 0, rows, space);
     space.left.clear();
-    for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t r = 0; r < rows.count; ++r)
         if (survives[r] > 0) space.left.push_back(r);
     counts.all = counts.reduced = static_cast<double>(space.left.size());
     if (space.left.empty() || bounds_.directions() == 0) return counts;
-    add_roots(c, packed, space);
+    add_roots(c, rows.squares, space);
     for (std::size_t i = 0; i < space.left.size(); ++i) {
         const std::int64_t r = space.left[i];
-        const auto wide = [](T value) { return static_cast<double>(value); };
         if (!(wide(space.least[i]) > least_square)) continue;
         const double bound = bounds_.least_mean_distance(
             c, {space.sums[i] / static_cast<double>(partition_.size(c)), wide(space.least[i]), wide(space.norms[i]),
-                wide(packed.norms[r]), wide(space.apart.data()[r]), wide(space.beyond.data()[r])});
-        if (!(bound * bound > wide(space.limits.data()[r]))) continue;
+                wide(rows.squares[r]), wide(space.apart.data()[r]), wide(space.beyond.data()[r])});
+        if (!(bound * bound > wide(rows.limits[r]))) continue;
         survives[r] = 0;
         counts.reduced -= 1;
     }
     return counts;
+}
+
+template <class T>
+typename class_screen<T>::level_counts class_screen<T>::screen_class(std::int64_t c,
+                                                                     const std::vector<std::int64_t>& positions,
+                                                                     bool count_few, workspace& space) const {
+    const auto rows = static_cast<std::int64_t>(positions.size());
+    space.originals.resize(positions.size());
+    for (std::size_t r = 0; r < positions.size(); ++r)
+        space.originals[r] = partition_.order[static_cast<std::size_t>(positions[r])];
+    const cpu::operand<T> packed = pack(space.originals.data(), rows, space);
+    multiply(points_of(c), packed, space);
+    return screen_products(c, {packed.norms, space.limits.data(), rows}, count_few, space);
+}
+
+template <class T>
+void class_screen<T>::screen_chosen(std::int64_t c, workspace& space) const {
+    const auto count = static_cast<std::int64_t>(space.chosen.size());
+    kernels_.multiply_chosen(
+        {space.flat.data(), x_.cols, space.chosen.data(), count, points_of(c), x_.cols, space.products.data()});
+    for (std::int64_t i = 0; i < count; ++i) {
+        const auto row = static_cast<std::size_t>(space.chosen[static_cast<std::size_t>(i)]);
+        space.chosen_limits.data()[i] = space.limits.data()[row];
+        space.chosen_squares.data()[i] = space.flat_squares[row];
+    }
+    screen_products(c, {space.chosen_squares.data(), space.chosen_limits.data(), count}, false, space);
 }
 
 template bounds_frame<float> frame_of_bounds(float, const std::vector<float>&);

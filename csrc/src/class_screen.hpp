@@ -35,8 +35,9 @@ public:
         workspace(const cpu::kernel_set<T>& kernels, std::int64_t depth);
         packed_rows<T> rows;
         aligned_buffer<T> products, limits, survives, apart, beyond;
-        std::vector<std::int64_t> originals, left;
-        std::vector<T> along, norms, least;
+        aligned_buffer<T> flat, chosen_limits, chosen_squares;
+        std::vector<std::int64_t> originals, left, chosen;
+        std::vector<T> along, norms, least, flat_squares;
         std::vector<double> sums;
     };
     workspace make_workspace() const { return {kernels_, x_.cols}; }
@@ -51,11 +52,13 @@ public:
     void screen_all(std::int64_t begin, std::int64_t end, workspace& space, Visit visit) const {
         const std::int64_t rows = end - begin, classes = partition_.classes();
         const cpu::operand<T> packed = pack(partition_.order.data() + begin, rows, space);
+        if (bounds_.directions() > points_of_class_ - 1) lay_out(begin, rows, packed, space);
         for (std::int64_t first = 0; first < classes; first += classes_together_) {
             const std::int64_t count = classes_together_ < classes - first ? classes_together_ : classes - first;
             multiply(points_.block(first / classes_together_ * together, count * points_of_class_), packed, space);
             for (std::int64_t j = 0; j < count; ++j) {
-                screen(bounds_.form(first + j, false), j * points_of_class_, packed, space);
+                screen(bounds_.form(first + j, false), j * points_of_class_, {packed.norms, space.limits.data(), rows},
+                       space);
                 visit(first + j, static_cast<const T*>(space.survives.data()));
             }
         }
@@ -66,21 +69,30 @@ public:
         double few = 0, all = 0, reduced = 0;
     };
 
-    /// The mean and all directions of a class, for screen_class().
-    packed_rows<T> points_of(std::int64_t c) const;
-
     /// One class for the rows at some positions, at most `together`, from all of its directions, and then from
     /// distances in these. Takes space.limits; space.survives says for which rows it is left. Counts the first level if
     /// told to.
-    level_counts screen_class(std::int64_t c, const packed_rows<T>& points, const std::vector<std::int64_t>& positions,
-                              bool count_few, workspace& space) const;
+    level_counts screen_class(std::int64_t c, const std::vector<std::int64_t>& positions, bool count_few,
+                              workspace& space) const;
+
+    /// The same for space.chosen, rows of those that screen_all() was last called with, whose first is 0. They are
+    /// still in cache; gathering them again would cost more than their products.
+    void screen_chosen(std::int64_t c, workspace& space) const;
 
 private:
+    struct row_facts {
+        const T *squares, *limits;
+        std::int64_t count;
+    };
+
+    cpu::operand<T> points_of(std::int64_t c) const;
     cpu::operand<T> pack(const std::int64_t* originals, std::int64_t count, workspace& space) const;
+    void lay_out(std::int64_t begin, std::int64_t rows, const cpu::operand<T>& packed, workspace& space) const;
     void multiply(const cpu::operand<T>& points, const cpu::operand<T>& rows, workspace& space) const;
-    void screen(const cpu::class_form<T>& form, std::int64_t first_product, const cpu::operand<T>& rows,
+    void screen(const cpu::class_form<T>& form, std::int64_t first_product, const row_facts& rows,
                 workspace& space) const;
-    void add_roots(std::int64_t c, const cpu::operand<T>& rows, workspace& space) const;
+    void add_roots(std::int64_t c, const T* row_squares, workspace& space) const;
+    level_counts screen_products(std::int64_t c, const row_facts& rows, bool count_few, workspace& space) const;
 
     const matrix_view<T> x_;
     const partition& partition_;
@@ -88,7 +100,9 @@ private:
     const class_bounds<T>& bounds_;
     const cpu::kernel_set<T>& kernels_;
     std::int64_t points_of_class_, classes_together_;
+    std::int64_t padded_points_;     // of a class in all_points_
     packed_rows<T> means_, points_;  // a block of the latter has classes_together_ classes
+    packed_rows<T> all_points_;      // the mean and all directions of each class
 };
 
 }  // namespace zoorank

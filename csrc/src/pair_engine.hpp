@@ -57,6 +57,9 @@ public:
     /// Writes s of each row. Returns the positions of rows whose distances have vanished.
     std::vector<std::int64_t> write(array_view<double> samples) const;
 
+    /// Whether pairs are computed on a matrix unit.
+    bool on_tiles() const { return kernels_.multiply == nullptr; }
+
     std::int64_t block_rows() const { return block_rows_; }
     T scale() const { return scale_; }
     const std::vector<T>& centre() const { return centre_; }

@@ -21,29 +21,35 @@ namespace {
 // Of relative errors of single distances, in root mean square, to rows of the own class and to those of others. A mean
 // over m rows divides what is theirs by sqrt(m), and s is made of two means: 3e-7 leaves sixteen standard deviations to
 // 5e-6, since data that mix kinds of rows need most of them. No mean helps against errors that conspire: for them there
-// is the second bound.
-constexpr double largest_error_of_means = 3e-7, largest_error = 1e-6;
+// is the second bound. The third is for few distances that are far worse than most, in means of few rows: it is what
+// the largest of some hundred errors is if they are normal.
+constexpr double largest_error_of_means = 3e-7, largest_error = 1e-6, largest_extreme = 1.2e-6;
+
+// Rows that are compared with each other, one of so many.
+constexpr std::int64_t fewest_sampled = 15, most_sampled = 63, rows_of_sampled = 32, most_sampled_values = 1 << 20;
 
 // The rounding errors of fewer features do not cancel, and tiles would be padded.
 constexpr std::int64_t fewest_features = 32;
 
 // Of fewer rows, tiles save no more than it takes to find out whether they suffice.
-constexpr std::int64_t fewest_rows = 256;
+constexpr std::int64_t fewest_rows = 512;
 
 // As tiles.inl has it.
 constexpr double cancellation_share = 1.0 / 8;
 
-class mean_square {
+class squares {
 public:
     void add(std::optional<double> x) {
         if (!x) return;
         sum_ += *x * *x;
         count_ += 1;
+        largest_ = std::max(largest_, *x * *x);
     }
-    double value() const { return count_ > 0 ? sum_ / count_ : 0; }
+    double mean() const { return count_ > 0 ? sum_ / count_ : 0; }
+    double largest() const { return largest_; }
 
 private:
-    double sum_ = 0, count_ = 0;
+    double sum_ = 0, count_ = 0, largest_ = 0;
 };
 
 double squared_distance(const std::vector<double>& x, const std::vector<double>& y) {
@@ -102,27 +108,31 @@ bool bf16x3_suffices(matrix_view<float> x, const partition& p) {
     const auto row_at = [&](std::int64_t position) {
         return split_row(x.row(p.order[static_cast<std::size_t>(position)]), centre);
     };
-    mean_square own, other;
+    squares own, other;
     std::vector<split_row> rows;
     std::vector<std::int64_t> classes;
     std::int64_t smallest = p.rows();
     for (std::int64_t c = 0; c < p.classes(); ++c) smallest = std::min(smallest, p.size(c));
-    for (const std::int64_t position : centre_rows(p.rows())) {
+    const std::int64_t count =
+        std::clamp(std::min(p.rows() / rows_of_sampled, most_sampled_values / x.cols), fewest_sampled, most_sampled);
+    for (std::int64_t i = 0; i < count; ++i) {
+        const std::int64_t position = (2 * i + 1) * p.rows() / (2 * count);
         const auto end = std::upper_bound(p.begin.begin(), p.begin.end(), position);
         split_row row = row_at(position);
         if (position + 1 < *end)
             own.add(relative_error(row, row_at(position + 1)));
         else if (position > *(end - 1))
             own.add(relative_error(row, row_at(position - 1)));
-        for (std::size_t i = 0; i < rows.size(); ++i)
-            (classes[i] == *end ? own : other).add(relative_error(row, rows[i]));
+        for (std::size_t j = 0; j < rows.size(); ++j)
+            (classes[j] == *end ? own : other).add(relative_error(row, rows[j]));
         rows.push_back(std::move(row));
         classes.push_back(*end);
     }
     constexpr auto square = [](double e) { return e * e; };
     const auto others = static_cast<double>(smallest), members = std::max(others - 1, 1.0);  // that a mean is made of
-    return own.value() <= square(largest_error) && other.value() <= square(largest_error) &&
-           own.value() / members + other.value() / others <= square(largest_error_of_means);
+    return own.mean() <= square(largest_error) && other.mean() <= square(largest_error) &&
+           own.mean() / members + other.mean() / others <= square(largest_error_of_means) &&
+           own.largest() / members + other.largest() / others <= square(largest_extreme);
 }
 
 template <class T>

@@ -31,8 +31,8 @@ template <class T>
 auto store_kernel(const cpu::kernel_set<T>& kernels, metric how) -> decltype(kernels.store_euclidean);
 
 /// Whether bf16x3 keeps s within 5e-6, judged by distances between a few rows, evenly spaced over the classes, and by
-/// the size of the smallest class. False where the rows are not finite. Rows are looked at that centre_rows() names,
-/// and those beside them in the order of classes.
+/// the size of the smallest class. False where the rows are not finite. Looked at are 15 to 63 rows and those beside
+/// them in the order of classes.
 bool bf16x3_suffices(matrix_view<float> x, const partition& p);
 
 }  // namespace zoorank

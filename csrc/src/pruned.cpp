@@ -1,8 +1,10 @@
 // Exact Euclidean silhouettes without all pairs; docs/pruning.md has the bounds and their proofs. For each row:
 //   1. the own class, and the few others of its unit, pair by pair as ever;
 //   2. the class of the least mean squared distance, pair by pair: no class that is farther can be the nearest one;
-//   3. bounds from class means and a few directions for all classes, and from all directions for those that are left;
-//   4. for those still left, distances in the directions alone, with a bound on what lies in no direction;
+//   3. bounds from class means and a few directions for all classes;
+//   4. for those that are left, bounds from all directions, then distances in the directions alone, with a bound on
+//      what lies in no direction: within a block of rows for a class that is left for many of them, else for rows
+//      gathered from everywhere;
 //   5. what none of these could rule out, pair by pair.
 // Rows come in parts, and what is left of a part is a bit for each row and class. Which pairs are computed, and side by
 // side with which, depends on the data alone.
@@ -17,6 +19,7 @@
 #include "packed_rows.hpp"
 #include "pair_engine.hpp"
 #include "pruning.hpp"
+#include "pruning_choice.hpp"
 
 namespace zoorank {
 namespace {
@@ -30,21 +33,12 @@ constexpr std::int64_t least_bits = 1 << 24;
 // Tasks of a level, at least: so many threads have something to do.
 constexpr std::int64_t least_tasks = 64;
 
-// All pairs of so few multiply-adds are not worth a sample, and what pruning is predicted to save has to be so much
-// that it may be wrong.
-constexpr double least_worthwhile = 4e9, worthwhile_share = 0.9;
-constexpr std::int64_t sampled_rows = 64;
+// Rows of a block that a class is left for, to be screened there: for fewer, what is known of the class is not worth
+// reading.
+constexpr std::int64_t worth_a_block = 12;
 
 // The share of progress that the sample takes.
 constexpr double sampling = 0.02;
-
-// Options that report a share [from, to] of the whole.
-options phase(const options& opt, double from, double to) {
-    options part = opt;
-    if (opt.progress)
-        part.progress = [ask = opt.progress, from, to](double fraction) { return ask(from + fraction * (to - from)); };
-    return part;
-}
 
 template <class T>
 class pruned_engine {
@@ -61,10 +55,12 @@ public:
 
     // Returns the positions of rows whose distances have vanished.
     std::vector<std::int64_t> run(array_view<double> samples, const options& opt) {
+        const bool needed = opt.pairs == pair_selection::needed;
+        const pruning_choice<T> choice(x_, partition_, engine_, frame_, levels_, class_at_);
         double begun = 0;
-        if (opt.pairs == pair_selection::needed || promises()) {
+        if (needed || choice.promises()) {
             class_bounds<T> bounds(x_, partition_, frame_, levels_.all, levels_.few);
-            if (opt.pairs == pair_selection::needed || pays(bounds, phase(opt, 0, sampling))) {
+            if (needed || choice.pays(bounds, threads_, phase(opt, 0, sampling))) {
                 add_needed(bounds, phase(opt, sampling, 1));
                 return engine_.write(samples);
             }
@@ -101,69 +97,6 @@ private:
 
     std::int64_t class_at(std::int64_t position) const { return class_at_[static_cast<std::size_t>(position)]; }
     bool stands_alone(std::int64_t position) const { return partition_.size(class_at(position)) == 1; }
-
-    double predicted_cost(const pruning_shares& left) const {
-        return cost_of_pruning(partition_, x_.cols, levels_, engine_.pairs_within_units(), left);
-    }
-
-    // Whether pruning could pay if the bounds ruled out all that they are taken of.
-    bool promises() const {
-        const double all = cost_of_all_pairs(x_.rows, x_.cols);
-        return all > least_worthwhile && predicted_cost({0, 0, 0}) < worthwhile_share * all;
-    }
-
-    // Whether pruning is predicted to cost less than all pairs, judged by a few rows and classes, evenly spaced.
-    bool pays(class_bounds<T>& bounds, const options& opt) {
-        const std::int64_t classes = partition_.classes(), count = std::min(classes, 2 + classes / 64);
-        std::vector<std::int64_t> sampled;
-        for (std::int64_t i = 0; i < count; ++i) sampled.push_back((2 * i + 1) * classes / (2 * count));
-        bounds.find_means(threads_, phase(opt, 0, 0.5));
-        bounds.describe(sampled, threads_, phase(opt, 0.5, 1));
-        return predicted_cost(shares_of_sample(bounds, sampled)) <
-               worthwhile_share * cost_of_all_pairs(x_.rows, x_.cols);
-    }
-
-    // What the levels leave of pairs of a few rows and the sampled classes.
-    pruning_shares shares_of_sample(const class_bounds<T>& bounds, const std::vector<std::int64_t>& sampled) {
-        const class_screen<T> screen(x_, partition_, frame_, bounds, 0);
-        auto space = screen.make_workspace();
-        typename pair_engine<T>::workspace pairs_space;
-        packed_rows<T> packed = engine_.room_for_rows();
-        struct sampled_row {
-            std::int64_t position, likeliest;
-            T limit;
-        };
-        std::vector<sampled_row> rows;
-        const std::int64_t count = std::min(x_.rows, sampled_rows);
-        for (std::int64_t r = 0; r < count; ++r) {
-            sampled_row row{(2 * r + 1) * x_.rows / (2 * count), -1, 0};
-            if (stands_alone(row.position)) continue;
-            const std::int64_t own = class_at(row.position);
-            screen.find_likeliest(row.position, row.position + 1, &own, &row.likeliest, space);
-            double nearest = 0;
-            packed.pack(x_.data, x_.stride, partition_.order.data() + row.position, 1, engine_.scale(),
-                        engine_.centre().data());
-            engine_.mean_distances(packed.block(0, 1), row.likeliest, &nearest, pairs_space);
-            row.limit = limit_of<T>(nearest);
-            rows.push_back(row);
-        }
-        double pairs = 0;
-        pruning_shares left{0, 0, 0};
-        for (const std::int64_t c : sampled) {
-            std::vector<std::int64_t> positions;
-            for (const sampled_row& row : rows) {
-                if (row.likeliest == c || class_at(row.position) == c) continue;
-                space.limits.data()[positions.size()] = row.limit;
-                positions.push_back(row.position);
-            }
-            if (positions.empty()) continue;
-            const auto counts = screen.screen_class(c, screen.points_of(c), positions, true, space);
-            pairs += static_cast<double>(positions.size());
-            left = {left.few + counts.few, left.all + counts.all, left.reduced + counts.reduced};
-        }
-        if (pairs == 0) return {};
-        return {left.few / pairs, left.all / pairs, left.reduced / pairs};
-    }
 
     void add_needed(class_bounds<T>& bounds, const options& opt) {
         const std::int64_t classes = partition_.classes();
@@ -235,18 +168,19 @@ private:
     void finish_part(std::int64_t begin, std::int64_t end, const options& opt) {
         const std::int64_t classes = partition_.classes(), blocks = (end - begin + together - 1) / together;
         left_.assign(static_cast<std::size_t>(blocks * classes * words), 0);
+        screened_.assign(static_cast<std::size_t>(blocks * classes), 0);
         for_each_task(blocks, end - begin, phase(opt, 0, 0.3), [&](std::int64_t block, workspace& space, auto advance) {
             const std::int64_t first = begin + block * together, stop = std::min(first + together, end);
             screen_block(block, first, stop, space.screening);
             advance(stop - first);
         });
         const std::int64_t stripes = std::min(blocks, (least_tasks + classes - 1) / classes);
-        const auto for_each_stripe = [&](const options& of_level, std::int64_t most, auto visit) {
+        const auto for_each_stripe = [&](const options& of_level, std::int64_t most, bool all, auto visit) {
             for_each_task(classes * stripes, classes * stripes, of_level,
                           [&](std::int64_t index, workspace& space, auto advance) {
                               const std::int64_t c = index / stripes, stripe = index % stripes;
                               for_each_group(c, blocks * stripe / stripes, blocks * (stripe + 1) / stripes, begin, most,
-                                             space, [&] {
+                                             all, space, [&] {
                                                  visit(c, space);
                                                  advance(0);
                                              });
@@ -254,10 +188,10 @@ private:
                           });
         };
         if (levels_.all > levels_.few)
-            for_each_stripe(phase(opt, 0.3, 0.6), together, [&](std::int64_t c, workspace& space) {
-                if (partition_.size(c) >= 2 * levels_.all) screen_group(c, begin, space);
+            for_each_stripe(phase(opt, 0.3, 0.6), together, false, [&](std::int64_t c, workspace& space) {
+                if (has_directions(c)) screen_group(c, begin, space);
             });
-        for_each_stripe(phase(opt, 0.6, 1), engine_.block_rows(),
+        for_each_stripe(phase(opt, 0.6, 1), engine_.block_rows(), true,
                         [&](std::int64_t c, workspace& space) { compare(c, space); });
     }
 
@@ -286,18 +220,38 @@ private:
             if (!stands_alone(begin + r)) continue;
             for (std::int64_t c = 0; c < partition_.classes(); ++c) forget(c, block, r);
         }
+        if (levels_.all > levels_.few)
+            for (std::int64_t c = 0; c < partition_.classes(); ++c)
+                if (has_directions(c)) screen_left(c, block, space);
+    }
+
+    bool has_directions(std::int64_t c) const { return partition_.size(c) >= 2 * levels_.all; }
+
+    // The second level, for the rows of a block that class c is left for, where these are many.
+    void screen_left(std::int64_t c, std::int64_t block, typename class_screen<T>::workspace& space) {
+        space.chosen.clear();
+        for (std::int64_t w = 0; w < words; ++w)
+            for (std::uint64_t bits = left_of(block, c)[w]; bits != 0; bits &= bits - 1)
+                space.chosen.push_back(w * 64 + __builtin_ctzll(bits));
+        if (static_cast<std::int64_t>(space.chosen.size()) < worth_a_block) return;
+        screen_->screen_chosen(c, space);
+        for (std::size_t i = 0; i < space.chosen.size(); ++i)
+            if (!(space.survives.data()[i] > 0)) forget(c, block, space.chosen[i]);
+        screened_[static_cast<std::size_t>(block * partition_.classes() + c)] = 1;
     }
 
     void forget(std::int64_t c, std::int64_t block, std::int64_t row) {
         left_of(block, c)[row / 64] &= ~(std::uint64_t{1} << (row % 64));
     }
 
-    // Collects the rows of some blocks that class c is left for, `most` at a time, in space.positions.
+    // Collects the rows of some blocks that class c is left for, `most` at a time, in space.positions: of all blocks,
+    // or of those where the second level has not been.
     template <class Visit>
     void for_each_group(std::int64_t c, std::int64_t from, std::int64_t to, std::int64_t begin, std::int64_t most,
-                        workspace& space, Visit visit) {
+                        bool all, workspace& space, Visit visit) {
         space.positions.clear();
-        for (std::int64_t block = from; block < to; ++block)
+        for (std::int64_t block = from; block < to; ++block) {
+            if (!all && screened_[static_cast<std::size_t>(block * partition_.classes() + c)]) continue;
             for (std::int64_t w = 0; w < words; ++w)
                 for (std::uint64_t bits = left_of(block, c)[w]; bits != 0; bits &= bits - 1) {
                     space.positions.push_back(begin + block * together + w * 64 + __builtin_ctzll(bits));
@@ -305,14 +259,15 @@ private:
                     visit();
                     space.positions.clear();
                 }
+        }
         if (!space.positions.empty()) visit();
     }
 
-    // The second level, for a class and a group of rows.
+    // The second level, for a class and a group of rows from anywhere.
     void screen_group(std::int64_t c, std::int64_t part_begin, workspace& space) {
         const auto count = static_cast<std::int64_t>(space.positions.size());
         set_limits(space.positions.data(), 0, count, space.screening.limits.data());
-        screen_->screen_class(c, screen_->points_of(c), space.positions, false, space.screening);
+        screen_->screen_class(c, space.positions, false, space.screening);
         for (std::size_t r = 0; r < space.positions.size(); ++r) {
             const std::int64_t at = space.positions[r] - part_begin;
             if (!(space.screening.survives.data()[r] > 0)) forget(c, at / together, at % together);
@@ -328,6 +283,7 @@ private:
     const std::vector<std::int64_t> class_at_;
     const class_screen<T>* screen_ = nullptr;
     std::vector<std::uint64_t> left_;  // [(block * classes + class) * words]: a bit for each row of the block
+    std::vector<char> screened_;       // [block * classes + class]: whether the second level has been there
     std::vector<std::unique_ptr<workspace>> spaces_;
     std::mutex mutex_;
     double pairs_ = 0;

@@ -23,10 +23,12 @@ struct pruning_shares {
     double few = 1, all = 1, reduced = 1;
 };
 
-/// What all pairs cost, and what pruning does, in multiply-adds of the pair kernel.
-double cost_of_all_pairs(std::int64_t rows, std::int64_t cols);
-double cost_of_pruning(const partition& p, std::int64_t cols, const pruning_levels& levels, double pairs_within_units,
-                       const pruning_shares& left);
+/// What all pairs cost, and what pruning does, in multiply-adds of vectors; with pairs on the matrix unit or on
+/// vectors.
+double cost_of_all_pairs(std::int64_t rows, std::int64_t cols, bool tiles);
+double cost_of_describing(std::int64_t rows, std::int64_t cols);  // in directions
+double cost_of_pruning(const partition& p, std::int64_t cols, bool tiles, const pruning_levels& levels,
+                       double pairs_within_units, const pruning_shares& left);
 
 /// The same silhouettes as silhouettes_by_pairs(), from as many pairs as opt.pairs says. Writes their number to
 /// opt.pairs_evaluated.

@@ -204,6 +204,13 @@ options without_fraction(const options& opt) {
     return quiet;
 }
 
+options phase(const options& opt, double from, double to) {
+    options part = opt;
+    if (opt.progress)
+        part.progress = [ask = opt.progress, from, to](double fraction) { return ask(from + fraction * (to - from)); };
+    return part;
+}
+
 void parallel_for(std::int64_t count, int threads, std::int64_t work, const options& opt,
                   const std::function<void(std::int64_t, int, progress_meter&)>& task) {
     if (count <= 0) return;

@@ -15,6 +15,9 @@ int resolve_threads(int requested);
 /// The same options for a part of a call that is not worth reporting: progress is asked whether to stop, and told 0.
 options without_fraction(const options& opt);
 
+/// The same options for a part of a call: what it reports is the share [from, to] of the whole.
+options phase(const options& opt, double from, double to);
+
 /// Hands a running call's state to its tasks.
 class progress_meter;
 

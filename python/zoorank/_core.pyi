@@ -33,14 +33,6 @@ def exact_silhouettes(
     precision: str = ...,
     pairs: str = ...,
 ) -> tuple[npt.NDArray[np.float64], int]: ...
-def silhouette_samples(
-    X: npt.NDArray[Any],
-    labels: npt.NDArray[np.int64],
-    metric: str,
-    threads: int,
-    progress: _Progress,
-    precision: str = ...,
-) -> npt.NDArray[np.float64]: ...
 def silhouette_batch(
     Xs: Sequence[npt.NDArray[Any]],
     labels: npt.NDArray[np.int64],

@@ -150,11 +150,11 @@ TEST_CASE("tiles: no cancellation, wherever the rows lie") {
 }
 
 TEST_CASE("tiles: taken where a few distances and the smallest class allow it") {
-    const problem<float> plain(300, 64, 3, 13);
+    const problem<float> plain(600, 64, 3, 13);
     CHECK(suffices(plain));
     check_against_definition(plain);
-    CHECK(!suffices(problem<float>(255, 64, 3, 13)));
-    CHECK(!suffices(problem<float>(300, 31, 3, 13)));
+    CHECK(!suffices(problem<float>(511, 64, 3, 13)));
+    CHECK(!suffices(problem<float>(600, 31, 3, 13)));
     CHECK(!suffices(changed(plain, [](double x, auto, auto, auto f) { return f == 5 ? 1e4 * x : x; })));
     CHECK(!suffices(changed(plain, [](auto, auto i, auto, auto) { return std::sin(static_cast<double>(i)); })));
     const double nan = std::nan("");
@@ -162,8 +162,8 @@ TEST_CASE("tiles: taken where a few distances and the smallest class allow it") 
 }
 
 TEST_CASE("tiles: a mean of few distances wants better ones") {
-    // The same rows in classes of 100, and in classes of two.
-    problem<float> p(300, 64, 3, 13);
+    // The same rows in classes of 200, and in classes of two.
+    problem<float> p(600, 64, 3, 13);
     CHECK(suffices(p));
     for (std::size_t i = 0; i < p.labels.size(); ++i) p.labels[i] = static_cast<std::int64_t>(i / 2);
     CHECK(!suffices(p));

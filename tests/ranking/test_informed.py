@@ -288,3 +288,22 @@ def test_permuted_accuracies_gain_nothing():
 
     assert agreement(shuffled=False) > 0.6
     assert abs(agreement(shuffled=True)) < 0.1
+
+
+def test_the_order_needs_no_matrix_product_above_the_mean() -> None:
+    rng = np.random.default_rng(0)
+    half = rng.normal(size=(7, 7))
+    belief = Belief(rng.normal(size=7), half @ half.T)
+    centre = np.eye(7) - 1 / 7
+    found = belief.beside_the_mean()
+    assert np.allclose(found.covariance, centre @ belief.covariance @ centre, atol=1e-12)
+    assert np.allclose(found.mean, centre @ belief.mean, atol=1e-12)
+
+
+def test_where_nothing_is_known_no_matrix_of_all_candidates_is_made(monkeypatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("zoorank.ranking.informed.expectation", refuse)
+    rows = [RankRow(1, f"m{i}", "c", score=0.5, scores={"consensus": i / 4}) for i in range(4)]
+    assert inform(DEFAULT, rows, Knowledge()) == (DEFAULT, rows)

@@ -8,6 +8,7 @@
 #include "cpu/product.inl"
 
 #include "cpu/bounds.inl"
+#include "cpu/chosen.inl"
 #include "cpu/rows.inl"
 #include "cpu/store.inl"
 #include "cpu/sums.inl"
@@ -25,6 +26,7 @@ constexpr kernel_set<T> make_kernel_set() {
             &store_block<T, sqeuclidean<T>>,
             &store_block<T, manhattan<T>>,
             &multiply<T>,
+            &multiply_chosen<T>,
             &screen<T>,
             &sum_roots<T>,
             &sweep<T>,

@@ -70,6 +70,18 @@ struct store_args {
     std::int64_t out_stride;
 };
 
+/// Some rows of a matrix, as they are, with a few packed points.
+template <class T>
+struct chosen_args {
+    const T* rows;
+    std::int64_t stride;
+    const std::int64_t* chosen;
+    std::int64_t count;
+    operand<T> points;
+    std::int64_t depth;
+    T* products;  ///< of point k with the i-th chosen row: [k * scratch_stride + i]
+};
+
 /// What bounds the mean distance of a row to a class; docs/pruning.md has the formula. With g = |x|^2 + |m|^2, m the
 /// mean of the class, v_k some directions and p_k = x.v_k - offset[k], the mean squared distance is |x - m|^2 + spread,
 /// and the variance of squared distances at most
@@ -153,6 +165,7 @@ struct kernel_set {
     void (*store_sqeuclidean)(const store_args<T>&);
     void (*store_manhattan)(const store_args<T>&);
     void (*multiply)(const block_args<T>&);  ///< leaves products in the scratch: [row of a * scratch_stride + row of b]
+    void (*multiply_chosen)(const chosen_args<T>&);
     void (*screen)(const screen_args<T>&);
     void (*sum_roots)(const roots_args<T>&);
     void (*sweep)(const sweep_args<T>&);

@@ -37,10 +37,22 @@ void pack_panel(const T* const (&rows)[simd<T>::width], const pack_args<T>& args
             panel[k * width + r] = rows[r] ? rows[r][k] * scale - (args.centre ? args.centre[k] : 0) : 0;
 }
 
+// Asks for the beginning of rows that are gathered from anywhere: what follows of a long one the processor foresees.
+template <class T>
+void prefetch_rows(const pack_args<T>& args, std::int64_t first, std::int64_t end) {
+    constexpr std::int64_t line = 64 / sizeof(T), most = 16 * line;
+    if (!args.order) return;
+    for (std::int64_t row = first; row < end && row < args.rows; ++row)
+        for (std::int64_t k = 0; k < args.depth && k < most; k += line)
+            __builtin_prefetch(args.x + args.order[row] * args.stride + k);
+}
+
 template <class T>
 void pack(const pack_args<T>& args) {
     constexpr std::int64_t width = simd<T>::width;
+    prefetch_rows(args, 0, width);
     for (std::int64_t first = 0; first < args.rows; first += width) {
+        prefetch_rows(args, first + width, first + 2 * width);
         const T* rows[width];
         for (std::int64_t r = 0; r < width; ++r) {
             const std::int64_t row = first + r;

@@ -45,13 +45,14 @@ void product_strip(const block_args<T>& args, std::int64_t row, std::int64_t fir
                                    args.scratch + row * scratch_stride + col, k > 0);
 }
 
+// Features at a time: the columns of a block stay in a quarter of a megabyte of second-level cache, and the rounding
+// errors of a sum, each of which is as large as the sum is by then, have 128 additions to grow in, not all.
+constexpr std::int64_t feature_block = 128;
+
 // All products of a block; `done(row)` is called for each strip as soon as its products are complete, still in cache.
 // With `upper`, a strip begins at the panel that holds its own first row.
 template <class T, class Metric, class Done>
 void product_block(const block_args<T>& args, bool upper, Done done) {
-    // Features at a time: the columns of b stay in a quarter of a megabyte of second-level cache, and the rounding
-    // errors of a sum, each of which is as large as the sum is by then, have 128 additions to grow in, not all.
-    constexpr std::int64_t feature_block = 128;
     constexpr std::int64_t width = simd<T>::width, rows = simd<T>::tile_rows;
     for (std::int64_t k = 0; k < args.depth; k += feature_block) {
         const bool last = k + feature_block >= args.depth;

@@ -95,12 +95,14 @@ inline void transpose_tile(const char* from, char* to) {
 }
 
 inline void pack_tiles(const pack_args<float>& args) {
+    constexpr std::int64_t rows_ahead = 8;
     const std::int64_t side_bytes = steps_of(args.depth) * step_bytes;
     char* panel = reinterpret_cast<char*>(args.packed);
     for (std::int64_t first = 0; first < args.rows; first += tile_side, panel += 2 * side_bytes) {
         if (args.rows - first < tile_side) __builtin_memset(panel, 0, static_cast<std::size_t>(side_bytes));
         for (std::int64_t r = 0; r < tile_side; ++r) {
             const std::int64_t row = first + r;
+            prefetch_rows(args, row + rows_ahead, row + rows_ahead + 1);
             char* to = panel + r / tile_rows * tile_bytes + r % tile_rows * (tile_bytes / tile_rows);
             args.norms[row] = row < args.rows
                                   ? pack_tile_row(args.x + (args.order ? args.order[row] : row) * args.stride, args, to)

@@ -95,9 +95,10 @@ class Belief:
 
     def beside_the_mean(self) -> Belief:
         """The same above the mean of all, which is what an order needs."""
-        n = len(self.mean)
-        centre = np.eye(n) - 1 / n
-        return Belief(self.mean - self.mean.mean(), centre @ self.covariance @ centre)
+        means = self.covariance.mean(axis=0)  # by columns and rows alike
+        centred = self.covariance - means
+        centred -= means[:, None] - means.mean()
+        return Belief(self.mean - self.mean.mean(), centred)
 
     def gain(self, one: int, best: int) -> float:
         """Expected gain of trying one beside keeping the best: of their difference where above 0.

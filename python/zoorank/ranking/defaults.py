@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from types import FunctionType
 from typing import Any
 
 import numpy as np
 
+_looked_through: dict[int, tuple[str, ...]] = {}
 _KNOWN = frozenset({"torch", "numpy", "sympy", "typing_extensions", *sys.stdlib_module_names})
 
 
@@ -88,6 +90,14 @@ def _replaced(torch: Any) -> tuple[str, ...]:
     """Names of functions and classes of torch that are somebody else's by now."""
     modules = [each for each in vars(torch.nn).values() if isinstance(each, type)]
     places = (torch, torch.nn, torch.nn.functional, torch.nn.init, torch.Tensor, *modules)
+    state = hash(tuple(map(id, chain.from_iterable(vars(each).values() for each in places))))
+    if state not in _looked_through:
+        _looked_through.clear()  # of the last state alone
+        _looked_through[state] = _foreign(places)
+    return _looked_through[state]
+
+
+def _foreign(places: Iterable[Any]) -> tuple[str, ...]:
     found = []
     for place in places:
         for name, value in vars(place).items():

@@ -192,6 +192,9 @@ def inform(
     list of RankRow
         With what is expected of each and its reasons, where that decides.
     """
+    votes = published_votes({row.model: row.facts for row in rows if row.status == "ok"})
+    if not knowledge.lines and np.ptp([*votes.values(), 0.0]) <= ROUNDING:
+        return consensus, list(rows)  # without a matrix of all candidates
     expected = expectation(consensus, rows, knowledge)
     if expected is None or not expected.is_informed:
         return consensus, list(rows)
