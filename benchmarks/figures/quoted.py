@@ -352,6 +352,7 @@ def figures() -> dict[str, str]:
         if row["threads"] > 1 and row["n"] == 1797
     }
     alone, on_nodes = results("ray_nodes")
+    (million,) = results("pruned_1000000", WITH_TILES)
     slower = max(row["times slower"] for row in results("estimator_cost"))
     on_series = samples["ECG5000, fcn ECGFiveDays"] / samples["mnist5k, lite0"]
     return {
@@ -379,6 +380,8 @@ def figures() -> dict[str, str]:
         "samples.series": f"{on_series:.0f}",
         "ray.milliseconds": f"{on_nodes['here_milliseconds'] + on_nodes['there_milliseconds']:.0f}",
         "ray.serial": f"{alone['here_milliseconds']:.0f}",
+        "pruning.million": f"{million['needed_s']:.0f} s",
+        "pruning.million-pairs": f"{100 * million['pairs_needed']:.0f} %",
         "texts.share": f"{layers[0]['share']:.2f}",
         "texts.ours": f"{layers[0]['zoorank_s']:.0f} s",
         "texts.theirs": f"{layers[0]['theirs_s']:.0f} s",
