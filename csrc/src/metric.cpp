@@ -11,7 +11,14 @@ namespace {
 // is for rows and for their directions; by pairs for roots of squares and for magnitudes, of rows alone.
 constexpr bool is_computed(const metric_facts& facts) {
     if (facts.from_means()) return true;
-    return !facts.directions && facts.root == (facts.of == summand::square);
+    switch (facts.of) {
+        case summand::square:
+            return facts.root && !facts.directions;
+        case summand::magnitude:
+        case summand::none:
+            return !facts.root && !facts.directions;
+    }
+    return false;
 }
 
 constexpr bool all_are_computed() {

@@ -92,7 +92,7 @@ def test_names_are_text(browser, report):
 def test_sorting(browser, report):
     browser.open(report("images"))
     assert cells(browser, "rank")[:2] == ["1", "2"]
-    heading = browser.one("th[data-column='parameters']")
+    heading = browser.one("th[data-column='parameters_kept']")
     heading.find_element("css selector", "button").click()
     assert heading.get_attribute("aria-sort") == "ascending"
     assert len(browser.all("[aria-sort]")) == 1

@@ -250,3 +250,10 @@ def test_a_path_that_leads_nowhere_is_the_reason_of_its_source(kind: str, tmp_pa
     for zoo in (load_zoo(manifest), zoo_of([f"{kind}:{place}"])):
         with pytest.raises(SourceError, match="nowhere"):
             zoo.models[0].resolve(lambda _: None)
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"torch"}))
+@pytest.mark.parametrize("page", ["README.md", "docs/howto/models.md", "docs/manifest.md"])
+def test_every_kind_has_its_place_in_the_documents(kind, page):
+    text = (Path(__file__).parents[2] / page).read_text(encoding="utf-8")
+    assert f"`{kind}:" in text

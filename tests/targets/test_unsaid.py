@@ -78,3 +78,16 @@ def test_images_beside_the_folders_are_counted(tmp_path: Path) -> None:
     assert target.n_samples == 6
     assert target.notes == ("2 files skipped, the first a.jpg: in no folder of a class",)
     assert "a.jpg: in no folder of a class; 2 such files" in refusal(tmp_path / "d", strict=True)
+
+
+def test_a_rate_that_no_sound_has_is_said(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    for label in ("cat", "dog"):
+        (tmp_path / label).mkdir()
+        for k in range(2):
+            soundfile.write(tmp_path / label / f"{k}.wav", np.sin(np.arange(900) * 0.2), 8000)
+    soundfile.write(tmp_path / "cat" / "slow.wav", np.zeros(900), 1)
+    target = load_target(tmp_path)
+    assert target.n_samples == 4
+    assert target.notes[0].startswith("1 file skipped, cat/slow.wav: not a readable sound: ")
+    assert "its rate is 1 Hz" in target.notes[0]

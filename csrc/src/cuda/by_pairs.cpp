@@ -136,10 +136,16 @@ std::optional<std::int64_t> silhouettes_of_tiles(const sums_plan<T>& plan, kerne
     for (const tile_batch& batch : plan.batches) {
         const sums_args<T> args{
             rows, cols, batch, labels.class_begin.get(), classes.of_row, tile_classes.get(), partial.get(), own.get()};
-        if (of_squares)
-            sum_euclidean(which, args, stream);
-        else
-            sum_manhattan(args, stream);
+        switch (facts_of(how).of) {
+            case summand::square:
+                sum_euclidean(which, args, stream);
+                break;
+            case summand::magnitude:
+                sum_manhattan(args, stream);
+                break;
+            case summand::none:
+                throw std::logic_error("a metric that is not added up pair by pair");
+        }
         fold<T>({batch, count, cols.from.rows, labels.class_begin.get(), tile_classes.get(), classes.of_row,
                  partial.get(), joined.get(), states.get(), own.get()},
                 stream);

@@ -120,10 +120,16 @@ void pairwise_distances(input<T> x, input<T> y, array_view<T> out, metric how, p
         part.rows = std::min(slab, n - begin);
         const packed_side<T> rows(part, directions, stream);
         const store_args<T> args = to_store(rows, columns, distances.get(), m, how, scale);
-        if (facts.of == summand::square)
-            store_squares(args, stream);
-        else
-            store_manhattan(args, stream);
+        switch (facts.of) {
+            case summand::square:
+                store_squares(args, stream);
+                break;
+            case summand::magnitude:
+                store_manhattan(args, stream);
+                break;
+            case summand::none:
+                throw std::logic_error("a metric that has no rows to compare");
+        }
         to_host(out.data + begin * m, distances.get(), part.rows * m, stream);
         pace.handed_in(static_cast<double>(begin + part.rows) / static_cast<double>(n));
     }

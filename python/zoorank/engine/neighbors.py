@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zoorank import _core
 from zoorank.engine.arrays import Matrix, as_matrix, on_device
 from zoorank.engine.environment import device_wish
 from zoorank.engine.index import BLOCK, brute_force, load_faiss, raised, row_cells, search
@@ -16,6 +15,8 @@ from zoorank.engine.options import check_choice, check_integer, check_threads
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
+# Of each of these the order and the length are known below.
+METRICS = ("euclidean", "sqeuclidean", "cosine", "manhattan")
 NEIGHBOR_METHODS = ("auto", "exact", "approximate")
 
 # From this many rows on, "auto" is approximate.
@@ -90,7 +91,7 @@ def nearest_neighbors(
     >>> indices.ravel().tolist(), distances.ravel().tolist()
     ([1, 0, 1], [1.0, 1.0, 4.0])
     """
-    check_choice(metric, _core.METRICS_OF_ROWS, "metric")
+    check_choice(metric, METRICS, "metric")
     check_choice(method, NEIGHBOR_METHODS, "method")
     threads = check_threads(n_threads)
     on_gpu = on_device(X) or device_wish() == "cuda"

@@ -121,6 +121,8 @@ def _runner(path: Path, inputs: Sequence[str]) -> Run:
 
         run = runner_of_keras(path)
         return lambda batch: run(batch.only)
+    if path.suffix != ".pt2":
+        raise DataError(f"{path}: nothing here runs files of this kind")
     from zoorank.sources.exported.program import runner
 
     program = runner(path)

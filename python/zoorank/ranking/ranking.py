@@ -15,6 +15,7 @@ import numpy as np
 
 from zoorank.encoding.costs import Stages
 from zoorank.errors import DataError
+from zoorank.ranking.columns import FACTS
 from zoorank.ranking.consensus import Consensus
 from zoorank.ranking.files import csv_text, prepare, write_text
 from zoorank.ranking.guidance import guidance
@@ -173,15 +174,8 @@ class Ranking:
                 "half_width": row.half_width if row.score is not None else None,
                 "class_min": row.class_min,
                 "class_max": row.class_max,
-                "dim": row.dim,
-                "parameters_kept": row.parameters_kept,
-                "bytes": row.facts.bytes,
-                "flops": row.facts.flops,
-                "milliseconds": row.facts.milliseconds,
-                "memory": row.facts.memory,
+                **{fact.key: fact.of(row) for fact in FACTS},
                 "batch_size": row.facts.batch_size,
-                "licence": row.facts.licence,
-                "accuracy": row.facts.accuracy,
                 "training_data": row.facts.training_data,
                 "encode_seconds": row.encode_seconds,
                 "score_seconds": row.score_seconds,
@@ -200,12 +194,8 @@ class Ranking:
         frame = pd.DataFrame(self.records())
         whole = [
             "rank",
-            "dim",
-            "parameters_kept",
-            "bytes",
-            "flops",
-            "memory",
             "batch_size",
+            *(fact.key for fact in FACTS if fact.is_whole),
             *(["rows"] if self.race or self.budget else []),
             *(["left_in_round"] if self.race else []),
         ]

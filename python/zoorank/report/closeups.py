@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoorank.engine import pairwise_distances, silhouette_samples
+from zoorank.engine import METRICS, pairwise_distances, silhouette_samples
 from zoorank.errors import DataError
 from zoorank.ranking import Ranking, RankRow
 from zoorank.ranking.provenance import load_again
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 PICKS = 3
 MOST_ROWS = 800
 MOST_CLASSES = 40
-METRICS = ("euclidean", "cosine", "sqeuclidean", "manhattan")
 EXACT_WORK = 5e10  # n²d of silhouettes that are not estimated: a second or two of one core
 
 
@@ -117,7 +116,7 @@ def closeups(
     Closeups or None
         None where no encoding is there.
     """
-    metric = ranking.class_key if ranking.class_key in METRICS else METRICS[0]
+    metric = ranking.class_key if ranking.class_key in METRICS else "euclidean"
     classes, codes = np.unique(np.asarray(labels), return_inverse=True)
     shown: NDArray[np.int64] | None = None
     rows = np.empty(0, dtype=np.int64)

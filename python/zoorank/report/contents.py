@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from zoorank.ranking import Ranking, RankRow
+from zoorank.ranking.columns import FACTS
 from zoorank.report.closeups import first_picks
-from zoorank.report.figures import count, milliseconds, significant, size
+from zoorank.report.figures import FORMS, significant
 from zoorank.scores import TABLE
 
 N_CARDS = 3
 LONGEST_NAME = 48
-
-# What a row may cost, by the names of its facts: how a heading calls it, and a cell shows it.
-COSTS: Mapping[str, tuple[str, str, Callable[[Any], str]]] = {
-    "parameters": ("parameters", "parameters of what is kept", count),
-    "flops": ("FLOPs", "operations for a sample, up to the cut", count),
-    "milliseconds": ("ms", "milliseconds for a sample, as measured in this run", milliseconds),
-    "bytes": ("size", "bytes of what is kept", size),
-    "memory": ("memory", "bytes that the source took at most while it ran, all its cuts", size),
-}
 
 Value = str | float | None
 
@@ -97,12 +89,6 @@ class Reason:
     traceback: str
 
 
-def fact(row: RankRow, name: str) -> Any:
-    """What is known of a row's cost, by the name of the fact; None where nothing is."""
-    found = getattr(row.facts, name)
-    return row.parameters_kept if found is None and name == "parameters" else found
-
-
 def depths_of(rows: list[RankRow]) -> tuple[list[float | None], str]:
     """How deep each cut is, as a share of the deepest of its source, and a share of what.
 
@@ -114,15 +100,18 @@ def depths_of(rows: list[RankRow]) -> tuple[list[float | None], str]:
         Empty where no source was cut twice.
     """
     sources = [row for row in rows if row.status == "ok"]
-    by_flops = all(fact(row, "flops") is not None for row in sources)
-    name = "flops" if by_flops else "parameters"
+    by_flops = all(row.facts.flops is not None for row in sources)
+
+    def work(row: RankRow) -> float:
+        return (row.facts.flops if by_flops else row.parameters_kept) or 0
+
     most: dict[str, float] = {}
     cuts: dict[str, int] = {}
     for row in sources:
         cuts[row.model] = cuts.get(row.model, 0) + 1
-        most[row.model] = max(most.get(row.model, 0), fact(row, name) or 0)
+        most[row.model] = max(most.get(row.model, 0), work(row))
     depths = [
-        float(f"{(fact(row, name) or 0) / most[row.model]:.4g}")
+        float(f"{work(row) / most[row.model]:.4g}")
         if row.status == "ok" and cuts[row.model] > 1 and most[row.model] > 0
         else None
         for row in rows
@@ -145,28 +134,16 @@ def columns_of(ranking: Ranking, rows: Sequence[RankRow]) -> Iterator[Column]:
     text = f"{ranking.labels[ranking.class_key or ranking.key]} of the class it separates worst"
     worst = [row.class_min for row in rows]
     yield _column("worst class", "worst class", text, worst, significant, descends=True)
-    yield _column("dim", "dim", "numbers in an encoding", [row.dim for row in rows])
-    known = [
-        *(
-            _column(name, label, text, [fact(row, name) for row in rows], form)
-            for name, (label, text, form) in COSTS.items()
-        ),
-        _column(
-            "accuracy",
-            "published",
-            "published accuracy",
-            [fact(row, "accuracy") for row in rows],
-            "{:.1%}".format,
-            descends=True,
-        ),
-        _column(
-            "licence", "licence", "of the weights", [fact(row, "licence") or None for row in rows]
-        ),
-        _column("note", "note", "what else is worth knowing", [row.note or None for row in rows]),
-    ]
-    for column in known:
-        if any(value is not None for value in column.values):
-            yield replace(column, words=column.id in ("licence", "note"))
+    for fact in FACTS:
+        values = [fact.of(row) for row in rows]
+        if any(value is not None for value in values):
+            column = _column(fact.key, fact.heading, fact.meaning, values, FORMS[fact.unit])
+            words, share = fact.unit == "words", fact.unit == "share"
+            yield replace(column, words=words, descends=share)
+    notes = [row.note or None for row in rows]
+    if any(notes):
+        column = _column("note", "note", "what else is worth knowing", notes)
+        yield replace(column, words=True)
 
 
 def _column(
@@ -254,14 +231,11 @@ def cards_of(ranking: Ranking) -> list[Card]:
         if row is None or row.score is None:
             continue
         facts = [("rank", str(row.rank))] if row.rank is not None else []
-        facts += [("dim", str(row.dim))] if row.dim is not None else []
         facts += [
-            (label, form(fact(row, name)))
-            for name, (label, _, form) in COSTS.items()
-            if fact(row, name)
+            (fact.name, FORMS[fact.unit](fact.of(row)))
+            for fact in FACTS
+            if fact.unit != "share" and fact.of(row)
         ]
-        if fact(row, "licence"):
-            facts.append(("licence", str(fact(row, "licence"))))
         name = ranking.labels[ranking.key]
         cards.append(
             Card(place, row.model, row.cut or "", significant(row.score), name, tuple(facts))

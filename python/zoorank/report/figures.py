@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from zoorank.ranking.columns import Unit
 
 
 def count(number: float) -> str:
@@ -67,3 +71,14 @@ def significant(score: float) -> str:
     if abs(score) >= 1e5:
         return f"{score:.3g}"
     return f"{score:.1f}" if abs(score) >= 100 else f"{score:.3f}"
+
+
+# How each unit of a fact is written.
+FORMS: Mapping[Unit, Callable[[Any], str]] = {
+    "number": str,
+    "count": count,
+    "bytes": size,
+    "milliseconds": milliseconds,
+    "share": "{:.1%}".format,
+    "words": str,
+}

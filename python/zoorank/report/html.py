@@ -14,14 +14,13 @@ from typing import Any
 
 from zoorank.messages import inert
 from zoorank.ranking import Ranking
+from zoorank.ranking.columns import FACTS
 from zoorank.ranking.files import prepare, write_text
 from zoorank.report.closeups import Closeups
 from zoorank.report.contents import (
-    COSTS,
     cards_of,
     columns_of,
     depths_of,
-    fact,
     is_better_higher,
     reasons_of,
     short_names,
@@ -61,10 +60,11 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
     ranking = _with_names(ranking, names)
     rows = [row for row in ranking if row.status in SHOWN]
     columns = list(columns_of(ranking, rows))
+    ranked = [row for row in rows if row.status == "ok"]
     costs = {
-        name: label
-        for name, (label, _, _) in COSTS.items()
-        if len({fact(row, name) for row in rows if row.status == "ok"} - {None, 0}) > 1
+        fact.key: {"name": fact.name, "meaning": fact.meaning, "unit": fact.unit}
+        for fact in FACTS
+        if fact.is_cost and len({fact.of(row) for row in ranked} - {None, 0}) > 1
     }
     depths, depth_title = depths_of(rows)
     scripts = [_asset(name) for name in SCRIPTS]
@@ -92,7 +92,7 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
         table=table_of(ranking, rows, columns, full_names),
         names=names,
         n_ranked=sum(row.rank is not None for row in rows),
-        n_sources=len({row.model for row in rows if row.status == "ok"}),
+        n_sources=len({row.model for row in ranked}),
         has_depth=depth_title != "",
         costs=costs,
         closeups=closeups,
@@ -113,7 +113,6 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
                     "labels": dict(ranking.labels),
                     "higher": {key: is_better_higher(ranking, key) for key in ranking.labels},
                     "costs": costs,
-                    "costTitles": {name: COSTS[name][1] for name in costs},
                     "depthTitle": depth_title,
                     "columns": {
                         **{column.id: column.values for column in columns},
@@ -122,7 +121,6 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
                         "status": [row.status for row in rows],
                         "note": [row.note for row in rows],
                         "depth": depths,
-                        **{name: [fact(row, name) for row in rows] for name in costs},
                     },
                     "closeups": None if closeups is None else asdict(closeups),
                 }

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from zoorank.messages import inert, listing
 from zoorank.ranking import Ranking, RankRow
-from zoorank.report.figures import count, milliseconds, significant, size
+from zoorank.ranking.columns import FACTS
+from zoorank.report.figures import FORMS, significant
 
 T = TypeVar("T")
 
@@ -26,8 +27,10 @@ NOTE_WIDTH = 24
 NAME_WIDTH = 16
 PLACES = 8  # named at a note that is about many rows
 NONE = ("–", "-")
-# Columns that leave before headings are cut short and cuts move under their sources.
-DETAIL = 35
+# When columns leave: the larger, the sooner.
+BASIC, SCORES, DETAIL, MOST = 20, 30, 50, 90
+# From here on, which leaves five scores, before headings are cut short and cuts move under sources.
+EARLY = SCORES + 5
 
 
 @dataclass(frozen=True)
@@ -187,7 +190,7 @@ class RankingTable:
             scores = shown([row.scores.get(key) for row in rows], significant)
             head, _, second = label.partition(" ")
             if key != ranking.key:
-                yield Column(label, head, scores, second, leaves=30 + place)
+                yield Column(label, head, scores, second, leaves=SCORES + place)
                 continue
             intervals = [
                 f" {signs.within} {significant(row.half_width)}" if row.half_width > 0 else ""
@@ -195,26 +198,20 @@ class RankingTable:
             ]
             cells = tuple(map("".join, zip(scores, intervals, strict=True)))
             yield Column(label, head, cells, second, style="bold not dim")
-        yield Column("dim", "dim", shown([row.dim for row in rows], str), leaves=20)
-        kept = [row.parameters_kept for row in rows]
-        yield Column("parameters kept", "params", shown(kept, count), leaves=21)
-        facts = [row.facts for row in rows]
-        spent = shown([each.milliseconds for each in facts], milliseconds)
-        licences = shown([each.licence or None for each in facts], inert)
-        known = [
-            Column("milliseconds a sample", "ms", spent, leaves=50),
-            Column("FLOPs", "FLOPs", shown([each.flops for each in facts], count), leaves=60),
-            Column("range by class", "by class", self._ranges(signs), justify="center", leaves=61),
-            Column("size", "size", shown([each.bytes for each in facts], size), leaves=62),
-            Column("memory", "memory", shown([each.memory for each in facts], size), leaves=65),
-            Column(
-                "published accuracy",
-                "published",
-                shown([each.accuracy for each in facts], "{:.1%}".format),
-                leaves=63,
-            ),
-            Column("licence", "licence", licences, justify="left", leaves=64),
-        ]
+        ranges = self._ranges(signs)
+        known = [Column("range by class", "by class", ranges, justify="center", leaves=MOST)]
+        for place, fact in enumerate(FACTS):
+            words = fact.unit == "words"
+            form = inert if words else FORMS[fact.unit]
+            known.append(
+                Column(
+                    fact.name,
+                    fact.heading,
+                    shown([fact.of(row) for row in rows], form),
+                    justify="left" if words else "right",
+                    leaves=place + (DETAIL if fact.is_detail else BASIC),
+                )
+            )
         yield from (column for column in known if set(column.cells) != {signs.none})
         if ranking.race is not None:
             left = shown([row.left_in_round for row in rows], str)
@@ -263,7 +260,7 @@ def _narrower(columns: Sequence[Column]) -> Iterator[Layout]:
     leaving = sorted(filter(lambda column: column.leaves, columns), key=lambda each: -each.leaves)
     yield layout
     for column in leaving:
-        if column.leaves >= DETAIL:
+        if column.leaves >= EARLY:
             layout = replace(layout, columns=_without(layout.columns, column))
             yield layout
     layout = replace(layout, columns=_with_short_heads(layout.columns))
@@ -273,7 +270,7 @@ def _narrower(columns: Sequence[Column]) -> Iterator[Layout]:
     layout = replace(layout, columns=_stacked(layout.columns))
     yield layout
     for column in leaving:
-        if column.leaves < DETAIL:
+        if column.leaves < EARLY:
             layout = replace(layout, columns=_without(layout.columns, column))
             yield layout
     yield replace(layout, name_width=NAME_WIDTH)

@@ -163,7 +163,7 @@ class Shared:
         Raises
         ------
         ValueError, TypeError
-            For what :attr:`matrix`, :attr:`targets_of` and :attr:`group_codes` refuse.
+            For what :attr:`matrix`, :attr:`targets` and :attr:`group_codes` refuse.
         """
         _ = (self.matrix, self.target_lengths, self.group_codes, self.rows)
 

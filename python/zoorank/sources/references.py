@@ -324,7 +324,7 @@ def _allowed(kind: str) -> str:
 
 
 def _is_source(value: object) -> bool:
-    names = ("name", "modalities", "cuts", "resolve", "identity", "known", "open")
+    names = ("name", "modalities", "cuts", "trained_on", "resolve", "identity", "known", "open")
     return not isinstance(value, type) and all(hasattr(value, name) for name in names)
 
 

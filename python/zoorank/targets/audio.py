@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 BASELINE_RATE = 16_000  # samples a second
 _BANDS = 40
+_LEAST_RATE = 500  # in Hz
 _MOST_VALUES = 2**27  # of one sound: two hours and more at 16 kHz
 # Files of headerless formats: as telephone systems write them, which is where they come from.
 _HEADERLESS: dict[str, dict[str, Any]] = {
@@ -69,6 +70,8 @@ def decode(file: Path | bytes) -> tuple[NDArray[np.float32], int]:
             with soundfile.SoundFile(source, **known) as sound:
                 if sound.frames * sound.channels > _MOST_VALUES:
                     raise ValueError(f"it is longer than {_MOST_VALUES:,} values")
+                if sound.samplerate < _LEAST_RATE:  # a damaged header makes hours of seconds
+                    raise ValueError(f"its rate is {sound.samplerate} Hz")
                 values = sound.read(sound.frames, dtype="float32", always_2d=True)
                 rate = sound.samplerate
         except soundfile.LibsndfileError as error:  # whose message names the object

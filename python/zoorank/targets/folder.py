@@ -19,7 +19,7 @@ from zoorank.targets.conll import read_conll
 from zoorank.targets.files import Files, Paths
 from zoorank.targets.labelled import SPLIT_NAMES, Labelled, Reading, left_out
 from zoorank.targets.numpy_files import idx_files, read_idx, read_npy
-from zoorank.targets.opening import is_hidden, read_text, reading, walk
+from zoorank.targets.opening import is_hidden, read_text, reading, stem_of, suffix_of, walk
 from zoorank.targets.record_files import SUFFIXES as RECORDS
 from zoorank.targets.record_files import is_saved, read_records, read_saved
 from zoorank.targets.series import read_ts, read_ucr
@@ -30,6 +30,10 @@ _SERIES: dict[str, Callable[[Path, Reading], Labelled]] = {
     ".ts": read_ts,
     ".txt": read_ucr,
     "": read_ucr,
+}
+_READERS: dict[str, Callable[[Path, Reading], Labelled]] = {
+    **dict.fromkeys(RECORDS, read_records),
+    **dict.fromkeys(TAGGED, read_conll),
 }
 _PARTS = {"train": ("TRAIN",), "test": ("TEST",), "all": ("TRAIN", "TEST")}
 _INDEXES = ("metadata.csv", "metadata.jsonl", "metadata.parquet", "labels.csv")
@@ -97,13 +101,13 @@ def _joined(folder: Path, found: Sequence[Labelled], name: str, unlike: str) -> 
 
 def _part_files(folder: Path) -> dict[str, list[Path]]:
     """Files such as ``train.csv`` or ``data/train-00000-of-00002.parquet``, by their part."""
-    suffixes = (*RECORDS, *TAGGED)
     files = [path for where in ("*", "data/*") for path in sorted(folder.glob(where))]
-    files = [path for path in files if path.suffix.lower() in suffixes and path.is_file()]
+    files = [path for path in files if suffix_of(path) in _READERS and path.is_file()]
     parts: dict[str, list[Path]] = {}
     for path in files:
         for part in (each for names in SPLIT_NAMES.values() for each in names):
-            if path.stem.lower() == part or path.stem.lower().startswith(f"{part}-"):
+            stem = stem_of(path).lower()
+            if stem == part or stem.startswith(f"{part}-"):
                 parts.setdefault(part, []).append(path)
     return parts
 
@@ -111,10 +115,10 @@ def _part_files(folder: Path) -> dict[str, list[Path]]:
 def _read_parts(folder: Path, parts: dict[str, list[Path]], how: Reading) -> Labelled:
     taken, note = _taken(folder, list(parts), how)
     files = [path for part in taken for path in parts[part]]
-    kinds = {path.suffix.lower() for path in files}
+    kinds = {suffix_of(path) for path in files}
     if len(kinds) > 1:
         raise DataError(f"{folder}: files of several kinds: {listing(path.name for path in files)}")
-    read = read_conll if kinds.pop() in TAGGED else read_records
+    read = _READERS[kinds.pop()]
     found = [read(path, how) for path in files]
     joined = _joined(folder, found, f"{folder.name} ({how.split})", "its parts differ in columns")
     return Labelled(

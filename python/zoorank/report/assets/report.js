@@ -27,7 +27,7 @@
     return size >= 10 ? value.toFixed(1) : value.toFixed(3);
   }
 
-  const cost = (name, value) => (value === null || value < 0 ? "–" : value >= 1000 ? prefixed(value) : number(value)) + (["bytes", "memory"].includes(name) && value ? "B" : "");
+  const cost = (name, value) => (value === null || value < 0 ? "–" : value >= 1000 ? prefixed(value) : number(value)) + (costs[name].unit === "bytes" && value ? "B" : "");
 
   function prefixed(value) {
     const power = Math.min(Math.floor(Math.log10(Number(value.toPrecision(3))) / 3), 4);
@@ -125,7 +125,7 @@
     const list = element("dl");
     const facts = [
       [labels[datum.key], number(datum.score)],
-      ...Object.entries(costs).map(([name, label]) => [label, cost(name, columns[name][datum.i])]),
+      ...Object.keys(costs).map((name) => [costs[name].name, cost(name, columns[name][datum.i])]),
       ["rank", columns.rank[datum.i] ?? "–"],
     ];
     for (const [name, value] of facts) list.append(element("dt", name), element("dd", value));
@@ -233,8 +233,8 @@
     return {
       ...common(scoreKey),
       values: [...values].sort((a, b) => a.front - b.front),
-      costTitle: data.costTitles[name],
-      description: `${labels[scoreKey]} of ${values.length} encodings against ${data.costTitles[name]}`,
+      costTitle: costs[name].meaning,
+      description: `${labels[scoreKey]} of ${values.length} encodings against ${costs[name].meaning}`,
     };
   }
 
@@ -244,7 +244,7 @@
         const item = element("li");
         item.append(element("bdi", value.model));
         if (value.cut) item.append(", ", element("bdi", value.cut));
-        item.append(`: ${number(value.score)}, ${costs[name]} ${cost(name, value.cost)}`);
+        item.append(`: ${number(value.score)}, ${costs[name].name} ${cost(name, value.cost)}`);
         return item;
       }));
   }
