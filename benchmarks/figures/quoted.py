@@ -15,7 +15,7 @@ from measured import WITH_TILES, Row, read, results, table
 from zoorank.scores import TABLE
 
 RACED = ("ECG5000", "FacesUCR", "InsectWingbeatSound")
-PRUNED = ("pruned", "pruned_animals")
+PRUNED = ("pruned", "pruned_animals", "pruned_fashion")
 # Nothing about intervals was decided by these two.
 HELD_OUT = ("SwedishLeaf", "MoteStrain")
 
