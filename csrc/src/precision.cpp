@@ -31,6 +31,9 @@ constexpr std::int64_t fewest_sampled = 15, most_sampled = 63, rows_of_sampled =
 // The rounding errors of fewer features do not cancel, and tiles would be padded.
 constexpr std::int64_t fewest_features = 32;
 
+// Errors even out over the features and over the rows of a class: of fewer numbers than these some mean is too far off.
+constexpr std::int64_t fewest_numbers = 512;
+
 // Of fewer rows, tiles save no more than it takes to find out whether they suffice.
 constexpr std::int64_t fewest_rows = 512;
 
@@ -102,6 +105,14 @@ void check_precision(const options& opt) {
                                     std::string(cpu::active_kernels().name) + ": use 'auto' or 'float32'");
 }
 
+std::vector<std::int64_t> judged_rows(std::int64_t rows, std::int64_t cols) {
+    const std::int64_t count =
+        std::clamp(std::min(rows / rows_of_sampled, most_sampled_values / cols), fewest_sampled, most_sampled);
+    std::vector<std::int64_t> positions;
+    for (std::int64_t i = 0; i < count; ++i) positions.push_back((2 * i + 1) * rows / (2 * count));
+    return positions;
+}
+
 bool bf16x3_suffices(matrix_view<float> x, const partition& p) {
     if (p.rows() < fewest_rows || x.cols < fewest_features) return false;
     const std::vector<float> centre = dithered_centre(x, p.order.data(), p.rows(), 1.0F);
@@ -113,10 +124,8 @@ bool bf16x3_suffices(matrix_view<float> x, const partition& p) {
     std::vector<std::int64_t> classes;
     std::int64_t smallest = p.rows();
     for (std::int64_t c = 0; c < p.classes(); ++c) smallest = std::min(smallest, p.size(c));
-    const std::int64_t count =
-        std::clamp(std::min(p.rows() / rows_of_sampled, most_sampled_values / x.cols), fewest_sampled, most_sampled);
-    for (std::int64_t i = 0; i < count; ++i) {
-        const std::int64_t position = (2 * i + 1) * p.rows() / (2 * count);
+    if (smallest * x.cols < fewest_numbers) return false;
+    for (const std::int64_t position : judged_rows(p.rows(), x.cols)) {
         const auto end = std::upper_bound(p.begin.begin(), p.begin.end(), position);
         split_row row = row_at(position);
         if (position + 1 < *end)

@@ -4,6 +4,9 @@
 #include <zoorank/options.hpp>
 #include <zoorank/views.hpp>
 
+#include <cstdint>
+#include <vector>
+
 #include "cpu/kernels.hpp"
 #include "partition.hpp"
 
@@ -30,9 +33,12 @@ auto sum_kernel(const cpu::kernel_set<T>& kernels, metric how) -> decltype(kerne
 template <class T>
 auto store_kernel(const cpu::kernel_set<T>& kernels, metric how) -> decltype(kernels.store_euclidean);
 
+/// Positions, in the order of classes, of the rows by which bf16x3_suffices judges: 15 to 63 of them. It looks at the
+/// ones beside them, and at those of the centre, too.
+std::vector<std::int64_t> judged_rows(std::int64_t rows, std::int64_t cols);
+
 /// Whether bf16x3 keeps s within 5e-6, judged by distances between a few rows, evenly spaced over the classes, and by
-/// the size of the smallest class. False where the rows are not finite. Looked at are 15 to 63 rows and those beside
-/// them in the order of classes.
+/// the size of the smallest class. False where the rows are not finite.
 bool bf16x3_suffices(matrix_view<float> x, const partition& p);
 
 }  // namespace zoorank

@@ -159,9 +159,9 @@ def test_every_kernel_agrees(cuda_everywhere, monkeypatch, kernel, d):
 def test_rounding_errors_that_conspire_stay_within_the_tolerance(cuda_everywhere, kind):
     # Of which tensor cores would make 1.6e-5: a few distances say so, wherever the rows lie.
     for d in (64, 256):
-        rows = CONSPIRING[kind](np.random.default_rng(1), 300, d).astype(np.float32)
+        rows = CONSPIRING[kind](np.random.default_rng(1), 600, d).astype(np.float32)
         for classes in (4, 100):
-            y = np.arange(300) % classes
+            y = np.arange(600) % classes
             expected = reference.silhouette_samples(rows, y, "euclidean")
             np.testing.assert_allclose(samples(rows, y), expected, rtol=0, atol=5e-6)
 

@@ -92,10 +92,10 @@ def test_rows_may_lie_apart_overlap_and_run_backwards(machine, metric, dtype):
 
 @pytest.mark.parametrize("kind", ["plain", "one value"])
 def test_the_kernel_is_chosen_by_the_rows_wherever_they_lie(machine, kind):
-    rows = RNG.standard_normal((300, 96)).astype(np.float32)
+    rows = RNG.standard_normal((600, 96)).astype(np.float32)
     if kind != "plain":  # for tensor cores to be wrong about
         rows[:] = rows[:, :1]
-    labels = np.arange(300) % 4
+    labels = np.arange(600) % 4
     there = zoorank.silhouette(InterfaceOnly(machine.put(rows)), labels)
     assert there.score == zoorank.silhouette(rows, labels, device="cuda").score
 

@@ -21,7 +21,7 @@ def score(problem, precision):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("d", WIDE)
 def test_auto_agrees_with_the_definition_on_wide_rows(kind, d):
-    for n, classes in ((9, 3), (256, 4), (330, 100)):
+    for n, classes in ((9, 3), (512, 4), (620, 100)):
         problem = make(kind, n, d, classes, np.float32, seed=n + d)
         s = zoorank.silhouette_samples(problem.X, problem.labels)
         expected = reference.silhouette_samples(problem.X, problem.labels, "euclidean")
@@ -48,9 +48,9 @@ CONSPIRING = {
 @pytest.mark.parametrize("d", [8, 31, 64, 256, 4096])
 def test_auto_agrees_where_rounding_errors_conspire(kind, dtype, d):
     for seed in range(3):
-        x = CONSPIRING[kind](np.random.default_rng(seed), 200, d).astype(dtype)
+        x = CONSPIRING[kind](np.random.default_rng(seed), 520, d).astype(dtype)
         for n_classes in (4, 100):
-            y = np.arange(200) % n_classes
+            y = np.arange(520) % n_classes
             s = zoorank.silhouette_samples(x, y)
             expected = reference.silhouette_samples(x, y, "euclidean")
             np.testing.assert_allclose(
@@ -63,11 +63,11 @@ def test_auto_agrees_where_rounding_errors_conspire(kind, dtype, d):
 @pytest.mark.parametrize("d", [32, 48])
 def test_auto_agrees_where_few_rows_make_a_mean(d, separation, n_classes):
     # Classes of two rows have no mean to even errors out; sparse rows have fewer to begin with.
-    y = np.arange(400) % n_classes
+    y = np.arange(520) % n_classes
     for seed in range(12):
         for threshold in (-np.inf, 0, 1):
             rng = np.random.default_rng(seed)
-            rows = np.maximum(rng.standard_normal((400, d)), threshold)
+            rows = np.maximum(rng.standard_normal((520, d)), threshold)
             x = (rows + separation * rng.standard_normal((n_classes, d))[y]).astype(np.float32)
             s = zoorank.silhouette_samples(x, y)
             expected = reference.silhouette_samples(x, y, "euclidean")

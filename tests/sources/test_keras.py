@@ -91,6 +91,45 @@ def test_a_cut_is_what_the_whole_model_has_there(tmp_path: Path, form: str) -> N
     np.testing.assert_allclose(torch.softmax(logits, dim=1), head, rtol=1e-6)
 
 
+def _first(*before: Any) -> keras.Model:
+    stem = layers.Conv2D(3, 1, activation="relu", name="stem")
+    rest = [layers.GlobalAveragePooling2D(), layers.Dense(4)]
+    return keras.Sequential([keras.Input((8, 8, 3)), *before, stem, *rest])
+
+
+@pytest.mark.parametrize(
+    ("before", "largest"),
+    [
+        ([layers.Rescaling(1 / 127.5, offset=-1)], 255),
+        (
+            [layers.Rescaling(1 / 255), layers.Normalization(mean=[0.5] * 3, variance=[0.1] * 3)],
+            255,
+        ),
+        ([layers.Normalization(mean=[120.0] * 3, variance=[3000.0] * 3)], 255),
+        ([layers.Normalization(mean=[0.5] * 3, variance=[0.1] * 3)], 1),
+        ([layers.Rescaling(2.0, offset=-1)], 1),
+        ([], 1),
+    ],
+)
+def test_pixels_are_what_the_first_layer_scales(
+    tmp_path: Path, before: list[Any], largest: int
+) -> None:
+    """As one who saves a model with its preprocessing inside, as Keras's guides do, expects."""
+    net = _first(*before)
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
+    with _open(_save(net, tmp_path / "a.keras")) as encoder:
+        batch = encoder.transform.collate([encoder.transform.prepare(each) for each in pixels])
+        assert f"with values of 0 to {largest}" in encoder.note
+        cuts = encoder.cuts(batch, ("stem",))
+        found = encoder.encode(batch, cuts)["stem"]
+    given = (pixels / np.float32(255 / largest)).astype(np.float32)
+    expected = _there(net, "stem", given).mean(dim=(1, 2)).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    said = ImagePreprocessing(value_range=(-1, 1))
+    with _open(_save(net, tmp_path / "a.keras"), said) as encoder:
+        assert encoder.transform.collate([encoder.transform.prepare(pixels[0])]).only.max() <= 1
+
+
 def test_costs_are_counted(tmp_path: Path) -> None:
     with _open(_save(residual_net(), tmp_path / "a.keras")) as encoder:
         cuts = encoder.cuts(_only(_images(2)), ("stem", "block", "penultimate", "logits"))

@@ -32,7 +32,9 @@ protected:
     // What is left of t above the share that cancellation may take; negative: recompute the pair.
     vec margin(vec t, vec norms) const { return t - Metric::cancellation_share(block_.depth) * norms; }
 
-    // Replaces every pair of the strip that cancellation spoilt, in the sums it went into.
+    // Replaces every pair of the strip that cancellation spoilt, in the sums it went into, or adds it where it was left
+    // out of them.
+    template <bool Added = true>
     void repair(std::int64_t row, std::int64_t end) {
         std::int64_t row_segment = 0;
         for (std::int64_t r = row; r < end; ++r) {
@@ -49,8 +51,8 @@ protected:
                         if (!(spoilt[lane] < 0)) continue;
                         const T exact =
                             direct_squared_distance(block_.a, r, block_.b, c + lane, block_.depth, block_.scale);
-                        const double change = static_cast<double>(scalar_value<Metric>(exact)) -
-                                              static_cast<double>(scalar_value<Metric>(T(t[lane])));
+                        double change = static_cast<double>(scalar_value<Metric>(exact));
+                        if constexpr (Added) change -= static_cast<double>(scalar_value<Metric>(T(t[lane])));
                         args_.row_sums[s * args_.row_sums_stride + r] += change;
                         args_.col_sums[row_segment * args_.col_sums_stride + c + lane] += change;
                     }

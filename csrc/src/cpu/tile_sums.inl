@@ -105,6 +105,9 @@ private:
                 const vec both = this->norms(row, col);
                 const vec t = completed<float, Metric>(load(this->products(row) + col), both);
                 vec margin = this->margin(t, both), distance = Metric::value(t);
+                // A row times itself is not its length here: what is taken back from a sum would leave a rest, which
+                // makes something of the ratio of two sums that are 0. So what is spoilt is left out, and added later.
+                distance = margin < vec{} ? vec{} : distance;
                 if constexpr (Masked) {
                     const std::int64_t begin = args_.diagonal && row_ == col_ ? first + r + 1 : 0;
                     const auto column = lanes<float>() + static_cast<lane>(v * width);
@@ -184,7 +187,7 @@ private:
 
     void end_strip() {
         flush_lanes();
-        if (simd<float>::any_negative(lowest_margin_)) this->repair(row_, row_ + rows_);
+        if (simd<float>::any_negative(lowest_margin_)) this->template repair<false>(row_, row_ + rows_);
         lowest_margin_ = vec{};
     }
 

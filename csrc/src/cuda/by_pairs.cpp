@@ -26,8 +26,11 @@ std::vector<std::int64_t> classes_of_tiles(const partition& p, std::int64_t side
 bool split_suffices(const input<float>& x, const partition& p, cudaStream_t stream) {
     if (!x.on_device) return bf16x3_suffices(x.view, p);
     const std::int64_t depth = x.view.cols;
-    const std::vector<std::int64_t> looked_at = centre_rows(p.rows());
+    std::vector<std::int64_t> looked_at = centre_rows(p.rows());
+    const std::vector<std::int64_t> judged = judged_rows(p.rows(), depth);
+    looked_at.insert(looked_at.end(), judged.begin(), judged.end());
     partition few = p;  // whose order names rows of the copy
+    std::fill(few.order.begin(), few.order.end(), 0);
     std::vector<float> rows(3 * looked_at.size() * static_cast<std::size_t>(depth));
     std::int64_t copied = 0;
     for (const std::int64_t position : looked_at)

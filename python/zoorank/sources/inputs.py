@@ -127,12 +127,16 @@ def complete(said: Shaped, given: Input, refuse: Refuse, *, declared: bool) -> F
         case _ if len(given.dims) != 2:
             raise refuse(f"its input is {given}, which is no table")
     pooled = 1 if "pooling" in said.model_fields_set else None
-    note = (
-        ""
-        if declared
-        else f"no preprocessing is declared: {said.input} samples as its input has them"
-    )
+    note = "" if declared else f"no preprocessing is declared: {_guessed(said)}"
     return Fed(said, axis, pooled, said.batch_first, note)
+
+
+def _guessed(said: Shaped) -> str:
+    """How samples are fed where nobody says it."""
+    if isinstance(said, ImagePreprocessing) and said.scaling == "auto":
+        low, high = said.value_range
+        return f"image samples of its input's shape, with values of {low:g} to {high:g}"
+    return f"{said.input} samples of its input's shape"
 
 
 def _image(image: ImagePreprocessing, given: Input, refuse: Refuse) -> ImagePreprocessing:

@@ -268,6 +268,11 @@ def describe(config: Any) -> ImagePreprocessing:
         raise SourceError(f"it takes {channels} channels; images have 1 or 3")
     if config.crop_mode not in ("center", "squash"):
         raise SourceError(f"its images are cropped in a way that is not known: {config.crop_mode}")
+    if config.crop_pct > 1:
+        raise SourceError(
+            f"its images are padded, to {config.crop_pct:g} times what they are resized to; say "
+            "preprocessing without crop_pct in a manifest"
+        )
     before: dict[str, Any] = {"crop_pct": config.crop_pct}
     if config.crop_mode == "squash":
         before = {"resize": [int(side / config.crop_pct) for side in size]}

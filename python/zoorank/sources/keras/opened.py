@@ -28,6 +28,9 @@ from zoorank.transforms.specs import (
 if TYPE_CHECKING:
     from zoorank.sources.keras import KerasSource
 
+# Pixels of 0 to 255 are multiplied by less, or have a mean of more than its inverse.
+_OF_BYTES = 1 / 16
+
 
 def open_model(source: KerasSource, options: OpenOptions) -> Encoder:
     """Load a model and find out how to feed it.
@@ -50,7 +53,7 @@ def open_model(source: KerasSource, options: OpenOptions) -> Encoder:
     if isinstance(said, TextPreprocessing | AudioPreprocessing):
         raise _refusal(source, "takes neither texts nor sounds")
     fed = complete(
-        _with_layout(model, _own(source, said, shape)),
+        _with_range(model, _with_layout(model, _own(source, said, shape))),
         given,
         lambda reason: _refusal(source, reason),
         declared=bool(source.application) or source.preprocessing is not None,
@@ -110,6 +113,29 @@ def _with_layout(model: Any, said: Shaped) -> Shaped:
     if layout is None or "layout" in said.model_fields_set:
         return said
     return type(said).model_validate({**said.model_dump(exclude_unset=True), "layout": layout})
+
+
+def _with_range(model: Any, said: Shaped) -> Shaped:
+    """Let pixels be 0 to 255 where the model itself brings such into its range."""
+    if not isinstance(said, ImagePreprocessing):
+        return said
+    if {"scaling", "value_range", "mean", "std"} & said.model_fields_set:
+        return said
+    for _, layer in operations(model):
+        if isinstance(layer, keras.layers.Rescaling):
+            takes_bytes = float(np.max(np.abs(layer.scale))) < _OF_BYTES
+        elif isinstance(layer, keras.layers.Normalization):
+            takes_bytes = float(np.max(as_numpy(layer.mean))) > 1 / _OF_BYTES
+        elif getattr(layer, "weights", ()):
+            break
+        else:
+            continue
+        if takes_bytes:
+            said = said.model_validate(
+                {**said.model_dump(exclude_unset=True), "value_range": (0.0, 255.0)}
+            )
+        break
+    return said
 
 
 def _shuffle(model: Any, seed: int) -> None:
