@@ -117,6 +117,14 @@ def test_a_manifest_gives_the_licence_of_a_factory(zoo):
     assert [row.model for row in found.filtered] == ["net1"]
 
 
+def test_what_is_published_of_a_source_that_fails_is_in_its_row(zoo):
+    text = zoo.manifest.read_text()
+    zoo.manifest.write_text(text.replace('name = "net0"', 'name = "net0"\nlicence = "MIT"', 1))
+    zoo.code.joinpath("tiny_code.py").write_text("def Net(**_):\n    raise RuntimeError\n")
+    ranking = rank(zoo.manifest, store=zoo.folder / "s", allow_code=[zoo.code])
+    assert {row.model: row.facts.licence for row in ranking.failures} == {"net0": "MIT", "net1": ""}
+
+
 def test_a_race_leaves_out_what_costs_too_much(tmp_path):
     zoo = tiny_zoo(tmp_path, models=3)
     found = ranked(zoo, max_parameters=60, race=True, first_rows=12)

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from zoorank.ranking.consensus import Consensus
-from zoorank.ranking.outcomes import Job
+from zoorank.ranking.outcomes import Job, known_of
 from zoorank.ranking.page import Memory, remembered, taken
 from zoorank.ranking.planner import Plan, Prospect, Spent, Step, sample_size, shares
 from zoorank.ranking.racing.facts import BudgetFacts, in_words
@@ -19,7 +19,7 @@ from zoorank.ranking.rows import RankRow
 from zoorank.ranking.work import SourceRows, Work, untried
 from zoorank.scores import Score
 from zoorank.scores.base import Array
-from zoorank.sources.base import Known, Sized, Source
+from zoorank.sources.base import Sized, Source
 from zoorank.targets.base import Target
 from zoorank.targets.labels import drawn
 
@@ -218,7 +218,7 @@ class Budget:
 
 def published(sources: Sequence[Source]) -> dict[str, float]:
     """Share of the sources with published figures that each of them beats."""
-    known = {source.name: _known(source) for source in sources}
+    known = {source.name: known_of(source) for source in sources}
     return shares(
         (name, each.benchmark, each.accuracy)
         for name, each in known.items()
@@ -282,11 +282,3 @@ def _sampled(row: RankRow, rows: int) -> RankRow:
 
 def _with(note: str, reason: str) -> str:
     return "; ".join(filter(None, [note, reason]))
-
-
-def _known(source: Source) -> Known:
-    """What is published of a source; nothing where that cannot be read."""
-    try:
-        return source.known()
-    except Exception:  # noqa: BLE001 - a stranger's source, whose job will say what is wrong
-        return Known()

@@ -22,7 +22,7 @@ from zoorank.errors import DataError, SourceError, UsageError
 from zoorank.executors.base import Emit, Event, Failure, Stage
 from zoorank.messages import one_line
 from zoorank.ranking.defaults import defaults_kept
-from zoorank.ranking.outcomes import Candidate, Job, Outcome, Run
+from zoorank.ranking.outcomes import Candidate, Job, Outcome, Run, known_of
 from zoorank.ranking.page import Page
 from zoorank.ranking.prototypes import Prototypes
 from zoorank.ranking.sameness import sameness
@@ -54,7 +54,8 @@ def encode_and_score(run: Run, job: Job, emit: Emit) -> Outcome:
             return _Work(run, job, emit).outcome()
     except (SourceError, UsageError, DataError) as error:
         mistake = error if isinstance(error, UsageError) else None
-        return Outcome(job.name, failure=Failure.of(error), mistake=mistake)
+        known = known_of(job.source)
+        return Outcome(job.name, known=known, failure=Failure.of(error), mistake=mistake)
 
 
 class _Work:
@@ -86,7 +87,7 @@ class _Work:
         if run.filters is not None and (reason := run.filters.licence_reason(known)):
             return Outcome(job.name, known=known, filtered=(Filtered(reason),))
         if not run.retry and (failure := self._page.fatal()) is not None:
-            return Outcome(job.name, failure=failure)
+            return Outcome(job.name, known=known, failure=failure)
         compared, lacking = self._compared()
         if not job.estimates and not compared:
             remembered = self._page.candidates(job.cuts)

@@ -183,3 +183,11 @@ class Outcome:
     opening: float = 0.0
     a_row: float = 0.0
     stages: Stages = field(default_factory=Stages)
+
+
+def known_of(source: Source) -> Known:
+    """What is published of a source; nothing where that cannot be read."""
+    try:
+        return source.known()
+    except Exception:  # noqa: BLE001 - a stranger's source, whose job will say what is wrong
+        return Known()

@@ -207,8 +207,8 @@ def rows_of(outcome: Outcome, scores: Sequence[Score]) -> list[RankRow]:
     """
     if outcome.failure is not None:
         failure = outcome.failure
-        return [_failed(outcome.model, None, failure.reason, failure.traceback)]
-    refused = [_failed(outcome.model, name, reason) for name, reason in outcome.refused.items()]
+        return [_failed(outcome, None, failure.reason, failure.traceback)]
+    refused = [_failed(outcome, name, reason) for name, reason in outcome.refused.items()]
     filtered = [_filtered(outcome, each) for each in outcome.filtered]
     return [*(_row(outcome, each, scores) for each in outcome.candidates), *filtered, *refused]
 
@@ -316,17 +316,21 @@ def _facts(record: Record, known: Known) -> CutFacts:
     )
 
 
+def _published(known: Known) -> CutFacts:
+    """What is known of a source that was not cut."""
+    return CutFacts(
+        licence=known.licence,
+        accuracy=known.accuracy,
+        benchmark=known.benchmark,
+        training_data=known.training_data,
+    )
+
+
 def _filtered(outcome: Outcome, filtered: Filtered) -> RankRow:
     record = filtered.record
     row = RankRow(None, outcome.model, None, status="filtered", note=filtered.reason)
     if record is None:
-        known = outcome.known
-        facts = CutFacts(
-            licence=known.licence,
-            accuracy=known.accuracy,
-            benchmark=known.benchmark,
-            training_data=known.training_data,
-        )
+        facts = _published(outcome.known)
         return replace(row, facts=facts)
     return replace(
         row,
@@ -337,5 +341,6 @@ def _filtered(outcome: Outcome, filtered: Filtered) -> RankRow:
     )
 
 
-def _failed(model: str, cut: str | None, reason: str, traceback: str = "") -> RankRow:
-    return RankRow(None, model, cut, status="failed", note=reason, traceback=traceback)
+def _failed(outcome: Outcome, cut: str | None, reason: str, traceback: str = "") -> RankRow:
+    row = RankRow(None, outcome.model, cut, status="failed", note=reason, traceback=traceback)
+    return replace(row, facts=_published(outcome.known))
