@@ -299,6 +299,21 @@ def test_ray_may_stand_alone(zoo, call, monkeypatch, given, address):
     assert asked == [address]
 
 
+def test_the_process_that_asks_loads_no_framework(zoo):
+    """Sources run in a process of their own, so that the one that asks stays small and whole."""
+    program = """
+import sys
+from zoorank.cli import main
+code = main(["rank", "zoo.toml", "--allow-code", "code", "--store", "s"])
+print(code, sorted({"torch", "timm", "transformers", "keras", "onnxruntime"} & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=zoo.folder
+    )
+    assert "net1" in done.stdout
+    assert done.stdout.splitlines()[-1] == "0 []"
+
+
 def test_version(call):
     from zoorank import __version__
 
