@@ -148,6 +148,17 @@ def test_the_cache_of_torchs_hub(network: nn.Module, tmp_path: Path) -> None:
         assert torch.equal(built(x), own(x))
 
 
+@pytest.mark.parametrize("before", ["hf-hub:", "hf_hub:"])
+def test_a_repository_may_be_named_as_timm_does(before: str) -> None:
+    source = one(f"{before}timm/resnet18.a1_in1k")
+    assert (source.name, source.model) == ("timm:timm/resnet18.a1_in1k", "timm/resnet18.a1_in1k")
+
+
+def test_images_that_are_padded_are_refused_in_plain_words() -> None:
+    with pytest.raises(SourceError, match=r"its images are padded, to 1.15 times"):
+        _ = one("volo_d4_448.sail_in1k").preprocessing
+
+
 def test_own_weights_for_a_listed_network(network: nn.Module, tmp_path: Path) -> None:
     own = timm.create_model("test_resnet", num_classes=3).eval()
     torch.save(own.state_dict(), tmp_path / "own.pth")

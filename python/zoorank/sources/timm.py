@@ -79,6 +79,9 @@ _DATA = {
 }
 
 
+_OF_THE_HUB = re.compile(r"^hf[-_]hub:")
+
+
 def sources(identifier: str, revision: str | None, entry: Entry) -> tuple[TimmSource, ...]:
     """Name networks of timm.
 
@@ -98,6 +101,7 @@ def sources(identifier: str, revision: str | None, entry: Entry) -> tuple[TimmSo
         When a pattern fits no model, a path is no such directory, or the entry has other keys.
     """
     own_weights(entry)
+    identifier = _OF_THE_HUB.sub("", identifier)  # as timm itself calls a repository of it
     names = [identifier]
     folder = None
     if is_pattern(identifier):
