@@ -17,7 +17,7 @@ from tests.sources.cutting import batch_of, encode, modules_run, opened
 from torchvision import models
 
 from zoorank.errors import SourceError
-from zoorank.sources.base import Entry, EntryError
+from zoorank.sources.base import Cut, Entry, EntryError, OpenOptions
 from zoorank.sources.torchvision import TorchvisionSource, sources
 from zoorank.transforms.specs import ImagePreprocessing
 
@@ -63,7 +63,7 @@ def test_the_weights_are_those_of_torchvision() -> None:
     theirs.eval()
     x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        assert torch.equal(published().resolve(refuse).build()(x), theirs(x))
+        assert torch.equal(published().resolve(refuse).build()[0](x), theirs(x))
 
 
 def test_the_cache_of_torchs_hub_is_found(cache: Path) -> None:
@@ -87,7 +87,8 @@ def test_a_file_with_other_classes(name: str, tmp_path: Path) -> None:
     theirs = models.get_model_builder(name)(weights=None, num_classes=7, **plain)
     torch.save(theirs.state_dict(), tmp_path / "own.pth")
     source = one(name, folder=tmp_path, settings={"weights": {"file": "own.pth"}})
-    built = source.resolve(refuse).build()
+    built, filled = source.resolve(refuse).build()
+    assert not filled.fresh
     assert built.fc.out_features == 7
     assert getattr(built, "transform_input", True)
     assert source.resolve(refuse).known().accuracy is None
@@ -96,10 +97,41 @@ def test_a_file_with_other_classes(name: str, tmp_path: Path) -> None:
     assert "get_state_dict" not in vars(type(default))
 
 
+@pytest.mark.parametrize("wrapped", ["module", "lightning", "ema", "headless"])
+def test_a_file_as_people_publish_them(wrapped: str, tmp_path: Path) -> None:
+    theirs = models.resnet18().eval()
+    state = theirs.state_dict()
+    held = {
+        "module": {"state_dict": {f"module.{name}": each for name, each in state.items()}},
+        "lightning": {"epoch": 3, "state_dict": {f"model.{n}": each for n, each in state.items()}},
+        "ema": {"model": {n: each + 1 for n, each in state.items()}, "model_ema": state},
+        "headless": {n: each for n, each in state.items() if not n.startswith("fc.")},
+    }
+    torch.save(held[wrapped], tmp_path / "own.pth")
+    source = one("resnet18", folder=tmp_path, settings={"weights": {"file": "own.pth"}})
+    built, filled = source.resolve(refuse).build()
+    assert sorted(filled.fresh) == (["fc.bias", "fc.weight"] if wrapped == "headless" else [])
+    assert filled.notes
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(built.layer1(built.conv1(x)), theirs.layer1(theirs.conv1(x)))
+    options = OpenOptions("image", device="cpu")
+    with source.resolve(refuse).open(options) as encoder:
+        prepared = encoder.transform.prepare(np.zeros((32, 40, 3), np.uint8))
+        pair = encoder.transform.collate([prepared] * 2)
+        found = {cut.name: cut for cut in encoder.cuts(pair, ("layer2", "logits"))}
+    assert isinstance(found["layer2"], Cut)
+    assert isinstance(found["logits"], Cut) == (wrapped != "headless")
+
+
 def test_a_file_that_does_not_fit(tmp_path: Path) -> None:
+    """The blocks that it holds can be cut at, and no others; of a stranger's it holds none."""
     torch.save(models.resnet18().state_dict(), tmp_path / "own.pth")
     source = one("resnet34", folder=tmp_path, settings={"weights": {"file": "own.pth"}})
-    with pytest.raises(SourceError, match=r"own.pth does not fit resnet34: .*Missing key"):
+    _, filled = source.resolve(refuse).build()
+    assert "layer1.2.conv1.weight" in filled.fresh
+    torch.save({"weight": torch.ones(3)}, tmp_path / "own.pth")
+    with pytest.raises(SourceError, match=r"own.pth"):
         source.resolve(refuse).build()
 
 

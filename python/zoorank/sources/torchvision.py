@@ -31,6 +31,9 @@ from zoorank.transforms.specs import ImagePreprocessing
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from zoorank.sources.torch.checkpoint import Checkpoint
+    from zoorank.sources.torch.match import Filled
+
 KIND = "torchvision"
 
 # Where networks that take one image are defined; those for detection, video and optical flow take
@@ -139,36 +142,45 @@ class TorchvisionSource(Published):
 
         source = self if self.weights else self.resolve(lambda _: None)
         source.check_modality(options)
+        module, filled = source.build()
         return TorchEncoder(
-            source.build(),
+            module,
             ImageTransform(source.preprocessing),
             options,
             pooler=image_pooler(self.entry),
+            fresh=filled.fresh,
+            notes=filled.notes,
         )
 
-    def build(self) -> nn.Module:
-        """The network with its weights.
+    def build(self) -> tuple[nn.Module, Filled]:
+        """The network with its weights, and what a file of the user's does not hold.
 
         Raises
         ------
         SourceError
             When the file cannot be read safely, or does not fit the network.
         """
-        from zoorank.sources.torch.checkpoint import read_weights
+        from zoorank.sources.torch.checkpoint import read_checkpoint
+        from zoorank.sources.torch.match import Filled, fill
 
         (file,) = self.weights
         member = _member(self.model, self.member)
         builder = package("torchvision.models", KIND).get_model_builder(self.model)
-        weights = read_weights(file)
-        classes = _classes(builder, weights) if own_weights(self.entry) else None
+        held = read_checkpoint(file)
+        weights, classes, filled = held.tensors, None, Filled({}, ())
         try:
-            with _given(member, weights, classes), warnings.catch_warnings():
+            with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of initial values, which the weights replace
-                module: nn.Module = builder(weights=member)
+                if own_weights(self.entry):
+                    classes = _classes(builder, held)
+                    bare: nn.Module = builder(**_without_weights(builder, classes))
+                    filled, weights = fill(bare, held), bare.state_dict()
+                with _given(member, weights, classes):
+                    module: nn.Module = builder(weights=member)
         except (RuntimeError, ValueError, TypeError) as error:
             what = f"{file.path.name} does not fit {self.model}"
             raise SourceError(f"{what}: {one_line(error)}") from error
-        return module.eval().requires_grad_(False)
+        return module.eval().requires_grad_(False), filled
 
 
 def describe(preset: Any) -> ImagePreprocessing:
@@ -257,23 +269,29 @@ def _member(model: str, weights: str | None, file: SourceFile | None = None) -> 
     return default
 
 
-def _classes(builder: Any, weights: Mapping[str, Tensor]) -> int | None:
+def _classes(builder: Any, held: Checkpoint) -> int | None:
     """How many classes a file's head has, where they are not as many as the network's own."""
     import torch
 
-    taken = inspect.signature(builder).parameters
-    with torch.device("meta"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        # The weights of a backbone alone would be fetched.
-        no_backbone = {"weights_backbone": None} if "weights_backbone" in taken else {}
-        own = builder(weights=None, **no_backbone).state_dict()
+    with torch.device("meta"):
+        own = builder(**_without_weights(builder)).state_dict()
     lengths = {
-        len(value)
-        for name, value in weights.items()
-        if name in own and value.ndim and value.shape[1:] == own[name].shape[1:]
-        if len(value) != len(own[name])
+        length
+        for name, value in own.items()
+        if value.ndim and (length := held.length(name)) not in (None, len(value))
     }
     return lengths.pop() if len(lengths) == 1 else None
+
+
+def _without_weights(builder: Any, classes: int | None = None) -> dict[str, Any]:
+    """Arguments of a builder that fetches nothing."""
+    taken = inspect.signature(builder).parameters
+    arguments: dict[str, Any] = {"weights": None}
+    if "weights_backbone" in taken:  # which would be fetched
+        arguments["weights_backbone"] = None
+    if classes is not None:
+        arguments["num_classes"] = classes
+    return arguments
 
 
 @contextmanager
