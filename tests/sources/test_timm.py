@@ -62,9 +62,9 @@ def folder(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 def same(source: TimmSource, network: nn.Module) -> bool:
     x = torch.randn(2, 3, 160, 160, generator=torch.Generator().manual_seed(0))
-    built, missing = source.build()
+    built, filled = source.build()
     with torch.no_grad():
-        return not missing and torch.equal(built(x), network(x))
+        return not filled.fresh and torch.equal(built(x), network(x))
 
 
 def test_a_directory(folder: Path, network: nn.Module) -> None:
@@ -107,8 +107,8 @@ def test_other_classes_in_a_directory(tmp_path: Path) -> None:
     network = timm.create_model("test_vit", num_classes=5, global_pool="avg").eval()
     save_for_hf(network, tmp_path / "own", safe_serialization=True)
     source = one(str(tmp_path / "own")).resolve(refuse)
-    built, missing = source.build()
-    assert not missing
+    built, filled = source.build()
+    assert not filled.fresh
     assert built.num_classes == 5
     x = torch.randn(1, 3, 160, 160)
     with torch.no_grad():
@@ -141,8 +141,8 @@ def test_the_cache_of_torchs_hub(network: nn.Module, tmp_path: Path) -> None:
     place.mkdir(parents=True)
     own = timm.create_model("legacy_seresnet18").eval()
     torch.save(own.state_dict(), place / Path(url).name)
-    built, missing = one("legacy_seresnet18.in1k").resolve(refuse).build()
-    assert not missing
+    built, filled = one("legacy_seresnet18.in1k").resolve(refuse).build()
+    assert not filled.fresh
     x = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(built(x), own(x))
@@ -163,13 +163,36 @@ def test_own_weights_for_a_listed_network(network: nn.Module, tmp_path: Path) ->
     own = timm.create_model("test_resnet", num_classes=3).eval()
     torch.save(own.state_dict(), tmp_path / "own.pth")
     source = one(TINY, folder=tmp_path, settings={"weights": {"file": "own.pth"}}).resolve(refuse)
-    built, missing = source.build()
-    assert not missing
+    built, filled = source.build()
+    assert not filled.fresh
     assert built.num_classes == 3
     x = torch.randn(1, 3, 160, 160)
     with torch.no_grad():
         assert torch.equal(built(x), own(x))
     assert source.known().accuracy is None
+
+
+@pytest.mark.parametrize("wrapped", ["module", "epoch", "ema", "headless", "classes"])
+def test_own_weights_as_people_publish_them(wrapped: str, tmp_path: Path) -> None:
+    own = timm.create_model("test_resnet", num_classes=1000 if wrapped != "classes" else 7).eval()
+    state = own.state_dict()
+    held = {
+        "module": {"state_dict": {f"module.{name}": each for name, each in state.items()}},
+        "classes": {"state_dict": {f"module.{name}": each for name, each in state.items()}},
+        "epoch": {"epoch": 3, "arch": "test_resnet", "state_dict": state},
+        "ema": {"model": {n: each + 1 for n, each in state.items()}, "model_ema": state},
+        "headless": {n: each for n, each in state.items() if not n.startswith("fc.")},
+    }
+    torch.save(held[wrapped], tmp_path / "own.pth.tar")
+    source = one(TINY, folder=tmp_path, settings={"weights": {"file": "own.pth.tar"}})
+    built, filled = source.resolve(refuse).build()
+    assert sorted(filled.fresh) == (["fc.bias", "fc.weight"] if wrapped == "headless" else [])
+    assert filled.notes
+    x = torch.randn(2, 3, 160, 160)
+    with torch.no_grad():
+        assert torch.equal(built.forward_features(x), own.forward_features(x))
+        if wrapped != "headless":
+            assert torch.equal(built(x), own(x))
 
 
 def test_parameters_that_the_weights_do_not_hold(folder: Path, tmp_path: Path) -> None:

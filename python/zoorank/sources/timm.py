@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -31,11 +29,12 @@ from zoorank.sources.published import (
     spdx,
     versions,
 )
-from zoorank.sources.trust import only_safe_loads
 from zoorank.transforms.specs import ImagePreprocessing
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
+
+    from zoorank.sources.torch.match import Filled
 
 KIND = "timm"
 CONFIG = "config.json"
@@ -212,47 +211,29 @@ class TimmSource(Published):
 
         source = self if self.weights else self.resolve(lambda _: None)
         source.check_modality(options)
-        module, missing = source.build()
+        module, filled = source.build()
         return TorchEncoder(
             module,
             ImageTransform(source.preprocessing),
             options,
             pooler=image_pooler(self.entry),
-            fresh={name: name for name in missing},
+            fresh=filled.fresh,
+            notes=filled.notes,
         )
 
-    def build(self) -> tuple[nn.Module, frozenset[str]]:
+    def build(self) -> tuple[nn.Module, Filled]:
         """The network with its weights, and which parameters these do not hold."""
-        from zoorank.sources.torch.checkpoint import read_weights
-        from zoorank.sources.torch.known import refuse_fetching
+        from zoorank.sources.torch.timm_weights import load
 
-        timm = package(KIND, KIND)
-        config = self._described()
-        arguments = {} if self.folder is None else _read(self.folder)[1]
-        refuse_fetching(arguments)  # a stranger's: timm unpickles the file of a checkpoint_path
         (file,) = self.weights
-        overlay: dict[str, Any] = {"source": None, "file": str(file.path)}
-        if file.path.suffix == ".npz":
-            overlay["custom_load"] = True
-        elif file.path.suffix != ".safetensors":
-            # Earlier versions of timm would run what a pickle says.
-            overlay |= {"file": None, "state_dict": read_weights(file)}
-        if own_weights(self.entry):
-            overlay |= _classes(config, overlay.get("state_dict") or read_weights(file))
-        try:
-            with only_safe_loads(), _missing() as missing:
-                module = timm.create_model(
-                    config.architecture,
-                    pretrained=True,
-                    pretrained_cfg=config.to_dict(),
-                    pretrained_cfg_overlay=overlay,
-                    **arguments,
-                )
-        except Exception as error:  # building runs a library's code: anything may come
-            raise SourceError(f"timm cannot load it: {one_line(error)}") from error
+        arguments = {} if self.folder is None else _read(self.folder)[1]
+        is_own = own_weights(self.entry) is not None
+        module: Any
+        module, filled = load(self._described(), file, arguments, is_own=is_own)
         self.check_files()
         module.pretrained_cfg = module.default_cfg = {}  # which may hold the weights once more
-        return module.eval().requires_grad_(False), frozenset(missing)
+        network: nn.Module = module.eval().requires_grad_(False)
+        return network, filled
 
 
 def describe(config: Any) -> ImagePreprocessing:
@@ -362,38 +343,6 @@ def _read(folder: Path) -> tuple[Any, dict[str, Any]]:
     if not timm.is_model(architecture):
         raise SourceError(f"{folder / CONFIG} names {architecture!r}, which timm does not have")
     return replace(config, architecture=architecture), dict(arguments or {})
-
-
-def _classes(config: Any, weights: Mapping[str, Tensor]) -> dict[str, int]:
-    """How many classes a file's head has, where they are not as many as the published one's."""
-    names = config.classifier if isinstance(config.classifier, tuple) else (config.classifier,)
-    heads = [weights[f"{name}.weight"] for name in names if f"{name}.weight" in weights]
-    if not heads or len(heads[0]) == config.num_classes:
-        return {}
-    return {"num_classes": len(heads[0]), "label_offset": 0}
-
-
-@contextmanager
-def _missing() -> Iterator[set[str]]:
-    """Collect the parameters that timm, which only logs them, does not find in the weights."""
-    found: set[str] = set()
-
-    class _Listener(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            said = re.match(r"Missing keys \((.*?)\)", record.getMessage())
-            found.update(said[1].split(", ") if said else ())
-
-    logger = logging.getLogger("timm.models._builder")
-    listener, level, propagate = _Listener(), logger.level, logger.propagate
-    logger.addHandler(listener)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    try:
-        yield found
-    finally:
-        logger.removeHandler(listener)
-        logger.setLevel(level)
-        logger.propagate = propagate
 
 
 @cache
