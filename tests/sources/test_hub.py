@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-import huggingface_hub
+import huggingface_hub.constants
 import pytest
 import torch
 from tests.sources.carried import lay_cache
