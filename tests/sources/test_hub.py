@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.server
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -15,8 +16,11 @@ from urllib.parse import unquote, urlparse
 
 import huggingface_hub.constants
 import pytest
+import timm
 import torch
-from tests.sources.carried import lay_cache
+from tests.sources import tiny_transformers
+from tests.sources.carried import lay_cache, minilm
+from timm.models import save_for_hf
 
 from zoorank.errors import SourceError
 from zoorank.sources import hub
@@ -204,3 +208,43 @@ def test_nothing_is_asked_where_sockets_are_refused(tmp_path: Path) -> None:
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.stderr == ""
     assert Path(done.stdout.strip()).name == "c" * 40
+
+
+def test_rankings_from_caches_where_sockets_are_refused(tmp_path: Path) -> None:
+    """What the caches have is ranked; what they lack is a row that says so, and no more."""
+    save_for_hf(timm.create_model("test_resnet"), tmp_path / "timm", safe_serialization=True)
+    for name in ("resnet", "bert"):
+        tiny_transformers.save(name, tmp_path / name)
+        lay_cache(tmp_path / "cache", f"org/{name}", tmp_path / name)
+    lay_cache(tmp_path / "cache", "org/timm", tmp_path / "timm")
+    lay_cache(tmp_path / "cache", "org/minilm", minilm())
+    program = f"""
+import json, sys
+def hook(event, _):
+    if event.startswith("socket."): raise SystemExit("asked")
+sys.addaudithook(hook)
+import numpy as np
+import zoorank
+y = np.arange(16) % 2
+images = np.random.default_rng(0).integers(0, 256, (16, 40, 40, 3), np.uint8)
+images[y == 1] //= 2
+texts = [("good " if label else "bad ") * (2 + row % 3) for row, label in enumerate(y)]
+found = []
+for models, X in (
+    (["timm:org/timm", "timm:org/absent", "hf:org/resnet"], images),
+    (["hf:org/bert", "st:org/minilm", "st:org/absent", "hf:org/absent"], texts),
+):
+    ranking = zoorank.rank(models, (X, y), store={str(tmp_path / "store")!r}, device="cpu")
+    found += [(row.model, row.status, row.note) for row in ranking if row.status != "baseline"]
+print(json.dumps(found))
+"""
+    environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    rows = {model: (status, note) for model, status, note in json.loads(done.stdout)}
+    absent = {model for model in rows if model.endswith("absent")}
+    assert len(absent) == 3
+    for model, (status, note) in rows.items():
+        assert status == ("failed" if model in absent else "ok"), note
+        assert (model not in absent) or "org/absent: the hub's cache lacks all of it" in note
