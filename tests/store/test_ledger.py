@@ -338,3 +338,30 @@ def test_a_place_of_any_name(tmp_path: Path) -> None:
         ledger.record(OUTCOMES)
         assert ledger.outcome(KEYS[1]) == OUTCOMES[KEYS[1]]
     assert [path.name for path in folder.iterdir()] == ["ledger-1.sqlite"]
+
+
+AT_ONCE = """
+import multiprocessing, sys
+from pathlib import Path
+from zoorank.store.ledger import Key, Ledger, Outcome
+
+def write(directory, together):
+    together.wait()
+    with Ledger(directory) as ledger:
+        ledger.record({Key("source", "target"): Outcome()})
+
+context = multiprocessing.get_context("fork")
+for number in range(15):
+    directory = Path(sys.argv[1], str(number))
+    directory.mkdir()
+    together = context.Barrier(6)
+    processes = [context.Process(target=write, args=(directory, together)) for _ in range(6)]
+    for process in processes: process.start()
+    for process in processes: process.join()
+    assert [process.exitcode for process in processes] == [0] * 6
+"""
+
+
+def test_a_ledger_may_be_begun_by_several_processes_at_once(tmp_path: Path) -> None:
+    """SQLite waits for nobody where two have changes written ahead for the first time."""
+    subprocess.run([sys.executable, "-c", AT_ONCE, str(tmp_path)], check=True, timeout=100)

@@ -27,6 +27,7 @@ _Rows = list[tuple[Any, Any]]
 
 _NAME = "ledger-1.sqlite"  # another number when the table changes
 _WAIT = 30.0  # seconds, for another process to end its change
+_PAUSE = 0.02
 _TABLE = """CREATE TABLE outcomes (
   job BLOB NOT NULL, part BLOB NOT NULL, content BLOB NOT NULL, seal BLOB NOT NULL,
   PRIMARY KEY (job, part)
@@ -291,7 +292,7 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         # One synchronisation with the disk for many changes; none of them is lost but by a
         # power cut, and then the last ones alone.
-        database.execute("PRAGMA journal_mode = WAL")
+        _to_wal(database)
         database.execute("PRAGMA synchronous = NORMAL")
         with database:
             database.execute(_TABLE.replace("TABLE", "TABLE IF NOT EXISTS", 1))
@@ -302,6 +303,20 @@ def _open(path: Path) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def _to_wal(database: sqlite3.Connection) -> None:
+    """Have changes written ahead; SQLite refuses at once, and waits for nobody, where two do so."""
+    end = time.monotonic() + _WAIT
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:  # noqa: PERF203 - waiting is what it is for
+            if "locked" not in str(error) or time.monotonic() >= end:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
 
 
 def _connect(path: Path, how: str) -> sqlite3.Connection:
