@@ -127,9 +127,10 @@ def lines_of(text: str) -> list[str]:
     Examples
     --------
     >>> lines_of("one\r\ntwo\u2028and a half\n")
-    ['one', 'two\u2028and a half', '']
+    ['one', 'two\u2028and a half']
     """
-    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return lines if lines[-1] else lines[:-1]
 
 
 def read_text(path: Path, *, lines: bool = True) -> tuple[str, tuple[str, ...]]:
