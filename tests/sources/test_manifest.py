@@ -345,6 +345,9 @@ def test_a_missing_manifest_names_its_neighbours(tmp_path: Path) -> None:
         load_zoo(tmp_path / "zo.toml")
     with pytest.raises(ManifestError, match="does not exist"):
         load_zoo(tmp_path / "nowhere" / "zoo.toml")
+    (tmp_path / "pyproject.toml").touch()
+    with pytest.raises(ManifestError, match=r"absent\.toml does not exist$"):
+        load_zoo(tmp_path / "absent.toml")
     with pytest.raises(ManifestError, match="is a directory"):
         load_zoo(tmp_path)
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")

@@ -116,6 +116,9 @@ def test_a_zoo_is_made_of_what_the_command_is_told(tmp_path: Path) -> None:
         zoo_of([])
     with pytest.raises(UsageError, match=r"manifest none.toml does not exist"):
         zoo_of("none.toml")
+    for name, reference in (("resnet18", "timm:resnet18"), ("google/vit", "hf:google/vit")):
+        with pytest.raises(UsageError, match=f"needs its kind, such as {reference}$"):
+            zoo_of(name)
     with pytest.raises(UsageError, match="unknown kind of source 'timmm'; did you mean 'timm'"):
         zoo_of("timmm:resnet18")
 

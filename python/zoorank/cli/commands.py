@@ -341,7 +341,7 @@ def _print_ranking(ranking: Ranking, written: Sequence[Path]) -> None:
     console.print(RankingTable(ranking))
     shares = [f"{name} {share:.0%}" for name, share in ranking.stages.shares().items()]
     if shares:
-        taken = f"{ranking.stages.seconds:,.1f} s of the sources: {', '.join(shares)}"
+        taken = f"The sources took {ranking.stages.seconds:,.1f} s: {', '.join(shares)}"
         console.print(taken, style="dim")
     if written:
         files = ", ".join(map(inert, written))

@@ -38,8 +38,8 @@ Data = Annotated[
     str | None,
     typer.Option(
         metavar="PATH|NAME",
-        help="Labelled target: .npz, .npy, .tsv, .ts, a folder of images by class, or "
-        "sklearn:NAME. Default: the manifest's.",
+        help="Labelled target: a folder of images, sounds or texts by class, .csv, .jsonl, "
+        ".parquet, .npz, .npy, .tsv, .ts, or sklearn:NAME. Default: the manifest's.",
     ),
 ]
 Cuts = Annotated[

@@ -252,7 +252,9 @@ def rank(
 
     zoo = zoo_of(zoo, allow_code=allow_code, allow_packages=allow_packages)
     if data is None and zoo.data is None:
-        raise UsageError(f"no target: give data, or a `data` entry in {zoo.path or 'the zoo'}")
+        raise UsageError(
+            f"no target: give data (--data), or a `data` entry in {zoo.path or 'the zoo'}"
+        )
     _check_source_data(scores, zoo)
     _check_code(zoo.models)
     target = load_target(

@@ -85,11 +85,11 @@ def snapshot(
     """
     cache = cache or _cache()
     cached = find_cached(repository, revision, cache)
-    lacking = lacks(cached) if cached else "all of it"
+    lacking = lacks(cached) if cached else None
     if cached and not lacking:
         return cached
     where = f"{repository}{f'@{revision}' if revision else ''}"
-    gap = f"the hub's cache lacks {lacking}"
+    gap = f"the hub's cache lacks {lacking}" if cached else "not in the hub's cache"
     if reason := offline():
         raise SourceError(f"{where}: {gap}, and {reason} forbids to ask the hub")
     try:
@@ -220,7 +220,8 @@ def _fetch(
 
 def _said(error: Exception) -> str:
     """What came of asking a hub, in one line."""
-    named = [type(each).__name__ for each in (error, error.__cause__) if each is not None]
+    causes = (error, error.__cause__)
+    named = list(dict.fromkeys(type(each).__name__ for each in causes if each is not None))
     status = getattr(getattr(error, "response", None), "status_code", None)
     reasons = {
         "GatedRepoError": "the hub wants its conditions accepted and a token (HF_TOKEN)",
@@ -232,4 +233,4 @@ def _said(error: Exception) -> str:
         if name in reasons:
             return reasons[name]
     answer = f"it answered {status}" if status else f"{listing(named)}: {one_line(error, 120)}"
-    return f"the hub cannot be reached ({answer})"
+    return f"the hub cannot be reached ({answer}); connect, or name a file or folder instead"

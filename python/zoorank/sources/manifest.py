@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from zoorank.errors import ManifestError, UsageError
 from zoorank.frozen import Fault, Faults, Frozen, Key, custom, find_faults, join
-from zoorank.messages import brief, hint
+from zoorank.messages import brief, guess
 from zoorank.sources.base import Entry, EntryError, Source, Trust
 from zoorank.sources.files import SourceFile
 from zoorank.sources.references import (
@@ -206,14 +206,23 @@ def _read(path: Path) -> str:
             raise ManifestError(f"{path} holds more than {_LARGEST:,} bytes: it is no manifest")
         return path.read_bytes().decode("utf-8")
     except FileNotFoundError:
-        folder = path.parent
-        others = sorted(p.name for p in folder.glob("*.toml")) if folder.is_dir() else []
-        near = f"; {hint(path.name, others)}" if others else ""
-        raise ManifestError(f"manifest {path} does not exist{near}") from None
+        raise ManifestError(_absent(path)) from None
     except OSError as error:
         raise ManifestError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ManifestError(f"{path}: not UTF-8 text (byte {error.start})") from None
+
+
+def _absent(path: Path) -> str:
+    folder = path.parent
+    others = sorted(p.name for p in folder.glob("*.toml")) if folder.is_dir() else []
+    if near := guess(path.name, others):
+        return f"manifest {path} does not exist; {near.rstrip()}"
+    if path.suffix == ".toml" or path.is_absolute() or len(path.parts) > 2:
+        return f"manifest {path} does not exist"
+    # Most often the name of a model, typed without its kind.
+    kind = "timm" if len(path.parts) == 1 else "hf"
+    return f"{path} does not exist; a model by name needs its kind, such as {kind}:{path}"
 
 
 class _Entry(NamedTuple):
