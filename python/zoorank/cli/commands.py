@@ -307,12 +307,16 @@ def _rank(
     from zoorank.ranking import rank, store_directory
     from zoorank.report.progress import progress
 
-    place = store_directory(settings["out"], settings["store"])
+    out, ranking = settings["out"], None
+    place = store_directory(out, settings["store"])
+    written = [] if out is None else [out / "ranking.json", out / "ranking.csv"]
     try:
         with progress(quiet=quiet) as watcher:
             ranking = rank(sources, data, **settings, progress=watcher)
+        if out is not None:
+            written += results.write_page(ranking, out, data)
     except KeyboardInterrupt as stop:
-        so_far = getattr(stop, "ranking", None)
+        so_far = getattr(stop, "ranking", ranking)
         if so_far is not None and as_json:
             typer.echo(so_far.to_json(), nl=False)
         elif so_far is not None:
@@ -323,10 +327,6 @@ def _rank(
             err=True,
         )
         return INTERRUPTED
-    out = settings["out"]
-    written = [] if out is None else [out / "ranking.json", out / "ranking.csv"]
-    if out is not None:
-        written += results.write_page(ranking, out, data)
     if as_json:
         typer.echo(ranking.to_json(), nl=False)
     else:

@@ -15,7 +15,7 @@ from zoorank.ranking.outcomes import Job, known_of
 from zoorank.ranking.page import Memory, remembered, taken
 from zoorank.ranking.planner import Plan, Prospect, Spent, Step, sample_size, shares
 from zoorank.ranking.racing.facts import BudgetFacts, in_words
-from zoorank.ranking.rows import RankRow
+from zoorank.ranking.rows import on_sample_alone
 from zoorank.ranking.work import SourceRows, Work, untried
 from zoorank.scores import Score
 from zoorank.scores.base import Array
@@ -127,7 +127,7 @@ class Budget:
             self._whole[name] = source
             self._plan.gone(name)
         else:
-            rows = tuple(_sampled(row, len(self._sample)) for row in source.rows)
+            rows = tuple(on_sample_alone(row, len(self._sample)) for row in source.rows)
             source = self._sampled[name] = replace(source, rows=rows)
             self._plan.judged(best_of(self._sampled, self._deciding))
         self._work.watcher.finished(name, source.rows)
@@ -271,13 +271,6 @@ def best_of(sources: Mapping[str, SourceRows], deciding: Score | Consensus) -> d
     for name, value in zip(names, beaten.tolist(), strict=True):
         best[name] = max(value, best.get(name, value))
     return best
-
-
-def _sampled(row: RankRow, rows: int) -> RankRow:
-    """A row as a sample alone gives it: with its scores, and without a place among the others."""
-    if row.score is None:
-        return row
-    return replace(row, status="sampled", score=None, half_width=0.0, per_class=(), rows=rows)
 
 
 def _with(note: str, reason: str) -> str:

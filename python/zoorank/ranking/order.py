@@ -97,6 +97,8 @@ def verdict(rows: Iterable[RankRow], score: Score | Consensus, own: Collection[s
     if not sources:
         if any(row.status == "filtered" for row in rows):
             return "No source is left by the filters; the notes give the reasons."
+        if any(row.status == "sampled" for row in rows):
+            return "No source was scored on all rows; on a sample alone none is ranked."
         return "No source could be scored; the notes give the reasons."
     return " ".join(filter(None, (_of_the_best(sources, raw, score), _of_own(sources, own))))
 

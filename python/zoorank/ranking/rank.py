@@ -23,7 +23,7 @@ from zoorank.ranking.outcomes import Run
 from zoorank.ranking.provenance import describe_call
 from zoorank.ranking.ranking import Ranking, Request
 from zoorank.ranking.record import Trained, read_record
-from zoorank.ranking.strategy import Strategy
+from zoorank.ranking.strategy import Interrupted, Strategy
 from zoorank.ranking.work import Progress, Silent, Work, executor_of
 from zoorank.sources.base import Guarded, Precision, Source
 from zoorank.store.encodings import EncodingStore
@@ -341,7 +341,10 @@ def rank(
         by_default = score is None and metric is None
         ranking = strategy.ranking(work, cuts_of, request, by_default=by_default, out=out)
     if out is not None:
-        ranking.write(out)
+        try:
+            ranking.write(out)
+        except KeyboardInterrupt:
+            raise Interrupted(ranking) from None
     return ranking
 
 

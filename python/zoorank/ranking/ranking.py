@@ -161,6 +161,9 @@ class Ranking:
 
     def records(self) -> list[dict[str, Any]]:
         """One flat dict for each row, the same keys in the same order, for tables."""
+        # A race that was interrupted has no facts.
+        sampled = any(row.status == "sampled" for row in self.rows)
+        samples = sampled or self.race is not None or self.budget is not None
         return [
             {
                 "rank": row.rank,
@@ -181,7 +184,7 @@ class Ranking:
                 "score_seconds": row.score_seconds,
                 "reused": row.reused,
                 "note": row.note,
-                **({"rows": row.rows} if self.race or self.budget else {}),
+                **({"rows": row.rows} if samples else {}),
                 **({"left_in_round": row.left_in_round, "tied": row.tied} if self.race else {}),
             }
             for row in self.rows
@@ -196,7 +199,7 @@ class Ranking:
             "rank",
             "batch_size",
             *(fact.key for fact in FACTS if fact.is_whole),
-            *(["rows"] if self.race or self.budget else []),
+            *(["rows"] if "rows" in frame else []),
             *(["left_in_round"] if self.race else []),
         ]
         return frame.astype(dict.fromkeys(whole, "Int64"))

@@ -245,6 +245,22 @@ def distinct(rows: Sequence[RankRow]) -> list[RankRow]:
     return [row for row in rows if row.same_as is None or (row.model, row.same_as) not in there]
 
 
+def on_sample_alone(row: RankRow, rows: int, reason: str = "") -> RankRow:
+    """A row as a sample of so many rows gives it: with its scores, without a place by them.
+
+    Examples
+    --------
+    >>> row = on_sample_alone(RankRow(None, "a", "fc", 0.1, scores={"cosine": 0.1}), 160, "stopped")
+    >>> row.status, row.score, row.scores, row.note
+    ('sampled', None, {'cosine': 0.1}, 'stopped')
+    """
+    if row.score is None:
+        return row
+    note = "; ".join(filter(None, [row.note, reason]))
+    row = replace(row, status="sampled", score=None, half_width=0.0, per_class=())
+    return replace(row, rows=rows, note=note)
+
+
 def have_one_encoding(row: RankRow, other: RankRow) -> bool:
     """Whether two rows are of one encoding."""
     return row.model == other.model and (row.same_as or row.cut) == (other.same_as or other.cut)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from zoorank.errors import UsageError
 from zoorank.ranking.consensus import Consensus, deciding_scores
-from zoorank.ranking.racing.facts import BudgetFacts
+from zoorank.ranking.racing.facts import BudgetFacts, RaceFacts
 from zoorank.ranking.ranking import Ranking, Request
 from zoorank.ranking.work import SourceRows, Work, untried
 
@@ -29,7 +29,8 @@ class Interrupted(KeyboardInterrupt):
     Attributes
     ----------
     ranking : Ranking
-        The table so far; a source that was not done has the status ``"untried"``.
+        The table so far; a source that was not done has the status ``"untried"``, one that was
+        run on a sample alone ``"sampled"``.
     """
 
     def __init__(self, ranking: Ranking) -> None:
@@ -108,17 +109,20 @@ class Strategy:
         elif self.race is None:
             sources = _every(work, cuts_of, request)
         else:
-            from zoorank.ranking.racing.options import BY_DEFAULT
-            from zoorank.ranking.racing.race import Race
-
-            sources, raced = Race(work, cuts_of, self.race).results()
+            sources, raced = _raced(work, cuts_of, request, self.race)
             if by_default:
+                from zoorank.ranking.racing.options import BY_DEFAULT
+
                 raced = replace(raced, note=" ".join(filter(None, [raced.note, BY_DEFAULT])))
         tried = [source for source in sources if source.rows[0].status != "untried"]
         mistakes = [source.outcome.mistake for source in tried]
         if mistakes and mistakes[0] is not None and all(each is not None for each in mistakes):
             raise mistakes[0]  # that all sources share
-        return request.answered(sources, raced, budgeted)
+        try:
+            return request.answered(sources, raced, budgeted)
+        except KeyboardInterrupt:  # while the raw input was scored
+            answer = request.answered(sources, raced, budgeted, with_baseline=False)
+            raise Interrupted(answer) from None
 
 
 def _budgeted(
@@ -150,6 +154,22 @@ def _budgeted(
     except KeyboardInterrupt:
         sources, facts = budget.so_far()
         raise Interrupted(request.answered(sources, budget=facts)) from None
+
+
+def _raced(
+    work: Work, cuts_of: Mapping[str, Sequence[str]], request: Request, options: RaceOptions
+) -> tuple[list[SourceRows], RaceFacts]:
+    """Race; whoever interrupts that has the table so far."""
+    from zoorank.ranking.racing.race import Race
+
+    race = Race(work, cuts_of, options)
+    try:
+        return race.results()
+    except KeyboardInterrupt:
+        sources = race.so_far(_INTERRUPTED)
+        if all(row.status == "untried" for source in sources for row in source.rows):
+            raise
+        raise Interrupted(request.answered(sources, with_baseline=False)) from None
 
 
 def _every(work: Work, cuts_of: Mapping[str, Sequence[str]], request: Request) -> list[SourceRows]:

@@ -21,8 +21,8 @@ from zoorank.ranking.racing.estimates import SampledCandidate, estimated_rows, s
 from zoorank.ranking.racing.facts import RaceFacts, RaceRound
 from zoorank.ranking.racing.options import RaceOptions
 from zoorank.ranking.racing.samples import Sample, samples
-from zoorank.ranking.rows import RankRow
-from zoorank.ranking.work import SourceRows, Work
+from zoorank.ranking.rows import RankRow, on_sample_alone
+from zoorank.ranking.work import SourceRows, Work, untried
 
 Key = tuple[str, str]
 
@@ -58,6 +58,7 @@ class Race:
         self._left: dict[Key, int] = {}
         self._rounds: list[RaceRound] = []
         self._ran: dict[str, int] = {}  # rows of each source, whatever became of the attempt
+        self._without: dict[str, SourceRows] = {}  # what came of each without a race
 
     def results(self) -> tuple[list[SourceRows], RaceFacts]:
         """Race, and give the rows of every source with how it went."""
@@ -70,6 +71,30 @@ class Race:
             pass
         left = self._rows_that_left()
         return [self._rows_of(source.name, left) for source in self._work.sources], self._facts()
+
+    def so_far(self, reason: str) -> list[SourceRows]:
+        """Give the rows of every source as far as they are known at any moment.
+
+        What was run on a sample alone has the scores of the largest one, uncorrected, and no
+        rank among the others.
+
+        Parameters
+        ----------
+        reason : str
+            Why there is no more.
+        """
+        latest = {key: each.row for entries in self._entries for key, each in entries.items()}
+        on_sample = {
+            key: on_sample_alone(row, row.rows or 0, reason)
+            for key, row in latest.items()
+            if key not in self._on_all_rows and key not in self._failed
+        }
+        found = dict(self._without)
+        for source in self._work.sources:
+            if source.name in self._sources:
+                found[source.name] = self._rows_of(source.name, on_sample)
+        missing = [source.name for source in self._work.sources if source.name not in found]
+        return [*found.values(), *(untried(name, reason) for name in missing)]
 
     def _narrow(self) -> bool:
         """Go through the rounds to the end, unless a candidate fails on the way."""
@@ -121,8 +146,9 @@ class Race:
             missing = tuple(cut for cut in asked if (source.name, cut) not in entries)
             if missing:
                 jobs.append(Job(source, missing, sample.rows, earlier, estimates=True))
-        for name, done in self._work.done(jobs).items():
-            self._keep_sample(name, done, sample, entries)
+        for job, done in self._work.ended(jobs):
+            self._keep_sample(job.name, done, sample, entries)
+            self._work.watcher.finished(job.name, done.rows)
         return len(self._failed) == failed
 
     def _keep_sample(
@@ -185,12 +211,13 @@ class Race:
             if source.name in cuts
         ]
         self._ran.update(dict.fromkeys(cuts, self._run.target.n_samples))
-        for found in self._work.done(jobs).values():
+        for job, found in self._work.ended(jobs):
             for row in found.rows:
                 if row.score is None:
                     self._failed[row.model, row.cut] = row
                 else:
                     self._on_all_rows[row.model, row.cut or ""] = row
+            self._work.watcher.finished(job.name, found.rows)
         return len(self._failed) == failed
 
     def _not_failed(self, keys: Iterable[Key]) -> list[Key]:
@@ -236,7 +263,7 @@ class Race:
 
     def _without_a_race(self) -> tuple[list[SourceRows], RaceFacts]:
         """Run every source on all rows, and say why."""
-        sources = self._work.every(self._cuts_of)
+        sources = self._work.every(self._cuts_of, self._without)
         total, classes = self._run.target.n_samples, len(self._run.target.classes)
         models = sum(any(row.score is not None for row in source.rows) for source in sources)
         candidates = sum(row.score is not None for source in sources for row in source.rows)
