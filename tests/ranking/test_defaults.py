@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +97,20 @@ def test_replaced_functions_end_with_their_process(
     pytest.importorskip("psutil", reason="worker processes need psutil")
     alone = scores(zoo, "", tmp_path / "alone")
     assert scores(zoo, changes, tmp_path / "store", workers=1) == alone
+
+
+def test_a_ranking_loads_no_compiler(zoo: TinyZoo) -> None:
+    text = zoo.manifest.read_text() + GOOD.format(name="net", width=8, delay=0.0, seed=1)
+    zoo.manifest.write_text(text)
+    code = """
+import sys
+import zoorank
+manifest, data, code = sys.argv[1:]
+assert zoorank.rank(manifest, data, allow_code=code).best is not None
+assert "torch" in sys.modules and "torch._dynamo" not in sys.modules
+"""
+    given = map(str, (zoo.manifest, zoo.data, zoo.code))
+    subprocess.run([sys.executable, "-c", code, *given], check=True, cwd=zoo.folder)
 
 
 def test_functions_that_were_replaced_are_seen(monkeypatch) -> None:

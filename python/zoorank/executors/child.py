@@ -178,12 +178,13 @@ class Wear:
         self._setup = setup
         self._jobs = 0
         self._first: tuple[int, int] | None = None
-        self._before: dict[str, object] = {}
         self._path = list(sys.path)
+        # As each job finds it: after the one before, nothing of this has changed.
+        self._before: dict[str, object] = {}
+        self._before = self._state()
 
     def before(self) -> None:
-        """Look at the process before a job, and limit the memory that it can take."""
-        self._before = self._state()
+        """Limit the memory that a job can take."""
         if self._setup.memory is not None:
             # What is reserved and not used counts here, so a process starts with some of it.
             reserved = max(0, _pages(5) - (_pages(1) - _pages(2)))

@@ -85,7 +85,7 @@ class WorkerExecutor:
         prepare: Callable[[int], None] | None = None,
         state: Callable[[], object] | None = None,
         environment: Mapping[str, str] | None = None,
-        jobs: int = 500,
+        jobs: int = 1000,
     ) -> None:
         self.workers = workers
         self._limits = limits or Limits()

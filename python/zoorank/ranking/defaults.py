@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
@@ -75,15 +75,24 @@ def _defaults() -> tuple[Any, ...]:
 
 def _put_back(before: tuple[Any, ...]) -> None:
     after = _defaults()
-    if before == after:
+    if not after:
         return
     torch: Any = sys.modules["torch"]
-    dtype, device, deterministic, grad = before or (torch.float32, torch.device("cpu"), False, True)
-    torch.set_default_dtype(dtype)
-    torch.use_deterministic_algorithms(deterministic)
-    torch.set_grad_enabled(grad)
-    if torch.get_default_device() != device:
-        torch.set_default_device(None if device.type == "cpu" else device)
+    before = before or (torch.float32, torch.device("cpu"), False, True)
+    # One by one: `use_deterministic_algorithms` loads torch's compiler, a second and a half.
+    for old, new, put in zip(before, after, _setters(torch), strict=True):
+        if old != new:
+            put(old)
+
+
+def _setters(torch: Any) -> tuple[Callable[[Any], object], ...]:
+    """What sets each of the defaults."""
+    return (
+        torch.set_default_dtype,
+        lambda device: torch.set_default_device(None if device.type == "cpu" else device),
+        torch.use_deterministic_algorithms,
+        torch.set_grad_enabled,
+    )
 
 
 def _replaced(torch: Any) -> tuple[str, ...]:

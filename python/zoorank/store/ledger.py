@@ -376,6 +376,7 @@ def _row(key: Key, outcome: Outcome) -> tuple[bytes, bytes, bytes, bytes]:
 
 def _read(source: str, target: str, rows: _Rows) -> Iterator[tuple[Key, Outcome]]:
     """What is as it was written; the rest is not there."""
+    job = _job(Key(source, target))
     for content, seal in rows:
         # A RecursionError comes of brackets without end, the others of any other content.
         with contextlib.suppress(
@@ -383,7 +384,7 @@ def _read(source: str, target: str, rows: _Rows) -> Iterator[tuple[Key, Outcome]
         ):
             facts = json.loads(content)
             key = Key(source, target, facts.pop("cut"), facts.pop("score"))
-            if _seal(_job(key), _part(key), content) == seal:
+            if _seal(job, _part(key), content) == seal:
                 per_class = tuple(facts.pop("per_class", ()))
                 yield key, Outcome(**facts, per_class=per_class)
 
