@@ -69,13 +69,13 @@ def texts(_folder, quick):
     return {"texts": found[::step], "labels": labels[::step], "place": place}
 
 
-def series(_folder, quick, name=SERIES):
+def series(_folder, quick, name=SERIES, rows=1000):
     file = DATA / "ucr" / f"{name}.npz"
     if not file.is_file():
         return None
     content = np.load(file)
     # The archive's rows are sorted by class here and there.
-    some = np.random.default_rng(0).permutation(len(content["y_test"]))[: 30 if quick else 1000]
+    some = np.random.default_rng(0).permutation(len(content["y_test"]))[: 30 if quick else rows]
     others = [each for each in sorted((DATA / "fcn-zoo").glob("*")) if each.stem != name]
     return {
         "X": content["X_test"][some],

@@ -150,6 +150,22 @@ def test_two_at_a_time_and_each_its_share_of_the_cores():
     assert 1 <= cores() <= os.cpu_count()
 
 
+@pytest.mark.parametrize(
+    ("said", "taken"), [("1", "1"), (" 2,1", "2"), ("", ""), ("0", ""), ("many", ""), ("²", "")]
+)
+def test_a_number_of_threads_in_the_environment_holds_for_all_libraries(monkeypatch, said, taken):
+    # torch takes MKL_NUM_THREADS before OMP_NUM_THREADS.
+    for name in ("MKL_NUM_THREADS", "ZOORANK_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "5")
+    names = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "ZOORANK_NUM_THREADS", "OPENBLAS_NUM_THREADS"]
+    shared = taken or str(cores())
+    with WorkerExecutor(1) as executor:
+        assert one(executor, "environment", names)[2] == [said, shared, shared, "5"]
+        assert executor.threads == int(shared)
+
+
 def test_jobs_are_pulled_as_places_free_up():
     log = []
 

@@ -52,8 +52,8 @@ class WorkerExecutor:
         Processes at most.
     limits : Limits
     threads : int or None
-        For each process: of OpenMP, BLAS and the engine. None shares the cores out, unless
-        the environment says a number.
+        For each process: of OpenMP, BLAS and the engine. None takes `OMP_NUM_THREADS` of the
+        environment, or else shares the cores out; a library whose own variable is set keeps it.
     prepare : callable or None
         Called in every process with its number of threads, before its first job.
     state : callable or None
@@ -89,7 +89,7 @@ class WorkerExecutor:
     ) -> None:
         self.workers = workers
         self._limits = limits or Limits()
-        self.threads = threads or max(1, cores() // workers)
+        self.threads = threads or _said_threads() or max(1, cores() // workers)
         limit = self._limits.memory
         setup = Setup(
             threads=self.threads,
@@ -147,6 +147,13 @@ class WorkerExecutor:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _said_threads() -> int | None:
+    """What the environment says: a library with a variable of its own must not take more."""
+    # Of a list each number belongs to a level of nested regions; the first is the outermost.
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(first) if first.isascii() and first.isdigit() and int(first) else None
 
 
 def cores() -> int:
