@@ -109,7 +109,7 @@ def measured(model, inputs, precision, rounds):
     import torch
 
     from zoorank.encoding.passes import memory_kept
-    from zoorank.sources.torch.flops import FlopCounter
+    from zoorank.sources.torch.hooks import FlopCounter
 
     model.requires_grad_(False)
     rounded = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16")

@@ -11,8 +11,8 @@ from tests.reference import scores as reference
 from tests.reference import silhouettes
 
 from zoorank.scores import TABLE, Facts, compute, find_score
-from zoorank.scores.facts import Shared
 from zoorank.scores.ridge import folds
+from zoorank.scores.shared import Shared
 
 ON_ENCODINGS = {
     "logme": (reference.logme, 1e-6),

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from zoorank.errors import SourceError, UsageError
 from zoorank.sources.base import Calibratable, ModelFacts, Noting, OpenOptions, Refusal
 from zoorank.sources.torch.encoder import feed_named, is_out_of_memory
-from zoorank.sources.torch.hooks import Place
+from zoorank.sources.torch.traces import Place
 from zoorank.sources.training import Split, Trainable, TrainingOptions
 from zoorank.targets import load_target
 from zoorank.targets.base import Target

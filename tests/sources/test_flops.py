@@ -10,7 +10,7 @@ from tests.sources import tiny_nets
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from zoorank.sources.torch.flops import FlopCounter
+from zoorank.sources.torch.hooks import FlopCounter
 
 
 class Attention(nn.Module):

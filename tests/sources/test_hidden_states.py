@@ -11,8 +11,8 @@ import transformers as t
 from tests.sources.tiny_transformers import SAVED, WORDS, save
 
 from zoorank.sources.torch.hidden_states import find_places, hidden_states
-from zoorank.sources.torch.hooks import Place
 from zoorank.sources.torch.towers import load
+from zoorank.sources.torch.traces import Place
 
 _CASES = [(name, "image") for name in SAVED if any(w in name for w in ("vit", "resnet", "clip"))]
 _CASES += [(name, "text") for name in SAVED if not any(w in name for w in ("vit", "resnet"))]

@@ -14,7 +14,7 @@ from zoorank.engine.arrays import as_matrix, number_classes
 from zoorank.messages import bad_row
 
 if TYPE_CHECKING:
-    from zoorank.scores.facts import Shared
+    from zoorank.scores.shared import Shared
 
 Array = npt.NDArray[Any]
 Task = Literal["classes", "numbers"]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from zoorank.scores.base import Array, Score, ScoreValue
-from zoorank.scores.facts import SPECTRA, Shared, alone
+from zoorank.scores.shared import SPECTRA, Shared, alone
 
 COMPONENTS = 64
 

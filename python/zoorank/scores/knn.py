@@ -19,7 +19,7 @@ import numpy as np
 
 from zoorank import engine
 from zoorank.scores.base import NUMBERS, Array, Score, ScoreValue
-from zoorank.scores.facts import Shared, alone
+from zoorank.scores.shared import Shared, alone
 from zoorank.scores.spectrum import CACHED_BYTES, CentredRows
 from zoorank.scores.threads import Team
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from zoorank.scores.base import Array, Score, ScoreValue
-from zoorank.scores.facts import SPECTRA, Shared, alone
 from zoorank.scores.leep import expected_log_likelihood
+from zoorank.scores.shared import SPECTRA, Shared, alone
 from zoorank.scores.threads import quiet
 
 VARIANCE_KEPT = 0.8

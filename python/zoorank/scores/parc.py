@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from zoorank.scores.base import Array, Score, ScoreValue
-from zoorank.scores.facts import Shared, alone
+from zoorank.scores.shared import Shared, alone
 
 MOST_SAMPLES = 5000
 BLOCK = 512

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from zoorank.scores.base import Array, Score, ScoreValue
-from zoorank.scores.facts import Shared, alone
+from zoorank.scores.shared import Shared, alone
 from zoorank.scores.threads import quiet
 
 FOLDS = 5

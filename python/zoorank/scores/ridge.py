@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from zoorank.scores.base import NUMBERS, Array, Score, ScoreValue
-from zoorank.scores.facts import Shared, alone
 from zoorank.scores.logme import maximum_evidence
+from zoorank.scores.shared import Shared, alone
 from zoorank.scores.spectrum import CentredRows, Spectra
 
 FOLDS = 5

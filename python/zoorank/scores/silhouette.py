@@ -7,8 +7,8 @@ from functools import partial
 
 from zoorank import engine
 from zoorank.scores.base import Array, Score, ScoreValue
-from zoorank.scores.facts import Shared
 from zoorank.scores.sampled import sampled_silhouette
+from zoorank.scores.shared import Shared
 
 COST = {
     "cosine": "O(nKd)",

@@ -16,7 +16,7 @@ import math
 import numpy as np
 
 from zoorank.scores.base import Array, Score, ScoreValue
-from zoorank.scores.facts import SPECTRA, Shared, alone
+from zoorank.scores.shared import SPECTRA, Shared, alone
 
 DISTORTION = 1e-4
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from zoorank.sources.torch.hooks import Seen
 from zoorank.sources.torch.pooling import Axes, TokenPooling
+from zoorank.sources.torch.traces import Seen
 from zoorank.transforms.base import Batch
 
 

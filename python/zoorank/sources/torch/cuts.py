@@ -21,8 +21,8 @@ from zoorank.errors import UsageError
 from zoorank.messages import guess, listing
 from zoorank.sources.base import ALL, LOGITS, PENULTIMATE, Cut, Refusal
 from zoorank.sources.torch.heads import Head, find_head
-from zoorank.sources.torch.hooks import Call, Place, Seen, Trace
 from zoorank.sources.torch.pooling import Axes, Pooler
+from zoorank.sources.torch.traces import Call, Place, Seen, Trace
 from zoorank.transforms.base import Batch
 
 # A loop over time runs its block as often as there are steps; a network that shares one block

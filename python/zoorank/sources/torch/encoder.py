@@ -19,8 +19,9 @@ from zoorank.errors import SourceError, UsageError, ZoorankError
 from zoorank.messages import hint, one_line, reason
 from zoorank.sources.base import Cut, ModelFacts, OpenOptions, Refusal
 from zoorank.sources.torch.cuts import Anatomy, ModuleCut
-from zoorank.sources.torch.hooks import Place, Trace, run_to, trace
+from zoorank.sources.torch.hooks import run_to, trace
 from zoorank.sources.torch.pooling import AxisPooling, Pooler
+from zoorank.sources.torch.traces import Place, Trace
 from zoorank.transforms.base import Batch, Transform
 
 if TYPE_CHECKING:

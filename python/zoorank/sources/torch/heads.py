@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from zoorank.sources.torch.hooks import Operation, Place, Trace
+from zoorank.sources.torch.traces import Operation, Place, Trace
 
 # Operations that only look at their input in another way.
 _VIEWS = frozenset(

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from zoorank.sources.base import ALL, LOGITS, PENULTIMATE, Cut, OpenOptions, Refusal
 from zoorank.sources.torch.encoder import Feed, TorchEncoder
-from zoorank.sources.torch.hooks import Place, Side
 from zoorank.sources.torch.pooling import Pooler
+from zoorank.sources.torch.traces import Place, Side
 from zoorank.transforms.base import Batch, Transform
 
 PREFIX = "hidden_states."

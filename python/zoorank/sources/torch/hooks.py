@@ -6,146 +6,27 @@ import bisect
 import contextlib
 import io
 import itertools
-import math
 import re
+import sys
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry
 
 from zoorank.errors import SourceError
 from zoorank.messages import listing
-from zoorank.sources.torch.flops import FlopCounter, LightMode
+from zoorank.sources.torch.traces import Call, Operation, Place, Seen, Side, Trace
 
 # In this order, of those that a mapping holds.
 _MEANT = ("last_hidden_state", "logits", "sentence_embedding", "token_embeddings")
 
-Side = Literal["input", "output"]
 Run = Callable[[], Any]
-
-
-class Place(NamedTuple):
-    """One end of one call of a module in a pass.
-
-    Attributes
-    ----------
-    module : str
-        Its name; empty for the whole network.
-    call : int
-        Which of its calls, from 1.
-    side : {"input", "output"}
-    """
-
-    module: str
-    call: int
-    side: Side
-
-
-class Seen(NamedTuple):
-    """A tensor that went through a hook.
-
-    Attributes
-    ----------
-    shape : tuple of int
-    dtype : torch.dtype
-    made_by : int or None
-        Number of the operation that made it; None for what no operation of the pass made.
-    """
-
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-    made_by: int | None
-
-
-@dataclass
-class Call:
-    """What happened in one call of a module.
-
-    Attributes
-    ----------
-    start, end : int
-        Ticks of the clock that all modules and operations share.
-    flops_before, flops_after : int
-        Operations of the whole network up to its begin and its end.
-    input, output : Seen or None
-        None where that is no tensor.
-    """
-
-    start: int
-    end: int = 0
-    flops_before: int = 0
-    flops_after: int = 0
-    input: Seen | None = None
-    output: Seen | None = None
-
-
-class Operation(NamedTuple):
-    """One operation of torch.
-
-    Attributes
-    ----------
-    name : str
-        Without the namespace and the sign of operations in place: ``"addmm"``, ``"relu"``.
-    is_live : bool
-        Whether its result depends on the network's input.
-    made_of : tuple of int
-        Live operations whose results it takes.
-    weights : frozenset of str
-        Parameters and buffers that it takes, or what is computed of them alone, by all of
-        their names.
-    module : str
-        The innermost module that was running.
-    call : int
-        Which of its calls.
-    """
-
-    name: str
-    is_live: bool
-    made_of: tuple[int, ...]
-    weights: frozenset[str]
-    module: str
-    call: int
-
-
-@dataclass
-class Trace:
-    """A recorded pass.
-
-    Attributes
-    ----------
-    calls : dict of str to list of Call
-        By module, in the order in which they began; the whole network has the empty name.
-    operations : list of Operation
-    first_use : dict of str to int
-        Tick at which a parameter or buffer was first used.
-    channels : list of (int, tuple of int, int)
-        Tick and shape of tensors whose channels an operation took to be the second axis, 1,
-        or the last, -1.
-    flops : int
-    """
-
-    calls: dict[str, list[Call]] = field(default_factory=dict)
-    operations: list[Operation] = field(default_factory=list)
-    first_use: dict[str, int] = field(default_factory=dict)
-    channels: list[tuple[int, tuple[int, ...], int]] = field(default_factory=list)
-    flops: int = 0
-
-    def at(self, place: Place) -> Call:
-        """The call of a place."""
-        return self.calls[place.module][place.call - 1]
-
-    @property
-    def largest(self) -> int:
-        """Bytes of the largest tensor that a module gave."""
-        outputs = [call.output for calls in self.calls.values() for call in calls]
-        return max(
-            (math.prod(each.shape) * each.dtype.itemsize for each in outputs if each), default=0
-        )
 
 
 def trace(model: nn.Module, run: Run) -> Trace:
@@ -175,6 +56,52 @@ def trace(model: nn.Module, run: Run) -> Trace:
         run()
         record.flops = counter.total
     return record
+
+
+class LightMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """A mode that sees every operation, and for whose sake torch loads no compiler.
+
+    torch's own counter of operations loads it at the first of them: more than a second of work that
+    no pass has any use for.
+    """
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # torch keeps its compiler away from such a mode, for which it has to load it.
+        return "torch._dynamo" in sys.modules
+
+
+class FlopCounter(LightMode):
+    """Adds up operations by the formulas of torch's own counter.
+
+    Attributes
+    ----------
+    total : int
+        Of all that ran in this mode so far.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.total = 0
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        formula = flop_registry.get(func.overloadpacket)
+        if formula is None and func is not torch.ops.prim.device.default:
+            with self:  # in inference mode, what is made of other operations comes whole
+                found = func.decompose(*args, **kwargs)
+            if found is not NotImplemented:
+                return found
+        result = func(*args, **kwargs)
+        if formula is not None:
+            self.total += formula(*args, **kwargs, out_val=result)
+        return result
 
 
 class _Recorder(LightMode):

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from zoorank.sources.torch.hooks import Seen, Trace
 from zoorank.sources.torch.token_rows import pool_tokens
+from zoorank.sources.torch.traces import Seen, Trace
 from zoorank.transforms.base import Batch
 from zoorank.transforms.specs import Pooling, Preprocessing, TextPooling
 
