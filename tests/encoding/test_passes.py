@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from tests.encoding.numpy_source import Model, NumpySource
+from tests.encoding.numpy_source import Model, NumpySource, Rows
 from torch import nn
 
 from zoorank import rank
@@ -17,7 +17,7 @@ from zoorank.encoding.costs import Clock, Stages
 from zoorank.encoding.encode import encode_source
 from zoorank.encoding.passes import BatchSize, Feed, batch_sizes
 from zoorank.errors import SourceError, UsageError
-from zoorank.sources.base import OpenOptions
+from zoorank.sources.base import ModelFacts, OpenOptions
 from zoorank.sources.torch.encoder import TorchEncoder
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
@@ -59,6 +59,29 @@ def test_samples_of_unequal_length_fill_a_batch_by_its_longest() -> None:
     assert BatchSize(9, 20).of(prepared) == 4
     assert BatchSize(9, 14).of(prepared) == 3
     assert BatchSize(9, 20).of(prepared[5:]) == 1, "a long one goes alone"
+
+
+def test_texts_of_all_lengths_are_padded_little_in_batches_that_are_not_small(store) -> None:
+    rng = np.random.default_rng(0)
+    lengths = np.clip(rng.lognormal(3.4, 0.7, 700), 8, 256).astype(int)
+    X = np.column_stack([lengths / 100 + 1e-3, rng.normal(size=(700, 3))]).astype(np.float32)
+    pair = int(max(lengths[:2]))
+    # As an encoder of 1536 numbers a token: batches of 4096 tokens at most.
+    facts = ModelFacts("numpy", 30, 120, 100, largest=pair * 1536 * 4)
+    model, batches = Model(transform=Rows(lengths=True), facts=facts), []
+
+    def see(given, two):
+        batches.append((given[:, 0] * 100).astype(int))
+        return two
+
+    model.fault = see
+    target = load_target((X, np.arange(700) % 2))
+    encode_source(NumpySource(model), target, cuts=["two"], store=store)
+    passed = batches[-next(n for n in range(1, 99) if sum(map(len, batches[-n:])) >= 700) :]
+    filled = [len(each) * each.max() for each in passed]
+    assert sum(filled) < 1.1 * sum(each.sum() for each in passed)
+    assert max(filled) <= 4096
+    assert np.median(filled) >= 512, filled
 
 
 FAULTS = """

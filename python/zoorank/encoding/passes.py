@@ -39,6 +39,8 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 # Samples whose lengths differ are sorted by length among so many batches of them.
 _SORTED_BATCHES = 64
 _MOST_PADDING = 1 / 16  # of what is no padding, in a batch
+# Small batches cost more than padding: parts of the largest that a batch has at least.
+_LEAST_SAMPLES, _LEAST_LENGTH = 1 / 4, 1 / 8
 # Batches for a CPU: the largest output of a layer stays below what the allocator keeps and the
 # caches hold. Beyond so many samples nothing is left to be gained.
 _LARGEST, _MOST = KEPT * 3 // 4, 256
@@ -131,7 +133,7 @@ class Pass:
                 began = time.perf_counter()
                 size = replace(batch_size, samples=self._size(total - done))
                 stop = start + size.of(prepared[start:])
-                stop -= self._unlike(prepared[start:stop], total - done)
+                stop -= self._unlike(prepared[start:stop], total - done, size)
                 rows = samples[start:stop]
                 with self._feed.clock.timing("network"):
                     encoded = self._encode(rows, prepared[start:stop])
@@ -155,22 +157,27 @@ class Pass:
             return size - 1
         return size
 
-    def _unlike(self, prepared: Sequence[Prepared], left: int) -> int:
-        """How many of a batch, the longest last, would make too much padding of the others.
-
-        A batch keeps a quarter of its size at least, for small ones cost more than padding.
-        """
+    def _unlike(self, prepared: Sequence[Prepared], left: int, size: BatchSize) -> int:
+        """How many of a batch, the longest last, would make too much padding of the others."""
         if self._feed.encoder.facts.batch_size is not None:
             return 0
         lengths = [each.length for each in prepared]
         count, real = len(lengths), sum(lengths)
-        least = max(self.batch_size // 4, self._feed.least)
-        while count > least and lengths[count - 1] * count - real > _MOST_PADDING * real:
+        while self._stays_large(lengths[: count - 1], size) and (
+            lengths[count - 1] * count - real > _MOST_PADDING * real
+        ):
             count -= 1
             real -= lengths[count]
         if left - count == 1 and count < len(lengths):
             count += 1  # never a single one at the end
         return len(lengths) - count
+
+    def _stays_large(self, lengths: Sequence[int], size: BatchSize) -> bool:
+        if len(lengths) < max(self._feed.least, 1):
+            return False
+        if size.length is None:
+            return len(lengths) >= self.batch_size * _LEAST_SAMPLES
+        return len(lengths) * lengths[-1] >= size.length * _LEAST_LENGTH
 
     def _windows(self) -> Iterator[tuple[NDArray[np.int64], list[Prepared]]]:
         """Prepare samples while the batches before them are run.
