@@ -124,17 +124,17 @@ def facts(n, classes):
 def test_guidance_quotes_the_study(n, classes):
     rows = [RankRow(1, "a", "x", 0.5, dim=8)]
     text = guidance(NAME, rows, facts(n, classes))
-    found = evidence()["regimes"][regime(n, classes)]
-    own = found["scores"][NAME]
-    assert f"{own['top1']:.0%} of them, and the first three held one for {own['top3']:.0%}" in text
-    assert f"{own['regret']:.1f} points" in text
+    found = evidence().regimes[regime(n, classes)]
+    own = found.scores[NAME]
+    assert f"{own.top1:.0%} of them, and the first three held one for {own.top3:.0%}" in text
+    assert f"{own.regret:.1f} points" in text
     for name, regret in (
-        ("on every candidate lacked", found["scores"]["probe"]["regret"]),
-        ("static source", found["static"]),
-        ("random pick", found["random"]),
+        ("on every candidate lacked", found.scores["probe"].regret),
+        ("static source", found.static),
+        ("random pick", found.random),
     ):
         assert f"{name} {regret:.1f}" in text
-    assert f"{found['targets']} time-series targets" in text
+    assert f"{found.targets} time-series targets" in text
     assert "plain H-score" not in text
     wide = [RankRow(1, "a", "x", 0.5, dim=n)]
     assert "plain H-score cannot tell these apart" in guidance(NAME, wide, facts(n, classes))
@@ -149,8 +149,8 @@ def test_no_guidance_without_evidence():
 def test_guidance_is_of_the_targets_kind_or_says_that_there_is_none():
     rows = [RankRow(1, "a", "x", 0.5, dim=8)]
     images = guidance(NAME, rows, replace(facts(500, 3), modality="image"))
-    found = evidence()["kinds"]["image"]
-    assert f"{found['targets']} image targets" in images
+    found = evidence().kinds["image"]
+    assert f"{found.targets} image targets" in images
     assert "time-series" not in images
     for modality, words in (("text", "texts"), ("audio", "sounds"), ("table", "tables")):
         said = guidance(NAME, rows, replace(facts(500, 3), modality=modality))

@@ -124,7 +124,7 @@ class Expectation:
 
 def effects() -> Effects:
     """Those that the study of series measured, by which targets of every kind are judged."""
-    return Effects(**evidence()["effects"])
+    return Effects(**evidence().effects)
 
 
 def expect(
