@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-# The mark in a line of its own, and the table below it.
-TABLE = re.compile(r"^(<!-- figures: (.*) -->\n+)((?:\|.*\n)*)", re.MULTILINE)
+# The mark in a line of its own, and the table below it, with the empty lines around it.
+TABLE = re.compile(r"^(<!-- figures: (.*) -->\n)\n*((?:\|.*\n)*)\n*", re.MULTILINE)
 FIGURE = re.compile(r"(<!--=([^<>]*)-->)(.*?)(<!--/-->)", re.DOTALL)
 
 T = TypeVar("T")
@@ -34,7 +34,8 @@ def as_measured(text: str, tables: Tables, figures: Figures) -> str:
 
     def table(match: re.Match[str]) -> str:
         mark, name, _ = match.groups()
-        return mark + _named("table", name, tables)()
+        after = "" if match.end() == len(text) else "\n"  # or the next line would be a row
+        return f"{mark}\n{_named('table', name, tables)()}{after}"
 
     def figure(match: re.Match[str]) -> str:
         begin, name, _, end = match.groups()

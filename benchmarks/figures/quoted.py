@@ -11,8 +11,7 @@ from collections.abc import Iterable
 
 from informed import informed_cnn, informed_figures, informed_series
 from measured import WITH_TILES, Row, read, results, table
-
-from zoorank.scores import TABLE
+from speed import OF_SPEED
 
 RACED = ("ECG5000", "FacesUCR", "InsectWingbeatSound")
 PRUNED = ("pruned", "pruned_animals", "pruned_fashion")
@@ -26,43 +25,6 @@ def estimator_coverage() -> str:
         "{set} | {n} | {d} | {K} | {exact:.4f} | {rows:.0f} | {half width:.1e} | {rmse:.1e} | "
         "{covered:.1%} | {bias / se:+.1f} | {classes covered:.1%}",
         results("estimator_coverage"),
-    )
-
-
-def layouts() -> str:
-    return table(
-        "pixels | channels | batch | precision | ms a sample | of them in the system",
-        "{pixels} | {channels} | {batch} | {precision} | {milliseconds:.1f} | {of_them_system:.1f}",
-        results("layouts"),
-    )
-
-
-def end_to_end() -> str:
-    found = results("end_to_end", WITH_TILES)
-    rows = [{**row, "peak": f"{row['peak_mb']:.0f}"} for row in found]
-    return table(
-        "samples | way | seconds | of the plain loop | peak, MB",
-        "{case} | {way} | {processor_s:.1f} | {of_plain_loop:.2f} | {peak}",
-        rows,
-    )
-
-
-def share_of_peak() -> str:
-    return table(
-        "network | precision | operations, 10⁶ | ms a sample | share of the peak | convolutions | "
-        "products | normalizations | others",
-        "{network} | {precision} | {million_operations:.0f} | {milliseconds:.1f} | "
-        "{share_of_peak:.0%} | {convolutions:.0%} | {products:.0%} | {normalizations:.0%} | "
-        "{others:.0%}",
-        results("share_of_peak", WITH_TILES),
-    )
-
-
-def precision() -> str:
-    return table(
-        "target | samples | candidates | score | Kendall's τ | place of bf16's first | lost",
-        "{target} | {samples} | {candidates} | {score} | {tau:.3f} | {place_of_first} | {lost:.3f}",
-        results("precision", WITH_TILES),
     )
 
 
@@ -157,20 +119,6 @@ def estimator_scaling() -> str:
         "{n:,} | {d} | {K} | {seconds:.2f} | {half width:.1e} | {MB over input:.0f}",
         results("estimator_scaling"),
     )
-
-
-def score_cost() -> str:
-    """Each score's milliseconds, in a column for each size of encoding."""
-    measured = results("score_cost")
-    sizes = list(dict.fromkeys((row["n"], row["d"], row["classes"]) for row in measured))
-    spent = {(row["score"], row["task"], row["n"]): row["milliseconds"] for row in measured}
-    columns = {score.key: score.label for score in TABLE}
-    rows = []
-    for score, task in dict.fromkeys((row["score"], row["task"]) for row in measured):
-        cells = [f"{float(f'{spent[score, task, n]:.2g}'):.0f} ms" for n, _, _ in sizes]
-        rows.append({"score": columns[score], "labels": task, "cells": " | ".join(cells)})
-    heads = [f"n = {n}, d = {d}, K = {classes}" for n, d, classes in sizes]
-    return table(" | ".join(["score", "labels", *heads]), "{score} | {labels} | {cells}", rows)
 
 
 def ids_published() -> str:
@@ -314,11 +262,8 @@ def mean_of(name: str, rows: Iterable[Row]) -> float:
 TABLES = {
     each.__name__: each
     for each in (
+        *OF_SPEED,
         estimator_coverage,
-        layouts,
-        end_to_end,
-        share_of_peak,
-        precision,
         tiles,
         tile_errors,
         pruning,
@@ -327,7 +272,6 @@ TABLES = {
         estimator_samples,
         estimator_classes,
         estimator_scaling,
-        score_cost,
         ids_published,
         racing,
         racing_spread,

@@ -92,11 +92,14 @@ def test_a_table_is_replaced_and_what_stands_around_it_is_not():
     from measured import table
     from pages import as_measured
 
-    text = "| a |\n|---|\n| 1 |\n\n<!-- figures: new -->\n| b |\n|---|\n| 2 |\n\n| c |\n"
     new = table("b | share", "{b x:.1f} | {share:.0%}", [{"b x": 3.14159, "share": 0.5}])
-    assert as_measured(text, {"new": lambda: new}, {}) == text.replace(
-        "| b |\n|---|\n| 2 |\n", "| b | share |\n|---|---|\n| 3.1 | 50 % |\n"
-    )
+    before = "| a |\n|---|\n| 1 |\n\n<!-- figures: new -->\n"
+    whole = f"{before}\n| b | share |\n|---|---|\n| 3.1 | 50 % |\n"
+    # A line right below a table would be a row of it.
+    for text in ("\n| b |\n|---|\n| 2 |\n\nwords\n", "| b |\n|---|\n| 2 |\nwords\n", "\nwords\n"):
+        assert as_measured(before + text, {"new": lambda: new}, {}) == f"{whole}\nwords\n"
+    text = before + "\n| b |\n"
+    assert as_measured(text, {"new": lambda: new}, {}) == whole
     with pytest.raises(ValueError, match="no table is called new; there are old, older"):
         as_measured(text, {"old": str, "older": str}, {})
 
