@@ -215,6 +215,21 @@ def missing_package(error: ModuleNotFoundError, extra: str | None = None) -> str
     return f"this needs {package}: pip install 'zoorank[{brings}]'" if brings else ""
 
 
+def failed_import(error: BaseException) -> str:
+    """Say why an import failed, and the way out where torchvision is of another build than torch.
+
+    Examples
+    --------
+    >>> failed_import(RuntimeError("operator torchvision::nms does not exist"))
+    'operator torchvision::nms does not exist; torch and torchvision are of different builds: \
+    install both from one index'
+    """
+    text = one_line(error)
+    if "operator torchvision::" in text:
+        text += "; torch and torchvision are of different builds: install both from one index"
+    return text
+
+
 def not_loaded(error: BaseException) -> str:
     """Say why ``np.load`` refused, without its advice to run what a stranger has pickled.
 

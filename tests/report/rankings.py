@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -137,6 +138,21 @@ def of_images():
     ranking = ranking_of([*zoo(["resnet18", "vit", "convnext"]), failed("broken", "no such file")])
     rng = np.random.default_rng(1)
     return ranking, close(ranking, rng.integers(0, 255, (90, 24, 24, 3), dtype=np.uint8))
+
+
+def of_every_column():
+    """A ranking with all that the default of images shows, and nothing close up."""
+    ranking = ranking_of(zoo(["resnet18", "vit", "convnext"]))
+    more = {"h_score": "H-score", "knn": "1-NN accuracy", "cosine": "MSC cosine"}
+    rows = [
+        replace(
+            row,
+            scores={**row.scores, **dict.fromkeys(more, 0.5)},
+            facts=replace(row.facts, memory=289_000_000, licence=None, accuracy=None),
+        )
+        for row in ranking.rows
+    ]
+    return (replace(ranking, rows=tuple(rows), labels={**LABELS, **more}),)
 
 
 def of_series():

@@ -2,7 +2,7 @@
 
 import pytest
 from tests.report.browser import chromium, lacks
-from tests.report.rankings import HOSTILE, large, of_images, of_series, of_texts
+from tests.report.rankings import HOSTILE, large, of_every_column, of_images, of_series, of_texts
 
 pytest.importorskip("jinja2", reason="the page needs it: pip install 'zoorank[report]'")
 if lacks():
@@ -13,7 +13,13 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from zoorank.report.html import page
 
-MADE = {"images": of_images, "series": of_series, "texts": of_texts, "large": lambda: (large(),)}
+MADE = {
+    "images": of_images,
+    "series": of_series,
+    "texts": of_texts,
+    "large": lambda: (large(),),
+    "columns": of_every_column,
+}
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +79,19 @@ def test_no_text_of_a_chart_is_wider_than_the_window(browser, report):
         ".map((text) => text.textContent)"
     )
     assert outside == []
+
+
+def test_every_column_is_in_sight_on_a_desk(browser, report):
+    browser.open(report("columns"), 1400)
+    assert cells(browser, "memory")[0] == "289 MB"
+    assert browser.run(
+        "const scroll = document.querySelector('.scroll');"
+        "return scroll.scrollWidth - scroll.clientWidth"
+    ) == 0  # fmt: skip
+    headings = browser.run(
+        "return [...document.querySelectorAll('thead th')].map((th) => th.innerText)"
+    )
+    assert "H\u2011score" in headings
 
 
 def test_names_are_text(browser, report):

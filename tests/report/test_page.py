@@ -72,6 +72,13 @@ def test_the_data_are_those_of_the_ranking():
     assert len(found["closeups"]["picks"]) == 3
 
 
+def test_a_draw_is_said_only_where_there_is_one():
+    ranking, close = of_images()
+    assert "All 90 samples. Distances" in page(ranking, close)
+    drawn = page(replace(ranking, target=replace(ranking.target, n_samples=1200)), close)
+    assert "90 of 1,200 samples, of each class its share. Distances" in drawn
+
+
 def test_what_is_said_in_words_is_on_the_page():
     ranking, _ = of_images()
     text = page(ranking)

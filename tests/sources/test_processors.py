@@ -16,7 +16,7 @@ from torchvision import models
 from zoorank.errors import SourceError
 from zoorank.sources.base import Entry
 from zoorank.sources.processors import ProcessorTransform, run, transform_of
-from zoorank.sources.published import override
+from zoorank.sources.published import override, package
 from zoorank.sources.timm import describe as describe_timm
 from zoorank.sources.torchvision import describe as describe_torchvision
 from zoorank.transforms.image import ImageTransform
@@ -164,3 +164,13 @@ def test_numbers_are_no_images_for_a_processor() -> None:
     transform = ProcessorTransform(UNUSUAL[0])
     with pytest.raises(SourceError, match="takes 8-bit images; the target's are float64"):
         transform.prepare(np.zeros((3, 20, 20)))
+
+
+def test_a_library_of_another_build_is_refused_with_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "operator torchvision::nms does not exist"
+    (tmp_path / "zr_unfit.py").write_text(f"raise RuntimeError({said!r})")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SourceError, match="of different builds: install both from one index$"):
+        package("zr_unfit", "timm")

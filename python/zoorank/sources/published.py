@@ -15,7 +15,7 @@ from pydantic import SerializeAsAny, ValidationError, ValidationInfo, field_vali
 
 from zoorank.errors import SourceError
 from zoorank.frozen import Frozen, custom, explain
-from zoorank.messages import brief, missing_package, one_line
+from zoorank.messages import brief, failed_import, missing_package
 from zoorank.sources.base import Entry, EntryError, Json, Known, OpenOptions
 from zoorank.sources.files import Pin, SourceFile, size_of
 from zoorank.sources.weights import SOURCES, WeightsSource
@@ -258,10 +258,12 @@ def package(module: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        said = missing_package(error, extra) or f"{module} cannot be imported: {one_line(error)}"
+        said = (
+            missing_package(error, extra) or f"{module} cannot be imported: {failed_import(error)}"
+        )
         raise SourceError(said) from error
     except Exception as error:  # an import runs a library's code: anything may come
-        raise SourceError(f"{module} cannot be imported: {one_line(error)}") from error
+        raise SourceError(f"{module} cannot be imported: {failed_import(error)}") from error
 
 
 def versions(*packages: str) -> dict[str, Json]:

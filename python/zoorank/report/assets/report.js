@@ -270,7 +270,7 @@
   function planeData(theme) {
     const { x, y, variance } = pick();
     byId("plane-text").textContent =
-      `The first two principal components, which hold ${Math.round(100 * variance)} % of the variance: classes that overlap here may lie apart in other dimensions.`;
+      `The first two principal components, which hold ${Math.round(100 * variance)}% of the variance: classes that overlap here may lie apart in other dimensions.`;
     const values = x.map((_, place) => {
       const value = sample(place);
       const label = `${value.class}, silhouette ${number(value.silhouette)}`;

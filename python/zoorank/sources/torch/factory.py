@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from zoorank.errors import SourceError
-from zoorank.messages import hint, one_line
+from zoorank.messages import failed_import, hint
 from zoorank.sources.base import Trust
 from zoorank.sources.code import fingerprint_code
 from zoorank.sources.torch.known import is_known, safe_arguments
@@ -295,7 +295,7 @@ def _failing(what: str) -> Iterator[None]:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise SourceError(f"{what}: {type(error).__name__}: {one_line(error)}") from error
+        raise SourceError(f"{what}: {type(error).__name__}: {failed_import(error)}") from error
 
 
 def _forget_namesake(found: Found) -> None:
