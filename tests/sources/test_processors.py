@@ -172,5 +172,5 @@ def test_a_library_of_another_build_is_refused_with_the_way_out(
     said = "operator torchvision::nms does not exist"
     (tmp_path / "zr_unfit.py").write_text(f"raise RuntimeError({said!r})")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(SourceError, match="of different builds: install both from one index$"):
+    with pytest.raises(SourceError, match=r"of different builds: install both from one index$"):
         package("zr_unfit", "timm")
