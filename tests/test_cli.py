@@ -141,6 +141,12 @@ def test_a_package_is_not_imported_unless_allowed(zoo, call):
     assert "'a-b' is no package to allow" in error
 
 
+def test_encode_names_a_source_where_there_are_several(zoo, call):
+    code, _, error = call("encode zoo.toml --data d.npz --out X.npy --allow-code code")
+    assert code == 2
+    assert f"2 sources; encode takes one, such as {zoo.manifest}:net0" in error
+
+
 def test_cuts_lists_shapes_and_shares(zoo, call):
     code, out, error = call("cuts zoo.toml --allow-code code")
     assert (code, error) == (0, "")

@@ -109,7 +109,7 @@ def test_notes_stand_beside_the_rows_where_there_is_room():
     assert "note" in drawn(RANKING, 160)
     narrow = drawn(RANKING, 80)
     assert "batch" not in "".join(line for line in narrow.splitlines() if "…" in line)
-    assert "lite2, _blocks.10: batch halved to 16 after out of memory" in narrow
+    assert "lite2 cut at _blocks.10: batch halved to 16 after out of memory" in narrow
     assert 'broken: no weights, "a.pt" is absent' in narrow
 
 

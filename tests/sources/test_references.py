@@ -108,6 +108,12 @@ def test_a_zoo_is_made_of_what_the_command_is_told(tmp_path: Path) -> None:
     both = zoo_of([str(manifest), "vectors:v.txt", source_of("onnx:b.onnx")])
     assert [model.name for model in both.models] == ["onnx:a.onnx", "vectors:v.txt", "onnx:b.onnx"]
     assert (both.data, both.cuts) == (zoo.data, ("c",))
+    manifest.write_text(
+        manifest.read_text() + '[[model]]\nsource = "onnx:c.onnx"\nname = "third"\n'
+    )
+    assert [model.name for model in zoo_of(f"{manifest}:third").models] == ["third"]
+    with pytest.raises(UsageError, match=r"zoo.toml has no model 'thrid'; did you mean 'third'\?"):
+        zoo_of(f"{manifest}:thrid")
     with pytest.raises(UsageError, match="2 manifests; name one, with references beside it"):
         zoo_of([manifest, manifest])
     with pytest.raises(UsageError, match=r"two models are called 'onnx:a.onnx'; give one another"):

@@ -31,7 +31,8 @@ Sources = Annotated[
     list[str],
     typer.Argument(
         metavar="ZOO.toml|SOURCE...",
-        help="A manifest, or sources by reference: timm:NAME, hf:ORG/NAME, onnx:FILE, ...",
+        help="A manifest, or sources by reference: timm:NAME, hf:ORG/NAME, onnx:FILE, ...; "
+        "ZOO.toml:MODEL is one of a manifest.",
     ),
 ]
 Data = Annotated[

@@ -73,7 +73,7 @@ def cuts(
 
 def encode(
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="A reference, or a manifest of one model.")
+        str, typer.Argument(metavar="SOURCE", help="A reference, or ZOO.toml:MODEL.")
     ],
     data: Annotated[str, typer.Option(metavar="PATH|NAME", help="What to encode.")],
     out: Annotated[Path, typer.Option(metavar="X.npy", help="Write the encodings there.")],

@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from zoorank.encoding.feed import Feed
 from zoorank.errors import SourceError, UsageError
 from zoorank.frozen import explain
-from zoorank.messages import hint
 from zoorank.sources.base import ALL, Cut, OpenOptions, Source, Trust
 from zoorank.sources.manifest import zoo_of
 from zoorank.sources.references import is_known_kind
@@ -108,18 +107,14 @@ def cuts(
     if factory is not None:
         blank = _blank(shape or _SHAPES["image"])
         return (_cuts(_bare(factory, blank, trusted(allow_code, allow_packages)), blank),)
-    path, name = _named_model(models)
-    zoo = zoo_of(
-        models if path is None else path, allow_code=allow_code, allow_packages=allow_packages
-    )
-    sources = zoo.models if path is None else (_of_name(zoo.models, path, name),)
+    zoo = zoo_of(models, allow_code=allow_code, allow_packages=allow_packages)
     given = zoo.data if data is None else data
     target: Target | None = None
     if shape is not None:
         target = _blank(shape)
     elif given is not None:
         target = load_target(given)
-    return tuple(_cuts_of(source, target) for source in sources)
+    return tuple(_cuts_of(source, target) for source in zoo.models)
 
 
 def _factory(models: Any) -> str | None:
@@ -127,7 +122,7 @@ def _factory(models: Any) -> str | None:
     if not isinstance(models, str) or Path(models).exists() or models.endswith(".toml"):
         return None
     path, _, _ = models.rpartition(":")
-    if path.endswith(".toml") or Path(path).is_file() or is_known_kind(models.partition(":")[0]):
+    if path.endswith(".toml") or is_known_kind(models.partition(":")[0]):
         return None
     if re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", models):
         return models
@@ -135,23 +130,6 @@ def _factory(models: Any) -> str | None:
         f"{models!r} is no manifest; allowed: ZOO.toml, ZOO.toml:MODEL, MODULE:FACTORY, or a "
         "reference such as timm:resnet18.a1_in1k"
     )
-
-
-def _named_model(models: Any) -> tuple[Path | None, str]:
-    """The manifest and the name in ``ZOO.toml:NAME``."""
-    if not isinstance(models, str) or Path(models).exists():
-        return None, ""
-    path, _, name = models.rpartition(":")
-    if path.endswith(".toml") or Path(path).is_file():
-        return Path(path), name
-    return None, ""
-
-
-def _of_name(sources: Sequence[Source], path: Path, name: str) -> Source:
-    names = [source.name for source in sources]
-    if name not in names:
-        raise UsageError(f"{path} has no model {name!r}; {hint(name, names)}")
-    return sources[names.index(name)]
 
 
 def _cuts_of(source: Source, target: Target | None) -> SourceCuts:

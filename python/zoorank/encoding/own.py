@@ -87,7 +87,8 @@ def encode(
     """
     zoo = zoo_of(source, allow_code=allow_code, allow_packages=allow_packages)
     if len(zoo.models) > 1:
-        raise UsageError(f"{len(zoo.models)} sources; encode takes one")
+        of = f", such as {zoo.path}:{zoo.models[0].name}" if zoo.path else ""
+        raise UsageError(f"{len(zoo.models)} sources; encode takes one{of}")
     (model,) = zoo.models
     cuts = (cut,) if cut is not None else zoo.cuts_of(model)
     if len(cuts) > 1 or cuts[0] == "all":

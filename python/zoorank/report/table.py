@@ -236,7 +236,7 @@ def _notes(rows: Sequence[RankRow]) -> Iterator[Text]:
     """A line for each note, with all the rows that it is about."""
     by_note: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        place = f"{row.model}, {row.cut}" if row.cut else row.model
+        place = f"{row.model} cut at {row.cut}" if row.cut else row.model
         by_note.setdefault((row.note, _style(row)), []).append(place)
     for (note, style), places in by_note.items():
         yield Text.assemble((inert(listing(places, PLACES)), style or "bold"), f": {inert(note)}")

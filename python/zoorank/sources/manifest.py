@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from zoorank.errors import ManifestError, UsageError
 from zoorank.frozen import Fault, Faults, Frozen, Key, custom, find_faults, join
-from zoorank.messages import brief, guess
+from zoorank.messages import brief, guess, hint
 from zoorank.sources.base import Entry, EntryError, Source, Trust
 from zoorank.sources.files import SourceFile
 from zoorank.sources.references import (
@@ -151,8 +151,9 @@ def zoo_of(
     Parameters
     ----------
     models : Zoo, path-like, str, Source, torch.nn.Module, or sequence of these
-        A zoo as it is; a manifest; a reference; or several of these, with one manifest at
-        most, whose data and cuts are then those of the whole.
+        A zoo as it is; a manifest, or one model of it as ``ZOO.toml:MODEL``; a reference; or
+        several of these, with one manifest at most, whose data and cuts are then those of the
+        whole.
     allow_code, allow_packages
         As for `load_zoo`.
 
@@ -176,13 +177,25 @@ def zoo_of(
     found: list[Source] = []
     for each in models if _are_several(models) else (models,):
         if isinstance(each, Zoo) or _is_path(each):
-            zoos.append(each if isinstance(each, Zoo) else _load(Path(each), trust))
+            zoos.append(each if isinstance(each, Zoo) else _named(os.fspath(each), trust))
             found += zoos[-1].models
         else:
             found += sources_of(each, Entry(trust=trust))
     if len(zoos) > 1:
         raise UsageError(f"{len(zoos)} manifests; name one, with references beside it")
     return replace(zoos[0], models=tuple(found)) if zoos else Zoo(tuple(found))
+
+
+def _named(path: str, trust: Trust) -> Zoo:
+    """A manifest, or of ``ZOO.toml:MODEL`` that model alone."""
+    manifest, _, name = path.rpartition(":")
+    if not manifest.endswith(".toml") or Path(path).exists():
+        return _load(Path(path), trust)
+    zoo = _load(Path(manifest), trust)
+    names = [model.name for model in zoo.models]
+    if name not in names:
+        raise UsageError(f"{manifest} has no model {name!r}; {hint(name, names)}")
+    return replace(zoo, models=(zoo.models[names.index(name)],))
 
 
 def _are_several(models: Any) -> bool:
