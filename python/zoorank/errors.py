@@ -17,6 +17,10 @@ class ZoorankError(Exception):
 
     exit_code: int = 1
 
+    def __str__(self) -> str:
+        """Give the message in one line, whatever a file or a library put into it."""
+        return " ".join(super().__str__().splitlines())
+
 
 class UsageError(ZoorankError):
     """An argument, option, cut or metric that does not exist or does not fit."""

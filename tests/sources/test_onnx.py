@@ -76,6 +76,13 @@ def test_some_exporters_write_a_size_below_nothing_for_any(tmp_path: Path) -> No
         assert encoder.encode(_only(_images(3)), cuts)["penultimate"].shape == (3, 6)
 
 
+def test_a_weight_of_no_known_type(tmp_path: Path) -> None:
+    net = residual_net()
+    net.graph.initializer[0].data_type = 65
+    with pytest.raises(SourceError, match="a weight is of an unknown type, 65"):
+        _open(save(net, tmp_path / "a.onnx"))
+
+
 @pytest.mark.parametrize("nhwc", [False, True])
 @pytest.mark.parametrize("chosen", [None, "stem.out", "b.sum", "features"])
 def test_a_cut_is_what_the_whole_graph_has_there(tmp_path: Path, nhwc: bool, chosen: Any) -> None:

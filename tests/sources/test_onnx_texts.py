@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,18 @@ def _batch(encoder: Encoder, texts: Any = TEXTS) -> Batch:
 def _ids(text: str) -> np.ndarray:
     known = {word: number for number, word in enumerate(WORDS)}
     return np.array([[2, *(known.get(word, 1) for word in text.split())]])
+
+
+def test_a_tokenizer_with_a_number_that_no_vocabulary_has(tmp_path: Path) -> None:
+    file = write_tokenizer(tmp_path)
+    content = json.loads(file.read_text())
+    content["model"]["vocab"]["[UNK]"] = 2**31  # its package would make room for all below
+    file.write_text(json.dumps(content))
+    with (
+        _open(tmp_path, encoder_of_texts()) as encoder,
+        pytest.raises(SourceError, match=r"gives token '\[UNK\]' the number 2147483648"),
+    ):
+        _batch(encoder)
 
 
 @pytest.mark.parametrize("cut", ["block", "penultimate", "block.sum"])

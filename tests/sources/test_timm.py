@@ -228,6 +228,9 @@ def test_names_that_do_not_exist(tmp_path: Path) -> None:
     (tmp_path / "empty" / "model.safetensors").write_bytes(b"")
     with pytest.raises(SourceError, match="is none of timm's"):
         one("./empty", folder=tmp_path).resolve(refuse).build()
+    (tmp_path / "empty" / "config.json").write_text(json.dumps({"architecture": []}))
+    with pytest.raises(SourceError, match="is none of timm's"):
+        one("./empty", folder=tmp_path).resolve(refuse).build()
 
 
 def test_accuracy_is_that_of_timms_notes_or_torchvisions() -> None:

@@ -103,6 +103,15 @@ def _encode(encoder: Encoder, texts: Any, cut: str = "vectors") -> np.ndarray:
     return encoder.encode(batch, encoder.cuts(batch, (cut,)))[cut]
 
 
+def test_a_list_of_words_of_any_content_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "v.json").write_text("[" * 99_999)
+    with (
+        pytest.raises(SourceError, match="is no list of words"),
+        _open(_array(tmp_path, None, "")) as encoder,
+    ):
+        _encode(encoder, TEXTS)
+
+
 @pytest.mark.parametrize("form", FILES)
 def test_every_form_gives_the_mean_of_the_words(tmp_path: Path, form: str) -> None:
     path = FILES[form](tmp_path)
@@ -233,6 +242,7 @@ def _source(path: Path, said: Any = None, **settings: Any):
         ),
         (b"\x1f\x8b\x08garbage", "v.gz", "cannot be read: "),
         (b"\x93NUMPY\x01\x00garbage", "v.npy", "is no readable .npy file: "),
+        (b"\x93NUMPY\x01\x00\x08\x00{'a': (1", "v.npy", "is no readable .npy file: "),
     ],
 )
 def test_what_is_no_file_of_vectors_is_one_line(

@@ -238,6 +238,28 @@ def test_damage_is_absence(tmp_path: Path, ledger: Ledger, name: str) -> None:
         assert "\n" not in said[0]
 
 
+def test_a_tree_that_loses_what_it_is_given_is_set_aside(tmp_path: Path, ledger: Ledger) -> None:
+    few = dict([*OUTCOMES.items()][:6])
+    ledger.forget("source 3", "target")
+    for number in range(3, 40):
+        ledger.forget(f"source {number}", "target")
+    ledger.close()
+    (path,) = databases(tmp_path)
+    content = bytearray(path.read_bytes())
+    page = int.from_bytes(content[16:18], "big")
+    start = next(  # the leaf of the table, whose cells are found by halving
+        begin for begin in range(page, len(content), page) if content[begin + 4] == len(few)
+    )
+    cells = content[start + 8 : start + 8 + 2 * len(few)]
+    turned = [cells[at : at + 2] for at in range(0, len(cells), 2)][::-1]
+    content[start + 8 : start + 8 + 2 * len(few)] = b"".join(turned)
+    path.write_bytes(content)
+    with Ledger(tmp_path) as again:
+        assert any(again.outcome(key) is None for key in few)
+        again.record(OUTCOMES)
+        assert {key: again.outcome(key) for key in KEYS} == OUTCOMES
+
+
 def test_a_database_that_is_damaged_while_it_is_open(tmp_path: Path, ledger: Ledger) -> None:
     with Ledger(tmp_path) as other:
         assert other.outcome(KEYS[0]) == OUTCOMES[KEYS[0]]

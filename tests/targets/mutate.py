@@ -222,6 +222,7 @@ def tried(
     folder: Path,
     seed: int,
     seconds: float,
+    damaged: Callable[[bytes, np.random.Generator], bytes] = damaged,
 ) -> dict[str, object]:
     """Damage a file and read it, again and again, until something goes wrong."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from zoorank.encoding.feed import Feed
+from zoorank.encoding.feed import Feed, blamed, opened
 from zoorank.errors import SourceError, UsageError
 from zoorank.frozen import explain
 from zoorank.sources.base import ALL, Cut, OpenOptions, Source, Trust
@@ -135,7 +135,8 @@ def _factory(models: Any) -> str | None:
 def _cuts_of(source: Source, target: Target | None) -> SourceCuts:
     """Cut a source where a target, or the first kind of usual samples that it takes, tells."""
     try:
-        source = source.resolve(lambda _: None)
+        with blamed():
+            source = source.resolve(lambda _: None)
     except SourceError as error:
         return SourceCuts(source.name, (), str(error))
     if target is not None:
@@ -200,10 +201,10 @@ def _preprocessing(target: Target) -> Preprocessing:
 
 def _cuts(source: Source, target: Target) -> SourceCuts:
     try:
-        with source.open(OpenOptions(target.modality)) as encoder:
+        with opened(source, OpenOptions(target.modality)) as encoder:
             feed = Feed(encoder, encoder.transform.fitted(target), target)
             pair = feed.prepared(range(2))[: encoder.facts.batch_size or 2]
-            found = encoder.cuts(feed.transform.collate(pair), (ALL,))
+            found = feed.cuts(feed.collated(pair), (ALL,))
     except SourceError as error:
         return SourceCuts(source.name, (), str(error))
     return SourceCuts(source.name, tuple(cut for cut in found if isinstance(cut, Cut)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from zoorank.encoding.costs import Clock, Filters, PeakMemory
-from zoorank.encoding.feed import SHARED, Feed
+from zoorank.encoding.feed import SHARED, Feed, blamed, opened
 from zoorank.encoding.passes import BatchSize, OnBatch, Pass, batch_sizes, memory_kept
 from zoorank.encoding.plan import Files, Plan, with_contents
 from zoorank.encoding.recheck import rechecked
@@ -117,8 +117,9 @@ def encode_source(
         When a file of the target vanishes, breaks or changes meanwhile.
     """
     wanted = tuple(cuts or source.cuts or (PENULTIMATE,))
-    source = source.resolve(events)
-    plan = Plan.of(source, target, store, rows, precision)
+    with blamed():
+        source = source.resolve(events)
+        plan = Plan.of(source, target, store, rows, precision)
     if ALL not in wanted:
         known = plan.known(wanted)
         if set(known) == set(wanted):
@@ -127,7 +128,7 @@ def encode_source(
     clock = clock or Clock()
     with PeakMemory() as peak, memory_kept(), ExitStack() as stack:
         with clock.timing("opening"):
-            encoder = stack.enter_context(source.open(options))
+            encoder = stack.enter_context(opened(source, options))
             if encoder.facts.precision != precision:
                 raise SourceError(
                     f"computes in {encoder.facts.precision} alone, not in {precision}"

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,9 @@ import numpy as np
 from zoorank.encoding.costs import Clock
 from zoorank.errors import SourceError, ZoorankError
 from zoorank.messages import reason
-from zoorank.sources.base import Array, Cut, Encoder
+from zoorank.sources.base import Array, Cut, Encoder, OpenOptions, Refusal, Source
 from zoorank.targets.base import Rows, Target
-from zoorank.transforms.base import Prepared, Transform
+from zoorank.transforms.base import Batch, Prepared, Transform
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,6 +62,16 @@ class Feed:
         """Some samples as the source wants them, one by one."""
         return SHARED.prepared(self.target, self.transform, samples)
 
+    def collated(self, prepared: Sequence[Prepared]) -> Batch:
+        """One batch of prepared samples."""
+        with blamed("cannot be fed"):
+            return self.transform.collate(prepared)
+
+    def cuts(self, batch: Batch, wanted: Sequence[str]) -> tuple[Cut | Refusal, ...]:
+        """Where the source is cut, or why it is not."""
+        with blamed("cannot be cut"):
+            return self.encoder.cuts(batch, wanted)
+
     def encode(self, prepared: Sequence[Prepared], cuts: Sequence[Cut]) -> Encoded:
         """Encode prepared samples at once, filled up where the source wants more of them.
 
@@ -73,13 +84,9 @@ class Feed:
         """
         size = self.encoder.facts.batch_size or max(self.least, len(prepared))
         with self.clock.timing("preparing"):
-            batch = self.transform.collate([*prepared, *[prepared[-1]] * (size - len(prepared))])
-        try:
+            batch = self.collated([*prepared, *[prepared[-1]] * (size - len(prepared))])
+        with blamed(""):
             encoded = self.encoder.encode(batch, cuts)
-        except (ZoorankError, MemoryError, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # a stranger's code may raise anything, even SystemExit
-            raise SourceError(reason(error)) from error
         self.on_pass()
         for name, array in encoded.items():
             if array.ndim != 2 or len(array) != batch.rows:
@@ -89,8 +96,30 @@ class Feed:
                 )
         if size == len(prepared):
             return encoded
-        rows = self.transform.collate(prepared).rows
+        rows = self.collated(prepared).rows
         return {name: array[:rows] for name, array in encoded.items()}
+
+
+@contextmanager
+def blamed(what: str = "cannot be opened") -> Iterator[None]:
+    """Say what a source's code and libraries raise as the fault of this source.
+
+    Raises
+    ------
+    SourceError
+    """
+    try:
+        yield
+    except (ZoorankError, MemoryError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # a stranger's code may raise anything, even SystemExit
+        raise SourceError(f"{what}: {reason(error)}" if what else reason(error)) from error
+
+
+def opened(source: Source, options: OpenOptions) -> Encoder:
+    """Open a source, whatever its files make its libraries raise."""
+    with blamed():
+        return source.open(options)
 
 
 class PreparedSamples:
@@ -121,7 +150,8 @@ class PreparedSamples:
         lacking = np.array([place for place, each in found.items() if each is None], dtype=np.int64)
         if len(lacking):
             rows = samples if len(lacking) == len(samples) else lacking
-            made = [transform.prepare(sample) for sample in target.take(rows)]
+            with blamed("cannot be fed"):
+                made = [transform.prepare(sample) for sample in target.take(rows)]
             self._keep(key, [int(row) for row in rows], made)
             found |= dict(zip((int(row) for row in rows), made, strict=True))
         return [each for each in found.values() if each is not None]

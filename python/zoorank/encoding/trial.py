@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoorank.encoding.costs import Filters
-from zoorank.encoding.feed import Feed, RowsError, to_host
+from zoorank.encoding.feed import Feed, RowsError, blamed, to_host
 from zoorank.errors import SourceError
 from zoorank.sources.base import Calibratable, Cut, Refusal
 
@@ -74,7 +74,9 @@ def calibrate(feed: Feed) -> None:
     encoder = feed.encoder
     if isinstance(encoder, Calibratable) and encoder.calibrates:
         prepared = feed.prepared(_drawn(feed.target.labels, _CALIBRATED_ON))
-        encoder.calibrate(feed.transform.collate(prepared))
+        batch = feed.collated(prepared)
+        with blamed("cannot be calibrated"):
+            encoder.calibrate(batch)
 
 
 def tried(feed: Feed, wanted: Sequence[str]) -> Trial:
@@ -95,8 +97,8 @@ def tried(feed: Feed, wanted: Sequence[str]) -> Trial:
     """
     pair = feed.prepared(_two(feed.target.n_samples))
     size = feed.encoder.facts.batch_size or 2
-    batch = feed.transform.collate([*pair, *[pair[-1]] * (size - 2)][: max(size, 1)])
-    found = feed.encoder.cuts(batch, wanted)
+    batch = feed.collated([*pair, *[pair[-1]] * (size - 2)][: max(size, 1)])
+    found = feed.cuts(batch, wanted)
     refused = {each.name: each.reason for each in found if isinstance(each, Refusal)}
     cuts = tuple(each for each in found if isinstance(each, Cut))
     if not cuts:

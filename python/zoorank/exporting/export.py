@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoorank.encoding.feed import Feed, to_host
+from zoorank.encoding.feed import Feed, blamed, opened, to_host
 from zoorank.encoding.trial import calibrate, tried
 from zoorank.errors import SourceError, UsageError
 from zoorank.exporting.load import RECORD, Loaded, load
@@ -100,8 +100,9 @@ def export(
     else:
         raise UsageError("no target: its samples are what the files are compared on; give data")
     folder = prepare(out)
-    model = model.resolve(lambda _: None)
-    with model.open(OpenOptions(target.modality, device)) as encoder:
+    with blamed():
+        model = model.resolve(lambda _: None)
+    with opened(model, OpenOptions(target.modality, device)) as encoder:
         if not isinstance(encoder, Exportable):
             kind = type(encoder).__name__.removesuffix("Encoder").lower()
             raise SourceError(f"encoders of the kind {kind} cannot be exported")

@@ -12,7 +12,7 @@ import numpy as np
 
 from zoorank.errors import SourceError
 from zoorank.frozen import Frozen
-from zoorank.messages import brief, hint, one_line
+from zoorank.messages import brief, hint, inert, one_line
 from zoorank.sources.base import Encoder, Entry, EntryError, Events, Json, Known, OpenOptions
 from zoorank.sources.chain_files import MODULES, beside, check_parts, choose, lacks, weights
 from zoorank.sources.hub import is_repository, snapshot
@@ -114,7 +114,7 @@ class ChainSource(Published):
             cache = with_home(home) if home else None
             folder = snapshot(self.place, self.revision, choose, lacks, events, cache)
         elif lacking := lacks(folder):
-            raise SourceError(f"the directory lacks {lacking}")
+            raise SourceError(f"the directory lacks {inert(lacking, 200)}")
         return replace(
             self,
             folder=folder,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoorank.errors import SourceError
-from zoorank.messages import guess, one_line
+from zoorank.messages import brief, guess, inert, reason
 from zoorank.sources.base import Encoder, Entry, EntryError, Events, Json, Known, OpenOptions
 from zoorank.sources.files import SourceFile
 from zoorank.sources.hub import cached_checkpoint, checkpoint, find_cached, snapshot
@@ -250,9 +250,10 @@ def describe(config: Any) -> ImagePreprocessing:
     """
     channels, *size = config.input_size
     if channels not in (1, 3):
-        raise SourceError(f"it takes {channels} channels; images have 1 or 3")
+        raise SourceError(f"it takes {brief(channels)} channels; images have 1 or 3")
     if config.crop_mode not in ("center", "squash"):
-        raise SourceError(f"its images are cropped in a way that is not known: {config.crop_mode}")
+        mode = inert(config.crop_mode, 200)
+        raise SourceError(f"its images are cropped in a way that is not known: {mode}")
     if config.crop_pct > 1:
         raise SourceError(
             f"its images are padded, to {config.crop_pct:g} times what they are resized to; say "
@@ -338,11 +339,15 @@ def _read(folder: Path) -> tuple[Any, dict[str, Any]]:
         fields, architecture, arguments = hub.load_model_config_from_path(folder)
         known = timm.models.PretrainedCfg.__dataclass_fields__
         config = timm.models.PretrainedCfg(**{k: fields[k] for k in fields if k in known})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SourceError(f"{folder / CONFIG} is none of timm's: {one_line(error)}") from None
-    if not timm.is_model(architecture):
-        raise SourceError(f"{folder / CONFIG} names {architecture!r}, which timm does not have")
-    return replace(config, architecture=architecture), dict(arguments or {})
+        config = replace(config, architecture=architecture)
+        is_known, arguments = timm.is_model(architecture), dict(arguments or {})
+    except Exception as error:  # it takes every value as it stands: anything may come
+        raise SourceError(f"{folder / CONFIG} is none of timm's: {reason(error)}") from error
+    if not is_known:
+        raise SourceError(
+            f"{folder / CONFIG} names {brief(architecture)}, which timm does not have"
+        )
+    return config, arguments
 
 
 @cache

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoorank.errors import SourceError
-from zoorank.messages import one_line
+from zoorank.messages import brief, one_line
 from zoorank.sources.files import SourceFile
 from zoorank.targets.base import Sample, Target
 from zoorank.transforms.base import Batch, Prepared
@@ -25,7 +26,16 @@ if TYPE_CHECKING:
     from zoorank.transforms.specs import TextPreprocessing
 
 _PADDING = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>", "</s>")
+_LARGEST = 2**24  # number of a token: far more than any vocabulary has
 IDS, MASK, TYPES, POSITIONS = "input_ids", "attention_mask", "token_type_ids", "position_ids"
+
+
+def _written(tokenizer: Any) -> str:
+    """A tokenizer as JSON; its package makes room for every number up to the largest one."""
+    word, largest = max(tokenizer.get_vocab().items(), key=itemgetter(1), default=("", 0))
+    if largest > _LARGEST:
+        raise SourceError(f"its tokenizer gives token {brief(word)} the number {largest}")
+    return str(tokenizer.to_str())
 
 
 @dataclass(frozen=True)
@@ -110,7 +120,7 @@ class TokenTransform:
     def content(self) -> str | None:
         """What a ``tokenizer.json`` holds; None for a tokenizer that has none."""
         own = getattr(self.tokenizer, "backend_tokenizer", None)
-        return None if own is None else own.to_str()
+        return None if own is None else _written(own)
 
     @cached_property
     def _backend(self) -> Any:
@@ -118,7 +128,7 @@ class TokenTransform:
         own = getattr(self.tokenizer, "backend_tokenizer", None)
         if own is None:
             return None
-        copy = type(own).from_str(own.to_str())
+        copy = type(own).from_str(_written(own))
         copy.no_padding()
         copy.enable_truncation(self.max_length)
         return copy

@@ -156,7 +156,16 @@ class Ledger:
         """
         sql = "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?)"
         rows = [_row(key, outcome) for key, outcome in outcomes.items()]
-        self._change(lambda database: database.executemany(sql, rows))
+
+        def keep(database: sqlite3.Connection) -> None:
+            database.executemany(sql, rows)
+            # A damaged tree takes rows that it does not find again.
+            asked = "SELECT seal FROM outcomes WHERE job = ? AND part = ?"
+            for job, part, _, seal in rows:
+                if database.execute(asked, (job, part)).fetchone() != (seal,):
+                    raise sqlite3.DatabaseError("it does not keep what it is given")
+
+        self._change(keep)
 
     def forget(self, source: str, target: str) -> None:
         """Remove all that is known of a source on a target."""

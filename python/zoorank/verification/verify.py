@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from zoorank.encoding.encode import encode_source
+from zoorank.encoding.feed import opened
 from zoorank.errors import SourceError, UsageError
 from zoorank.messages import hint
 from zoorank.ranking.consensus import takes_record
@@ -301,7 +302,7 @@ class _Trainer:
     def train(self, row: Verified, seed: int, deadline: float) -> Training:
         """Fine-tune on one draw of the samples."""
         options = OpenOptions(self.target.modality, self.device)
-        with self.sources[row.model].open(options) as encoder:
+        with opened(self.sources[row.model], options) as encoder:
             if not isinstance(encoder, Trainable):
                 raise SourceError(f"zoorank trains no models of {encoder.facts.framework}")
             return encoder.train(

@@ -151,7 +151,10 @@ class Graph:
         ]
         trained = [each for each in tensors if each.data_type not in _WHOLE_NUMBERS]
         counts = [math.prod(each.dims) for each in trained]
-        sizes = [_bits(each.data_type) for each in trained]
+        try:
+            sizes = [_bits(each.data_type) for each in trained]
+        except KeyError as error:
+            raise self.file.refuse(f"a weight is of an unknown type, {error}") from None
         used = sum(count * bits for count, bits in zip(counts, sizes, strict=True))
         return Weights(sum(counts), used // 8)
 

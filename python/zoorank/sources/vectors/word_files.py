@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from zoorank.errors import SourceError
 from zoorank.messages import listing, not_loaded, one_line
 from zoorank.sources.files import SourceFile
 
@@ -196,8 +197,8 @@ def _unpack(
 def _array(file: SourceFile, words: SourceFile | None) -> WordFile:
     try:
         array = np.load(file.path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, OverflowError) as error:
-        raise file.refuse(f"is no readable .npy file: {not_loaded(error)}") from None
+    except Exception as error:  # a damaged header is parsed as Python, which may raise anything
+        raise file.refuse(f"is no readable .npy file: {not_loaded(error)}") from error
     if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "fiu":
         raise file.refuse("holds no table of numbers, a row for each word")
     listed = words or find_word_list(file)
@@ -239,8 +240,10 @@ def _listed(file: SourceFile) -> Iterator[bytes]:
             yield from _from_parquet(file)
         else:
             yield from _from_text(file)
-    except (OSError, ValueError, EOFError, OverflowError) as error:
-        raise file.refuse(f"is no list of words: {not_loaded(error)}") from None
+    except SourceError:
+        raise
+    except Exception as error:  # of whatever reads the file
+        raise file.refuse(f"is no list of words: {not_loaded(error)}") from error
 
 
 def _from_text(file: SourceFile) -> Iterator[bytes]:
