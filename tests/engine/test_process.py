@@ -1,9 +1,11 @@
 """The engine in a process: interruption, forks, threads of the caller, imports."""
 
 import os
+import resource
 import signal
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -73,6 +75,50 @@ def test_a_forked_child_computes():
         signal.alarm(60)
         os._exit(0 if zoorank.silhouette_score(X, y, n_threads=2) == expected else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.usefixtures("on_the_cpu")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_threads_that_fork_while_others_compute():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((60, 8)), np.arange(60) % 3
+    expected, statuses = zoorank.silhouette_score(X, y, n_threads=2), []
+
+    def call() -> None:
+        for _ in range(10):
+            for _ in range(10):
+                zoorank.silhouette_score(X, y, n_threads=2)
+            child = os.fork()
+            if child == 0:
+                signal.alarm(60)
+                os._exit(0 if zoorank.silhouette_score(X, y, n_threads=2) == expected else 1)
+            statuses.append(os.waitpid(child, 0)[1])
+
+    callers = [threading.Thread(target=call) for _ in range(8)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert statuses == [0] * 80
+
+
+@pytest.mark.usefixtures("on_the_cpu")
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="Linux tells what is resident")
+def test_ten_thousand_calls_keep_nothing():
+    def held() -> tuple[int, int]:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * resource.getpagesize(), len([*Path("/proc/self/fd").iterdir()])
+
+    X = np.random.default_rng(0).standard_normal((60, 8), dtype=np.float32)
+    y = np.arange(60) % 3
+    for _ in range(500):
+        zoorank.silhouette_score(X, y)
+    size, files = held()
+    for number in range(10_000):
+        zoorank.silhouette_score(X, y, metric=("cosine", "euclidean")[number % 2])
+    assert held()[1] == files
+    assert held()[0] - size < 2 * 2**20
 
 
 def test_callers_may_have_threads_of_their_own():
