@@ -366,7 +366,7 @@ def test_a_csv_of_paths(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_text("\n".join(lines))
     assert load_target(tmp_path).fingerprint == target.fingerprint
     (tmp_path / "list.csv").write_text("path,label\nno/1.png,a\nno/2.png,b\nno/3.png,a\n")
-    assert "no/1.png does not exist" in refusal(tmp_path / "list.csv", modality="image")
+    assert "no/1.png, does not exist" in refusal(tmp_path / "list.csv", modality="image")
 
 
 def test_parquet_of_bytes(tmp_path: Path) -> None:

@@ -91,3 +91,64 @@ def test_a_rate_that_no_sound_has_is_said(tmp_path: Path) -> None:
     assert target.n_samples == 4
     assert target.notes[0].startswith("1 file skipped, cat/slow.wav: not a readable sound: ")
     assert "its rate is 1 Hz" in target.notes[0]
+
+
+@pytest.mark.parametrize("suffix", ["png", "wav"])
+def test_paths_of_which_none_leads_anywhere_are_no_texts(tmp_path: Path, suffix: str) -> None:
+    rows = [f"elsewhere/{k}.{suffix},{'ab'[k % 2]}" for k in range(4)]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label", *rows]))
+    message = refusal(tmp_path / "list.csv")
+    assert "none of its 4 files is there" in message
+    assert f"elsewhere/0.{suffix}, does not exist" in message
+    assert load_target(tmp_path / "list.csv", modality="text").modality == "text"
+
+
+def test_empty_texts_are_left_out_wherever_they_come_from(tmp_path: Path) -> None:
+    target = load_target((["one", " ", "two", "three"], list("abab")))
+    assert target.take(range(3)) == ["one", "two", "three"]
+    assert target.labels.tolist() == list("aab")
+    assert target.notes == ("1 row skipped, row 1: an empty text",)
+    assert "row 1: an empty text" in refusal((["one", " ", "two"], list("aba")), strict=True)
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        for k in range(2):
+            (tmp_path / label / f"{k}.txt").write_text(f"{label} {k}")
+    (tmp_path / "b" / "empty.txt").write_text("\n")
+    target = load_target(tmp_path)
+    assert len(target) == 4
+    assert target.notes == ("1 file skipped, b/empty.txt: an empty text",)
+
+
+def test_integers_of_waveforms_are_scaled_as_those_of_files_are() -> None:
+    wave = np.sin(np.arange(800) / 10)
+    whole = [((wave * 2**15 * 0.5).astype(np.int16), 8000)] * 4
+    target = load_target((whole, list("abab")))
+    assert np.allclose(target.take([0])[0][0], 0.5 * wave, atol=1e-4)
+    assert target.notes == ("4 sounds of integers scaled to -1 to 1, the first row 0 of int16",)
+    bytes_ = [{"array": np.full(800, 128, np.uint8), "sampling_rate": 8000}] * 4
+    assert not load_target((bytes_, list("abab"))).take([0])[0][0].any()
+    wide = [(np.arange(800), 8000)] * 4
+    assert "row 0 holds integers of 64 bits" in refusal((wide, list("abab")))
+
+
+@pytest.mark.parametrize("rate", [0, -1, float("nan"), None, "8000"])
+def test_a_rate_that_is_none_is_refused(rate: object) -> None:
+    sounds = [(np.ones(800), 8000), (np.ones(800), rate)]
+    assert "row 1 has the rate" in refusal((sounds, ["a", "b"]))
+
+
+def test_a_broken_line_of_json_is_named(tmp_path: Path) -> None:
+    (tmp_path / "d.jsonl").write_text('{"text": "a", "label": 1}\n\n{bad\n')
+    assert "line 3, column 2" in refusal(tmp_path / "d.jsonl")
+
+
+def test_a_column_without_a_name_is_said(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text(",text,label\n0,one,a\n1,two,b\n2,three,a\n")
+    notes = ("samples: text; labels: label; not used: one without a name",)
+    assert load_target(tmp_path / "d.csv").notes == notes
+
+
+def test_a_stream_is_refused_in_plain_words() -> None:
+    datasets = pytest.importorskip("datasets")
+    found = datasets.Dataset.from_dict({"text": ["one", "two"], "label": [0, 1]})
+    assert "is a stream" in refusal(found.to_iterable_dataset())

@@ -152,7 +152,7 @@ def _limited(data: Checked, limit: int | None) -> Checked:
 def _surveyed(data: Checked, how: Reading) -> Checked:
     """Look at every sample, and leave out what cannot be read."""
     survey = data.samples.survey(data.name)
-    notes = (*data.notes, *left_out(data.name, "file", survey.skipped, how), *survey.notes)
+    notes = (*data.notes, *left_out(data.name, survey.noun, survey.skipped, how), *survey.notes)
     if survey.rows is None:
         return replace(data, samples=survey.samples, notes=notes)
     try:

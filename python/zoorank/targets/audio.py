@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 BASELINE_RATE = 16_000  # samples a second
 _BANDS = 40
-_LEAST_RATE = 500  # in Hz
+LEAST_RATE = 500  # in Hz
 _MOST_VALUES = 2**27  # of one sound: two hours and more at 16 kHz
 # Files of headerless formats: as telephone systems write them, which is where they come from.
 _HEADERLESS: dict[str, dict[str, Any]] = {
@@ -70,7 +70,7 @@ def decode(file: Path | bytes) -> tuple[NDArray[np.float32], int]:
             with soundfile.SoundFile(source, **known) as sound:
                 if sound.frames * sound.channels > _MOST_VALUES:
                     raise ValueError(f"it is longer than {_MOST_VALUES:,} values")
-                if sound.samplerate < _LEAST_RATE:  # a damaged header makes hours of seconds
+                if sound.samplerate < LEAST_RATE:  # a damaged header makes hours of seconds
                     raise ValueError(f"its rate is {sound.samplerate} Hz")
                 values = sound.read(sound.frames, dtype="float32", always_2d=True)
                 rate = sound.samplerate
@@ -82,6 +82,19 @@ def decode(file: Path | bytes) -> tuple[NDArray[np.float32], int]:
             raise ValueError("it holds values that are no numbers")
     mono: NDArray[np.float32] = values[:, 0] if values.shape[1] == 1 else values.mean(axis=1)
     return np.ascontiguousarray(mono), int(rate)
+
+
+def of_integers(waveform: NDArray[Any]) -> NDArray[np.float32]:
+    """Scale whole numbers to -1 to 1 by what their type can hold, as files of them are read.
+
+    Examples
+    --------
+    >>> of_integers(np.array([-32768, 16384], np.int16)), of_integers(np.array([128], np.uint8))
+    (array([-1. ,  0.5], dtype=float32), array([0.], dtype=float32))
+    """
+    half = 2.0 ** (8 * waveform.dtype.itemsize - 1)
+    middle = half if waveform.dtype.kind == "u" else 0.0  # unsigned ones lie around the middle
+    return ((waveform.astype(np.float64) - middle) / half).astype(np.float32)
 
 
 class _Held(BytesIO):

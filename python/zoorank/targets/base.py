@@ -131,12 +131,15 @@ class Survey:
         Name and reason of each of the others.
     notes : tuple of str
         What is done to some of them when they are decoded, counted, the first one named.
+    noun : str
+        What one that was skipped is called.
     """
 
     samples: Samples
     rows: NDArray[np.int64] | None = None
     skipped: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    noun: str = "file"
 
 
 class Statistics(NamedTuple):

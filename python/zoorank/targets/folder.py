@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -176,15 +177,24 @@ def _read_classes(folder: Path, how: Reading) -> Labelled:
             *notes,
             f"classes without any {_NOUNS[modality]} are left out: {listing(map(inert, empty), 8)}",
         )
+    contents: list[tuple[str, tuple[str, ...]]] = []
+    if modality == "text":
+        contents = [read_text(path, lines=False) for path, _ in kept]
+        full = [bool(text.strip()) for text, _ in contents]
+        skipped += [
+            (inert(path.relative_to(folder).as_posix()), "an empty text")
+            for (path, _), has in zip(kept, full, strict=True)
+            if not has
+        ]
+        kept, contents = list(compress(kept, full)), list(compress(contents, full))
     notes = (*notes, *left_out(folder, "file", [*_beside(folder, modality), *skipped], how))
     relative = tuple(path.relative_to(folder).as_posix() for path, _ in kept)
     labels = np.array([label for _, label in kept], dtype=np.str_)
     if modality != "text":
         return Labelled(Files(Paths(folder, relative), modality), labels, name, notes)
-    texts = [read_text(path, lines=False) for path, _ in kept]
-    odd = [note for _, remarks in texts for note in remarks]
+    odd = [note for _, remarks in contents for note in remarks]
     notes = (*notes, *odd[:1]) if len(odd) < 2 else (*notes, f"{len(odd)} files: {odd[0]}")
-    return Labelled(Texts(tuple(text.strip() for text, _ in texts)), labels, name, notes)
+    return Labelled(Texts(tuple(text.strip() for text, _ in contents)), labels, name, notes)
 
 
 def _beside(folder: Path, modality: Modality) -> list[tuple[str, str]]:

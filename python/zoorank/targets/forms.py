@@ -41,12 +41,15 @@ class Given:
         Where relative paths start; None where strings are no paths.
     sounds : bool
         Whether bytes are those of sounds and not of images, where nothing else tells.
+    paths : bool
+        Whether strings are said to be paths, by the name of their column.
     """
 
     where: str
     modality: Modality | None = None
     folder: Path | None = None
     sounds: bool = False
+    paths: bool = False
 
 
 def samples_of(values: Any, given: Given) -> tuple[Samples, tuple[str, ...]]:
@@ -96,7 +99,7 @@ def samples_of(values: Any, given: Given) -> tuple[Samples, tuple[str, ...]]:
         modality: Modality = given.modality or ("audio" if given.sounds else "image")
         return Files(Packed.of(_all(held, bytes, given)), modality), ()
     if isinstance(first, tuple) and len(first) == 2 and np.ndim(first[1]) == 0:
-        return _sounds([(plain(wave), int(rate)) for wave, rate in held]), ()
+        return _sounds([(plain(wave), rate) for wave, rate in held], given)
     return _of_arrays([plain(value) for value in held], given)
 
 
@@ -138,7 +141,7 @@ def _are_paths(values: Sequence[Any], given: Given) -> bool:
     known = images.known_suffixes() | audio.known_suffixes()
     if not all(Path(value).suffix.lower() in known and "\n" not in value for value in tried):
         return False
-    return any(exists(given.folder / value) for value in tried)
+    return given.paths or any(exists(given.folder / value) for value in tried)
 
 
 def _files(values: Sequence[Any], given: Given) -> Files:
@@ -146,7 +149,10 @@ def _files(values: Sequence[Any], given: Given) -> Files:
     names = [os.fspath(value) for value in _all(values, str | Path, given)]  # type: ignore[arg-type]
     missing = [name for name in names if not exists(folder / name)]
     if len(missing) == len(names):
-        raise DataError(f"{given.where}: {inert(folder / missing[0])} does not exist")
+        raise DataError(
+            f"{given.where}: none of its {len(names)} files is there; the first, "
+            f"{inert(folder / missing[0])}, does not exist"
+        )
     sounds = Path(names[0]).suffix.lower() in audio.known_suffixes()
     return Files(Paths(folder, tuple(names)), given.modality or ("audio" if sounds else "image"))
 
@@ -169,8 +175,8 @@ def _of_mappings(values: Sequence[Any], given: Given) -> tuple[Samples, tuple[st
     """Take samples as `datasets` writes them: bytes or a path, or a waveform with its rate."""
     keys = set(values[0])
     if {"array", "sampling_rate"} <= keys:
-        sounds = [(np.asarray(each["array"]), int(each["sampling_rate"])) for each in values]
-        return _sounds(sounds), ()
+        sounds = [(np.asarray(each["array"]), each["sampling_rate"]) for each in values]
+        return _sounds(sounds, given)
     if not keys & {"bytes", "path"}:
         raise DataError(f"{given.where}: row 0 has the keys {inert(sorted(map(str, keys)))}")
     if all(each.get("bytes") is not None for each in values):
@@ -183,12 +189,29 @@ def _of_mappings(values: Sequence[Any], given: Given) -> tuple[Samples, tuple[st
     return _files([each.get("path") or "" for each in values], known), ()
 
 
-def _sounds(values: Sequence[tuple[Any, int]]) -> Ragged:
-    waves = [np.asarray(wave, dtype=np.float32) for wave, _ in values]
-    mono = [
-        wave.mean(axis=int(np.argmin(wave.shape))) if wave.ndim == 2 else wave for wave in waves
-    ]
-    return Ragged.of(mono, "audio", [rate for _, rate in values])
+def _sounds(values: Sequence[tuple[Any, Any]], given: Given) -> tuple[Samples, tuple[str, ...]]:
+    """Mix every waveform to one channel, and scale those of integers as files of them are."""
+    waves, whole = [], []
+    for row, (waveform, rate) in enumerate(values):
+        if not isinstance(rate, int | float | np.number) or not rate >= audio.LEAST_RATE:
+            least = f"at least {audio.LEAST_RATE} samples a second are needed"
+            raise DataError(f"{given.where}: row {row} has the rate {inert(rate)}; {least}")
+        wave = np.asarray(waveform)
+        if wave.dtype.kind in "iu":
+            if wave.dtype.itemsize > 4:
+                raise DataError(
+                    f"{given.where}: row {row} holds integers of 64 bits, whose range is not "
+                    "known; give those that a file has, such as int16, or real numbers to 1"
+                )
+            whole.append(f"row {row} of {wave.dtype}")
+            wave = audio.of_integers(wave)
+        wave = wave.astype(np.float32)
+        waves.append(wave.mean(axis=int(np.argmin(wave.shape))) if wave.ndim == 2 else wave)
+    notes: tuple[str, ...] = ()
+    if whole:
+        noun = f"{len(whole)} sounds" if len(whole) > 1 else "1 sound"
+        notes = (f"{noun} of integers scaled to -1 to 1, the first {whole[0]}",)
+    return Ragged.of(waves, "audio", [round(rate) for _, rate in values]), notes
 
 
 def _of_arrays(values: Sequence[Any], given: Given) -> tuple[Samples, tuple[str, ...]]:

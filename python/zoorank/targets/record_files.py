@@ -143,7 +143,7 @@ def _read_json(path: Path) -> Records:
         if suffix_of(path) == ".json":
             found = json.loads(text)
         else:
-            found = [json.loads(line) for line in lines_of(text) if line.strip()]
+            found = [_object(line, k) for k, line in enumerate(lines_of(text), 1) if line.strip()]
     if isinstance(found, Mapping):  # one list of records, under whatever name
         lists = [value for value in found.values() if isinstance(value, list)]
         found = lists[0] if len(lists) == 1 else found
@@ -154,6 +154,13 @@ def _read_json(path: Path) -> Records:
         raise DataError(f"{path}: its records have over {_MOST_COLUMNS:,} keys")
     columns = {name: [record.get(name) for record in found] for name in names}
     return Records(columns, str(path), stem_of(path), path.parent, notes=notes)
+
+
+def _object(line: str, number: int) -> Any:
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:  # whose own line is always the first
+        raise ValueError(f"line {number}, column {error.colno}: {error.msg}") from None
 
 
 def _read_parquet(path: Path) -> Records:
@@ -229,6 +236,11 @@ def read_dataset(found: Any, how: Reading, where: str, name: str) -> Labelled:
     """
     datasets = _datasets(where)
     notes: tuple[str, ...] = ()
+    if isinstance(found, datasets.IterableDataset | datasets.IterableDatasetDict):
+        raise DataError(
+            f"{where}: is a stream, which is read once; load it without streaming, or make a "
+            "data set of it with datasets.Dataset.from_list(list(stream))"
+        )
     if isinstance(found, Mapping):
         found, part = _part(datasets, found, how, where)
         name, notes = f"{name} ({how.split})", (() if part == how.split else (part,))

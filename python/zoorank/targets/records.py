@@ -26,6 +26,7 @@ _LABELS = (
     *("intent", "topic", "emotion", "genre", "y", "ner_tags", "pos_tags", "tags", "fine_label"),
 )
 _SOUNDS = ("audio", "sound", "speech", "wav", "recording")
+_FILES = ("file", "path", "image", "img", "picture", "photo")
 _SAMPLES = (
     *("text", "sentence", "review", "content", "document", "body", "comment", "message", "tweet"),
     *("utterance", "image", "img", "picture", "photo", "tokens", "words", *_SOUNDS),
@@ -229,7 +230,7 @@ def _inputs(records: Records, rest: Sequence[str]) -> Sequence[str]:
     if len(others) == 1 and not numeric:
         return others
     raise DataError(
-        f"{records.where}: which columns hold the samples? say input_columns; "
+        f"{records.where}: which columns hold the samples? say input_column; "
         f"{listing(map(inert, numeric), 8) or 'none'} are numbers, "
         f"{listing(map(inert, others), 8) or 'none'} are not"
     )
@@ -305,8 +306,10 @@ def _samples(
     if _are_numbers(records, choice.inputs):
         return _table(records, choice, reading)
     if len(values) == 1:
-        sounds = any(known in choice.inputs[0].lower() for known in _SOUNDS)
-        given = Given(records.where, reading.modality, records.folder, sounds)
+        name = choice.inputs[0].lower()
+        sounds = any(known in name for known in _SOUNDS)
+        paths = sounds or any(known in name for known in _FILES)
+        given = Given(records.where, reading.modality, records.folder, sounds, paths)
         return samples_of(values[0], given)
     texts = [all(isinstance(each, str) for each in column) for column in values]
     if len(values) == 2 and all(texts):
@@ -389,7 +392,7 @@ def _columns_taken(records: Records, choice: _Choice, split: str | None) -> tupl
     few = len(choice.inputs) <= 3
     inputs = listing(map(inert, choice.inputs)) if few else f"{len(choice.inputs)} columns"
     used = {*choice.inputs, choice.label, choice.group, split}
-    unused = [inert(name) for name in records.columns if name not in used]
+    unused = [inert(name) or "one without a name" for name in records.columns if name not in used]
     note = f"samples: {inputs}; labels: {inert(choice.label)}"
     if choice.group is not None:
         note += f"; groups: {inert(choice.group)}"

@@ -106,10 +106,15 @@ class Texts(Form, Sequence[Text]):
         return replace(self, content=Packed.of(map(_packed, self.content)).spilled(path))
 
     def survey(self, name: str) -> Survey:
-        """Refuse texts that are all empty."""
-        if not any(part.strip() for text in self for part in _parts(text)):
+        """Leave out texts that hold nothing, and refuse those of which none is left."""
+        full = [any(part.strip() for part in _parts(text)) for text in self]
+        if not any(full):
             raise DataError(f"{name}: all its texts are empty")
-        return Survey(self)
+        if self.counts is not None or all(full):
+            return Survey(self)
+        skipped = tuple((f"row {row}", "an empty text") for row, has in enumerate(full) if not has)
+        rows = np.flatnonzero(full)
+        return Survey(self.subset(rows), rows, skipped, noun="row")
 
 
 def sentences(words: Iterable[Sequence[str]]) -> Texts:
