@@ -51,6 +51,25 @@ def test_numbers_in_a_column_and_groups_in_another(zoo, capsys):
     assert "R² of" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", ["rank", "verify"])
+def test_how_a_target_is_read_is_said(zoo, capsys, command):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 6)).round(3)
+    (zoo.folder / "parts").mkdir()
+    for part, weight in (("train", 10), ("test", 20)):
+        lines = [",".join(map(str, [*row, round(weight * row[0])])) for row in X]
+        (zoo.folder / "parts" / f"{part}.csv").write_text("\n".join(["a,b,c,d,e,f,y", *lines]))
+    call = [command, "zoo.toml", *(SHARED if command == "verify" else SHARED[:4])]
+    call += ["--data", "parts", "--split", "test", "--task", "numbers", "--json", "--quiet"]
+    call += ["--workers", "0"] if command == "rank" else ["--epochs", "0"]
+    assert main([*call, "--modality", "table"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    target = (found["ranking"] if command == "verify" else found)["target"]
+    assert (target["name"], target["task"]) == ("parts (test)", "numbers")
+    assert main([*call, "--modality", "audio"]) == 1
+    assert "is no audio" in capsys.readouterr().err
+
+
 def test_json_is_all_of_standard_output(zoo, capsys):
     assert main(["verify", "zoo.toml", *SHARED, "--json", "--quiet", "--repeats", "1"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -252,3 +252,14 @@ def test_data_sets_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refusal("hf:org/reviews") == (
         "hf:org/reviews: not a readable data set: division by zero"
     )
+
+
+def test_a_target_is_data() -> None:
+    first = load_target((np.eye(8), list("abababab")), groups=list("aabbccdd"))
+    assert load_target(first) is first
+    some = load_target(first, limit=4)
+    assert (len(some), some.source) == (4, "arrays (limit 4)")
+    assert some.fingerprint == load_target((np.eye(8), list("abababab")), limit=4).fingerprint
+    assert some.groups is not None
+    assert len(some.groups) == 4
+    assert "a Target already" in refusal(first, UsageError, task="numbers")

@@ -200,7 +200,7 @@ def test_texts_that_could_be_paths_are_texts(tmp_path: Path) -> None:
 
 
 def test_texts_are_spilled(tmp_path: Path) -> None:
-    texts = ["long " * 1000 + str(k) for k in range(50)] + ["\ud800 half a pair", "\0", ""]
+    texts = ["long " * 1000 + str(k) for k in range(50)] + ["\ud800 half a pair", "\0", "."]
     target = load_target((texts, np.arange(53) % 2))
     spilled = target.spilled(tmp_path)
     content = pickle.dumps(spilled)

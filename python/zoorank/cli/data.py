@@ -13,7 +13,10 @@ from zoorank.cli.options import (
     Json,
     LabelColumn,
     Limit,
+    Modality,
+    Split,
     Strict,
+    Task,
     print_json,
     stdout,
 )
@@ -23,19 +26,9 @@ def data(
     target: Annotated[
         str, typer.Argument(metavar="TARGET", help="What `rank --data` takes: a path or a name.")
     ],
-    split: Annotated[
-        str, typer.Option(metavar="PART", help="train, test or all, where there are parts.")
-    ] = "train",
-    modality: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KIND", help="image, series, table, text or audio, where it could be several."
-        ),
-    ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(metavar="TASK", help="classes or numbers: what labels are, where unclear."),
-    ] = None,
+    split: Split = "train",
+    modality: Modality = None,
+    task: Task = None,
     limit: Limit = None,
     input_column: InputColumn = None,
     label_column: LabelColumn = None,

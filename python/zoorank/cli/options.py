@@ -110,6 +110,19 @@ GroupColumn = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Column of what belongs together, such as a patient."),
 ]
+Split = Annotated[
+    str, typer.Option(metavar="PART", help="train, test or all, where there are parts.")
+]
+Modality = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND", help="image, series, table, text or audio, where it could be several."
+    ),
+]
+Task = Annotated[
+    str | None,
+    typer.Option(metavar="TASK", help="classes or numbers: what labels are, where unclear."),
+]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Refuse data of which anything would be left out.")
 ]

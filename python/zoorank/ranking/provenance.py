@@ -121,6 +121,8 @@ def load_again(ranking: Ranking, data: str | None = None) -> Target:
         input_column=settings.get("input_column") or (),
         label_column=settings.get("label_column"),
         group_column=settings.get("group_column"),
+        split=settings.get("split") or "train",
+        task=settings.get("task"),
     )
     if target.fingerprint != ranking.target.fingerprint:
         raise DataError(f"{place} holds other data now than those that were ranked for")

@@ -34,6 +34,8 @@ from zoorank.targets.paths import path_list
 if TYPE_CHECKING:
     from zoorank.scores import Score
     from zoorank.sources.specs import Zoo
+    from zoorank.targets.base import Modality, Task
+    from zoorank.targets.labelled import Split
 
 
 @describe_call
@@ -65,6 +67,9 @@ def rank(
     input_column: str | Sequence[str] = (),
     label_column: str | None = None,
     group_column: str | None = None,
+    split: Split = "train",
+    modality: Modality | None = None,
+    task: Task | None = None,
     strict: bool = False,
     allow_code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     allow_packages: str | Sequence[str] = (),
@@ -88,9 +93,8 @@ def rank(
     zoo : path, str, Source, torch.nn.Module, Zoo, or sequence of these
         What to rank: a manifest, references such as ``"timm:resnet18.a1_in1k"``, networks
         with their transforms, or several of these.
-    data : path, str, (X, y) or dict, optional
-        The target; None takes the manifest's ``data``. See
-        :func:`zoorank.load_target`.
+    data : path, str, (X, y), dict or Target, optional
+        The target; None takes the manifest's ``data``. See :func:`zoorank.load_target`.
     cuts : str or sequence of str, optional
         Where to cut every source: ``"penultimate"``, ``"all"``, module names,
         or several, also comma separated. None takes the manifest's cuts.
@@ -165,6 +169,8 @@ def rank(
         Columns of a target that has columns: of the samples (two for pairs of texts), the
         labels, and what belongs together, such as a patient. The first two are recognised by
         their usual names.
+    split, modality, task : str, optional
+        As :func:`zoorank.load_target` takes them.
     strict : bool
         Refuse a target of which a file or a row would have to be left out.
     allow_code : path or sequence of path
@@ -263,6 +269,9 @@ def rank(
         input_column=input_column,
         label_column=label_column,
         group_column=group_column,
+        split=split,
+        modality=modality,
+        task=task,
         strict=strict,
     )
     if target.task == "numbers":
@@ -323,6 +332,8 @@ def rank(
             "input_column": input_column,
             "label_column": label_column,
             "group_column": group_column,
+            "split": split,
+            "task": task,
             "strict": strict,
             "allow_code": [os.fspath(path) for path in path_list(allow_code)],
             "allow_packages": list(names(allow_packages)),

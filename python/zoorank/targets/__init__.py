@@ -66,7 +66,7 @@ def load_target(
 
     Parameters
     ----------
-    data : path-like, str, (X, labels), mapping, data frame or data set
+    data : path-like, str, (X, labels), mapping, data frame, data set or Target
         Whatever form the data have: docs/targets.md lists them all.
     split : {"train", "test", "all"}
         Which part, where the data come in several.
@@ -111,6 +111,11 @@ def load_target(
     _check_choice("task", task, get_args(Task))
     if limit is not None and limit < 2:
         raise UsageError(f"limit is {limit}; at least 2 samples are needed")
+    if isinstance(data, Target):
+        said = (input_column, label_column, group_column, groups, modality, task, name)
+        if split != "train" or any(each is not None and each != () for each in said):
+            raise UsageError("the data are a Target already; say how to read them to load_target")
+        return _drawn(data, limit)
     columns = (input_column,) if isinstance(input_column, str) else tuple(input_column)
     how = Reading(split, modality, columns, label_column, group_column, task, strict)
     found, place = _read(data, how)
@@ -129,6 +134,26 @@ def load_target(
         task=checked.task,
         groups=checked.groups,
         notes=checked.notes,
+    )
+
+
+def _drawn(target: Target, limit: int | None) -> Target:
+    """Some samples of a target that was read before."""
+    if limit is None or limit >= len(target):
+        return target
+    some = _limited(
+        Checked(
+            target.samples, target.labels, target.name, target.task, target.notes, target.groups
+        ),
+        limit,
+    )
+    return replace(
+        target,
+        samples=some.samples,
+        labels=some.labels,
+        groups=some.groups,
+        fingerprint=fingerprint(some.samples, some.labels),
+        source=f"{target.source} (limit {limit})",
     )
 
 

@@ -42,7 +42,9 @@ from zoorank.verification.verdict import (
     verdict,
 )
 
-_OF_THE_TARGET = ("input_column", "label_column", "group_column", "strict")
+_OF_THE_TARGET = (
+    *("input_column", "label_column", "group_column", "split", "modality", "task", "strict"),
+)
 _TENTHS = 10
 _SHARES = (0.6, 0.2, 0.2)  # to train on, to stop by, to test on
 
@@ -82,7 +84,7 @@ def verify(
     ----------
     zoo, data, limit, out, store, device, allow_code, allow_packages, progress
         As for :func:`zoorank.rank`, as are further ``settings``: cuts, score, metric,
-        batch_size. ``out`` also receives ``verification.json``.
+        batch_size, columns, task. ``out`` also receives ``verification.json``.
     top : int
         How many of the ranking to train. Where more is known than the encodings, that is at
         most so many: one after the other, each where most is to be gained, until nothing is.
