@@ -155,6 +155,8 @@ def test_guidance_is_of_the_targets_kind_or_says_that_there_is_none():
     for modality, words in (("text", "texts"), ("audio", "sounds"), ("table", "tables")):
         said = guidance(NAME, rows, replace(facts(500, 3), modality=modality))
         assert said == f"How far to trust it: no study of {words} is there to say."
+    numbers = guidance(NAME, rows, replace(facts(500, 3), task="numbers"))
+    assert numbers.startswith("Silhouettes need classes, so none is computed for numbers")
     known = guidance("informed", rows, facts(500, 3))
     assert known.startswith(guidance(NAME, rows, facts(500, 3)))
     assert "with 35 earlier targets" in known

@@ -95,7 +95,7 @@ def test_the_verdict_says_when_the_zoo_does_not_help(zoo):
     perfect[:, 3:] = np.random.default_rng(0).normal(size=(60, 3)) / 1e3
     ranking = ranked(zoo, data=(perfect, y))
     assert ranking.rows[0].status == "baseline"
-    assert ranking.verdict.startswith("On this target the raw input already separates the classes")
+    assert ranking.verdict.startswith("On this target the raw input is already at least as good")
 
 
 def test_a_ranking_without_a_scored_source_has_no_best_and_prints_the_reasons(tmp_path):

@@ -139,6 +139,11 @@ def guidance(key: str, rows: Sequence[RankRow], target: TargetFacts) -> str:
     if not dims:
         return ""
     kind, found = _study(target)
+    if target.task == "numbers":
+        return (
+            "Silhouettes need classes, so none is computed for numbers to predict. "
+            f"How far to trust it: no study of {kind} is there to say."
+        )
     if found is None:
         return f"How far to trust it: no study of {kind} is there to say."
     # What else is known comes on top of the consensus, which is what was measured by kind.

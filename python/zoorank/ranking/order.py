@@ -118,7 +118,7 @@ def _of_the_best(sources: Sequence[RankRow], raw: float | None, score: Score | C
     behind = [row for row in sources if not _better(row.score, raw, score)]
     if not _better(best.score, raw, score):
         return (
-            "On this target the raw input already separates the classes at least as well as "
+            "On this target the raw input is already at least as good as "
             f"any network: {score.label} {raw:.4f} against {best.score:.4f} for the best, "
             f"{place}. By this score the zoo does not help."
         )
