@@ -229,3 +229,12 @@ def test_bad_tables(tmp_path: Path, content: bytes, expected: str) -> None:
     text = refusal(tmp_path / "d.csv")
     assert expected in text
     assert str(tmp_path / "d.csv") in text
+
+
+@pytest.mark.parametrize("names", [range(9), range(1, 10), [f"t{k}" for k in range(9)]])
+def test_a_first_line_of_names_is_no_series(tmp_path: Path, names: list) -> None:
+    lines = ["\t".join(map(str, [k % 2, *np.sin(np.arange(9) + k)])) for k in range(4)]
+    (tmp_path / "Toy_TRAIN.tsv").write_text("\n".join(["\t".join(["y", *map(str, names)]), *lines]))
+    target = load_target(tmp_path)
+    assert target.labels.tolist() == [0, 1, 0, 1]
+    assert target.notes == ("the first line names the columns",)

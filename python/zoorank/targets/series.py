@@ -34,11 +34,13 @@ def read_ucr(path: Path, how: Reading) -> Labelled:
     text, notes = read_text(path)
     rows: list[Variables] = []
     labels: list[str] = []
-    for line in lines_of(text):
-        if line.strip():
-            cells = split_line(line)
-            rows.append([_numbers(path, len(rows), cells[1:])])
-            labels.append(cells[0].strip())
+    lines = [split_line(line) for line in lines_of(text) if line.strip()]
+    if len(lines) > 1 and _is_header(*lines[:2]):
+        lines = lines[1:]
+        notes = (*notes, "the first line names the columns")
+    for cells in lines:
+        rows.append([_numbers(path, len(rows), cells[1:])])
+        labels.append(cells[0].strip())
     return _series(path, rows, labels, how, notes)
 
 
@@ -55,6 +57,17 @@ def is_ucr(text: str) -> bool:
     # A text beside a number or two is more likely a text.
     enough = 2 if _is_number(label) else 8
     return len(values) >= enough and all(_is_number(cell) for cell in values)
+
+
+def _is_header(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Whether a first line names columns: by words, or by counting them behind a word."""
+    names = [cell.strip() for cell in first[1:]]
+    if not any(map(_is_number, names)):
+        return all(map(_is_number, second[1:]))
+    if _is_number(first[0]) or not _is_number(second[0]) or not all(map(str.isdecimal, names)):
+        return False
+    numbers = list(map(int, names))
+    return len(names) > 1 and numbers == list(range(numbers[0], numbers[0] + len(names)))
 
 
 def split_line(line: str) -> list[str]:
