@@ -48,6 +48,10 @@ def test_the_largest_output_of_a_layer_tells_how_many_samples_go_together() -> N
     feed = feed_of(wide, ImagePreprocessing(), IMAGES)
     assert feed.encoder.facts.largest == 96 * 64 * 64 * 4
     assert batch_sizes(feed) == BatchSize(24 * 2**20 // (96 * 64 * 64 * 4))
+    narrow = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
+    assert batch_sizes(feed_of(narrow, ImagePreprocessing(), IMAGES)) == BatchSize(64)
+    usual = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
+    assert batch_sizes(feed_of(usual, ImagePreprocessing(), IMAGES)) == BatchSize(32)
     table = feed_of(nn.Sequential(nn.Linear(4, 8), nn.ReLU()), TablePreprocessing(), np.eye(4))
     assert batch_sizes(table) == BatchSize(256)
 
@@ -59,6 +63,11 @@ def test_samples_of_unequal_length_fill_a_batch_by_its_longest() -> None:
     assert BatchSize(9, 20).of(prepared) == 4
     assert BatchSize(9, 14).of(prepared) == 3
     assert BatchSize(9, 20).of(prepared[5:]) == 1, "a long one goes alone"
+    equal = [Prepared(None, 10)] * 100
+    assert BatchSize(256, 6000).of(equal) == 100
+    assert BatchSize(256, 3000).of(equal) == 50
+    assert BatchSize(256, 600).of(equal) == 32
+    assert BatchSize(256, 300).of(equal) == 30
 
 
 def test_texts_of_all_lengths_are_padded_little_in_batches_that_are_not_small(store) -> None:

@@ -41,10 +41,11 @@ _SORTED_BATCHES = 64
 _MOST_PADDING = 1 / 16  # of what is no padding, in a batch
 # Small batches cost more than padding: parts of the largest that a batch has at least.
 _LEAST_SAMPLES, _LEAST_LENGTH = 1 / 4, 1 / 8
-# Batches for a CPU: the largest output of a layer stays below what the allocator keeps and the
-# caches hold. Beyond so many samples nothing is left to be gained.
-_LARGEST, _MOST = KEPT * 3 // 4, 256
-_USUAL = 32
+# Batches for a CPU: the largest output of a layer stays below what the allocator keeps. More than
+# the usual number of samples go together only as far as caches hold them; beyond so many nothing
+# is left to be gained.
+_LARGEST, _CACHED = KEPT * 3 // 4, 4 * 2**20
+_USUAL, _MOST = 32, 256
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class BatchSize:
     samples : int
         At most.
     length : int or None
-        Of all samples together, each as long as the longest, at most; None for any.
+        Of all samples together, each as long as the longest, at most; less for more samples
+        than usual, which caches have to hold. None for any.
     """
 
     samples: int
@@ -67,7 +69,12 @@ class BatchSize:
         most = min(self.samples, len(prepared))
         if self.length is None:
             return most
-        fitting = (n for n in range(most, 1, -1) if n * prepared[n - 1].length <= self.length)
+        cached = self.length * _CACHED // _LARGEST
+        fitting = (
+            n
+            for n in range(most, 1, -1)
+            if n * prepared[n - 1].length <= (self.length if n <= _USUAL else cached)
+        )
         return next(fitting, 1)
 
 
@@ -82,7 +89,8 @@ def batch_sizes(feed: Feed) -> BatchSize:
     pair = feed.prepared(range(min(2, feed.target.n_samples)))
     longest = max(each.length for each in pair)
     if longest == 1:
-        return BatchSize(max(1, min(_MOST, _LARGEST // largest)))
+        usual, cached = min(_USUAL, _LARGEST // largest), min(_MOST, _CACHED // largest)
+        return BatchSize(max(1, usual, cached))
     return BatchSize(_MOST, max(1, _LARGEST * longest // largest))
 
 
