@@ -70,7 +70,16 @@ def informed_figures() -> dict[str, str]:
     import published
 
     taus, _ = published.chosen_on_the_others(published.read())
-    return {"informed.cnn-chosen": f"{taus.mean():.3f}"}
+    rows, found = read("results/informed_series.csv"), {}
+    for name, rule, k in (
+        ("one", "informed", 1),
+        ("most", "informed", 35),
+        ("consensus", "consensus", 0),
+    ):
+        mine = of_rule(rows, rule, k)
+        found[f"informed.{name}"] = f"{100 * mean(mine, 'regret'):.2f}"
+        found[f"informed.{name}-halves"] = f"{100 * mean(mine, 'regret_halves'):.2f}"
+    return {"informed.cnn-chosen": f"{taus.mean():.3f}", **found}
 
 
 @cache

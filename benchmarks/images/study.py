@@ -1,6 +1,6 @@
 """Does picking by what is known pick well for images? Real networks, each cut at several layers.
 
-    python benchmarks/images/study.py [--debian DIR] [--tables-only]
+    python benchmarks/images/study.py [--debian DIR]
 
 Seven networks, each cut at several layers, are the candidates of ten targets. Scores see a part
 of a target's samples; the truth is the accuracy on the others of a logistic head on the frozen
@@ -24,18 +24,16 @@ MEASUREMENTS = HERE / "measurements.csv"
 
 
 def main() -> int:
-    """Measure what is missing, then write the tables."""
+    """Measure what is missing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--debian", type=Path, default=Path("/"), metavar="DIR")
     parser.add_argument("--store", type=Path, default=default_store(), help="of the encodings")
-    parser.add_argument("--tables-only", action="store_true", help="from measurements.csv")
     options = parser.parse_args()
     # Before numpy is imported: one thread, whatever else the machine does.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ZOORANK_NUM_THREADS"):
         os.environ[variable] = "1"
     os.environ.setdefault("KERAS_BACKEND", "torch")
-    if not options.tables_only:
-        measure_missing(options.debian, options.store)
+    measure_missing(options.debian, options.store)
     return 0
 
 
