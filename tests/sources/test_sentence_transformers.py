@@ -17,9 +17,11 @@ from sentence_transformers.sentence_transformer.modules import Pooling, StaticEm
 from tests.sources.carried import lay_cache, minilm
 from tests.sources.cutting import batch_of, encode, modules_run, opened, refusal
 from tests.sources.tiny_transformers import save
+from tests.targets.real import fortunes
 
 from zoorank.errors import SourceError
 from zoorank.sources.base import Entry, EntryError
+from zoorank.sources.references import source_of
 from zoorank.sources.sentence_transformers import (
     ChainSource,
     ChainTransform,
@@ -281,8 +283,19 @@ def test_the_penultimate_cut_is_what_the_library_encodes(theirs: SentenceTransfo
         assert torch.equal(found, theirs.encode(TEXTS, convert_to_tensor=True))
         assert torch.equal(encode(encoder, batch, "sentence_embedding"), found)
         assert refusal(encoder, batch, "logits") == "the model has no classifier"
-        together = [encode(encoder, batch_of(encoder, [text]), "penultimate") for text in TEXTS]
-        torch.testing.assert_close(torch.cat(together), found, atol=1e-5, rtol=0)
+        alone = [encode(encoder, batch_of(encoder, [text]), "penultimate") for text in TEXTS]
+        torch.testing.assert_close(torch.cat(alone), found, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["st", "hf"])
+def test_a_saying_alone_encodes_as_in_a_padded_batch(kind: str) -> None:
+    texts, _ = fortunes()
+    texts = texts[::24]  # of 20 to 1000 characters, so most of the batch is padding
+    source = source_of(f"{kind}:{minilm()}")
+    with opened(source, "text") as encoder:
+        together = encode(encoder, batch_of(encoder, texts), "penultimate")
+        alone = [encode(encoder, batch_of(encoder, [text]), "penultimate") for text in texts]
+    torch.testing.assert_close(torch.cat(alone), together, atol=1e-5, rtol=0)
 
 
 def test_hidden_states_are_pooled_as_the_chain_does(theirs: SentenceTransformer) -> None:
