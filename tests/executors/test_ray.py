@@ -89,12 +89,14 @@ def test_a_job_fails_there_as_it_does_here(executor):
 
 
 def test_a_part_of_a_gpu_is_asked_for(cluster):
-    node = cluster.add_node(num_cpus=4, num_gpus=1)
+    node = cluster.add_node(num_cpus=5, num_gpus=1)
     try:
         with RayExecutor(cluster.address, Limits(timeout=20.0), gpus=0.5) as executor:
             assert executor.places == 2
             todo = [Job(str(i), "environment", ["CUDA_VISIBLE_DEVICES"]) for i in range(3)]
             assert {outcome[2][0] for outcome in outcomes(executor, todo).values()} == {"0"}
+        with RayExecutor(cluster.address, gpus=0.2) as executor:
+            assert executor.places == 5  # though 1 // 0.2 is 4, of floats
         with (
             RayExecutor(cluster.address, gpus=2.0) as executor,
             pytest.raises(ZoorankError, match="1 processors and 2 GPUs that a job takes"),

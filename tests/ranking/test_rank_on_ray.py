@@ -125,8 +125,12 @@ def test_a_budget_counts_there_too(cluster, tmp_path):
 def test_gpus_are_those_of_a_cluster(zoo):
     with pytest.raises(UsageError, match="of a Ray cluster, and none is named"):
         rank(zoo.manifest, gpus=0.5, allow_code=[zoo.code])
-    with pytest.raises(UsageError, match="gpus must be at least 0"):
-        rank(zoo.manifest, gpus=-1.0, ray="local", allow_code=[zoo.code])
+
+
+@pytest.mark.parametrize("gpus", [-1.0, 1.5, 0.00001, float("nan"), float("inf")])
+def test_gpus_that_ray_does_not_deal_out_are_refused(zoo, gpus):
+    with pytest.raises(UsageError, match=f"gpus must be a whole number, or .*, not {gpus:g}"):
+        rank(zoo.manifest, gpus=gpus, ray="local", allow_code=[zoo.code])
 
 
 @pytest.mark.long

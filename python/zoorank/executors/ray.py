@@ -32,6 +32,7 @@ _TICK = 0.2  # seconds between two looks for events
 _OFTEN = 0.5  # seconds between two events of one stage of a job, which cross the network
 _REACH = 10.0  # seconds in which a cluster has to answer
 _LOOK = 2.0  # seconds between two looks for machines that came or went
+PARTS_OF_A_GPU = 10_000  # Ray's own, of which a job takes whole ones
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class RayExecutor:
     def _room(self, machine: _Machine) -> int:
         room = machine.processors // self.threads
         if self.gpus:
-            room = min(room, machine.gpus // self.gpus)
+            room = min(room, shares_of(machine.gpus, self.gpus))
         return int(room)
 
     def close(self) -> None:
@@ -239,6 +240,21 @@ def _machines(ray: Any) -> list[_Machine]:
     """Those that are there now."""
     there = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return [_Machine(each.get("CPU", 0.0), each.get("GPU", 0.0)) for each in there]
+
+
+def shares_of(gpus: float, share: float) -> int:
+    """How many jobs the GPUs of one machine take, of which each takes so many or a part of one.
+
+    Ray counts in parts of ten thousand, and a job that takes a part has it of one GPU alone.
+
+    Examples
+    --------
+    >>> shares_of(1.0, 0.2), shares_of(4.0, 0.6), shares_of(5.0, 2.0)
+    (5, 4, 2)
+    """
+    if share >= 1:
+        return int(gpus // share)
+    return int(gpus) * (PARTS_OF_A_GPU // round(share * PARTS_OF_A_GPU))
 
 
 class _Mailbox:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -174,8 +175,8 @@ def executor_of(
     limits = Limits(timeout=timeout, memory=memory_limit)
     if gpus is not None and ray is None:
         raise UsageError("gpus says what a source takes of a Ray cluster, and none is named")
-    if gpus is not None and not gpus >= 0:
-        raise UsageError(f"gpus must be at least 0, not {gpus}")
+    if gpus is not None:
+        _check_gpus(gpus)
     if ray is not None:
         from zoorank.executors.ray import RayExecutor
 
@@ -198,3 +199,12 @@ def executor_of(
     if count < 1:
         raise UsageError(f"workers must be at least 1 or 'auto', not {workers}")
     return WorkerExecutor(count, limits, state=framework_state, environment=MEMORY_KEPT)
+
+
+def _check_gpus(gpus: float) -> None:
+    """Refuse what Ray does not deal out, which it would say late or not at all."""
+    part = 0.0001 <= gpus < 1  # of its precision
+    if not part and not (math.isfinite(gpus) and gpus >= 0 and gpus == int(gpus)):
+        raise UsageError(
+            f"gpus must be a whole number, or a part of one GPU from 0.0001 to 1, not {gpus:g}"
+        )
