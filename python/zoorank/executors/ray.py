@@ -8,19 +8,17 @@ its process is told in the same words, and is no reason to try it again.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import pickle
 import secrets
-import socket
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, cast
 
-from zoorank.errors import StoreError, UsageError, ZoorankError
+from zoorank.errors import StoreError, ZoorankError
 from zoorank.executors.base import Emit, Event, Failure, J, Limits, O, S, Thinned, driven
+from zoorank.executors.cluster import Machine, connected, machines, shares_of
 from zoorank.executors.process import dumped
 from zoorank.executors.workers import WorkerExecutor
 from zoorank.messages import one_line
@@ -30,9 +28,7 @@ if TYPE_CHECKING:
 
 _TICK = 0.2  # seconds between two looks for events
 _OFTEN = 0.5  # seconds between two events of one stage of a job, which cross the network
-_REACH = 10.0  # seconds in which a cluster has to answer
 _LOOK = 2.0  # seconds between two looks for machines that came or went
-PARTS_OF_A_GPU = 10_000  # Ray's own, of which a job takes whole ones
 
 
 @dataclass(frozen=True)
@@ -91,12 +87,12 @@ class RayExecutor:
     ) -> None:
         self.threads, self.gpus, self.retries = threads, gpus, retries
         self._settings = _Settings(limits or Limits(), threads, prepare, state, environment or {})
-        self.ray, self._connected_here = _connected(address)
+        self.ray, self._connected_here = connected(address)
 
     @property
     def places(self) -> int:
         """Jobs that run at once on the machines that there are now."""
-        return sum(map(self._room, _machines(self.ray)))
+        return sum(map(self._room, machines(self.ray)))
 
     def run(
         self,
@@ -119,7 +115,7 @@ class RayExecutor:
         except self.ray.exceptions.RaySystemError as error:
             raise ZoorankError(f"the Ray cluster is lost: {one_line(error)}") from None
 
-    def _room(self, machine: _Machine) -> int:
+    def _room(self, machine: Machine) -> int:
         room = machine.processors // self.threads
         if self.gpus:
             room = min(room, shares_of(machine.gpus, self.gpus))
@@ -228,35 +224,6 @@ class _Run(Generic[J, O]):
             return Failure(reason, "crash", str(error))
 
 
-@dataclass(frozen=True)
-class _Machine:
-    """What a machine of the cluster has, whether it is in use or not."""
-
-    processors: float
-    gpus: float
-
-
-def _machines(ray: Any) -> list[_Machine]:
-    """Those that are there now."""
-    there = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return [_Machine(each.get("CPU", 0.0), each.get("GPU", 0.0)) for each in there]
-
-
-def shares_of(gpus: float, share: float) -> int:
-    """How many jobs the GPUs of one machine take, of which each takes so many or a part of one.
-
-    Ray counts in parts of ten thousand, and a job that takes a part has it of one GPU alone.
-
-    Examples
-    --------
-    >>> shares_of(1.0, 0.2), shares_of(4.0, 0.6), shares_of(5.0, 2.0)
-    (5, 4, 2)
-    """
-    if share >= 1:
-        return int(gpus // share)
-    return int(gpus) * (PARTS_OF_A_GPU // round(share * PARTS_OF_A_GPU))
-
-
 class _Mailbox:
     """Keeps events until the caller's process asks for them."""
 
@@ -324,42 +291,3 @@ def _prepared(content: Any, name: str) -> _Kept:
         )
     _kept.append(_Kept(name, function, shared, settings, devices, executor))
     return _kept[0]
-
-
-def _connected(address: str | None) -> tuple[Any, bool]:
-    """Ray, connected, and whether that was done here."""
-    try:
-        import ray
-        import ray.util.scheduling_strategies
-    except ImportError:
-        raise UsageError("Ray is not installed: pip install 'zoorank[ray]'") from None
-    if ray.is_initialized():
-        return ray, False
-    try:
-        _check_reachable(address)
-        ray.init(
-            address=address or "local",
-            include_dashboard=None if address else False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-    except (OSError, RuntimeError, ValueError, SystemExit) as error:
-        place = "on this machine" if address is None else f"at {address!r}"
-        raise UsageError(f"there is no Ray cluster {place}: {one_line(error)}") from None
-    # What becomes of its machines Ray prints on the standard output, which is for results,
-    # and nothing that it documents keeps it from that.
-    internals = sys.modules["ray._private.worker"]
-    if hasattr(internals, "print_to_stdstream"):
-        internals.print_to_stdstream = _nothing  # type: ignore[attr-defined]
-    return ray, True
-
-
-def _check_reachable(address: str | None) -> None:
-    """Find out whether anybody listens there, for which Ray takes minutes and then exits."""
-    host, colon, port = (address or "").rpartition(":")
-    if colon and port.isdigit() and "/" not in host:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH).close()
-
-
-def _nothing(*_: object, **__: object) -> None:
-    pass
