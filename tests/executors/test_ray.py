@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import random
 import re
+import socket
+import sys
+import threading
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -107,8 +111,6 @@ def test_a_part_of_a_gpu_is_asked_for(cluster):
 
 
 def test_what_cannot_be_sent_fails_alone(executor):
-    import threading
-
     found = outcomes(executor, [Job("bad", given=threading.Lock()), Job("good", given=1)])
     assert found["bad"].reason.startswith("TypeError: cannot pickle")
     assert found["good"] == ("s", "good", 1)
@@ -140,6 +142,62 @@ def test_no_machine_is_large_enough(cluster):
 def test_there_is_no_such_cluster(address):
     with pytest.raises(UsageError, match=f"there is no Ray cluster at '{re.escape(address)}': "):
         RayExecutor(address)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"", "something listens there and says nothing for"),
+        (b"HTTP/1.1 400 Bad Request", "no Ray"),
+    ],
+)
+def test_what_listens_there_is_no_ray(monkeypatch, answer, said):
+    monkeypatch.setattr("zoorank.executors.cluster._REACH", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            line, _ = server.accept()
+            lines.append(line)
+            line.sendall(answer)
+
+        lines = []
+        threading.Thread(target=serve, daemon=True).start()
+        began = time.monotonic()
+        with pytest.raises(UsageError, match=said):
+            RayExecutor(f"127.0.0.1:{server.getsockname()[1]}")
+        assert time.monotonic() - began < 10
+        lines[0].close()
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "said"),
+    [
+        ("auto", ConnectionError("none"), r"is part of no Ray cluster \(none\): have it join"),
+        (None, RuntimeError("no room"), "cannot be started on this machine: no room; `ray start"),
+        ("nowhere", SystemExit(15), "at 'nowhere': Ray gave up and ended with code 15; on its h"),
+        ("ray://nowhere", ImportError("grpc"), "there is no Ray cluster at 'ray://nowhere': grpc"),
+    ],
+)
+def test_who_has_no_cluster_is_told_what_to_do(monkeypatch, address, error, said):
+    def refuse(**_):
+        raise error
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", refuse)
+    with pytest.raises(UsageError, match=said):
+        RayExecutor(address)
+
+
+def test_ray_that_is_not_there_is_told_from_one_that_is_broken(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match="which is not installed: pip install 'zoorank"):
+        RayExecutor()
+    broken = ModuleType("ray")  # its modules are not found
+    monkeypatch.setitem(sys.modules, "ray", broken)
+    monkeypatch.delitem(sys.modules, "ray.util.scheduling_strategies", raising=False)
+    monkeypatch.delitem(sys.modules, "ray.util", raising=False)
+    with pytest.raises(UsageError, match="Ray is installed and cannot be imported: "):
+        RayExecutor()
 
 
 def test_a_machine_and_a_process_that_are_lost_cost_a_try(cluster, capfd):

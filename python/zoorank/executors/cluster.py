@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import sys
 from dataclasses import dataclass
@@ -12,7 +13,10 @@ from zoorank.errors import UsageError
 from zoorank.messages import one_line
 
 _REACH = 10.0  # seconds in which a cluster has to answer
-PARTS_OF_A_GPU = 10_000  # Ray's own, of which a job takes whole ones
+# The first words of HTTP/2, which Ray speaks, with no settings; and the kind of the first answer.
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+_SETTINGS, _FRAME = b"\x04", 9
+_PARTS = 10_000  # of a GPU, of which a job takes whole ones
 
 
 @dataclass(frozen=True)
@@ -41,16 +45,22 @@ def shares_of(gpus: float, share: float) -> int:
     """
     if share >= 1:
         return int(gpus // share)
-    return int(gpus) * (PARTS_OF_A_GPU // round(share * PARTS_OF_A_GPU))
+    return int(gpus) * (_PARTS // round(share * _PARTS))
 
 
 def connected(address: str | None) -> tuple[Any, bool]:
-    """Ray, connected, and whether that was done here."""
+    """Ray, connected, and whether that was done here.
+
+    Raises
+    ------
+    UsageError
+        When Ray is not installed, or no cluster answers at the address.
+    """
     try:
         import ray
         import ray.util.scheduling_strategies
-    except ImportError:
-        raise UsageError("Ray is not installed: pip install 'zoorank[ray]'") from None
+    except ImportError as error:
+        raise UsageError(_not_imported(error)) from None
     if ray.is_initialized():
         return ray, False
     try:
@@ -61,9 +71,8 @@ def connected(address: str | None) -> tuple[Any, bool]:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
-    except (OSError, RuntimeError, ValueError, SystemExit) as error:
-        place = "on this machine" if address is None else f"at {address!r}"
-        raise UsageError(f"there is no Ray cluster {place}: {one_line(error)}") from None
+    except (ImportError, OSError, RuntimeError, ValueError, SystemExit) as error:
+        raise UsageError(_not_reached(address, error)) from None
     # What becomes of its machines Ray prints on the standard output, which is for results,
     # and nothing that it documents keeps it from that.
     internals = sys.modules["ray._private.worker"]
@@ -72,11 +81,45 @@ def connected(address: str | None) -> tuple[Any, bool]:
     return ray, True
 
 
+def _not_imported(error: ImportError) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name == "ray":
+        return "--ray needs Ray, which is not installed: pip install 'zoorank[ray]'"
+    return f"Ray is installed and cannot be imported: {one_line(error)}; install it anew"
+
+
+def _not_reached(address: str | None, error: BaseException) -> str:
+    """What went wrong with a cluster, and what to do about it."""
+    said = one_line(error)
+    if isinstance(error, SystemExit):
+        said = f"Ray gave up and ended with code {said}"
+    if address is None:
+        return f"Ray cannot be started on this machine: {said}; `ray start --head` may tell more"
+    if address == "auto":
+        return (
+            f"this machine is part of no Ray cluster ({said}): have it join one with "
+            "`ray start --address HOST:6379`, or name one with --ray HOST:6379"
+        )
+    return (
+        f"there is no Ray cluster at {address!r}: {said}; on its head, `ray status` tells whether "
+        "it runs, and `ray start --head --port 6379` starts one"
+    )
+
+
 def _check_reachable(address: str | None) -> None:
-    """Find out whether anybody listens there, for which Ray takes minutes and then exits."""
+    """Find out whether a cluster listens there, for which Ray takes minutes and then exits."""
     host, colon, port = (address or "").rpartition(":")
-    if colon and port.isdigit() and "/" not in host:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH).close()
+    if not (colon and port.isdigit()) or "/" in host:
+        return
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH) as line:
+        if os.environ.get("RAY_USE_TLS", "0") != "0":  # whose greeting is another one
+            return
+        line.sendall(_GREETING)
+        try:
+            answer = line.recv(_FRAME, socket.MSG_WAITALL)
+        except TimeoutError:
+            raise OSError(f"something listens there and says nothing for {_REACH:g} s") from None
+    if answer[3:4] != _SETTINGS:
+        raise OSError("what listens there is no Ray")
 
 
 def _nothing(*_: object, **__: object) -> None:
