@@ -9,6 +9,8 @@ import socket
 import sys
 import threading
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
@@ -20,11 +22,11 @@ pytest.importorskip("psutil", reason="worker processes need psutil: pip install 
 import psutil
 import ray
 from ray.cluster_utils import Cluster
-from tests.executors.jobs import Job, work
+from tests.executors.jobs import Job, Unreadable, work
 
 from zoorank.errors import StoreError, UsageError, ZoorankError
 from zoorank.executors.base import STOPPED, Event, Failure, Limits, LocalExecutor
-from zoorank.executors.ray import RayExecutor
+from zoorank.executors.ray import RayExecutor, _Run
 
 # Ray's own, of connections that it leaves to the collector.
 pytestmark = [
@@ -63,10 +65,42 @@ def outcomes(executor, todo, on_event=lambda event: None, shared="s"):
     return {job.name: outcome for job, outcome in executor.run(work, shared, todo, on_event)}
 
 
-def workers():
-    """Ray's processes that do a job."""
-    family = psutil.Process().children(recursive=True)
-    return [each for each in family if "ray::_work" in "".join(each.cmdline())]
+def processes(title, node=None):
+    """Ray's processes that do this now, on any node or on one."""
+    roots = [psutil.Process()]
+    if node is not None:
+        roots = [psutil.Process(each.process.pid) for each in node.all_processes["raylet"]]
+    family = [each for root in roots for each in root.children(recursive=True)]
+    return [each for each in family if title in line_of(each)]
+
+
+def line_of(process):
+    try:
+        return "".join(process.cmdline())
+    except psutil.Error:  # it is gone
+        return ""
+
+
+def one_at_work(node=None):
+    """A process that does a job, once there is one."""
+    deadline = time.monotonic() + 20
+    while not (found := processes("ray::_work", node)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found[0]
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """How often each job was handed to the cluster."""
+    found, send = Counter(), _Run._send
+
+    def counted(self, sent):
+        found[sent.job.name] += 1
+        send(self, sent)
+
+    monkeypatch.setattr(_Run, "_send", counted)
+    return found
 
 
 def test_a_job_fails_there_as_it_does_here(executor):
@@ -103,7 +137,7 @@ def test_a_part_of_a_gpu_is_asked_for(cluster):
             assert executor.places == 5  # though 1 // 0.2 is 4, of floats
         with (
             RayExecutor(cluster.address, gpus=2.0) as executor,
-            pytest.raises(ZoorankError, match="1 processors and 2 GPUs that a job takes"),
+            pytest.raises(ZoorankError, match=r"1 processor and 2 GPUs that a job .* --gpus"),
         ):
             outcomes(executor, [Job("a")])
     finally:
@@ -133,7 +167,7 @@ def test_every_machine_works_and_each_job_has_its_threads(executor):
 def test_no_machine_is_large_enough(cluster):
     with (
         RayExecutor(cluster.address, threads=64) as executor,
-        pytest.raises(ZoorankError, match="no machine of the Ray cluster has the 64 processors"),
+        pytest.raises(ZoorankError, match="3 machines has the 64 processors that a job takes"),
     ):
         outcomes(executor, [Job("a")])
 
@@ -200,19 +234,71 @@ def test_ray_that_is_not_there_is_told_from_one_that_is_broken(monkeypatch):
         RayExecutor()
 
 
-def test_a_machine_and_a_process_that_are_lost_cost_a_try(cluster, capfd):
+def test_a_machine_and_a_process_that_are_lost_cost_a_try(cluster, sent, capfd):
     third = cluster.add_node(num_cpus=1)
-    with RayExecutor(cluster.address) as executor:
-        todo = [Job(str(i), "sleep", 1.0) for i in range(9)]
-        run = executor.run(work, "s", todo, lambda event: None)
-        found = [next(run)]
+    todo = [Job(str(i), "sleep", 2.0) for i in range(7)]
+    with RayExecutor(cluster.address) as executor, ThreadPoolExecutor(1) as thread:
+        found = thread.submit(outcomes, executor, todo)
+        one_at_work(third)  # it has just begun
         cluster.remove_node(third, allow_graceful=False)
-        workers()[0].kill()
-        found += run
-    assert sorted((job.name, outcome) for job, outcome in found) == [
-        (job.name, ("s", job.name, None)) for job in todo
-    ]
+        one_at_work(next(iter(cluster.worker_nodes))).kill()
+        assert found.result(60) == {job.name: ("s", job.name, None) for job in todo}
+    assert sum(sent.values()) >= len(todo) + 2  # what ran there was run again
     assert capfd.readouterr().out == ""
+
+
+def test_what_is_lost_again_and_again_is_given_up(executor, sent):
+    executor.retries = 1
+    todo = [Job("bad", "touch", "/dev/null"), Job("good", given=1)]
+    with ThreadPoolExecutor(1) as thread:
+        run = executor.run(work, "s", todo, lambda event: None)
+        assert next(run)[0].name == "good"
+        rest = thread.submit(list, run)
+        while not rest.done():
+            for each in processes("ray::_work"):
+                each.kill()
+            time.sleep(0.2)
+    ((job, bad),) = rest.result()
+    assert (job.name, bad.kind) == ("bad", "crash")
+    said = "it was lost in each of 2 tries (at last Ray's process on its machine ended; Ray's logs"
+    assert bad.reason.startswith(said)
+    assert sent == {"bad": 2, "good": 1}
+
+
+def test_a_want_of_memory_costs_a_try_and_is_said(cluster, sent):
+    none_left = {"RAY_memory_usage_threshold": "0.0", "RAY_memory_monitor_refresh_ms": "50"}
+    node = cluster.add_node(num_cpus=8, env_vars=none_left)
+    try:
+        with RayExecutor(cluster.address, threads=4, retries=2) as executor:
+            found = outcomes(executor, [Job("a", "sleep", 60), Job("b", "sleep", 60)])
+    finally:
+        cluster.remove_node(node)
+    for each in found.values():
+        assert each.kind == "memory"
+        assert "in each of 3 tries (at last its machine had no memory left" in each.reason
+    assert sent == {"a": 3, "b": 3}
+
+
+def test_events_may_be_lost_with_the_process_that_keeps_them(executor):
+    todo = [Job(str(i), "sleep", 1.0) for i in range(6)]
+    run = executor.run(work, "s", todo, lambda event: None)
+    found = [next(run)]
+    (mailbox,) = processes("ray::_Mailbox")
+    mailbox.kill()
+    found += run
+    assert {job.name for job, _ in found} == {job.name for job in todo}
+    assert not any(isinstance(outcome, Failure) for _, outcome in found)
+
+
+def test_a_job_that_cannot_be_read_there_fails_alone(executor):
+    found = outcomes(executor, [Job("bad", given=Unreadable()), Job("good", given=1)])
+    assert found["bad"].kind == "error"
+    assert found["good"] == ("s", "good", 1)
+
+
+def test_what_no_machine_can_read_ends_the_run(executor):
+    with pytest.raises(ZoorankError, match=r"on the machine .* no job can be begun: .*; each mac"):
+        outcomes(executor, [Job("a")], shared=Unreadable())
 
 
 def test_a_run_that_is_given_up_ends_its_jobs(executor, tmp_path):
@@ -242,7 +328,7 @@ def test_at_the_deadline_what_runs_there_is_ended(executor, tmp_path):
 
 
 @pytest.mark.long
-def test_machines_that_come_and_go_change_nothing(cluster):
+def test_machines_that_come_and_go_change_nothing(cluster, sent):
     chance = random.Random(0)
     todo = [Job(str(i), "sleep", 0.05) for i in range(400)]
     bad = {str(i): ("end", "segfault", "raise")[i % 3] for i in range(0, 400, 10)}
@@ -255,10 +341,11 @@ def test_machines_that_come_and_go_change_nothing(cluster):
             if i % 80 == 40:
                 cluster.remove_node(extra, allow_graceful=False)
                 extra = cluster.add_node(num_cpus=1)
-            elif i % 20 == 10 and (there := workers()):
+            elif i % 20 == 10 and (there := processes("ray::_work")):
                 chance.choice(there).kill()
     cluster.remove_node(extra, allow_graceful=False)
     assert len(found) == 400
+    assert sum(sent.values()) >= 410  # of what was lost, some was running
     assert {name for name, each in found.items() if isinstance(each, Failure)} == set(bad)
 
 

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import sys
 from dataclasses import dataclass
 from typing import Any
 
+import zoorank
 from zoorank.errors import UsageError
+from zoorank.executors.base import Failure, Kind
 from zoorank.messages import one_line
 
 _REACH = 10.0  # seconds in which a cluster has to answer
+# What Ray's errors mean, where that is known.
+_WHY = {
+    "OutOfMemoryError": "its machine had no memory left, and Ray ended its process",
+    "NodeDiedError": "its machine went away",
+    "WorkerCrashedError": "Ray's process on its machine ended",
+}
 # The first words of HTTP/2, which Ray speaks, with no settings; and the kind of the first answer.
 _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 _SETTINGS, _FRAME = b"\x04", 9
@@ -46,6 +55,47 @@ def shares_of(gpus: float, share: float) -> int:
     if share >= 1:
         return int(gpus // share)
     return int(gpus) * (_PARTS // round(share * _PARTS))
+
+
+def no_place(ray: Any, processors: int, gpus: float) -> str:
+    """That none of the machines can take a job, what they have, and what to do."""
+    there = machines(ray)
+    wanted = _counted(processors, "processor") + (f" and {_counted(gpus, 'GPU')}" if gpus else "")
+    most = _counted(max((each.processors for each in there), default=0), "processor")
+    most += f" and {_counted(max((each.gpus for each in there), default=0), 'GPU')}"
+    fewer = "ask for fewer with --gpus, or " if gpus else ""
+    return (
+        f"none of the Ray cluster's {_counted(len(there), 'machine')} has the {wanted} that a job "
+        f"takes; {most} are the most there are: {fewer}have a larger machine join it with "
+        "`ray start --address HOST:6379`"
+    )
+
+
+def not_begun(error: Any) -> str:
+    """That a machine cannot do any job, which all others would meet too, and what to do."""
+    found = re.search(r"\bip=([\w.:]+)", str(error))  # where the error itself does not say it
+    machine = f"the machine {found[1]}" if found else "a machine"
+    return (
+        f"on {machine} of the Ray cluster no job can be begun: "
+        f"{one_line(error.cause)}; each machine needs zoorank {zoorank.__version__} with the same "
+        "extras, and the files of sources and target under the same paths"
+    )
+
+
+def lost(error: BaseException, tries: int) -> Failure:
+    """What becomes of a job whose machine, or Ray's process there, was lost in every try."""
+    name = type(error).__name__
+    why = _WHY.get(name, f"Ray says {name}")
+    reason = (
+        f"it was lost in each of {_counted(tries, 'try', 'tries')} (at last {why}; Ray's logs on "
+        "the machines, /tmp/ray/session_latest/logs, say more)"
+    )
+    kind: Kind = "memory" if name == "OutOfMemoryError" else "crash"
+    return Failure(reason, kind, str(error))
+
+
+def _counted(number: float, one: str, more: str = "") -> str:
+    return f"{number:g} {one if number == 1 else more or f'{one}s'}"
 
 
 def connected(address: str | None) -> tuple[Any, bool]:

@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING, Any, Generic, cast
 
 from zoorank.errors import StoreError, ZoorankError
 from zoorank.executors.base import Emit, Event, Failure, J, Limits, O, S, Thinned, driven
-from zoorank.executors.cluster import Machine, connected, machines, shares_of
+from zoorank.executors.cluster import (
+    Machine,
+    connected,
+    lost,
+    machines,
+    no_place,
+    not_begun,
+    shares_of,
+)
 from zoorank.executors.process import dumped
 from zoorank.executors.workers import WorkerExecutor
 from zoorank.messages import one_line
@@ -109,11 +117,15 @@ class RayExecutor:
         ZoorankError
             When the cluster has no place for a job, or is lost.
         """
-        run: _Run[J, O] = _Run(self, dumped((self._settings, function, shared)), on_event)
+        content = dumped((self._settings, function, shared))
         try:
+            run: _Run[J, O] = _Run(self, content, on_event)
             yield from driven(run, jobs, deadline)
-        except self.ray.exceptions.RaySystemError as error:
-            raise ZoorankError(f"the Ray cluster is lost: {one_line(error)}") from None
+        except self.ray.exceptions.RayError as error:
+            raise ZoorankError(
+                f"the Ray cluster was lost on the way: {one_line(error)}; when `ray status` shows "
+                "its machines again, the same command goes on from what was done"
+            ) from None
 
     def _room(self, machine: Machine) -> int:
         room = machine.processors // self.threads
@@ -133,6 +145,15 @@ class RayExecutor:
         self.close()
 
 
+@dataclass
+class _Sent(Generic[J]):
+    """A job that the cluster has, and how often it was lost there."""
+
+    job: J
+    pickled: bytes
+    lost: int = 0
+
+
 class _Run(Generic[J, O]):
     """One run over jobs: what the cluster has to do, and what came of it."""
 
@@ -144,15 +165,17 @@ class _Run(Generic[J, O]):
         self._content, self._name = ray.put(content), secrets.token_hex(8)
         here = ray.get_runtime_context().get_node_id()
         at_home = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(here, soft=False)
-        options = {"num_cpus": 0, "scheduling_strategy": at_home}
+        # Its process may be lost as well; then a new one takes what comes from there on.
+        again = {"max_restarts": -1, "max_task_retries": -1}
+        options = {"num_cpus": 0, "scheduling_strategy": at_home, **again}
         self._mailbox = ray.remote(_Mailbox).options(**options).remote()
         self._work = ray.remote(_work).options(
             num_cpus=executor.threads,
             num_gpus=executor.gpus,
-            max_retries=executor.retries,
+            max_retries=0,  # it counts no try that a want of memory has ended, and goes on for ever
             scheduling_strategy="SPREAD",
         )
-        self._running: dict[Any, J] = {}
+        self._running: dict[Any, _Sent[J]] = {}
         self._places, self._looked = 0, -_LOOK
 
     @property
@@ -169,17 +192,13 @@ class _Run(Generic[J, O]):
             self._looked = now
             self._places = self._executor.places
             if self._places == 0:
-                gpus = f" and {self._executor.gpus:g} GPUs" if self._executor.gpus else ""
-                raise ZoorankError(
-                    f"no machine of the Ray cluster has the {self._executor.threads} processors"
-                    f"{gpus} that a job takes"
-                )
+                raise ZoorankError(no_place(self._ray, self._executor.threads, self._executor.gpus))
         return len(self._running) < self._places
 
     @property
     def jobs(self) -> list[J]:
         """Those that were taken and have not ended."""
-        return [*self._running.values()]
+        return [sent.job for sent in self._running.values()]
 
     def take(self, job: J) -> Failure | None:
         """Hand a job to the cluster; a failure if it cannot be sent there."""
@@ -187,21 +206,37 @@ class _Run(Generic[J, O]):
             pickled = dumped(job)
         except Exception as error:  # noqa: BLE001 - whatever the job's own code raises
             return Failure.of(error)
-        # In a list, so that the process that has it already does not get it again.
-        ref = self._work.remote([self._content], self._name, pickled, self._mailbox)
-        self._running[ref] = job
+        self._send(_Sent(job, pickled))
         return None
 
     def step(self) -> Iterator[tuple[J, O | Failure]]:
         """Wait a little for news, and give what has ended."""
+        errors = self._ray.exceptions
         ended, _ = self._ray.wait(list(self._running), timeout=_TICK)
         for event in self._ray.get(self._mailbox.take.remote()):
             self._on_event(event)
         for ref in ended:
-            outcome = self._outcome(ref)
+            sent = self._running.pop(ref)
+            try:
+                outcome = pickle.loads(self._ray.get(ref))  # noqa: S301 - of our own process
+            except errors.RayTaskError as error:
+                raise ZoorankError(not_begun(error)) from None
+            except errors.RaySystemError:
+                raise
+            except errors.RayError as error:
+                sent.lost += 1
+                if sent.lost <= self._executor.retries:
+                    self._send(sent)
+                    continue
+                outcome = lost(error, sent.lost)
             if isinstance(outcome, StoreError):
                 raise outcome
-            yield self._running.pop(ref), cast("O | Failure", outcome)
+            yield sent.job, cast("O | Failure", outcome)
+
+    def _send(self, sent: _Sent[J]) -> None:
+        # In a list, so that the process that has it already does not get it again.
+        ref = self._work.remote([self._content], self._name, sent.pickled, self._mailbox)
+        self._running[ref] = sent
 
     def stop(self) -> None:
         """End the jobs that are not done."""
@@ -209,19 +244,6 @@ class _Run(Generic[J, O]):
             for ref in self._running:
                 self._ray.cancel(ref, force=True)
             self._ray.kill(self._mailbox)
-
-    def _outcome(self, ref: Any) -> object:
-        errors = self._ray.exceptions
-        try:
-            return pickle.loads(self._ray.get(ref))  # noqa: S301 - of our own process
-        except errors.RayTaskError as error:
-            raise ZoorankError(one_line(error.cause)) from None
-        except errors.RaySystemError:
-            raise
-        except errors.RayError as error:
-            tries = self._executor.retries + 1
-            reason = f"its machine or Ray's process there was lost {tries} times"
-            return Failure(reason, "crash", str(error))
 
 
 class _Mailbox:
@@ -257,7 +279,10 @@ def _work(content: list[Any], name: str, pickled: bytes, mailbox: Any) -> bytes:
     """Do a job, in one of Ray's processes on any machine."""
     kept = _prepared(content[0], name)
     emit = Thinned(mailbox.put.remote, _OFTEN)
-    job: Any = pickle.loads(pickled)  # noqa: S301 - from the process that asked
+    try:
+        job: Any = pickle.loads(pickled)  # noqa: S301 - from the process that asked
+    except Exception as error:  # noqa: BLE001 - whatever the job's own code raises
+        return dumped(Failure.of(error))
     outcome: object
     try:
         ((_, outcome),) = kept.executor.run(kept.function, kept.shared, [job], emit)
