@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -44,23 +43,23 @@ def cluster(monkeypatch):
 
 
 class Trouble:
-    """Is told of a run, and makes trouble once a source is done."""
+    """Is told of a run, and takes away machines and processes at work, once or again and again."""
 
     def __init__(self, cluster, every=0):
         self.cluster, self.every, self.done = cluster, every, 0
         self.extra = cluster.add_node(num_cpus=1)
         self.killed = {"node": 0, "process": 0}
-        self.chance = random.Random(0)
 
     def finished(self, model, rows):
         self.done += 1
-        if self.done == 1 or (self.every and self.done % self.every == 0):
+        due = 1 + (self.done // self.every if self.every else 0)
+        if self.killed["node"] < due and at_work(self.extra):
             self.cluster.remove_node(self.extra, allow_graceful=False)
             self.killed["node"] += 1
             if self.every:
                 self.extra = self.cluster.add_node(num_cpus=1)
-        if self.done == 2 or (self.every and self.done % self.every == self.every // 2):
-            for each in self.chance.sample(at_work(), min(1, len(at_work()))):
+        elif self.killed["process"] < due:
+            for each in [one for node in self.cluster.worker_nodes for one in at_work(node)][:1]:
                 each.kill()
                 self.killed["process"] += 1
 
@@ -68,9 +67,10 @@ class Trouble:
         return lambda *args: None
 
 
-def at_work():
-    """Ray's processes that do a job."""
-    family = psutil.Process().children(recursive=True)
+def at_work(node):
+    """Ray's processes that do a job on a node."""
+    (raylet,) = node.all_processes["raylet"]
+    family = psutil.Process(raylet.process.pid).children(recursive=True)
     return [each for each in family if is_working(each)]
 
 
@@ -106,7 +106,7 @@ def both(zoo, cluster, tmp_path, watcher, **options):
 
 
 def test_a_lost_machine_and_a_lost_process_change_nothing(cluster, tmp_path):
-    zoo = tiny_zoo(tmp_path / "zoo", models=6, delay=0.05, broken=True)
+    zoo = tiny_zoo(tmp_path / "zoo", models=6, delay=0.2, broken=True)
     trouble = Trouble(cluster)
     there, here = both(zoo, cluster, tmp_path, trouble)
     assert there == here
@@ -135,7 +135,7 @@ def test_gpus_that_ray_does_not_deal_out_are_refused(zoo, gpus):
 
 @pytest.mark.long
 def test_machines_that_come_and_go_change_nothing(cluster, tmp_path):
-    zoo = tiny_zoo(tmp_path / "zoo", models=60, delay=0.05, broken=True)
+    zoo = tiny_zoo(tmp_path / "zoo", models=60, delay=0.1, broken=True)
     trouble = Trouble(cluster, every=12)
     there, here = both(zoo, cluster, tmp_path, trouble)
     assert there == here
