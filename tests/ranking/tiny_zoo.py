@@ -36,6 +36,19 @@ class NotANumber(Net):
         return super().forward(x * float("nan"))
 
 
+class Constant(Net):
+    def forward(self, x):
+        return super().forward(x * 0)
+
+
+class Larger(Net):
+    """The same encodings, at more parameters."""
+
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self[0].unused = nn.Parameter(self[0].bias.detach().clone())
+
+
 def raises():
     raise RuntimeError("no such\\nvariant")
 '''

@@ -33,6 +33,7 @@ from zoorank.scores.threads import one_blas_thread
 FEWEST = 3  # sources with a published accuracy, below which it has no vote
 QUANTILE = 1.96
 ROUNDING = 1e-9
+DIGITS = 12  # of an accuracy; what is equal comes out of a solved system a little apart
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class Expectation:
         )
 
     def _accuracy(self, value: float) -> float:
-        return float(self.spread * value) if abs(value) > ROUNDING else 0.0
+        return round(float(self.spread * value), DIGITS) if abs(value) > ROUNDING else 0.0
 
 
 def effects() -> Effects:
