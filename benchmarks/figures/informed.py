@@ -65,6 +65,16 @@ def informed_cnn() -> str:
     )
 
 
+def informed_images() -> str:
+    """Regret on each target: of so few no mean says much."""
+    found = images()
+    lines = [
+        {"score": score.name, "lacks": " | ".join(f"{100 * each:.1f}" for each in score.regrets)}
+        for score in sorted(found.scores, key=lambda score: score.measures["regret@1"].mean)
+    ]
+    return table(" | ".join(["regret", *found.targets]), "{score} | {lacks}", lines)
+
+
 def informed_figures() -> dict[str, str]:
     """Single figures of the page."""
     import published
@@ -79,7 +89,11 @@ def informed_figures() -> dict[str, str]:
         mine = of_rule(rows, rule, k)
         found[f"informed.{name}"] = f"{100 * mean(mine, 'regret'):.2f}"
         found[f"informed.{name}-halves"] = f"{100 * mean(mine, 'regret_halves'):.2f}"
-    return {"informed.cnn-chosen": f"{taus.mean():.3f}", **found}
+    return {
+        "informed.cnn-chosen": f"{taus.mean():.3f}",
+        "informed.images": f"{len(images().targets)}",
+        **found,
+    }
 
 
 @cache
@@ -87,6 +101,13 @@ def cnn() -> Evaluation:
     import published
 
     return evaluate(published.TABLE, published.TABLE)
+
+
+@cache
+def images() -> Evaluation:
+    import of_images
+
+    return of_images.evaluation()
 
 
 def of_rule(rows: Sequence[Row], rule: str, k: int) -> list[Row]:

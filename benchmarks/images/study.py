@@ -6,7 +6,7 @@ Seven networks, each cut at several layers, are the candidates of ten targets. S
 of a target's samples; the truth is the accuracy on the others of a logistic head on the frozen
 encodings of that part. DIR holds what Debian's packages carry (``dpkg -x PACKAGE.deb DIR``;
 docs/informed.md has the list); targets whose package is absent are left out. What is in
-measurements.csv is not measured again.
+measurements.csv is not measured again. docs/informed.md is then brought in line.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MEASUREMENTS = HERE / "measurements.csv"
 
 
 def main() -> int:
-    """Measure what is missing."""
+    """Measure what is missing, and bring the page in line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--debian", type=Path, default=Path("/"), metavar="DIR")
     parser.add_argument("--store", type=Path, default=default_store(), help="of the encodings")
@@ -34,6 +34,10 @@ def main() -> int:
         os.environ[variable] = "1"
     os.environ.setdefault("KERAS_BACKEND", "torch")
     measure_missing(options.debian, options.store)
+    sys.path.insert(0, str(HERE.parent / "informed"))
+    import evidence
+
+    evidence.bring_in_line()
     return 0
 
 

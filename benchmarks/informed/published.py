@@ -3,17 +3,20 @@
     python benchmarks/informed/published.py
     zoorank evaluate benchmarks/results/cnn_transfer.csv benchmarks/results/cnn_transfer.csv
 
-Accuracies after fine-tuning, LogME, H-score, NCE and LEEP are those that the Transfer-Learning-
-Library prints (github.com/thuml/Transfer-Learning-Library, MIT), top-1 on ImageNet that of
-torchvision's first weights. The columns `consensus` (of the two of its scores that the table has)
-and `informed` are made here, by the functions that `rank` uses. No weight is chosen: a published
-accuracy counts as much as the consensus. What a choice on the other targets gives stands in
-docs/informed.md.
+Makes that table of two published ones, which are looked for in ZOORANK_DATA, else in shared/data
+beside the project; without them its published columns stay as they are. Then it brings what
+`rank` quotes and docs/informed.md in line. Accuracies after fine-tuning, LogME, H-score, NCE and
+LEEP are those that the Transfer-Learning-Library prints
+(github.com/thuml/Transfer-Learning-Library, MIT), top-1 on ImageNet that of torchvision's first
+weights. The columns `consensus` (of the two of its scores that the table has) and `informed` are
+made here, by the functions that `rank` uses. No weight is chosen: a published accuracy counts as
+much as the consensus. What a choice on the other targets gives stands in docs/informed.md.
 """
 
 from __future__ import annotations
 
 import csv
+import os
 import sys
 from pathlib import Path
 
@@ -24,7 +27,9 @@ from zoorank.ranking.consensus import share_beaten
 from zoorank.ranking.informed import published_votes
 from zoorank.ranking.rows import CutFacts
 
-TABLE = Path(__file__).resolve().parents[1] / "results" / "cnn_transfer.csv"
+ROOT = Path(__file__).resolve().parents[2]
+TABLE = ROOT / "benchmarks" / "results" / "cnn_transfer.csv"
+ACCURACIES = "tllib_finetuned_acc_and_scores.csv"
 PARTS = ("LogME", "HScore")
 TOP1 = "ImageNet top-1"
 WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
@@ -33,18 +38,36 @@ Row = dict[str, str]
 
 
 def main() -> int:
-    """Bring the two columns in line with the others."""
-    rows = with_votes(read())
+    """Make the table, and bring what quotes it in line."""
+    import evidence  # which reads this table
+
+    data = Path(os.environ.get("ZOORANK_DATA", ROOT.parent / "shared" / "data"))
+    if is_there := (data / "tables" / ACCURACIES).is_file():
+        rows = with_votes(joined(data / "tables"))
+    else:
+        rows = with_votes(read())
     with TABLE.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+    if not is_there:
+        print(f"kept: published columns, for {data} has no tables/{ACCURACIES}; set ZOORANK_DATA")
+    evidence.bring_in_line()
     return 0
 
 
-def read() -> list[Row]:
-    """Rows of the table."""
-    with TABLE.open(encoding="utf-8") as stream:
+def joined(folder: Path) -> list[Row]:
+    """Accuracies and scores of the one published table, with top-1 of the other."""
+    top1 = {row["model"]: row["imagenet_top1"] for row in read(folder / "imagenet_top1.csv")}
+    return [
+        {"target": row.pop("target"), "source": (name := row.pop("model")), **row, TOP1: top1[name]}
+        for row in read(folder / ACCURACIES)
+    ]
+
+
+def read(path: Path | None = None) -> list[Row]:
+    """Rows of a table, by default of the one that is made here."""
+    with (path or TABLE).open(encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
 
 

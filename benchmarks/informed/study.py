@@ -1,21 +1,17 @@
 """Is it worth it to know more than the encodings? Records, published accuracies, both.
 
-    python benchmarks/informed/study.py [--evidence-only]
+    python benchmarks/informed/study.py
 
 Of figures that are there already: series (benchmarks/ucr/measurements.csv) with records of k
-other targets, and ten published CNNs (benchmarks/results/cnn_transfer.csv). What `informed`
+other targets; published.py beside this file has ten published CNNs. What `informed`
 judges by is measured on series, for each target on the others alone (see `series`), and taken
 as it is to other kinds; a published accuracy weighs as much as the consensus, which was chosen
-nowhere. Writes benchmarks/results/informed_series.csv and what `rank` quotes; `make figures` then
-brings docs/informed.md in line.
+nowhere. Writes benchmarks/results/informed_series.csv, what `rank` quotes, and docs/informed.md.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
-import json
-import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,25 +20,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "figures"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "ucr"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import evidence
 import numpy as np
-import published
 from candidates import Study
 from effects import measured, votes_of
-from measured import value_of
 from picks import PARTS, PROBE, VERIFY, only, rank_average
+from records import expected_of, lines_of
 
 from zoorank.evaluation.agreement import agreement
-from zoorank.evaluation.evaluate import RANDOM, STATIC, evaluate
 from zoorank.evaluation.tables import Candidates
 from zoorank.ranking.belief import Effects
-from zoorank.ranking.guidance import EVIDENCE
-from zoorank.ranking.informed import Expectation, Knowledge, expect
+from zoorank.ranking.informed import Expectation
 from zoorank.ranking.record import Trained
 from zoorank.verification.spending import Spending
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
-SERIES = BENCHMARKS / "results" / "informed_series.csv"
-QUOTED = (1, 10, 35)
 KS = (1, 3, 5, 10, 35)
 DRAWS = 2  # of records of k targets
 SHUFFLED = (10, 35)  # k for which the controls are measured
@@ -53,94 +45,14 @@ Row = dict[str, object]
 
 
 def main() -> int:
-    """Measure, write what was found, and what `rank` quotes of it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--evidence-only", action="store_true", help="from results that are there")
-    if not parser.parse_args().evidence_only:
-        rows = series(Study.read(BENCHMARKS / "ucr"))
-        with SERIES.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-    EVIDENCE.write_text(evidence_text(), encoding="utf-8")
-    print("now `make figures` brings docs/informed.md in line")
+    """Measure, write what was found, and bring what quotes it in line."""
+    rows = series(Study.read(BENCHMARKS / "ucr"))
+    with evidence.SERIES.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    evidence.bring_in_line()
     return 0
-
-
-def evidence_text() -> str:
-    """What `rank` quotes, in JSON: the part of other studies as it is."""
-    found = json.loads(EVIDENCE.read_text(encoding="utf-8"))
-    rows = read_series()
-
-    def lacks(rule: str, k: int) -> float:
-        mine = [row["regret_halves"] for row in rows if (row["rule"], row["k"]) == (rule, k)]
-        return round(100 * statistics.mean(mine), 2)
-
-    found["informed"] = {
-        "series": {
-            "consensus": lacks("consensus", 0),
-            "regrets": {str(k): lacks("informed", k) for k in QUOTED},
-        }
-    }
-    found["kinds"] = {"image": of_published()}
-    return json.dumps(found, indent=2) + "\n"
-
-
-def of_published() -> dict[str, object]:
-    """The published CNNs, as evidence for images."""
-    found = evaluate(published.TABLE, published.TABLE, columns=["consensus", *published.PARTS])
-    scores = {
-        key: {
-            "label": label,
-            "top1": round(found[name].measures["held@1"].mean, 4),
-            "top3": round(found[name].measures["held@3"].mean, 4),
-            "regret": round(found[name].measures["regret@1"].mean, 2),
-        }
-        for key, name, label in (
-            ("consensus", "consensus", "consensus (of LogME and the H-score)"),
-            ("logme", "LogME", "LogME"),
-            ("hscore", "HScore", "H-score"),
-        )
-    }
-    return {
-        "name": "image targets of a published table of CNNs, fine-tuned",
-        "targets": len(found.targets),
-        "candidates": found.n_candidates[0],
-        "random": round(found[RANDOM].measures["regret@1"].mean, 2),
-        "static": round(found[STATIC].measures["regret@1"].mean, 2),
-        "best": min(("logme", "hscore"), key=lambda key: scores[key]["regret"]),
-        "scores": scores,
-    }
-
-
-def read_series() -> list[dict[str, object]]:
-    """Rows of informed_series.csv, numbers as numbers."""
-    with SERIES.open(encoding="utf-8") as stream:
-        return [
-            {name: value_of(cell) for name, cell in row.items()} for row in csv.DictReader(stream)
-        ]
-
-
-def lines_of(
-    targets: Sequence[Candidates], rng: np.random.Generator | None = None
-) -> list[Trained]:
-    """A record of all candidates of some targets; shuffled among them if there is a generator."""
-    found = []
-    for target in targets:
-        truth = target.truth if rng is None else rng.permutation(target.truth)
-        found += [
-            Trained(target.target, source, cut, float(accuracy), "truth")
-            for (source, cut), accuracy in zip(target.names, truth, strict=True)
-        ]
-    return found
-
-
-def expected_of(
-    target: Candidates, lines: Sequence[Trained], effects: Effects, published: dict[str, float]
-) -> Expectation:
-    """What is expected of a target's candidates."""
-    votes = votes_of(target.scores["consensus"])
-    return expect(target.names, votes, published, Knowledge(tuple(lines)), effects)
 
 
 def regret(target: Candidates, score: np.ndarray) -> float:

@@ -1,5 +1,8 @@
 """The figures on what is known beside the encodings: their split, their sources, their bars."""
 
+import importlib.util
+import os
+import shutil
 import sys
 from dataclasses import astuple, replace
 from pathlib import Path
@@ -37,10 +40,67 @@ def test_informed_is_at_least_as_good_as_each_alone_on_the_published_table():
         assert tau["informed"] > tau[alone]
 
 
-def test_what_rank_quotes_is_what_was_measured():
-    import study
+def test_the_published_table_is_built_from_those_that_were_published():
+    import published
 
-    assert study.evidence_text() == study.EVIDENCE.read_text(encoding="utf-8")
+    folder = Path(os.environ.get("ZOORANK_DATA", ROOT.parent / "shared" / "data")) / "tables"
+    if not (folder / published.ACCURACIES).is_file():
+        pytest.skip(f"no published tables in {folder} (set ZOORANK_DATA)")
+    built = published.with_votes(published.joined(folder))
+    assert built == published.read()
+    assert list(built[0]) == list(published.read()[0])
+
+
+def test_what_rank_quotes_is_what_was_measured():
+    import evidence
+
+    assert evidence.evidence_text() == evidence.EVIDENCE.read_text(encoding="utf-8")
+
+
+def program(path):
+    spec = importlib.util.spec_from_file_location("program", ROOT / "benchmarks" / path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["informed/study.py", "informed/published.py", "images/study.py"])
+def test_one_command_makes_a_study_its_tables_and_the_page(name, monkeypatch, tmp_path):
+    """From spoiled results, evidence and page, each comes back as it is committed."""
+    pytest.importorskip("matplotlib", reason="pictures need it: pip install 'zoorank[plots]'")
+    import evidence
+    import published
+    import write
+
+    page = ROOT / "docs" / "informed.md"
+    assert f"Made by `python benchmarks/{name}" in page.read_text(encoding="utf-8")
+    shutil.copy(ROOT / "README.md", tmp_path)
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    monkeypatch.setattr(write, "ROOT", tmp_path)
+    spoiled = tmp_path / "docs" / "informed.md"
+    spoiled.write_text(page.read_text(encoding="utf-8").replace("| consensus |", "| nothing |"))
+    said = tmp_path / "evidence.json"
+    said.write_text(evidence.EVIDENCE.read_text().replace('"kinds": {', '"kinds": {"x": {},'))
+    made = {said: evidence.EVIDENCE, spoiled: page}
+    monkeypatch.setattr(evidence, "EVIDENCE", said)
+    module = program(name)
+    if name == "informed/study.py":
+        made[tmp_path / "series.csv"] = evidence.SERIES
+        rows = [{key: "" if value is None else value for key, value in row.items()}
+                for row in evidence.read_series()]  # fmt: skip
+        monkeypatch.setattr(evidence, "SERIES", tmp_path / "series.csv")
+        monkeypatch.setattr(module, "series", lambda _: rows)
+    elif name == "informed/published.py":
+        copy = tmp_path / "cnn.csv"
+        made[copy] = published.TABLE
+        copy.write_text(published.TABLE.read_text(encoding="utf-8").replace(",1\n", ",2\n"))
+        monkeypatch.setattr(module, "TABLE", copy)
+    else:
+        monkeypatch.setattr(module, "measure_missing", lambda *_: None)
+    monkeypatch.setattr(sys, "argv", [name])
+    assert module.main() == 0
+    for path, committed in made.items():
+        assert path.read_text(encoding="utf-8") == committed.read_text(encoding="utf-8")
 
 
 def test_no_target_has_a_part_in_what_it_is_judged_by():
