@@ -25,7 +25,7 @@ def informed_series() -> str:
         lines.append(
             {
                 "rule": rule,
-                "k": k if "heads" not in rule or k else 0,
+                "k": k,
                 "regret": f"{100 * mean(mine, 'regret'):.2f}",
                 "beside": said(beside(mine, consensus, "regret")),
                 "halves": f"{100 * mean(mine, 'regret_halves'):.2f}" if measured else "-",
@@ -33,7 +33,7 @@ def informed_series() -> str:
                     said(beside(mine, consensus, "regret_halves")) if measured else "-"
                 ),
                 "rho": f"{mean(mine, 'spearman'):.2f}" if measured else "-",
-                "heads": f"{mean(mine, 'heads'):.1f}" if "heads" in rule else "0",
+                "heads": f"{heads:.1f}" if (heads := mean(mine, "heads")) else "0",
             }
         )
     return table(

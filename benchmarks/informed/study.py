@@ -28,6 +28,7 @@ from picks import PARTS, PROBE, VERIFY, only, rank_average
 from records import expected_of, lines_of
 
 from zoorank.evaluation.agreement import agreement
+from zoorank.evaluation.evaluate import RANDOM, STATIC, static_scores
 from zoorank.evaluation.tables import Candidates
 from zoorank.ranking.belief import Effects
 from zoorank.ranking.informed import Expectation
@@ -77,6 +78,7 @@ def after_heads(target: Candidates, expected: Expectation, n: int) -> tuple[int,
 def series(study: Study) -> list[Row]:
     """Regret of every rule on every target, with k other targets in the record."""
     targets = study.targets
+    static = static_scores(targets)
     networks = sorted({network for target in targets for network, _ in target.names})
     rng = np.random.default_rng(1)
     halves = [set(np.array(networks)[rng.random(len(networks)) < 0.5]) for _ in range(HALVES)]
@@ -106,6 +108,12 @@ def series(study: Study) -> list[Row]:
                          "regret_first_5": found["regret@5"],
                          "spearman": found["spearman"], "heads": 0})  # fmt: skip
 
+        nothing = np.zeros(len(target.names))
+        told(RANDOM, 0, nothing, nothing, 0.0)
+        told("MSC euclidean", 0, target.scores["euclidean"], target.scores["euclidean"], 0.0)
+        told(STATIC, len(others), static[place], static[place], 0.0)
+        told("a head on everything", 0, target.scores[PROBE], target.scores[PROBE], 0.0)
+        rows[-1]["heads"] = len(target.names)
         told("consensus", 0, target.scores["consensus"], None, 1.0)
         for k in KS:
             draws = np.random.default_rng([place, k])

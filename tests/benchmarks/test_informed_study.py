@@ -103,6 +103,41 @@ def test_one_command_makes_a_study_its_tables_and_the_page(name, monkeypatch, tm
         assert path.read_text(encoding="utf-8") == committed.read_text(encoding="utf-8")
 
 
+def test_the_series_stand_beside_what_needs_no_record():
+    """Random, static, MSC and heads are those of the UCR study, on the same targets."""
+    import evidence
+    from candidates import Study
+    from picks import PROBE
+
+    from zoorank.evaluation.evaluate import RANDOM, STATIC, evaluate_targets
+
+    found = evaluate_targets(Study.read(ROOT / "benchmarks" / "ucr").targets)
+    rows = evidence.read_series()
+
+    def regret(rule):
+        return np.mean([row["regret"] for row in rows if row["rule"] == rule])
+
+    known = {RANDOM: RANDOM, STATIC: STATIC, "MSC euclidean": "euclidean",
+             "a head on everything": PROBE, "consensus": "consensus"}  # fmt: skip
+    for rule, name in known.items():
+        assert regret(rule) == pytest.approx(found[name].measures["regret@1"].mean, abs=1e-6)
+    heads = [row["heads"] for row in rows if row["rule"] == "a head on everything"]
+    assert heads == [float(n) for n in found.n_candidates]
+
+
+def test_what_the_page_says_of_a_record_is_so():
+    import study
+    from informed import beside, mean, of_rule, read
+
+    rows = read("results/informed_series.csv")
+    static = of_rule(rows, "best static source", 35)
+    for k in study.KS:
+        for name in ("regret", "regret_halves"):
+            mine = of_rule(rows, "informed", k)
+            assert beside(mine, of_rule(rows, "consensus", 0), name).low < 0
+            assert mean(mine, name) < mean(static, name)
+
+
 def test_no_target_has_a_part_in_what_it_is_judged_by():
     """With a target's truths replaced, the effects that it is judged by stay the same."""
     import effects
