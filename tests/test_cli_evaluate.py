@@ -31,6 +31,11 @@ def test_a_table(table, capsys):
         assert file.readline().startswith("score,baseline,weighted_tau,")
 
 
+def test_against_another_score(table, capsys):
+    assert main(["evaluate", table, table, "--against", "random"]) == 0
+    assert "less random," in capsys.readouterr().out
+
+
 def test_json(table, capsys):
     assert main(["evaluate", table, table, "--json", "--lower", "good"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -44,6 +49,7 @@ def test_json(table, capsys):
         (["all.csv"], 2, "TRUTH"),
         (["all.csv", "none.csv"], 1, "none.csv cannot be read"),
         (["all.csv", "all.csv", "--score", "bad"], 2, "no column 'bad'"),
+        (["all.csv", "all.csv", "--against", "best"], 2, "nothing to compare with is called"),
         (["all.csv", "all.csv", "--score", ""], 2, "no score is named; name a column of all.csv"),
     ],
 )

@@ -9,7 +9,13 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable
 
-from informed import informed_cnn, informed_figures, informed_images, informed_series
+from informed import (
+    informed_cnn,
+    informed_figures,
+    informed_images,
+    informed_less,
+    informed_series,
+)
 from measured import WITH_TILES, Row, read, results, table
 from speed import OF_SPEED
 
@@ -281,6 +287,7 @@ TABLES = {
         racing_meaning,
         informed_series,
         informed_cnn,
+        informed_less,
         informed_images,
     )
 }

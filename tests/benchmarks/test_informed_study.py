@@ -40,6 +40,16 @@ def test_informed_is_at_least_as_good_as_each_alone_on_the_published_table():
         assert tau["informed"] > tau[alone]
 
 
+def test_eight_targets_tell_informed_from_the_h_score_alone():
+    from informed import ALONE, STATIC, cnn
+
+    differences = {name: cnn(name)["informed"].less for name in (*ALONE, STATIC)}
+    apart = [name for name, less in differences.items()
+             if not less["weighted_tau"].low <= 0 <= less["weighted_tau"].high]  # fmt: skip
+    assert apart == ["HScore"]
+    assert all(less["regret@1"].low <= 0 <= less["regret@1"].high for less in differences.values())
+
+
 def test_the_published_table_is_built_from_those_that_were_published():
     import published
 

@@ -9,7 +9,15 @@ import pytest
 from scipy.stats import rankdata
 
 from zoorank.errors import DataError, UsageError
-from zoorank.evaluation.evaluate import RANDOM, SIZE, STATIC, evaluate, evaluate_targets, paired
+from zoorank.evaluation.evaluate import (
+    RANDOM,
+    SIZE,
+    STATIC,
+    Difference,
+    evaluate,
+    evaluate_targets,
+    paired,
+)
 from zoorank.evaluation.tables import Candidates, read_tables
 
 DATA = Path(os.environ.get("ZOORANK_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -274,6 +282,30 @@ class TestPaired:
             (RANDOM, found["LogME"].p_random),
         ):
             assert paired(found["LogME"].regrets, found[name].regrets).p == p
+
+    def test_is_what_evaluate_has_against_a_score_that_is_named(self, file):
+        found = evaluate(file, file, against="LogME")
+        assert found.against == "LogME"
+        assert found["NCE"].less["regret@1"] == paired(found["NCE"].regrets, found["LogME"].regrets)
+        tau = found["NCE"].less["weighted_tau"]
+        assert tau.mean == pytest.approx(0.687 - 0.670, abs=1e-3)
+        assert tau.low < tau.mean < tau.high
+        assert found["LogME"].less["weighted_tau"] == Difference(0, 0, 0, 1)
+        assert evaluate(file, file)["NCE"].less["regret@1"].p == found["NCE"].p_static
+        record = next(each for each in found.records() if each["score"] == "NCE")
+        assert (record["against"], record["weighted_tau_less_low"]) == ("LogME", tau.low)
+
+    def test_leaves_out_targets_that_have_no_order(self, tmp_path):
+        text = LONG + "t3,a,x,1,2,10,0.5\nt3,b,x,2,1,20,0.5\n"
+        (file,) = write(tmp_path, all=text)
+        found = evaluate(file, file, columns=["good", "bad"], against="bad")
+        assert found["good"].less["weighted_tau"].mean == pytest.approx(2)
+        assert found["good"].less["regret@1"].mean == pytest.approx(-0.4 / 3)
+
+    def test_with_a_score_that_is_not_there_is_refused(self, tmp_path):
+        (file,) = write(tmp_path, all=LONG)
+        with pytest.raises(UsageError, match="is called 'god'; did you mean 'good'"):
+            evaluate(file, file, against="god")
 
     def test_all_ways_to_flip_six_signs(self):
         found = paired(np.arange(1.0, 7.0), np.zeros(6))

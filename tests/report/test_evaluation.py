@@ -8,7 +8,12 @@ from rich.console import Console
 
 from zoorank.errors import StoreError, UsageError
 from zoorank.evaluation.evaluate import evaluate
-from zoorank.report.evaluation import evaluation_heading, evaluation_table, regret_figure
+from zoorank.report.evaluation import (
+    comparison_table,
+    evaluation_heading,
+    evaluation_table,
+    regret_figure,
+)
 
 TABLE = "target,source,good,accuracy\n" + "".join(
     f"t{t},s{s},{s},{0.5 + s / 10}\n" for t in range(4) for s in range(3)
@@ -29,6 +34,16 @@ def test_scores_first_then_baselines_in_points(found):
     assert "Regret (points)" in text
     assert text.index("good") < text.index("best static source") < text.index("random")
     assert "10.00 [10.00, 10.00]" in text
+
+
+def test_what_each_lacks_beside_another(found):
+    console = Console(file=io.StringIO(), width=150)
+    console.print(comparison_table(found))
+    text = console.file.getvalue()
+    assert "less best static source" in text
+    assert text.count("best static source") == 1
+    assert "+0.00 [+0.00, +0.00]  1.000" in text
+    assert "+10.00 [+10.00, +10.00]" in text
 
 
 def test_what_is_not_compared_is_a_line_of_the_heading(found):

@@ -161,6 +161,12 @@ def evaluate(
         Path | None, typer.Option(metavar="FILE.png", help="Draw the regret of each score.")
     ] = None,
     record: AppendedRecord = None,
+    against: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Score or baseline to compare the others with, target by target."
+        ),
+    ] = "best static source",
     as_json: Json = False,
 ) -> int:
     """Say how well picks by scores did, beside random, static and parameter count.
@@ -170,7 +176,12 @@ def evaluate(
     from zoorank.evaluation.evaluate import evaluate
     from zoorank.ranking.consensus import names
     from zoorank.ranking.files import write_text
-    from zoorank.report.evaluation import evaluation_heading, evaluation_table, regret_figure
+    from zoorank.report.evaluation import (
+        comparison_table,
+        evaluation_heading,
+        evaluation_table,
+        regret_figure,
+    )
     from zoorank.report.pictures import picture_path
 
     if figure is not None:
@@ -182,6 +193,7 @@ def evaluate(
         lower_is_better=names(lower),
         truth_column=truth_column,
         record=record,
+        against=against,
     )
     if out is not None:
         write_text(out, found.to_csv())
@@ -190,5 +202,6 @@ def evaluate(
     if as_json:
         typer.echo(found.to_json(), nl=False)
     else:
-        stdout().print(evaluation_heading(found), "", evaluation_table(found), sep="\n")
+        tables = (evaluation_table(found), "", comparison_table(found))
+        stdout().print(evaluation_heading(found), "", *tables, sep="\n")
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from zoorank.errors import UsageError
 from zoorank.evaluation.agreement import MEASURES, agreement
 from zoorank.evaluation.tables import SIZE_COLUMNS, Candidates, read_tables
+from zoorank.messages import hint
 from zoorank.ranking.files import csv_text
 from zoorank.ranking.record import Trained, append_record
 from zoorank.scores.base import Array
@@ -25,6 +26,7 @@ RANDOM = "random"
 STATIC = "best static source"
 SIZE = "parameter count"
 BASELINES = (RANDOM, STATIC, SIZE)
+COMPARED = ("regret@1", "weighted_tau")
 RESAMPLES = 2000
 SIGN_FLIPS = 9999
 LEVEL = 0.95
@@ -72,6 +74,8 @@ class ScoreEvaluation:
     p_static, p_random : float
         Of the paired test that its mean ``regret@1`` equals that of the best static
         source and of a random pick; 1.0 for a comparison with itself.
+    less : mapping of str to Difference
+        ``regret@1`` and ``weighted_tau`` less those of ``Evaluation.against``, target by target.
     """
 
     name: str
@@ -80,6 +84,7 @@ class ScoreEvaluation:
     regrets: tuple[float, ...]
     p_static: float
     p_random: float
+    less: Mapping[str, Difference] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,8 @@ class Evaluation:
         Mean accuracy of the best candidate of each target.
     note : str
         Which targets, sources and pairs of the tables are not compared, if any.
+    against : str
+        The score or baseline that the others are compared with, target by target.
     """
 
     scores: tuple[ScoreEvaluation, ...]
@@ -103,6 +110,7 @@ class Evaluation:
     n_candidates: tuple[int, ...]
     oracle: float
     note: str = ""
+    against: str = STATIC
 
     def __getitem__(self, name: str) -> ScoreEvaluation:
         for score in self.scores:
@@ -123,6 +131,17 @@ class Evaluation:
                 },
                 "p_static": score.p_static,
                 "p_random": score.p_random,
+                **{
+                    f"{name}_less{suffix}": getattr(difference, part)
+                    for name, difference in score.less.items()
+                    for part, suffix in (
+                        ("mean", ""),
+                        ("low", "_low"),
+                        ("high", "_high"),
+                        ("p", "_p"),
+                    )
+                },
+                "against": self.against,
             }
             for score in self.scores
         ]
@@ -151,6 +170,7 @@ def evaluate(
     truth_column: str | None = None,
     random_state: int = 0,
     record: str | os.PathLike[str] | None = None,
+    against: str = STATIC,
 ) -> Evaluation:
     """Compare the order by each score with the true accuracies.
 
@@ -164,6 +184,8 @@ def evaluate(
         Seed of the bootstrap over targets and of the paired test.
     record : path, optional
         A file to append the true accuracies to, which ``rank`` takes into account.
+    against : str
+        The score or baseline that all are compared with, target by target.
 
     Returns
     -------
@@ -183,7 +205,10 @@ def evaluate(
         lower_is_better=lower_is_better,
         truth_column=truth_column,
     )
-    found = replace(evaluate_targets(tables.targets, random_state=random_state), note=tables.note)
+    found = replace(
+        evaluate_targets(tables.targets, random_state=random_state, against=against),
+        note=tables.note,
+    )
     if record is not None:
         append_record(record, _recorded(tables.targets, truth_column or TRUTH))
     return found
@@ -206,13 +231,16 @@ def _recorded(targets: Sequence[Candidates], how: str) -> list[Trained]:
     ]
 
 
-def evaluate_targets(targets: Sequence[Candidates], *, random_state: int = 0) -> Evaluation:
+def evaluate_targets(
+    targets: Sequence[Candidates], *, random_state: int = 0, against: str = STATIC
+) -> Evaluation:
     """As :func:`evaluate`, for tables that are read already.
 
     Raises
     ------
     UsageError
-        If a score has the name of a baseline, or two columns are parameter counts.
+        If a score has the name of a baseline, two columns are parameter counts, or there is
+        nothing to compare with by the name given.
     """
     taken = [name for name in targets[0].scores if name in BASELINES]
     if taken:
@@ -226,6 +254,8 @@ def evaluate_targets(targets: Sequence[Candidates], *, random_state: int = 0) ->
     }
     columns[STATIC] = static_scores(targets)
     columns[RANDOM] = [np.zeros(len(target.truth)) for target in targets]
+    if against not in columns:
+        raise UsageError(f"nothing to compare with is called {against!r}; {hint(against, columns)}")
     found = {
         name: [agreement(score, target.truth) for score, target in zip(each, targets, strict=True)]
         for name, each in columns.items()
@@ -245,6 +275,7 @@ def evaluate_targets(targets: Sequence[Candidates], *, random_state: int = 0) ->
             regrets=tuple(values[:, at].tolist()),
             p_static=_paired(values[:, at] - static, signs),
             p_random=_paired(values[:, at] - random, signs),
+            less=_differences(values - table[against], draws, signs, random_state),
         )
         for name, values in table.items()
     ]
@@ -255,6 +286,7 @@ def evaluate_targets(targets: Sequence[Candidates], *, random_state: int = 0) ->
         targets=tuple(target.target for target in targets),
         n_candidates=tuple(len(target.truth) for target in targets),
         oracle=float(np.mean([target.truth.max() for target in targets])),
+        against=against,
     )
 
 
@@ -305,7 +337,25 @@ def paired(
     ('-0.17', True, True)
     """
     differences = np.asarray(values, dtype=np.float64) - np.asarray(others, dtype=np.float64)
-    draws, signs = _resamples(len(differences), random_state)
+    return _difference(differences, *_resamples(len(differences), random_state))
+
+
+def _differences(
+    values: Array, draws: Array, signs: Array, random_state: int
+) -> dict[str, Difference]:
+    """Of the measures that are compared, over the targets that have them."""
+    found = {}
+    for name in COMPARED:
+        column = values[:, MEASURES.index(name)]
+        known = column[~np.isnan(column)]
+        if len(known) == len(column):
+            found[name] = _difference(column, draws, signs)
+        elif len(known):
+            found[name] = _difference(known, *_resamples(len(known), random_state))
+    return found
+
+
+def _difference(differences: Array, draws: Array, signs: Array) -> Difference:
     low, high = _interval(differences[draws].mean(axis=1))
     return Difference(float(differences.mean()), low, high, _paired(differences, signs))
 

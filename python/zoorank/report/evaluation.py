@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from zoorank.evaluation.evaluate import Estimate, Evaluation
+from zoorank.evaluation.evaluate import Difference, Estimate, Evaluation
 from zoorank.messages import inert
 from zoorank.report.pictures import new_figure, picture_path, save_figure
 from zoorank.report.table import ASIDE
@@ -48,6 +48,27 @@ def evaluation_table(evaluation: Evaluation) -> Table:
             _chance(score.p_static),
         ]
         # As Text, because a name in brackets is no markup.
+        table.add_row(
+            *(Text(inert(cell)) for cell in cells), style=ASIDE if score.is_baseline else ""
+        )
+    return table
+
+
+def comparison_table(evaluation: Evaluation) -> Table:
+    """Draw what each score has more or less than the one they are compared with."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    table.add_column(Text(f"less {inert(evaluation.against)},\ntarget by target"), overflow="fold")
+    scale = _scale(evaluation)
+    for head in ("regret@1\nwith 95 % interval", "weighted tau\nwith 95 % interval"):
+        table.add_column(head, justify="right", no_wrap=True)
+        table.add_column("\np", justify="right", no_wrap=True)
+    for score in evaluation.scores:
+        if score.name == evaluation.against:
+            continue
+        cells = [score.name]
+        for name, unit, digits in (("regret@1", scale, 2), ("weighted_tau", 1.0, 3)):
+            found = score.less.get(name)
+            cells += ["-", "-"] if found is None else _less(found, unit, digits)
         table.add_row(
             *(Text(inert(cell)) for cell in cells), style=ASIDE if score.is_baseline else ""
         )
@@ -126,6 +147,13 @@ def _cell(name: str, estimate: Estimate | None, scale: float) -> str:
     if name.startswith("held"):
         return f"{estimate.mean:.0%}"
     return f"{scale * estimate.mean:.{2 if name.startswith('regret') else 3}f}"
+
+
+def _less(found: Difference, scale: float, digits: int) -> list[str]:
+    mean, low, high = (
+        f"{scale * each + 0.0:+.{digits}f}" for each in (found.mean, found.low, found.high)
+    )
+    return [f"{mean} [{low}, {high}]", _chance(found.p)]
 
 
 def _chance(p: float) -> str:
