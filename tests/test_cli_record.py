@@ -69,6 +69,35 @@ def test_what_verify_and_evaluate_append_moves_the_next_ranking(zoo, capsys):
     assert "record of 6 targets and this one" in " ".join(row["note"] for row in both["rows"])
 
 
+def test_a_record_of_another_modality_has_no_say_and_one_of_none_has(zoo, capsys):
+    rows = [
+        f"t{t},net{i},{cut},1,{0.3 + 0.6 * i}" for t in range(6) for i in (0, 1) for cut in CUTS
+    ]
+    (zoo.folder / "table.csv").write_text("\n".join(["target,source,cut,good,accuracy", *rows]))
+    keys = {}
+    for kind in ("table", "image", None):
+        file = f"{kind}.jsonl"
+        more = [] if kind is None else ["--modality", kind]
+        assert main(["evaluate", "table.csv", "table.csv", "--record", file, *more]) == 0
+        assert {line.modality for line in read_record(file)} == {kind or ""}
+        keys[kind] = _ranked(capsys, "--record", file)["key"]
+    assert keys == {"table": "informed", "image": "consensus", None: "informed"}
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        (["--modality", "images", *RECORD], "unknown modality 'images'; did you mean 'image'?"),
+        (["--modality", "image"], "the modality is for the lines of a record"),
+    ],
+)
+def test_a_modality_that_is_none_or_goes_nowhere_is_one_line(zoo, capsys, more, reason):
+    (zoo.folder / "table.csv").write_text("target,source,good,accuracy\nt,a,1,0.5\nt,b,2,0.6\n")
+    assert main(["evaluate", "table.csv", "table.csv", *more]) == 2
+    assert reason in capsys.readouterr().err
+    assert not (zoo.folder / "record.jsonl").exists()
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

@@ -161,6 +161,13 @@ def evaluate(
         Path | None, typer.Option(metavar="FILE.png", help="Draw the regret of each score.")
     ] = None,
     record: AppendedRecord = None,
+    modality: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="Of the targets, for --record: image, series, table, text or audio.",
+        ),
+    ] = None,
     against: Annotated[
         str,
         typer.Option(
@@ -193,6 +200,7 @@ def evaluate(
         lower_is_better=names(lower),
         truth_column=truth_column,
         record=record,
+        modality=modality,
         against=against,
     )
     if out is not None:

@@ -12,10 +12,11 @@ import numpy as np
 
 from zoorank.errors import UsageError
 from zoorank.evaluation.agreement import MEASURES, agreement
+from zoorank.evaluation.recorded import check_modality, recorded
 from zoorank.evaluation.tables import SIZE_COLUMNS, Candidates, read_tables
 from zoorank.messages import hint
 from zoorank.ranking.files import csv_text
-from zoorank.ranking.record import Trained, append_record
+from zoorank.ranking.record import append_record
 from zoorank.scores.base import Array
 
 if TYPE_CHECKING:
@@ -170,6 +171,7 @@ def evaluate(
     truth_column: str | None = None,
     random_state: int = 0,
     record: str | os.PathLike[str] | None = None,
+    modality: str | None = None,
     against: str = STATIC,
 ) -> Evaluation:
     """Compare the order by each score with the true accuracies.
@@ -184,6 +186,9 @@ def evaluate(
         Seed of the bootstrap over targets and of the paired test.
     record : path, optional
         A file to append the true accuracies to, which ``rank`` takes into account.
+    modality : {"image", "series", "table", "text", "audio"}, optional
+        Of all targets, for the record: ``rank`` then passes over its lines where the target is
+        of another. Lines without one count for targets of all.
     against : str
         The score or baseline that all are compared with, target by target.
 
@@ -198,6 +203,7 @@ def evaluate(
     DataError, UsageError
         As there.
     """
+    check_modality(modality, is_recorded=record is not None)
     tables = read_tables(
         scores,
         truth,
@@ -210,25 +216,8 @@ def evaluate(
         note=tables.note,
     )
     if record is not None:
-        append_record(record, _recorded(tables.targets, truth_column or TRUTH))
+        append_record(record, recorded(tables.targets, truth_column or TRUTH, modality))
     return found
-
-
-def _recorded(targets: Sequence[Candidates], how: str) -> list[Trained]:
-    """The true accuracies as a record has them, per cent as shares."""
-    largest = max(float(target.truth.max()) for target in targets)
-    least = min(float(target.truth.min()) for target in targets)
-    if least < 0 or largest > 100:
-        raise UsageError(
-            f"no record is kept of these figures: accuracies are shares or per cent, and they "
-            f"reach from {least:g} to {largest:g}"
-        )
-    unit = 1.0 if largest <= 1 else 100.0
-    return [
-        Trained(target.target, source, cut, round(accuracy / unit, 6), how)
-        for target in targets
-        for (source, cut), accuracy in zip(target.names, target.truth.tolist(), strict=True)
-    ]
 
 
 def evaluate_targets(
