@@ -9,6 +9,7 @@ from zoorank.ranking.belief import Belief, Effects, from_record, spread_of
 from zoorank.ranking.consensus import DEFAULT, INFORMED, NAME
 from zoorank.ranking.informed import (
     Knowledge,
+    agreement,
     effects,
     expect,
     inform,
@@ -184,10 +185,43 @@ def test_published_accuracy_has_the_weight_of_the_consensus():
     _, found = inform(DEFAULT, rows, Knowledge())
     shares = np.argsort(np.argsort(accuracies)) / 3
     votes = np.array([(row.scores[NAME] * 4 - 0.5) / 3 for row in rows])
-    spread = effects().spread * effects().vote
-    expected = spread * (shares + votes - 1)
+    # As far as the two say the same, each is worth less.
+    worth = effects().vote / (1 + max(np.corrcoef(shares, votes)[0, 1], 0))
+    expected = effects().spread * worth * (shares + votes - 1)
     np.testing.assert_allclose([row.score for row in found], expected, atol=1e-12)
     assert "published accuracy" in found[0].note
+
+
+def test_two_votes_are_weighed_as_least_squares_weigh_them():
+    """Of votes as good as each other that are correlated, the weight is that of a regression."""
+    rng = np.random.default_rng(0)
+    n = 20_000
+    truth = rng.normal(size=n)
+    shared = rng.normal(size=n)  # by which both err alike
+    one, other = (truth + shared + rng.normal(size=n) for _ in range(2))
+    alone = float(truth @ one / (one @ one))
+    wanted, *_ = np.linalg.lstsq(np.stack([one, other], axis=1), truth)
+    found = alone / (1 + agreement(one, other))
+    np.testing.assert_allclose(found, wanted, rtol=0.05)
+    assert found < 0.7 * alone
+
+
+def test_votes_that_agree_add_less_and_those_against_each_other_no_more():
+    places = [(name, "a") for name in "wxyz"]
+    votes = np.array([-0.5, -0.2, 0.2, 0.5])
+
+    def added(published):
+        found = expect(places, votes, dict(zip("wxyz", published, strict=True)), Knowledge())
+        return found.consensus / (effects().vote * votes), found.vote / effects().vote
+
+    assert added(votes)[1] == pytest.approx(0.5)
+    np.testing.assert_allclose(added(votes)[0], 0.5)
+    assert added(-votes)[1] == 1
+    assert added(np.zeros(4))[1] == 1
+    # Where nothing is published of a source there is nothing to compare.
+    some = expect([*places, ("new", "a")], np.append(votes, -0.5),
+                  dict(zip("wxyz", votes, strict=True)), Knowledge())  # fmt: skip
+    assert some.vote == pytest.approx(effects().vote / 2)
 
 
 def test_two_published_accuracies_or_less_than_half_have_no_vote():

@@ -91,6 +91,8 @@ class Expectation:
         The parts of its mean.
     spread : float
         Standard deviation of the accuracies of a target's candidates.
+    vote : float
+        What beating all others by one vote adds, in units of the spread.
     """
 
     places: tuple[Place, ...]
@@ -99,6 +101,7 @@ class Expectation:
     published: Array
     record: Array
     spread: float
+    vote: float
 
     @property
     def is_informed(self) -> bool:
@@ -154,8 +157,11 @@ def expect(
     spread = spread_of([*others, *own], measured.spread)
     with one_blas_thread():
         recorded = from_record(places, others, measured, spread)
-    by_vote = measured.vote * votes
-    by_publication = measured.vote * np.array([published.get(name, 0.0) for name, _ in places])
+    publication = np.array([published.get(name, 0.0) for name, _ in places])
+    # Two predictors that are as good as each other and correlated, in one regression.
+    has_both = [name in published for name, _ in places]
+    vote = measured.vote / (1 + agreement(votes[has_both], publication[has_both]))
+    by_vote, by_publication = vote * votes, vote * publication
     belief = Belief(recorded.mean + by_vote + by_publication, recorded.covariance)
     there = {place: at for at, place in enumerate(places)}
     for group in groups(line for line in own if place_of(line) in there):
@@ -171,7 +177,28 @@ def expect(
         by_publication,
         belief.mean - by_vote - by_publication,
         spread,
+        vote,
     )
+
+
+def agreement(votes: Array, others: Array) -> float:
+    """How far two votes say the same, by which they say less together than both apart.
+
+    Returns
+    -------
+    float
+        Their correlation, 0 to 1; 0 where one is the same for all.
+
+    Examples
+    --------
+    >>> round(agreement(np.array([-0.5, 0, 0.5]), np.array([-0.5, 0, 0.5])), 6)
+    1.0
+    >>> agreement(np.array([-0.5, 0, 0.5]), np.zeros(3))
+    0.0
+    """
+    if len(votes) < 2 or min(np.ptp(votes), np.ptp(others)) <= ROUNDING:
+        return 0.0
+    return max(float(np.corrcoef(votes, others)[0, 1]), 0.0)
 
 
 def inform(
@@ -294,9 +321,8 @@ def _representatives(rows: Sequence[RankRow]) -> dict[Place, Place]:
 
 def _of_the_baseline(row: RankRow, consensus: Consensus, expected: Expectation) -> Merit:
     """The raw input: its consensus, and no more known than of a source that nobody tried."""
-    measured = effects()
-    vote = _vote(row.scores[consensus.key], len(expected.places))
-    return Merit(consensus=expected.spread * measured.vote * vote, sd=expected.spread)
+    share = _vote(row.scores[consensus.key], len(expected.places))
+    return Merit(consensus=expected.spread * expected.vote * share, sd=expected.spread)
 
 
 def _decided(row: RankRow, merit: Merit) -> RankRow:
