@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from informed import (
     informed_cnn,
+    informed_coverage,
     informed_figures,
     informed_images,
     informed_less,
@@ -287,6 +288,7 @@ TABLES = {
         racing_meaning,
         informed_series,
         informed_cnn,
+        informed_coverage,
         informed_less,
         informed_images,
     )

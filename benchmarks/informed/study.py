@@ -24,6 +24,7 @@ import evidence
 import numpy as np
 from candidates import Study
 from effects import measured, votes_of
+from held import covered
 from picks import PARTS, PROBE, VERIFY, only, rank_average
 from records import expected_of, lines_of
 
@@ -106,7 +107,7 @@ def series(study: Study) -> list[Row]:
             rows.append({"target": target.target, "rule": rule, "k": k,
                          "regret": found["regret@1"], "regret_halves": float(np.mean(lacks)),
                          "regret_first_5": found["regret@5"],
-                         "spearman": found["spearman"], "heads": 0})  # fmt: skip
+                         "spearman": found["spearman"], "heads": 0, "covered": ""})  # fmt: skip
 
         nothing = np.zeros(len(target.names))
         told(RANDOM, 0, nothing, nothing, 0.0)
@@ -122,6 +123,7 @@ def series(study: Study) -> list[Row]:
                 expected = expected_of(target, lines_of(chosen), effects, {})
                 told("record alone", k, expected.record, expected.record, 0.0)
                 told("informed", k, expected.belief.mean, expected.record, 1.0)
+                rows[-1]["covered"] = covered(expected, target.truth)
                 if k in SHUFFLED:
                     shuffled = expected_of(target, lines_of(chosen, draws), effects, {})
                     told("informed, record shuffled", k, shuffled.belief.mean, shuffled.record, 1.0)
@@ -131,7 +133,7 @@ def series(study: Study) -> list[Row]:
                 lacking = float(target.truth.max() - target.truth[pick])
                 rows.append({**rows[-1], "rule": "informed, then heads", "regret": lacking,
                              "regret_halves": "", "regret_first_5": "", "spearman": "",
-                             "heads": heads})  # fmt: skip
+                             "heads": heads, "covered": ""})  # fmt: skip
         first = target.scores[VERIFY]
         told("consensus, then heads", 0, first, None, 1.0)
         rows[-1] |= {"regret_halves": "", "spearman": "", "regret_first_5": "", "heads": HEADS}

@@ -148,6 +148,58 @@ def test_what_the_page_says_of_a_record_is_so():
             assert mean(mine, name) < mean(static, name)
 
 
+def test_intervals_hold_what_they_say_where_the_model_is_true():
+    """Accuracies drawn as the estimate supposes are covered 95 times in 100; shifted ones not."""
+    import held
+
+    from zoorank.ranking.belief import Effects
+    from zoorank.ranking.informed import Knowledge, expect
+    from zoorank.ranking.record import Trained
+
+    rng = np.random.default_rng(0)
+    effects = Effects(0.2, 0.15, 0.1, 0.1, 0.15, 0.3, vote=0.0, spread=0.05)
+    names = [(f"net{i}", cut) for i in range(8) for cut in "abc"]
+    found, shifted = [], []
+    for _ in range(60):
+        lasting = rng.multivariate_normal(np.zeros(24), effects.lasting(names))
+        passing = rng.multivariate_normal(np.zeros(24), effects.passing(names), size=21)
+        truth = 0.7 + 0.05 * (lasting + passing)
+        lines = [Trained(str(t), *name, float(each)) for t, row in enumerate(truth[1:])
+                 for name, each in zip(names, row, strict=True)]  # fmt: skip
+        expected = expect(names, np.zeros(24), {}, Knowledge(tuple(lines)), effects)
+        found.append(held.covered(expected, truth[0]))
+        shifted.append(held.covered(expected, truth[0] + 0.3 * np.arange(24)))
+    assert np.mean(found) == pytest.approx(0.95, abs=0.02)
+    assert np.mean(shifted) < 0.2
+
+
+def test_coverage_is_that_of_what_is_expected_by_all_other_targets():
+    import evidence
+    import held
+    from candidates import Study
+    from effects import measured
+    from records import expected_of, lines_of
+
+    targets = Study.read(ROOT / "benchmarks" / "ucr").targets
+    written = {row["target"]: row["covered"] for row in evidence.read_series()
+               if (row["rule"], row["k"]) == ("informed", 35)}  # fmt: skip
+    assert len(written) == len(targets)
+    for target in targets[::12]:
+        others = [each for each in targets if each is not target]
+        expected = expected_of(target, lines_of(others), measured(others), {})
+        share = held.covered(expected, target.truth)
+        assert written[target.target] == pytest.approx(share, abs=1e-6)
+    assert 0.92 < np.mean(list(written.values())) < 0.98
+
+
+@pytest.mark.parametrize("with_record", [False, True])
+def test_what_is_expected_of_the_published_networks_reaches_no_further_than_it_says(with_record):
+    """Consensus and publication added in full left a third of the accuracies out."""
+    import held
+
+    assert np.mean(held.of_published(with_record=with_record)) > 0.9
+
+
 def test_no_target_has_a_part_in_what_it_is_judged_by():
     """With a target's truths replaced, the effects that it is judged by stay the same."""
     import effects

@@ -31,7 +31,6 @@ from zoorank.scores.base import Array
 from zoorank.scores.threads import one_blas_thread
 
 FEWEST = 3  # sources with a published accuracy, below which it has no vote
-QUANTILE = 1.96
 ROUNDING = 1e-9
 DIGITS = 12  # of an accuracy; what is equal comes out of a solved system a little apart
 
@@ -329,7 +328,7 @@ def _decided(row: RankRow, merit: Merit) -> RankRow:
     return replace(
         row,
         score=merit.expected,
-        half_width=QUANTILE * merit.sd,
+        half_width=merit.half_width,
         scores={INFORMED: merit.expected, **row.scores},
         merit=merit,
         note="; ".join(filter(None, [row.note, merit.reasons])),

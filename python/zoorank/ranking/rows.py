@@ -17,6 +17,7 @@ from zoorank.sources.base import Known
 Status = Literal["ok", "failed", "baseline", "filtered", "sampled", "untried"]
 
 BASELINE = "raw input"
+QUANTILE = 1.96  # of a normal variable: 95 % lie within
 SAW_TARGET = "trained on this target, so its score says nothing about transfer"
 
 
@@ -83,6 +84,11 @@ class Merit:
     def expected(self) -> float:
         """All parts together."""
         return self.consensus + self.published + self.record
+
+    @property
+    def half_width(self) -> float:
+        """Half of the interval that holds 95 % of what training may show."""
+        return QUANTILE * self.sd
 
     @property
     def reasons(self) -> str:
