@@ -53,7 +53,9 @@ def evidence_text() -> str:
 
 def of_published() -> dict[str, object]:
     """The published CNNs, as evidence for images."""
-    found = evaluate(published.TABLE, published.TABLE, columns=["consensus", *published.PARTS])
+    found = evaluate(
+        published.TABLE, published.TABLE, columns=["consensus", "informed", *published.PARTS]
+    )
     scores = {
         key: {
             "label": label,
@@ -63,6 +65,7 @@ def of_published() -> dict[str, object]:
         }
         for key, name, label in (
             ("consensus", "consensus", "consensus (of LogME and the H-score)"),
+            ("informed", "informed", "informed (of LogME, the H-score and published accuracy)"),
             ("logme", "LogME", "LogME"),
             ("hscore", "HScore", "H-score"),
         )

@@ -67,6 +67,15 @@ def test_what_rank_quotes_is_what_was_measured():
     assert evidence.evidence_text() == evidence.EVIDENCE.read_text(encoding="utf-8")
 
 
+def test_rank_quotes_of_informed_what_the_published_table_gives():
+    import evidence
+    from informed import cnn
+
+    found = evidence.of_published()["scores"]["informed"]
+    assert found["regret"] == round(cnn()["informed"].measures["regret@1"].mean, 2)
+    assert found["top3"] == round(cnn()["informed"].measures["held@3"].mean, 4)
+
+
 def program(path):
     spec = importlib.util.spec_from_file_location("program", ROOT / "benchmarks" / path)
     module = importlib.util.module_from_spec(spec)

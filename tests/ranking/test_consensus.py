@@ -160,3 +160,14 @@ def test_guidance_is_of_the_targets_kind_or_says_that_there_is_none():
     known = guidance("informed", rows, facts(500, 3))
     assert known.startswith(guidance(NAME, rows, facts(500, 3)))
     assert "with 35 earlier targets" in known
+    assert "the consensus alone picks; no figures of informed are there by kind" in known
+
+
+def test_guidance_for_informed_quotes_the_figures_of_informed_where_there_are_some():
+    rows = [RankRow(1, "a", "x", 0.5, dim=8)]
+    text = guidance("informed", rows, replace(facts(500, 3), modality="image"))
+    own = evidence().kinds["image"].scores["informed"]
+    assert f"The first pick by {own.label} was a best one for {own.top1:.0%} of them" in text
+    assert f"lacked {own.regret:.1f} points" in text
+    assert "consensus" not in text
+    assert "What records are worth was measured on time series alone." in text

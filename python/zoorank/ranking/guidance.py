@@ -146,8 +146,8 @@ def guidance(key: str, rows: Sequence[RankRow], target: TargetFacts) -> str:
         )
     if found is None:
         return f"How far to trust it: no study of {kind} is there to say."
-    # What else is known comes on top of the consensus, which is what was measured by kind.
-    measured = CONSENSUS if key == INFORMED else key
+    # Where informed was not measured, it is the consensus with what else is known on top.
+    measured = CONSENSUS if key == INFORMED and INFORMED not in found.scores else key
     if measured not in found.scores:
         return ""
     own, best = found.scores[measured], found.scores[found.best]
@@ -164,6 +164,8 @@ def guidance(key: str, rows: Sequence[RankRow], target: TargetFacts) -> str:
             f" The best single score there, seen afterwards, was {best.label} "
             f"({best.regret:.1f} points)."
         )
+    if measured != key:
+        text += " So the consensus alone picks; no figures of informed are there by kind."
     if key == INFORMED:
         text += _of_what_is_known(target.modality)
     if max(dims) >= target.n_samples:
