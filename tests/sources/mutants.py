@@ -6,9 +6,12 @@ import json
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 from tests.targets.mutate import damaged
@@ -35,6 +38,24 @@ def texts() -> Target:
     return load_target((np.array(TEXTS, object), LABELS))
 
 
+@cache
+def _folder() -> TemporaryDirectory[str]:
+    """One that lives as long as this process."""
+    return TemporaryDirectory()
+
+
+def sounds() -> Target:
+    """Four files of noise."""
+    import soundfile
+
+    rng = np.random.default_rng(0)
+    for k, label in enumerate(LABELS):
+        place = Path(_folder().name, str(label))
+        place.mkdir(exist_ok=True)
+        soundfile.write(place / f"{k}.wav", rng.normal(0, 0.1, 1000 + 500 * k), 8000)
+    return load_target(_folder().name)
+
+
 def table() -> Target:
     """Four rows of numbers."""
     return load_target((np.arange(16, dtype=np.float32).reshape(4, 4), LABELS))
@@ -47,15 +68,14 @@ ODD: tuple[Any, ...] = (
 )
 
 
-HUGE = (10**6, 10**9, 2**31, 2**63, 10**30)
+HUGE = (10**4, 10**6, 10**9, 2**31, 2**63, 10**30)
 
 
-def damaged_json(
-    content: bytes, rng: np.random.Generator, odd: tuple[Any, ...] = (*ODD, *HUGE)
-) -> bytes:
+def damaged_json(content: bytes, rng: np.random.Generator) -> bytes:
     """Bytes changed, or up to three values of a JSON file replaced, dropped or moved."""
     if rng.random() < 0.2:
         return damaged(content, rng)
+    odd = (*ODD, *HUGE)
     tree = json.loads(content)
     for _ in range(rng.integers(1, 4)):
         places = [*_places(tree)]
@@ -73,12 +93,15 @@ def damaged_json(
     return json.dumps(tree).encode()
 
 
-def damaged_sizes(content: bytes, rng: np.random.Generator) -> bytes:
-    """The same of what says how large a network is: one of any size may be asked for.
-
-    Memory and time of building it are limited by the processes that sources run in.
-    """
-    return damaged_json(content, rng, ODD)
+def damaged_program(content: bytes, rng: np.random.Generator) -> bytes:
+    """The same of the record of an exported program, in an archive that is whole."""
+    written = BytesIO()
+    with ZipFile(BytesIO(content)) as archive, ZipFile(written, "w") as copy:
+        for name in archive.namelist():
+            body = archive.read(name)
+            is_program = "/models/" in name and name.endswith(".json")
+            copy.writestr(name, damaged_json(body, rng) if is_program else body)
+    return written.getvalue()
 
 
 def _places(tree: Any) -> Iterator[tuple[Any, Any]]:
@@ -106,6 +129,8 @@ class Network:
         What it encodes.
     preprocessing : callable
         What an entry says of it.
+    damage : callable or None
+        Changes its content; None for what suits the end of its name.
     """
 
     file: str
@@ -113,6 +138,12 @@ class Network:
     reference: str
     target: Callable[[], Target]
     preprocessing: Callable[[], Any] = lambda: None
+    damage: Callable[[bytes, np.random.Generator], bytes] | None = None
+
+    @property
+    def damaged(self) -> Callable[[bytes, np.random.Generator], bytes]:
+        """What changes its content."""
+        return self.damage or (damaged_json if self.file.endswith(".json") else damaged)
 
     def read(self, folder: Path) -> None:
         """Encode a target with it."""
@@ -160,6 +191,25 @@ def _timm(folder: Path) -> None:
     torch.manual_seed(0)
     network = timm.create_model("test_vit")
     save_for_hf(network, folder / "net", safe_serialization=True)
+
+
+def _sharded(folder: Path) -> None:
+    import transformers
+    from tests.sources.tiny_transformers import save
+
+    save("bert", folder / "net")
+    model = transformers.AutoModel.from_pretrained(folder / "net")
+    (folder / "net" / "model.safetensors").unlink()
+    model.save_pretrained(folder / "net", max_shard_size="4KB")
+
+
+def _onnx_texts(folder: Path) -> None:
+    from onnx import save
+    from tests.sources.onnx_nets import encoder_of_texts
+    from tests.sources.test_onnx_texts import write_tokenizer
+
+    save(encoder_of_texts(), folder / "net.onnx")
+    write_tokenizer(folder)
 
 
 def _transformer(name: str) -> Callable[[Path], None]:
@@ -228,9 +278,14 @@ def _photo() -> Target:
 
 
 _BERT, _VIT = _transformer("bert"), _transformer("vit")
+_WHISPER = _transformer("whisper")
 NETWORKS = {
     "onnx": Network("net.onnx", _onnx, "onnx:{folder}/net.onnx", _small, _pixels()),
     "exported": Network("net.pt2", _exported, "exported:{folder}/net.pt2", _small, _pixels()),
+    "exported-program": Network(
+        "net.pt2", _exported, "exported:{folder}/net.pt2", _small, _pixels(), damaged_program
+    ),
+    "onnx-tokenizer": Network("tokenizer.json", _onnx_texts, "onnx:{folder}/net.onnx", texts),
     "keras": Network("net.keras", _keras, "keras:{folder}/net.keras", _small, _pixels()),
     "keras-2": Network("net.h5", _keras_2, "keras:{folder}/net.h5", table, _numbers),
     "words-array": Network("net.npy", _words, "vectors:{folder}/net.npy", texts),
@@ -247,6 +302,11 @@ NETWORKS = {
                 ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"),
             ),
             ("vit", "hf", _VIT, _photo, ("config.json", "preprocessor_config.json")),
+            ("clip", "hf", _transformer("clip"), _photo, ("config.json",)),
+            ("t5", "hf", _transformer("t5"), texts, ("config.json",)),
+            ("whisper", "hf", _WHISPER, sounds, ("config.json", "preprocessor_config.json")),
+            ("ast", "hf", _transformer("ast"), sounds, ("preprocessor_config.json",)),
+            ("sharded", "hf", _sharded, texts, ("model.safetensors.index.json",)),
             ("chain", "st", _chain, texts, ("modules.json", "config_sentence_transformers.json")),
             ("chain-pooling", "st", _chain, texts, ("1_Pooling/config.json",)),
             (
@@ -267,6 +327,11 @@ _LIBRARIES = {
     "timm": "timm",
     "bert": "transformers",
     "vit": "transformers",
+    "clip": "transformers",
+    "t5": "transformers",
+    "whisper": "transformers",
+    "ast": "transformers",
+    "sharded": "transformers",
     "chain": "sentence_transformers",
     "static": "tokenizers",
 }

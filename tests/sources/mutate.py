@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 # Before any library looks at it: nothing may be fetched.
 os.environ |= {"KERAS_BACKEND": "torch", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
 
-from tests.sources.mutants import NETWORKS, damaged_json, damaged_sizes  # noqa: E402
+from tests.sources.mutants import NETWORKS, damaged_json  # noqa: E402
 from tests.targets.mutate import damaged, tried  # noqa: E402
 
 from zoorank.ranking import Ranking  # noqa: E402
@@ -199,12 +199,15 @@ def main(kind: str, seed: int, seconds: float, folder: Path) -> dict[str, object
     warnings.simplefilter("ignore")
     logging.disable()
     read: Callable[[], object]
+    how: Callable[[bytes, np.random.Generator], bytes]
     if kind in NETWORKS:
         network = NETWORKS[kind]
         network.write(folder)
         path, read = folder / network.file, lambda: network.read(folder)
+        how = network.damaged
     else:
         name, make, opened = KINDS[kind]
+        how = damaged_json if name.endswith(".json") else damaged
         path, read = folder / name, lambda: opened(path)
         (folder / "words.txt").write_bytes(_text())
         path.write_bytes(make())
@@ -212,8 +215,6 @@ def main(kind: str, seed: int, seconds: float, folder: Path) -> dict[str, object
             _stored(path)
     content = path.read_bytes()
     read()
-    how = damaged_json if path.suffix == ".json" else damaged
-    how = damaged_sizes if path.name.endswith("config.json") else how
     return tried(path, content, read, folder, seed, seconds, how)
 
 

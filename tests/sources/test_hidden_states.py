@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 import transformers as t
-from tests.sources.tiny_transformers import SAVED, WORDS, save
+from tests.sources.tiny_transformers import SAVED, WORDS, save, weights_in
 
 from zoorank.sources.torch.hidden_states import find_places, hidden_states
 from zoorank.sources.torch.towers import load
@@ -51,7 +51,7 @@ def taken(module: torch.nn.Module, place: Place, batch: dict[str, torch.Tensor])
 @pytest.mark.parametrize(("name", "modality"), _CASES)
 def test_every_hidden_state_is_found(name: str, modality: Any, tmp_path: Path) -> None:
     save(name, tmp_path)
-    module = load(tmp_path, modality, safetensors=True).module
+    module = load(tmp_path, modality, weights_in(tmp_path)).module
     batch = inputs(modality)
     places, calls = find_places(module, lambda **options: module(**batch, **options))
     assert calls[""] == 1
@@ -65,7 +65,7 @@ def test_every_hidden_state_is_found(name: str, modality: Any, tmp_path: Path) -
 
 def test_a_layer_that_runs_several_times_is_found_by_its_call(tmp_path: Path) -> None:
     save("albert", tmp_path)
-    module = load(tmp_path, "text", safetensors=True).module
+    module = load(tmp_path, "text", weights_in(tmp_path)).module
     batch = inputs("text")
     places, _ = find_places(module, lambda **options: module(**batch, **options))
     assert [place and place.call for place in places] == [1, 1, 2, 3]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 import transformers
 from safetensors.torch import save_file
 from tests.sources.carried import lay_cache, minilm
-from tests.sources.tiny_transformers import SAVED, save
+from tests.sources.tiny_transformers import SAVED, save, weights_in
 
 from zoorank.errors import SourceError
 from zoorank.sources.base import Entry, EntryError
@@ -117,10 +118,30 @@ def test_a_pickle_with_code_is_refused(saved: Path, tmp_path: Path) -> None:
     model = transformers.AutoModel.from_pretrained(saved / "bert")
     torch.save(model.state_dict(), own / "pytorch_model.bin")
     source = one(str(own)).resolve(refuse)
-    assert not load(source.folder, "text", safetensors=False).missing
+    assert not load(source.folder, "text", weights_in(source.folder)).missing
     torch.save({"x": print}, own / "pytorch_model.bin")
     with pytest.raises(SourceError, match="transformers cannot read it"):
-        load(source.folder, "text", safetensors=False)
+        load(source.folder, "text", weights_in(source.folder))
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("bert", "num_hidden_layers", 2**31),
+        ("bert", "hidden_size", 10**4),
+        ("t5", "num_layers", 10**4),
+        ("vit", "hidden_size", 10**4),
+    ],
+)
+def test_a_configuration_may_not_ask_for_far_more_than_its_weights_hold(
+    name: str, key: str, value: int, saved: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(saved / name, tmp_path / name)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {key: value}))
+    modality = "image" if name == "vit" else "text"
+    with pytest.raises(SourceError, match=r"asks for a network far larger than its weights"):
+        load(folder, modality, weights_in(folder))
 
 
 def test_code_beside_the_weights_is_never_run(saved: Path, tmp_path: Path) -> None:
@@ -138,26 +159,21 @@ def test_code_beside_the_weights_is_never_run(saved: Path, tmp_path: Path) -> No
 
 
 def test_what_is_not_in_the_checkpoint(saved: Path) -> None:
-    tower = load(saved / "bert-masked", "text", safetensors=True)
+    tower = load(saved / "bert-masked", "text", weights_in(saved / "bert-masked"))
     assert (tower.missing, tower.dropped) == (frozenset(), ("pooler",))
     assert tower.module.pooler is None
-    assert not load(saved / "vit-classifier", "image", safetensors=True).missing
-    assert not load(saved / "t5", "text", safetensors=True).missing
+    assert not load(saved / "vit-classifier", "image", weights_in(saved / "vit-classifier")).missing
+    assert not load(saved / "t5", "text", weights_in(saved / "t5")).missing
 
 
 def test_one_tower_keeps_its_names_and_drops_the_other(saved: Path) -> None:
-    names = {
-        name for name, _ in load(saved / "clip", "image", safetensors=True).module.named_children()
-    }
-    assert names == {"vision_model", "visual_projection"}
-    names = {
-        name for name, _ in load(saved / "clip", "text", safetensors=True).module.named_children()
-    }
-    assert names == {"text_model", "text_projection"}
-    names = {
-        name for name, _ in load(saved / "t5", "text", safetensors=True).module.named_children()
-    }
-    assert names == {"encoder"}
+    def parts(name: str, modality: Any) -> set[str]:
+        module = load(saved / name, modality, weights_in(saved / name)).module
+        return {part for part, _ in module.named_children()}
+
+    assert parts("clip", "image") == {"vision_model", "visual_projection"}
+    assert parts("clip", "text") == {"text_model", "text_projection"}
+    assert parts("t5", "text") == {"encoder"}
 
 
 def test_the_card(saved: Path, tmp_path: Path) -> None:
@@ -204,7 +220,7 @@ def test_nothing_is_asked_where_all_is_local(saved: Path) -> None:
         "from zoorank.sources.huggingface import sources, text_transform\n"
         "from zoorank.sources.torch.towers import load, read_config\n"
         f"source = sources({str(saved / 'bert')!r}, None, Entry())[0].resolve(print)\n"
-        "tower = load(source.folder, 'text', safetensors=True)\n"
+        "tower = load(source.folder, 'text', source.weights)\n"
         "print(text_transform(source.folder, Entry(), tower, read_config(source.folder)).key[:6])\n"
     )
     command = [sys.executable, "-c", program]
@@ -232,7 +248,7 @@ def test_a_checkpoint_that_a_configuration_names_runs_nothing(tmp_path: Path, mo
 
     monkeypatch.setattr("timm.models._factory.load_checkpoint", unsafely)
     with pytest.raises(SourceError, match=r"its checkpoint_path is '.*evil.pt', which lies elsewh"):
-        load(tmp_path, "image", safetensors=True)
+        load(tmp_path, "image", weights_in(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,10 @@ import torch
 import transformers as t
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
+from zoorank.sources.files import Pin
+from zoorank.sources.huggingface import weight_files
+from zoorank.sources.published import pin
+
 WORDS = [
     "[PAD]",
     "[UNK]",
@@ -139,6 +143,11 @@ def save(name: str, folder: Path) -> None:
         t.ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
     if not any(word in name for word in ("vit", "resnet")):
         tokenizer(name).save_pretrained(folder)
+
+
+def weights_in(folder: Path) -> tuple[Pin, ...]:
+    """Its files of weights, as a source that was resolved has them."""
+    return pin(folder / name for name in weight_files(folder))
 
 
 def tokenizer(name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -370,3 +371,28 @@ def test_equal_keys_share_what_is_prepared() -> None:
     assert (
         transform_of(SeriesPreprocessing()).key != transform_of(SeriesPreprocessing(length=3)).key
     )
+
+
+@pytest.mark.parametrize("shape", [(3, 40_000), (40_000, 3)])
+def test_of_a_picture_that_is_all_length_the_middle_alone_is_resized(
+    shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it would be 224 by 3 million pixels."""
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    transform = transform_of(ImagePreprocessing(size=24, resize=32, fit="crop"))
+    whole = transform.prepare(pixels).value
+    assert whole.shape == (24, 24, 3)
+    monkeypatch.setattr("zoorank.transforms.image._MOST_PIXELS", 2**20)
+    middle = transform.prepare(pixels).value
+    assert middle.shape == whole.shape
+    assert np.abs(middle.astype(int) - whole.astype(int)).max() <= 12  # a part of a pixel aside
+    large = transform_of(ImagePreprocessing(size=224, fit="crop")).prepare(pixels).value
+    assert large.shape == (224, 224, 3)
+
+
+@pytest.mark.parametrize(
+    "said", [{"size": 10_000}, {"size": 224, "crop_pct": 1e-6, "fit": "crop"}, {"size": (8, 2**31)}]
+)
+def test_no_side_is_larger_than_memory(said: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="8192"):
+        ImagePreprocessing(**said)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,13 @@ MASK, REAL = "attention_mask", "real_steps"
 
 _TRIAL = (0.6, 0.9)  # seconds of two sounds that show what depends on the length
 _KALDI = (0.025, 0.01)  # window and hop of extractors that do not say which frames are real
+# The most that an extractor may say, for it makes room for it at once: samples of three minutes
+# at 44.1 kHz, and less of what stands for many of them.
+_SAMPLES = 2**23
+_MOST = dict.fromkeys(("max_length", "nb_max_frames"), 2**16) | {"sampling_rate": 2**18}
+_MOST |= dict.fromkeys(
+    ("feature_size", "num_mel_bins", "n_fft", "fft_window_size", "fft_length", "win_length"), 2**13
+)
 _REPLACED = {"input", "seconds", "pooling", "batch_first", "scaling", "mean", "std"}
 
 
@@ -152,6 +159,29 @@ class ExtractorTransform:
         if self.is_told:
             inputs[MASK] = (np.arange(longest) < real[:, None]).astype(np.int64)
         return Batch(inputs, len(every))
+
+
+def check_sizes(said: Mapping[str, Any]) -> None:
+    """Refuse an extractor that would fill the memory with filters or silence.
+
+    Parameters
+    ----------
+    said : mapping
+        What its file says of it.
+
+    Raises
+    ------
+    SourceError
+    """
+    for name, value in said.items():
+        if not isinstance(value, int | float):
+            continue
+        most = _MOST.get(name, _SAMPLES)
+        if value > most or (name in _MOST and value < 1):
+            raise SourceError(f"its extractor's {name} is {value:g}; 1 to {most} is taken")
+    if "n_samples" in said and said.get("feature_size") == 1:
+        # transformers would fill up a square of as many samples each way.
+        raise SourceError("its extractor makes bands of waves, and its feature_size is 1")
 
 
 def override_extractor(extractor: Any, entry: Entry) -> tuple[Any, float | None]:

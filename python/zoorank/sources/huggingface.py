@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from zoorank.errors import SourceError
 from zoorank.frozen import Frozen
 from zoorank.messages import brief, hint, one_line
 from zoorank.sources.base import Encoder, Entry, EntryError, Events, Json, Known, OpenOptions
-from zoorank.sources.extractors import ExtractorTransform, override_extractor
+from zoorank.sources.extractors import ExtractorTransform, check_sizes, override_extractor
 from zoorank.sources.hub import is_repository, snapshot
 from zoorank.sources.processors import transform_of
 from zoorank.sources.published import (
@@ -45,6 +46,7 @@ CONFIG = "config.json"
 TOWERS: Mapping[str, Modality] = {"vision": "image", "text": "text", "audio": "audio"}
 ALL: frozenset[Modality] = frozenset(TOWERS.values())
 
+_LOCAL = {"local_files_only": True, "trust_remote_code": False}
 _WEIGHTS = (("model", "safetensors"), ("pytorch_model", "bin"))
 
 # What tokenizers and processors are read from; a repository has some of these.
@@ -189,8 +191,7 @@ class HuggingFaceSource(Published):
         source.check_modality(options)
         folder, entry = source.place_of_files, self.entry
         config = read_config(folder)
-        tensors = all(each.path.suffix == ".safetensors" for each in source.weights)
-        tower = load(folder, options.modality, safetensors=tensors)
+        tower = load(folder, options.modality, source.weights)
         transform: Transform
         pooler: Pooler
         feed: Feed
@@ -294,9 +295,7 @@ def read_tokenizer(place: Path) -> Any:
         with quiet(), no_network():
             if place.is_file():
                 return transformers.PreTrainedTokenizerFast(tokenizer_file=str(place))
-            return transformers.AutoTokenizer.from_pretrained(
-                place, local_files_only=True, trust_remote_code=False
-            )
+            return transformers.AutoTokenizer.from_pretrained(place, **_LOCAL)
     except Exception as error:  # reading it runs a library's code: anything may come
         raise SourceError(
             f"no tokenizer can be read from {place}: {one_line(error, 200)}; "
@@ -314,7 +313,8 @@ def read_processor(folder: Path) -> Any:
     """
     if not any((folder / name).is_file() for name in PROCESSORS):
         return None
-    return _read("AutoImageProcessor", "image processor", folder)
+    with _reading("image processor") as transformers:
+        return transformers.AutoImageProcessor.from_pretrained(folder, **_LOCAL)
 
 
 def read_extractor(folder: Path) -> Any:
@@ -323,20 +323,28 @@ def read_extractor(folder: Path) -> Any:
     Raises
     ------
     SourceError
-        When there is none that transformers can read.
+        When there is none that transformers can read, or it asks for far too much memory.
     """
-    return _read("AutoFeatureExtractor", "feature extractor", folder)
+    with _reading("feature extractor") as transformers:
+        kind = transformers.SequenceFeatureExtractor
+        # Before it is made, which takes memory, and after, when what it derives is there, too.
+        check_sizes(kind.get_feature_extractor_dict(folder, local_files_only=True)[0])
+        extractor = transformers.AutoFeatureExtractor.from_pretrained(folder, **_LOCAL)
+        check_sizes(extractor.to_dict())
+    return extractor
 
 
-def _read(auto: str, called: str, folder: Path) -> Any:
+@contextmanager
+def _reading(called: str) -> Iterator[Any]:
+    """Give transformers to read a file with, and turn whatever it raises into one line."""
     from zoorank.sources.torch.towers import quiet
 
     transformers = package("transformers", "huggingface")
     try:
         with quiet(), no_network():
-            return getattr(transformers, auto).from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            )
+            yield transformers
+    except SourceError:
+        raise
     except Exception as error:  # reading it runs a library's code: anything may come
         raise SourceError(f"its {called} cannot be read: {one_line(error)}") from error
 

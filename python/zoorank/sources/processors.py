@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from zoorank.sources.base import Entry
 from zoorank.sources.published import override
 from zoorank.transforms.base import Transform
 from zoorank.transforms.image import ImageTransform, PillowTransform
-from zoorank.transforms.specs import ImagePreprocessing
+from zoorank.transforms.specs import LARGEST_SIDE, ImagePreprocessing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -178,6 +179,8 @@ def run(processor: Any, image: Any) -> NDArray[np.float32]:
         When the processor gives no single image.
     """
     name = type(processor).__name__
+    if max(_largest(processor), default=0) > LARGEST_SIDE:
+        raise SourceError(f"its {name} makes images of more than {LARGEST_SIDE} pixels a side")
     try:
         values = np.asarray(processor(images=image, return_tensors="np")["pixel_values"])
     except Exception as error:  # a processor is a library's code: anything may come
@@ -186,6 +189,14 @@ def run(processor: Any, image: Any) -> NDArray[np.float32]:
         raise SourceError(f"its {name} makes {values.shape} of an image, not one image")
     image_values: NDArray[np.float32] = values[0].astype(np.float32)
     return image_values
+
+
+def _largest(processor: Any) -> Iterator[int]:
+    """The larger side of every size that a processor resizes, pads or crops images to."""
+    for name in ("size", "crop_size", "pad_size"):
+        sides = _sides(getattr(processor, name, None))
+        if sides is not None:
+            yield sides if isinstance(sides, int) else max(sides)
 
 
 def _sides(size: Any) -> int | tuple[int, int] | None:

@@ -172,6 +172,7 @@ class ChainSource(Published):
         SourceError
             When a part of it is not the library's own, or it cannot be read.
         """
+        from zoorank.sources.torch.bounds import bounded_by
         from zoorank.sources.torch.towers import absent, drop_pooler, quiet
 
         library = package("sentence_transformers", "sentence-transformers")
@@ -179,7 +180,13 @@ class ChainSource(Published):
         check_parts(folder)
         tensors = all(each.path.suffix == ".safetensors" for each in self.weights)
         try:
-            with quiet(), no_network(), only_safe_loads(), absent() as missing:
+            with (
+                quiet(),
+                no_network(),
+                only_safe_loads(),
+                bounded_by(self.weights),
+                absent() as missing,
+            ):
                 model = library.SentenceTransformer(
                     str(folder),
                     device="cpu",

@@ -25,6 +25,10 @@ _LUMA = (0.299, 0.587, 0.114)
 # A JPEG is decoded at a fraction of its size as long as this many times the size asked for is
 # left, which is Pillow's own measure for a result that hardly differs from that of all pixels.
 _GAP = 2
+# Of a picture that is far longer than wide most would be resized to be cropped away: only
+# twice as much as is kept, where the whole would take hundreds of megabytes.
+_MOST_PIXELS = 2**26
+_MARGIN = 64
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,8 @@ class ImageTransform:
             image = np.asarray(decode(sample, None if whole else _GAP * max(self._before_crop())))
         if size is None:
             return Prepared(image)
+        if math.prod(self._resized(image.shape[:2])) > max(_MOST_PIXELS, 4 * math.prod(size)):
+            image = self._middle(image, size)
         resized = resize(image, self._resized(image.shape[:2]), self.spec.interpolation)
         # Halves are rounded as torchvision's CenterCrop rounds them.
         top, left = (round((resized.shape[axis] - size[axis]) / 2) for axis in (0, 1))
@@ -134,6 +140,17 @@ class ImageTransform:
         if spec.resize is None:
             return size
         return spec.resize if isinstance(spec.resize, tuple) else (spec.resize, spec.resize)
+
+    def _middle(self, image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+        """Take about twice as much of an image's middle as the crop needs."""
+        parts = []
+        for side, resized, kept in zip(
+            image.shape, self._resized(image.shape[:2]), size, strict=False
+        ):
+            needed = min(side, math.ceil(side * (2 * kept + _MARGIN) / resized))
+            start = (side - needed) // 2  # both ways, so that the centre stays
+            parts.append(slice(start, side - start))
+        return image[tuple(parts)]
 
     def _resized(self, shape: tuple[int, ...]) -> tuple[int, int]:
         """Height and width that an image of some shape is resized to before it is cropped."""

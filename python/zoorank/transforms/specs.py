@@ -18,6 +18,7 @@ Pooling = Literal["mean", "max", "token_mean", "first_token", "flatten"]
 TextPooling = Literal["mean", "max", "first_token", "last_token"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+LARGEST_SIDE = 8192  # of an image, which then takes 800 MB as floats
 
 
 class ImagePreprocessing(Frozen):
@@ -109,9 +110,10 @@ class ImagePreprocessing(Frozen):
 
     @field_validator("size", "resize")
     @classmethod
-    def _positive(cls, size: int | tuple[int, int] | None) -> int | tuple[int, int] | None:
-        if size is not None and min(size if isinstance(size, tuple) else (size,)) < 1:
-            raise ValueError("must be at least 1")
+    def _within(cls, size: int | tuple[int, int] | None) -> int | tuple[int, int] | None:
+        sides = size if isinstance(size, tuple) else (size,)
+        if any(side is not None and not 1 <= side <= LARGEST_SIDE for side in sides):
+            raise ValueError(f"must be at least 1 and at most {LARGEST_SIDE}")
         return size
 
     @field_validator("interpolation", mode="before")
@@ -149,6 +151,8 @@ class ImagePreprocessing(Frozen):
             least = self.resize if isinstance(self.resize, tuple) else (self.resize, self.resize)
             if least[0] < self.size[0] or least[1] < self.size[1]:
                 raise ValueError(f"resize is smaller than size, {list(self.size)}")
+        if self.size is not None and max(self.size) > LARGEST_SIDE * (self.crop_pct or 1):
+            raise ValueError(f"size over crop_pct is more than {LARGEST_SIDE}")
         if self.resize is not None and self.crop_pct is not None:
             raise ValueError("resize and crop_pct say the same; only one of them is allowed")
         return self

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zoorank.errors import SourceError
 from zoorank.messages import one_line
 from zoorank.sources.published import package
+from zoorank.sources.torch.bounds import bounded_by
 from zoorank.sources.torch.checkpoint import read_checkpoint, read_weights
 from zoorank.sources.torch.known import refuse_fetching
 from zoorank.sources.torch.match import Filled, fill
@@ -53,7 +54,7 @@ def load(
     if is_own:
         overlay |= _classes(config, overlay.get("state_dict") or read_weights(file))
     try:
-        module, missing = _created(config, overlay, arguments)
+        module, missing = _created(config, file, overlay, arguments)
     except SourceError:
         if not is_own or is_numpy:
             raise
@@ -67,12 +68,13 @@ def _searched(config: Any, file: Pin, arguments: Mapping[str, Any]) -> tuple[nn.
     held = read_checkpoint(file)
     length = held.length(f"{_heads(config)[0]}.weight")
     overlay = {} if length in (None, config.num_classes) else {"num_classes": length}
-    bare, _ = _created(config, overlay, arguments, pretrained=False)
+    bare, _ = _created(config, file, overlay, arguments, pretrained=False)
     return bare, fill(bare, held)
 
 
 def _created(
     config: Any,
+    file: Pin,
     overlay: Mapping[str, Any],
     arguments: Mapping[str, Any],
     *,
@@ -81,7 +83,7 @@ def _created(
     """A network, and which parameters timm did not find in its weights."""
     timm = package("timm", "timm")
     try:
-        with only_safe_loads(), _missing() as missing:
+        with only_safe_loads(), bounded_by([file]), _missing() as missing:
             module: nn.Module = timm.create_model(
                 config.architecture,
                 pretrained=pretrained,
@@ -89,6 +91,8 @@ def _created(
                 pretrained_cfg_overlay=dict(overlay),
                 **arguments,
             )
+    except SourceError:
+        raise
     except Exception as error:  # building runs a library's code: anything may come
         raise SourceError(f"timm cannot load it: {one_line(error)}") from error
     return module, frozenset(missing)

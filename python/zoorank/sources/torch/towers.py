@@ -6,11 +6,11 @@ import inspect
 import json
 import re
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -19,10 +19,14 @@ from zoorank.errors import SourceError
 from zoorank.messages import brief, one_line
 from zoorank.sources.extractors import REAL
 from zoorank.sources.published import package
+from zoorank.sources.torch.bounds import bounded_by
 from zoorank.sources.torch.encoder import Feed, Inputs
 from zoorank.sources.trust import no_network, only_safe_loads
 from zoorank.targets.base import Modality
 from zoorank.transforms.base import ONLY
+
+if TYPE_CHECKING:
+    from zoorank.sources.files import Pin
 
 EXTRA = "huggingface"
 
@@ -169,7 +173,7 @@ def model_class(config: Any) -> Any:
     return kind[0] if isinstance(kind, tuple | list) else kind
 
 
-def load(folder: Path, modality: Modality, *, safetensors: bool) -> Tower:
+def load(folder: Path, modality: Modality, weights: Sequence[Pin]) -> Tower:
     """Read a model from a folder.
 
     Parameters
@@ -177,8 +181,8 @@ def load(folder: Path, modality: Modality, *, safetensors: bool) -> Tower:
     folder : Path
     modality : Modality
         Of a model with two towers the one that takes it is kept.
-    safetensors : bool
-        Whether its weights are such files; else they are read as tensors alone.
+    weights : sequence of Pin
+        Its files of weights; those that are not safetensors are read as tensors alone.
 
     Raises
     ------
@@ -190,7 +194,8 @@ def load(folder: Path, modality: Modality, *, safetensors: bool) -> Tower:
     if "noise" in inspect.signature(bare.forward).parameters and hasattr(config, "mask_ratio"):
         config.mask_ratio = 0.0  # of a masked autoencoder: it sees whole images
     auto, headed = _auto(config)
-    with quiet(), no_network(), only_safe_loads(), _explained():
+    safetensors = all(each.path.suffix == ".safetensors" for each in weights)
+    with quiet(), no_network(), only_safe_loads(), bounded_by(weights), _explained():
         whole, report = auto.from_pretrained(
             folder,
             config=config,
