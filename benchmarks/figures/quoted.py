@@ -199,7 +199,7 @@ def budget() -> str:
 def lost_by_a_quarter(known: str) -> str:
     """Points of regret more than those of a run of all."""
     (row,) = (r for r in results("budget") if (r["known"] or "") == known and r["share"] == 0.25)
-    return f"{row['regret'] - row['regret of all']:.1f}"
+    return f"{row['regret'] - row['regret of all']:.2f}"
 
 
 def agreement_of_samples() -> str:

@@ -29,12 +29,15 @@ HERE = Path(__file__).resolve().parent
 COSTS = HERE / "budget_costs.csv"
 SHARES = (0.125, 0.25, 0.5, 1.0)
 ORDERS = 20
-ALLOWED = 1.0  # points of regret more than a run of all, at a quarter of the time
+# Points of regret more than a run of all, at a quarter of the time. One is the bar; with nothing
+# known of the networks it is missed, as docs/budget.md says, and must not be by more than this.
+ALLOWED = {"record": 1.0, "nothing": 1.3}
+BAR = 1.0
 
 Row = dict[str, "str | int | float"]
 
 
-def main() -> int:
+def main() -> str | int:
     """Measure where that is asked for, replay, and say whether the claim holds."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--measure", action="store_true", help="budget_costs.csv, first")
@@ -56,10 +59,27 @@ def main() -> int:
     rows = replayed()
     finish(rows, "budget", options.out or RESULTS)
     finish(agreements(), "budget_sample", options.out or RESULTS)
-    lost = next(r["regret"] - r["regret of all"] for r in rows if r["share"] == 0.25 and r["known"])
-    if lost > ALLOWED:
-        return f"{lost:.2f} points are lost by a quarter of the time"
-    return 0
+    return verdict(rows)
+
+
+def verdict(rows: Sequence[Row]) -> str | int:
+    """Say what a quarter of the time loses, and give what is more than is allowed; 0 if nothing."""
+    wrong = []
+    for row in rows:
+        if row["share"] == 0.25:
+            known, lost = (
+                row["known"] or "nothing",
+                float(row["regret"]) - float(row["regret of all"]),
+            )
+            bar = "within" if lost <= BAR else "more than"
+            print(f"{known}: {lost:+.2f} points, {bar} the bar of {BAR:g}")
+            allowed = ALLOWED[str(known)]
+            if lost > allowed:
+                wrong.append(
+                    f"{lost:.2f} points are lost by a quarter of the time with {known} known, "
+                    f"and {allowed:g} are allowed"
+                )
+    return "; ".join(wrong) or 0
 
 
 def measured(data: Path, manifest: Path, cache: Path) -> Iterator[Row]:
