@@ -23,6 +23,7 @@ from zoorank.ranking.record import Trained, append_record
 from zoorank.sources.base import Sized
 from zoorank.sources.manifest import load_zoo
 from zoorank.targets import load_target
+from zoorank.targets.base import Target
 
 pytest.importorskip("torch", reason="sources need torch: pip install 'zoorank[zoo]'")
 
@@ -202,10 +203,20 @@ def test_processes_are_ended_with_the_budget(tmp_path, monkeypatch):
     assert found.untried[0].note.startswith("ended with the budget of 15 min, after ")
 
 
+def test_nobody_looks_for_changed_files_once_the_time_is_over(tmp_path, clock, monkeypatch):
+    zoo = tiny_zoo(tmp_path / "zoo", models=1)
+    looked = []
+    monkeypatch.setattr(Target, "check_unchanged", lambda self: looked.append(clock.now))
+    found = ranked(zoo, tmp_path, budget=200.0, progress=Watcher(clock, {"net0": 9.0}))
+    assert found.untried[0].note.startswith("ended with the budget")
+    assert looked == [1000.0]  # after the raw input
+
+
 def test_no_time_at_all(zoo, tmp_path):
     found = ranked(zoo, tmp_path, budget=1e-6)
     assert found.best is None
-    assert [row.status for row in found].count("untried") == 2
+    # Nothing is begun then, not even with the raw input.
+    assert [row.status for row in found] == ["untried", "untried"]
     assert "No source could be scored" in found.verdict
     for seconds in (0.0, -1.0, float("nan")):
         with pytest.raises(UsageError, match="budget must be more than 0 seconds"):

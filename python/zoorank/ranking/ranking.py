@@ -300,6 +300,10 @@ class Request:
     manifest : Path or None
     settings : mapping
         Arguments of the call.
+    lines : tuple of Trained
+        The record.
+    with_baseline : bool
+        Whether the raw input is scored.
     """
 
     run: Run
@@ -310,10 +314,13 @@ class Request:
     manifest: Path | None
     settings: Mapping[str, Any]
     lines: tuple[Trained, ...] = ()
+    with_baseline: bool = True
 
     @cached_property
     def baseline(self) -> list[RankRow]:
         """The raw input, scored; a DataError where the target has changed meanwhile."""
+        if not self.with_baseline:
+            return []
         found = baseline_rows(self.run)
         self.run.target.check_unchanged()
         return found

@@ -105,6 +105,8 @@ class Strategy:
         """Run the sources, and answer the request by what became of them."""
         raced = budgeted = None
         if self.clock is not None:
+            if self.clock.left <= 0:  # reading the target took it all
+                request = replace(request, with_baseline=False)
             sources, budgeted = _budgeted(work, cuts_of, request, self.clock, out)
         elif self.race is None:
             sources = _every(work, cuts_of, request)

@@ -134,8 +134,10 @@ class Work:
         """
         for job, ended in self.executor.run(encode_and_score, self.run, jobs, self._tell, deadline):
             outcome = self._failed(job, ended) if isinstance(ended, Failure) else ended
-            if outcome.failure is not None:
-                self.run.target.check_unchanged()  # else all others would meet that too
+            # Else all others would meet that too. To look at every file takes its time, and what
+            # was ended with a budget has none left.
+            if outcome.failure is not None and outcome.failure.kind != "stopped":
+                self.run.target.check_unchanged()
             if not job.estimates:
                 self._remember(job, outcome)
             yield job, SourceRows(outcome, tuple(rows_of(outcome, self.run.scores)))
