@@ -6,7 +6,9 @@ import os
 import random
 import re
 import socket
+import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections import Counter
@@ -167,7 +169,7 @@ def test_every_machine_works_and_each_job_has_its_threads(executor):
 def test_no_machine_is_large_enough(cluster):
     with (
         RayExecutor(cluster.address, threads=64) as executor,
-        pytest.raises(ZoorankError, match="3 machines has the 64 processors that a job takes"),
+        pytest.raises(ZoorankError, match=r"no machine .* has the 64 processors that a job"),
     ):
         outcomes(executor, [Job("a")])
 
@@ -325,6 +327,45 @@ def test_at_the_deadline_what_runs_there_is_ended(executor, tmp_path):
     while psutil.pid_exists(int(place.read_text())):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_head_that_answers_no_more_is_said_before_ray_ends_the_process(tmp_path):
+    """In a process of its own, which Ray would end after a minute."""
+    code = """
+        import sys, threading, time
+        import psutil
+        from ray.cluster_utils import Cluster
+        from tests.executors.jobs import Job, work
+        from zoorank.executors import cluster as module
+        from zoorank.executors.ray import RayExecutor
+
+        module._PATIENCE = 3.0
+        head = {"num_cpus": 0, "include_dashboard": False}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+        cluster.add_node(num_cpus=1)
+        with RayExecutor(cluster.address) as executor:
+            todo = [Job(str(i), "sleep", 0.5) for i in range(200)]
+            run = executor.run(work, "s", todo, lambda event: None)
+            next(run)
+            for each in psutil.Process().children(recursive=True):
+                if "gcs_server" in each.name():
+                    each.kill()
+            began = time.monotonic()
+            try:
+                list(run)
+            except module.ZoorankError as error:
+                print(time.monotonic() - began < 40, error)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+    )
+    said = r"True the head of the Ray cluster, \S+, answers no more; when `ray status`"
+    assert re.search(said, done.stdout)
 
 
 @pytest.mark.long

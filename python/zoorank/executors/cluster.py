@@ -7,15 +7,17 @@ import os
 import re
 import socket
 import sys
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import zoorank
-from zoorank.errors import UsageError
+from zoorank.errors import UsageError, ZoorankError
 from zoorank.executors.base import Failure, Kind
 from zoorank.messages import one_line
 
 _REACH = 10.0  # seconds in which a cluster has to answer
+_LATE, _PATIENCE = 2.0, 30.0  # seconds in which one that has answered does so again, or is lost
 # What Ray's errors mean, where that is known.
 _WHY = {
     "OutOfMemoryError": "its machine had no memory left, and Ray ended its process",
@@ -42,6 +44,45 @@ def machines(ray: Any) -> list[Machine]:
     return [Machine(each.get("CPU", 0.0), each.get("GPU", 0.0)) for each in there]
 
 
+class Head:
+    """Tells whether the head of the cluster still answers.
+
+    Where it does not for a minute, Ray ends the process of the caller with words of its own.
+    A head that cannot be reached from here to begin with is not looked for again.
+    """
+
+    def __init__(self, ray: Any) -> None:
+        self._address = str(ray.get_runtime_context().gcs_address)
+        self._watched, self._answered = self._answers(), time.monotonic()
+
+    def answers(self) -> bool:
+        """Whether it does, or need not.
+
+        Raises
+        ------
+        ZoorankError
+            When it has not for half a minute, in which another one could have taken its place.
+        """
+        now = time.monotonic()
+        if not self._watched or self._answers():
+            self._answered = now
+            return True
+        if now - self._answered > _PATIENCE:
+            raise ZoorankError(
+                f"the head of the Ray cluster, {self._address}, answers no more; when "
+                "`ray status` shows it again, the same command goes on from what was done"
+            )
+        return False
+
+    def _answers(self) -> bool:
+        host, _, port = self._address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_LATE).close()
+        except (OSError, ValueError):
+            return False
+        return True
+
+
 def shares_of(gpus: float, share: float) -> int:
     """How many jobs the GPUs of one machine take, of which each takes so many or a part of one.
 
@@ -62,11 +103,12 @@ def no_place(ray: Any, processors: int, gpus: float) -> str:
     there = machines(ray)
     wanted = _counted(processors, "processor") + (f" and {_counted(gpus, 'GPU')}" if gpus else "")
     most = _counted(max((each.processors for each in there), default=0), "processor")
-    most += f" and {_counted(max((each.gpus for each in there), default=0), 'GPU')}"
-    fewer = "ask for fewer with --gpus, or " if gpus else ""
+    if gpus:
+        most += f" or {_counted(max((each.gpus for each in there), default=0), 'GPU')}"
+    fewer = "ask for fewer with --gpus (0 for none), or " if gpus else ""
     return (
-        f"none of the Ray cluster's {_counted(len(there), 'machine')} has the {wanted} that a job "
-        f"takes; {most} are the most there are: {fewer}have a larger machine join it with "
+        f"no machine of the Ray cluster has the {wanted} that a job takes: of {len(there)} there "
+        f"now, none has more than {most}; {fewer}have a larger one join with "
         "`ray start --address HOST:6379`"
     )
 

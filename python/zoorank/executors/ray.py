@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, cast
 from zoorank.errors import StoreError, ZoorankError
 from zoorank.executors.base import Emit, Event, Failure, J, Limits, O, S, Thinned, driven
 from zoorank.executors.cluster import (
+    Head,
     Machine,
     connected,
     lost,
@@ -176,6 +177,7 @@ class _Run(Generic[J, O]):
             scheduling_strategy="SPREAD",
         )
         self._running: dict[Any, _Sent[J]] = {}
+        self._head = Head(ray)
         self._places, self._looked = 0, -_LOOK
 
     @property
@@ -185,10 +187,10 @@ class _Run(Generic[J, O]):
         Raises
         ------
         ZoorankError
-            When none of them could take any.
+            When none of them could take any, or the head is gone.
         """
         now = time.monotonic()
-        if now - self._looked > _LOOK:
+        if now - self._looked > _LOOK and self._head.answers():
             self._looked = now
             self._places = self._executor.places
             if self._places == 0:
