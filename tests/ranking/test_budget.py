@@ -218,7 +218,7 @@ def test_no_time_at_all(zoo, tmp_path):
     # Nothing is begun then, not even with the raw input.
     assert [row.status for row in found] == ["untried", "untried"]
     assert "No source could be scored" in found.verdict
-    for seconds in (0.0, -1.0, float("nan")):
+    for seconds in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(UsageError, match="budget must be more than 0 seconds"):
             ranked(zoo, tmp_path, budget=seconds)
     with pytest.raises(UsageError, match="leave out the race"):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 import platform
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -304,6 +305,26 @@ def test_a_mistake_in_the_call_is_an_error(zoo, settings, error, message):
     with pytest.raises(error, match=message) as caught:
         ranked(zoo, **settings)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"timeout": float("nan"), "workers": 1}, "timeout must be more than 0, not nan"),
+        ({"timeout": 0.0, "ray": "local"}, "timeout must be more than 0, not 0.0"),
+        ({"memory_limit": -1, "workers": 1}, "memory_limit must be more than 0, not -1"),
+        ({"timeout": 1.0}, "timeout needs workers"),
+        ({"workers": 0}, "workers must be at least 1 or 'auto', not 0"),
+        ({"gpus": 1.5, "ray": "local"}, "gpus must be a whole number, or a part of one GPU"),
+        ({"ray": "local"}, "--ray needs Ray, which is not installed"),
+    ],
+)
+def test_how_sources_cannot_be_run_is_said_before_anything_is_read(
+    zoo, monkeypatch, settings, message
+):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match=message):
+        rank(zoo.manifest, zoo.folder / "nothing.npz", allow_code=[zoo.code], **settings)
 
 
 def test_a_target_must_come_from_somewhere(zoo, tmp_path):

@@ -140,6 +140,16 @@ def _counted(number: float, one: str, more: str = "") -> str:
     return f"{number:g} {one if number == 1 else more or f'{one}s'}"
 
 
+def imported() -> Any:
+    """Ray; a UsageError where it is not installed or broken."""
+    try:
+        import ray
+        import ray.util.scheduling_strategies
+    except ImportError as error:
+        raise UsageError(_not_imported(error)) from None
+    return ray
+
+
 def connected(address: str | None) -> tuple[Any, bool]:
     """Ray, connected, and whether that was done here.
 
@@ -148,11 +158,7 @@ def connected(address: str | None) -> tuple[Any, bool]:
     UsageError
         When Ray is not installed, or no cluster answers at the address.
     """
-    try:
-        import ray
-        import ray.util.scheduling_strategies
-    except ImportError as error:
-        raise UsageError(_not_imported(error)) from None
+    ray = imported()
     if ray.is_initialized():
         return ray, False
     try:

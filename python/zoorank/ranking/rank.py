@@ -24,7 +24,7 @@ from zoorank.ranking.provenance import describe_call
 from zoorank.ranking.ranking import Ranking, Request
 from zoorank.ranking.record import Trained, read_record
 from zoorank.ranking.strategy import Interrupted, Strategy
-from zoorank.ranking.work import Progress, Silent, Work, executor_of
+from zoorank.ranking.work import Progress, Silent, Work, check_executor, executor_of
 from zoorank.sources.base import Guarded, Precision, Source
 from zoorank.store.encodings import EncodingStore
 from zoorank.store.ledger import Ledger
@@ -246,6 +246,7 @@ def rank(
     strategy = Strategy.of(race, confidence, first_rows, random_state, budget)
     deciding, scores = strategy.scores(score, metric)
     lines = _recorded(record, deciding)
+    check_executor(workers, timeout, memory_limit, ray, gpus)
     least_one = {"batch_size": batch_size, "limit": limit, "store_quota": store_quota}
     for name, value in least_one.items():
         if value is not None and value < 1:

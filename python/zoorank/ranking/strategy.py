@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -75,8 +76,11 @@ class Strategy:
             options = race_options(race, confidence, first_rows, random_state)
         if budget is None:
             return cls(options)
-        if not budget > 0:
-            raise UsageError(f"budget must be more than 0 seconds, not {budget}")
+        if not (budget > 0 and math.isfinite(budget)):
+            raise UsageError(
+                f"budget must be more than 0 seconds and have an end, not {budget}; without one "
+                "all sources are run"
+            )
         if options is not None:
             raise UsageError("a budget decides itself what to run on a sample: leave out the race")
         from zoorank.ranking.budget import Time

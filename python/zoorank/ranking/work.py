@@ -166,6 +166,37 @@ class Work:
             self.watcher.scoring(event.job, event.cut)
 
 
+def check_executor(
+    workers: int | Literal["auto"] | None,
+    timeout: float | None,
+    memory_limit: int | None,
+    ray: str | None,
+    gpus: float | None,
+) -> None:
+    """Refuse what :func:`executor_of` cannot give, before anything is read.
+
+    Raises
+    ------
+    UsageError
+        When a number is wrong, arguments do not go together, or Ray is not installed.
+    """
+    for name, value in (("timeout", timeout), ("memory_limit", memory_limit)):
+        if value is not None and not value > 0:
+            raise UsageError(f"{name} must be more than 0, not {value}")
+        if value is not None and workers is None and ray is None:
+            raise UsageError(f"{name} needs workers: this process cannot end itself")
+    if workers is not None and workers != "auto" and workers < 1:
+        raise UsageError(f"workers must be at least 1 or 'auto', not {workers}")
+    if gpus is not None and ray is None:
+        raise UsageError("gpus says what a source takes of a Ray cluster, and none is named")
+    if gpus is not None:
+        _check_gpus(gpus)
+    if ray is not None:
+        from zoorank.executors.cluster import imported
+
+        imported()
+
+
 def executor_of(
     workers: int | Literal["auto"] | None,
     timeout: float | None,
@@ -175,10 +206,6 @@ def executor_of(
 ) -> Executor:
     """What runs the jobs; processes of their own are loaded when asked for."""
     limits = Limits(timeout=timeout, memory=memory_limit)
-    if gpus is not None and ray is None:
-        raise UsageError("gpus says what a source takes of a Ray cluster, and none is named")
-    if gpus is not None:
-        _check_gpus(gpus)
     if ray is not None:
         from zoorank.executors.ray import RayExecutor
 
@@ -191,15 +218,10 @@ def executor_of(
             environment=MEMORY_KEPT,
         )
     if workers is None:
-        for name, value in (("timeout", timeout), ("memory_limit", memory_limit)):
-            if value is not None:
-                raise UsageError(f"{name} needs workers: this process cannot end itself")
         return LocalExecutor()
     from zoorank.executors.workers import WorkerExecutor, cores
 
     count = max(1, cores() // 2) if workers == "auto" else workers
-    if count < 1:
-        raise UsageError(f"workers must be at least 1 or 'auto', not {workers}")
     return WorkerExecutor(count, limits, state=framework_state, environment=MEMORY_KEPT)
 
 
