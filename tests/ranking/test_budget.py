@@ -22,6 +22,7 @@ from zoorank.ranking.budget import family, sample_of
 from zoorank.ranking.record import Trained, append_record
 from zoorank.sources.base import Sized
 from zoorank.sources.manifest import load_zoo
+from zoorank.sources.torch.source import TorchSource
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
 
@@ -267,6 +268,17 @@ def test_sizes_are_those_of_files_that_are_there(tmp_path):
     )
     sizes = [source.size() for source in load_zoo(zoo).models if isinstance(source, Sized)]
     assert sizes == [100, None, None]
+
+
+@pytest.mark.parametrize("size", [OSError("a broken disk"), 0])
+def test_a_size_that_nobody_can_tell_ends_nothing(zoo, tmp_path, monkeypatch, size):
+    def fails(_):
+        if isinstance(size, Exception):
+            raise size
+        return size
+
+    monkeypatch.setattr(TorchSource, "size", fails)
+    assert ranked(zoo, tmp_path, budget=600.0).budget.whole == 2
 
 
 def test_families_of_names():

@@ -210,10 +210,21 @@ class Budget:
             name=name,
             family=family(name),
             expected=expected.get(name),
-            size=source.size() if isinstance(source, Sized) else None,
+            size=_size_of(source),
             remembered="whole" if done else "sample" if on_sample else "",
             broken=any(each is not None and each.failed for each in (whole, sampled)),
         )
+
+
+def _size_of(source: Source) -> float | None:
+    """What its time goes with; None where nobody can tell, or its code fails at that."""
+    if not isinstance(source, Sized):
+        return None
+    try:
+        size = source.size()
+    except Exception:  # noqa: BLE001 - a stranger's source, whose job will say what is wrong
+        return None
+    return size or None
 
 
 def published(sources: Sequence[Source]) -> dict[str, float]:
