@@ -51,6 +51,7 @@ TRAPS = {
     "a quoted key": '"a"' + ' . "a"' * 30_000 + " = 1",
     "a header": "[a" + ".a" * 30_000 + "]",
     "an inline table": "a = { b" + ".b" * 30_000 + " = 1 }",
+    "many keys of many parts": "".join(f"k{i}{'.a' * 40} = 1\n" for i in range(20_000)),
     "brackets": "a = " + "[" * 100_000,
     "tables": "a = " + "{b=" * 100_000,
     "a long number": "a = " + "9" * 100_000,

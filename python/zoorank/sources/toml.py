@@ -13,7 +13,8 @@ from zoorank.messages import one_line
 
 _toml: Any = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
-_DEEPEST = 64  # the parser's work grows with the square of a key's parts, and it recurses
+# No record needs as many; the work of the parser grows with the square of the parts.
+_MOST_PARTS, _DEEPEST = 16, 64
 # Strings and comments are skipped whole; all else is read a letter or a word at a time.
 _TOKEN = re.compile(
     r"""
@@ -137,9 +138,10 @@ def _statements(text: str) -> Iterator[_Statement]:
         elif sign is not None:
             depth = max(0, depth + (sign in "[{") - (sign in "]}"))
             parts = parts + 1 if sign == "." else 0
-        if max(depth, parts) > _DEEPEST:
-            what = "parts in a key" if parts > _DEEPEST else "brackets in each other"
-            raise NotTomlError(f"more than {_DEEPEST} {what} (at line {line})")
+        if parts > _MOST_PARTS:
+            raise NotTomlError(f"more than {_MOST_PARTS} parts in a key (at line {line})")
+        if depth > _DEEPEST:
+            raise NotTomlError(f"more than {_DEEPEST} brackets in each other (at line {line})")
         line += token[0].count("\n")
     if statement := text[start:].strip():
         yield _Statement(begun, statement)
