@@ -276,6 +276,23 @@ def test_a_database_that_is_damaged_while_it_is_open(tmp_path: Path, ledger: Led
         assert len({path.name.split("-wal")[0].split("-shm")[0] for path in aside}) == 1
 
 
+@pytest.mark.parametrize("place", [b"CREATE TABLE outcomes (", b"BLOB NOT NULL, part", b"outcomes"])
+def test_a_table_whose_statement_is_no_text(tmp_path: Path, ledger: Ledger, place: bytes) -> None:
+    """SQLite quotes it, and sqlite3 cannot raise an error of bytes that are no Unicode."""
+    ledger.close()
+    path = tmp_path / "ledger-1.sqlite"
+    content = path.read_bytes()
+    assert place in content
+    path.write_bytes(content.replace(place, b"\xec(" + b"\xff" * (len(place) - 2)))
+    said: list[str] = []
+    with Ledger(tmp_path, said.append) as again:
+        assert again.outcome(KEYS[0]) is None
+        again.record(OUTCOMES)
+        assert again.outcome(KEYS[0]) == OUTCOMES[KEYS[0]]
+    assert len(said) == 1
+    assert said[0].startswith("ledger-1.sqlite is damaged (")
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_bits_that_flip(tmp_path: Path, ledger: Ledger, seed: int) -> None:
     ledger.close()

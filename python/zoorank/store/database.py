@@ -84,7 +84,8 @@ class Database:
     def _asked(self, action: Callable[[sqlite3.Connection], T], otherwise: T, writes: bool) -> T:
         database = self._database(writes)
         try:
-            return otherwise if database is None else action(database)
+            with _readable():
+                return otherwise if database is None else action(database)
         except sqlite3.DatabaseError as error:
             if _is_of_the_system(error):
                 raise
@@ -168,13 +169,14 @@ def _open(path: Path, table: str) -> sqlite3.Connection:
         raise sqlite3.DatabaseError("not a file")
     database = _connect(path, "mode=rwc")
     try:
-        # One synchronisation with the disk for many changes; none of them is lost but by a
-        # power cut, and then the last ones alone.
-        _to_wal(database)
-        database.execute("PRAGMA synchronous = NORMAL")
-        with database:
-            database.execute(table.replace("TABLE", "TABLE IF NOT EXISTS", 1))
-        found = database.execute("SELECT sql FROM sqlite_master WHERE sql NOTNULL").fetchall()
+        with _readable():
+            # One synchronisation with the disk for many changes; none of them is lost but by a
+            # power cut, and then the last ones alone.
+            _to_wal(database)
+            database.execute("PRAGMA synchronous = NORMAL")
+            with database:
+                database.execute(table.replace("TABLE", "TABLE IF NOT EXISTS", 1))
+            found = database.execute("SELECT sql FROM sqlite_master WHERE sql NOTNULL").fetchall()
         if found != [(table.encode(),)]:
             raise sqlite3.DatabaseError("it holds something else")
     except BaseException:
@@ -210,6 +212,15 @@ def _file(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
+    """Take for damage what sqlite3 cannot say, for it quotes bytes of the file that are no text."""
+    try:
+        yield
+    except UnicodeDecodeError:
+        raise sqlite3.DatabaseError("what it says of its table is no text") from None
 
 
 @contextlib.contextmanager
