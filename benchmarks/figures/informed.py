@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import astuple
 from functools import cache
 from pathlib import Path
 
@@ -109,13 +110,25 @@ def informed_less() -> str:
 
 
 def informed_images() -> str:
-    """Regret on each target: of so few no mean says much."""
+    """Mean regret with its interval, the same beside the consensus, and regret on each target."""
     found = images()
-    lines = [
-        {"score": score.name, "lacks": " | ".join(f"{100 * each:.1f}" for each in score.regrets)}
-        for score in sorted(found.scores, key=lambda score: score.measures["regret@1"].mean)
-    ]
-    return table(" | ".join(["regret", *found.targets]), "{score} | {lacks}", lines)
+    consensus = found["consensus"].regrets
+    lines = []
+    for score in sorted(found.scores, key=lambda score: score.measures["regret@1"].mean):
+        mean, low, high = (100 * each for each in astuple(score.measures["regret@1"])[:3])
+        lines.append(
+            {
+                "score": score.name,
+                "mean": f"{mean:.1f} [{low:.1f}, {high:.1f}]",
+                "beside": said(paired(score.regrets, consensus), digits=1),
+                "lacks": " | ".join(f"{100 * each:.1f}" for each in score.regrets),
+            }
+        )
+    return table(
+        " | ".join(["pick by", "regret", "less consensus", *found.targets]),
+        "{score} | {mean} | {beside} | {lacks}",
+        lines,
+    )
 
 
 def informed_figures() -> dict[str, str]:
@@ -132,7 +145,15 @@ def informed_figures() -> dict[str, str]:
         found[f"informed.{name}-halves"] = f"{100 * mean(mine, 'regret_halves'):.2f}"
     return {
         "informed.cnn-chosen": f"{taus.mean():.3f}",
-        "informed.images": f"{len(images().targets)}",
+        **{
+            f"informed.images-{key}": f"{100 * images()[name].measures['regret@1'].mean:.1f}"
+            for key, name in (
+                ("informed", "informed"),
+                ("consensus", "consensus"),
+                ("static", STATIC),
+                ("head", of_images.ALONE["probe"]),
+            )
+        },
         **found,
     }
 
@@ -160,10 +181,10 @@ def beside(mine: Sequence[Row], other: Sequence[Row], name: str) -> Difference:
     return paired([row[name] for row in mine], [row[name] for row in other])
 
 
-def said(found: Difference) -> str:
+def said(found: Difference, digits: int = 2) -> str:
     """A difference in points with its interval and p."""
     low, high = 100 * found.low, 100 * found.high
-    return f"{100 * found.mean:+.2f} [{low:+.1f}, {high:+.1f}], p {chance(found.p)}"
+    return f"{100 * found.mean:+.{digits}f} [{low:+.1f}, {high:+.1f}], p {chance(found.p)}"
 
 
 def difference(found: Difference, digits: int) -> str:

@@ -74,7 +74,14 @@ def read_rows() -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def measure(name: str, train: tuple, test: tuple, store: Path) -> list[dict[str, object]]:
+def measure(
+    name: str,
+    train: tuple,
+    test: tuple,
+    store: Path,
+    zoo: Path = HERE / "zoo.toml",
+    allow_code: Path | tuple[Path, ...] = (),
+) -> list[dict[str, object]]:
     """All rows of a target, one for each network and each of its cuts."""
     sys.path.insert(0, str(HERE.parent / "ucr"))
     from measure import head_accuracy
@@ -94,7 +101,7 @@ def measure(name: str, train: tuple, test: tuple, store: Path) -> list[dict[str,
     )
     kept = EncodingStore(store)
     rows: list[dict[str, object]] = []
-    for source in load_zoo(HERE / "zoo.toml").models:
+    for source in load_zoo(zoo, allow_code=allow_code).models:
         of_seen, of_held = (
             encode_source(source, part, store=kept, threads=1).encodings for part in (seen, held)
         )
@@ -105,10 +112,10 @@ def measure(name: str, train: tuple, test: tuple, store: Path) -> list[dict[str,
                 {
                     "target": name,
                     "source": source.name,
-                    "cut": encoding.cut,
+                    "cut": encoding.record.cut,
                     "n": seen.n_samples,
                     "K": len(seen.classes),
-                    "d": encoding.dim,
+                    "d": encoding.record.dim,
                     "parameters": encoding.record.parameters_kept,
                     **{key: f"{value.value:.6g}" for key, value in values.values.items()},
                     "truth": f"{head_accuracy(X, seen.labels, other.load(), held.labels):.6g}",

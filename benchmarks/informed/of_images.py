@@ -1,8 +1,9 @@
-"""The study of images: what each way to pick lacks on the targets that are measured so far."""
+"""The study of images: what each way to pick lacks on the targets that are measured."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,14 @@ MEASUREMENTS = Path(__file__).resolve().parents[1] / "images" / "measurements.cs
 ALONE = {
     "euclidean": "MSC euclidean",
     "cosine": "MSC cosine",
+    "logme": "LogME",
+    "hscore": "H-score",
+    "knn": "nearest neighbour",
     "probe": "head on every candidate, cross-validated",
 }
 
 
+@cache
 def evaluation() -> Evaluation:
     """Every selector on every target; the record of informed has all other targets."""
     parts = [part.key for part in DEFAULT.parts]

@@ -67,13 +67,28 @@ def test_what_rank_quotes_is_what_was_measured():
     assert evidence.evidence_text() == evidence.EVIDENCE.read_text(encoding="utf-8")
 
 
-def test_rank_quotes_of_informed_what_the_published_table_gives():
+def test_rank_quotes_for_images_what_ten_targets_gave():
     import evidence
-    from informed import cnn
+    from informed import images
 
-    found = evidence.of_published()["scores"]["informed"]
-    assert found["regret"] == round(cnn()["informed"].measures["regret@1"].mean, 2)
-    assert found["top3"] == round(cnn()["informed"].measures["held@3"].mean, 4)
+    found = evidence.of_pictures()
+    assert (found["targets"], found["candidates"]) == (10, 38)
+    for key, name in (("informed", "informed"), ("consensus", "consensus")):
+        regret = 100 * images()[name].measures["regret@1"].mean
+        assert found["scores"][key]["regret"] == pytest.approx(regret, abs=0.005)
+
+
+def test_informed_is_ahead_of_the_consensus_on_images_and_no_worse_than_heads():
+    """What the page says in words. Its weights were measured on series alone."""
+    import of_images
+    from informed import images
+
+    from zoorank.evaluation.evaluate import paired
+
+    regrets = {score.name: score.regrets for score in images().scores}
+    assert paired(regrets["informed"], regrets["consensus"]).high < 0
+    heads = paired(regrets["informed"], regrets[of_images.ALONE["probe"]])
+    assert heads.low <= 0 <= heads.high
 
 
 def program(path):
