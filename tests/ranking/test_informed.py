@@ -210,18 +210,22 @@ def test_votes_that_agree_add_less_and_those_against_each_other_no_more():
     places = [(name, "a") for name in "wxyz"]
     votes = np.array([-0.5, -0.2, 0.2, 0.5])
 
-    def added(published):
+    def weights(published):
+        """Of the consensus, as differences of the candidates show it."""
         found = expect(places, votes, dict(zip("wxyz", published, strict=True)), Knowledge())
-        return found.consensus / (effects().vote * votes), found.vote / effects().vote
+        return np.diff(found.consensus) / (effects().vote * np.diff(votes))
 
-    assert added(votes)[1] == pytest.approx(0.5)
-    np.testing.assert_allclose(added(votes)[0], 0.5)
-    assert added(-votes)[1] == 1
-    assert added(np.zeros(4))[1] == 1
-    # Where nothing is published of a source there is nothing to compare.
-    some = expect([*places, ("new", "a")], np.append(votes, -0.5),
-                  dict(zip("wxyz", votes, strict=True)), Knowledge())  # fmt: skip
-    assert some.vote == pytest.approx(effects().vote / 2)
+    np.testing.assert_allclose(weights(votes), 0.5)
+    np.testing.assert_allclose(weights(-votes), 1)
+    np.testing.assert_allclose(weights(np.zeros(4)), 1)
+
+
+def test_of_a_source_that_nothing_is_published_of_the_consensus_has_all_of_its_weight():
+    votes = np.array([-0.5, -0.2, 0.2, 0.5, -0.5, 0.5])
+    places = [(name, cut) for name, cut in zip("wxyznn", "aaaaab", strict=True)]
+    found = expect(places, votes, dict(zip("wxyz", votes, strict=False)), Knowledge())
+    assert found.consensus[3] - found.consensus[0] == pytest.approx(0.5 * effects().vote)
+    assert found.consensus[5] - found.consensus[4] == pytest.approx(effects().vote)
 
 
 def test_two_published_accuracies_or_less_than_half_have_no_vote():

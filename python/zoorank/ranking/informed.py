@@ -90,8 +90,6 @@ class Expectation:
         The parts of its mean.
     spread : float
         Standard deviation of the accuracies of a target's candidates.
-    vote : float
-        What beating all others by one vote adds, in units of the spread.
     """
 
     places: tuple[Place, ...]
@@ -100,7 +98,6 @@ class Expectation:
     published: Array
     record: Array
     spread: float
-    vote: float
 
     @property
     def is_informed(self) -> bool:
@@ -158,8 +155,9 @@ def expect(
         recorded = from_record(places, others, measured, spread)
     publication = np.array([published.get(name, 0.0) for name, _ in places])
     # Two predictors that are as good as each other and correlated, in one regression.
-    has_both = [name in published for name, _ in places]
-    vote = measured.vote / (1 + agreement(votes[has_both], publication[has_both]))
+    # Who has but one of them has all of its weight.
+    has_both = np.array([name in published for name, _ in places])
+    vote = measured.vote / (1 + has_both * agreement(votes[has_both], publication[has_both]))
     by_vote, by_publication = vote * votes, vote * publication
     belief = Belief(recorded.mean + by_vote + by_publication, recorded.covariance)
     there = {place: at for at, place in enumerate(places)}
@@ -176,7 +174,6 @@ def expect(
         by_publication,
         belief.mean - by_vote - by_publication,
         spread,
-        vote,
     )
 
 
@@ -320,8 +317,8 @@ def _representatives(rows: Sequence[RankRow]) -> dict[Place, Place]:
 
 def _of_the_baseline(row: RankRow, consensus: Consensus, expected: Expectation) -> Merit:
     """The raw input: its consensus, and no more known than of a source that nobody tried."""
-    share = _vote(row.scores[consensus.key], len(expected.places))
-    return Merit(consensus=expected.spread * expected.vote * share, sd=expected.spread)
+    vote = _vote(row.scores[consensus.key], len(expected.places))
+    return Merit(consensus=expected.spread * effects().vote * vote, sd=expected.spread)
 
 
 def _decided(row: RankRow, merit: Merit) -> RankRow:
