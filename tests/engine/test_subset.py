@@ -12,7 +12,6 @@ from zoorank.engine.subset import check_legacy_state
 RNG = np.random.default_rng(0)
 Y = RNG.integers(0, 4, 260)
 X = RNG.normal(size=(260, 7)) + 0.7 * Y[:, None]
-METRICS = ("euclidean", "sqeuclidean", "cosine", "manhattan")
 
 
 def both(X, labels, **options):
@@ -20,7 +19,7 @@ def both(X, labels, **options):
     return found, sklearn.metrics.silhouette_score(X, labels, **options)
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", reference.VECTOR_METRICS)
 @pytest.mark.parametrize("seed", [0, 1, 7, 2**32 - 1])
 @pytest.mark.parametrize("size", [9, 100, 259])
 def test_is_what_scikit_learn_finds(metric, seed, size):
@@ -87,7 +86,7 @@ def test_a_state_is_not_drawn_from_without_a_sample_size():
     assert state.randint(10**6) == np.random.RandomState(0).randint(10**6)
 
 
-@pytest.mark.parametrize("metric", [*METRICS, "precomputed"])
+@pytest.mark.parametrize("metric", [*reference.VECTOR_METRICS, "precomputed"])
 def test_of_files_the_drawn_rows_alone_are_read(metric, tmp_path, monkeypatch):
     values = X
     if metric == "precomputed":
