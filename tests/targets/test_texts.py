@@ -181,6 +181,23 @@ def test_files_named_by_their_part(tmp_path: Path) -> None:
     assert len(load_target(tmp_path, split="all")) == 8
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"sentence1": "good", "sentence2": "bad", "label": "pos"},
+        {"x": 1.5, "y": 2.0, "label": "pos"},
+        {"tokens": ["good", "film"], "label": ["pos", "neg"]},
+    ],
+)
+def test_parts_in_several_forms_are_not_put_together(tmp_path: Path, other) -> None:
+    records = [{"text": text, "label": y} for text, y in zip(TEXTS, LABELS, strict=True)]
+    for part, lines in (("train", records), ("val", [other] * 3)):
+        (tmp_path / f"{part}.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert len(load_target(tmp_path)) == len(TEXTS)
+    message = refusal(tmp_path, split="all")
+    assert message == f"{tmp_path}: its parts differ in columns"
+
+
 def test_pairs(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text("premise,hypothesis,label\na,b,1\nc,d,0\ne,f,1\n")
     target = load_target(tmp_path / "d.csv")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -79,13 +80,13 @@ def _joined(folder: Path, found: Sequence[Labelled], name: str, unlike: str) -> 
     notes = tuple(dict.fromkeys(note for each in found for note in each.notes))
     first = found[0]
     if len(found) == 1:
-        return Labelled(first.samples, first.labels, name, notes, first.groups, first.task)
+        return replace(first, name=name, notes=notes)
+    if len({(type(each.samples), each.samples.shape) for each in found}) > 1:
+        raise DataError(f"{folder}: {unlike}")
     labels = np.concatenate([np.asarray(each.labels) for each in found])
     every = [each.samples.take(range(len(each.samples))) for each in found]
     samples: Samples
     if isinstance(first.samples, Arrays):
-        if len({np.shape(part)[1:] for part in every}) > 1:
-            raise DataError(f"{folder}: {unlike}")
         samples = Arrays(np.concatenate([np.asarray(part) for part in every]), first.samples.given)
     elif isinstance(first.samples, Texts):
         texts = [each.samples for each in found if isinstance(each.samples, Texts)]
@@ -122,9 +123,7 @@ def _read_parts(folder: Path, parts: dict[str, list[Path]], how: Reading) -> Lab
     read = _READERS[kinds.pop()]
     found = [read(path, how) for path in files]
     joined = _joined(folder, found, f"{folder.name} ({how.split})", "its parts differ in columns")
-    return Labelled(
-        joined.samples, joined.labels, joined.name, (*note, *joined.notes), joined.groups
-    )
+    return replace(joined, notes=(*note, *joined.notes))
 
 
 def _taken(folder: Path, parts: Sequence[str], how: Reading) -> tuple[list[str], tuple[str, ...]]:
@@ -142,26 +141,7 @@ def _taken(folder: Path, parts: Sequence[str], how: Reading) -> tuple[list[str],
 
 def _read_classes(folder: Path, how: Reading) -> Labelled:
     """Read one sub-folder a class, of images, sounds or texts; perhaps in parts."""
-    with reading(folder, "folder"):
-        folders = sorted(
-            path for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name)
-        )
-    names = {name for known in SPLIT_NAMES.values() for name in known}
-    parts = [path.name for path in folders if path.name.lower() in names and _has_folders(path)]
-    notes: tuple[str, ...] = ()
-    name = folder.name
-    if parts:
-        taken, notes = _taken(folder, parts, how)
-        beside = [path.name for path in folders if path.name not in parts]
-        if beside:
-            notes = (*notes, f"folders beside the parts are not read: {listing(beside, 8)}")
-        folders = [
-            sub
-            for part in taken
-            for sub in sorted((folder / part).iterdir())
-            if sub.is_dir() and not is_hidden(sub.name)
-        ]
-        name = f"{folder.name} ({how.split})"
+    folders, name, notes = _class_folders(folder, how)
     files = [(path, sub.name) for sub in folders for path in walk(sub)]
     modality = how.modality or _modality(folder, [path for path, _ in files])
     kept, skipped = _of_modality(folder, files, modality)
@@ -197,6 +177,22 @@ def _read_classes(folder: Path, how: Reading) -> Labelled:
     return Labelled(Texts(tuple(text.strip() for text, _ in contents)), labels, name, notes)
 
 
+def _class_folders(folder: Path, how: Reading) -> tuple[list[Path], str, tuple[str, ...]]:
+    """Find the sub-folders of the classes, perhaps in parts; what to call the data; notes."""
+    with reading(folder, "folder"):
+        folders = _folders_in(folder)
+    names = {name for known in SPLIT_NAMES.values() for name in known}
+    parts = [path.name for path in folders if path.name.lower() in names and _folders_in(path)]
+    if not parts:
+        return folders, folder.name, ()
+    taken, notes = _taken(folder, parts, how)
+    beside = [path.name for path in folders if path.name not in parts]
+    if beside:
+        notes = (*notes, f"folders beside the parts are not read: {listing(beside, 8)}")
+    inside = [sub for part in taken for sub in _folders_in(folder / part)]
+    return inside, f"{folder.name} ({how.split})", notes
+
+
 def _beside(folder: Path, modality: Modality) -> list[tuple[str, str]]:
     """Samples that lie beside the folders of the classes, and so have no label."""
     known = images.known_suffixes() if modality == "image" else audio.known_suffixes()
@@ -210,8 +206,8 @@ def _beside(folder: Path, modality: Modality) -> list[tuple[str, str]]:
     return [(inert(name), "in no folder of a class") for name in found]
 
 
-def _has_folders(path: Path) -> bool:
-    return any(sub.is_dir() and not is_hidden(sub.name) for sub in path.iterdir())
+def _folders_in(folder: Path) -> list[Path]:
+    return sorted(sub for sub in folder.iterdir() if sub.is_dir() and not is_hidden(sub.name))
 
 
 def _kind(path: Path) -> Modality | None:
