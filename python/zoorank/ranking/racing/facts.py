@@ -168,9 +168,5 @@ def in_words(seconds: float, digits: int = 3) -> str:
     return f"{float(f'{seconds:.{digits}g}'):g} s"
 
 
-def _has(count: int) -> str:
-    return "has" if count == 1 else "have"
-
-
 def _were(count: int) -> str:
     return "was" if count == 1 else "were"
