@@ -6,18 +6,19 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoorank.messages import inert
-from zoorank.ranking import Ranking
+from zoorank.ranking import Ranking, RankRow
 from zoorank.ranking.columns import FACTS
 from zoorank.ranking.files import prepare, write_text
 from zoorank.report.closeups import Closeups
 from zoorank.report.contents import (
+    Column,
     cards_of,
     columns_of,
     depths_of,
@@ -26,6 +27,9 @@ from zoorank.report.contents import (
     short_names,
     table_of,
 )
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 ASSETS = Path(__file__).with_name("assets")
 SCRIPTS = ("charts.min.js", "specs.js", "report.js")
@@ -52,7 +56,6 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
     ModuleNotFoundError
         Without Jinja2, of the extra ``report``.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     names = short_names(row.model for row in ranking)
@@ -61,22 +64,9 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
     rows = [row for row in ranking if row.status in SHOWN]
     columns = list(columns_of(ranking, rows))
     ranked = [row for row in rows if row.status == "ok"]
-    costs = {
-        fact.key: {"name": fact.name, "meaning": fact.meaning, "unit": fact.unit}
-        for fact in FACTS
-        if fact.is_cost and len({fact.of(row) for row in ranked} - {None, 0}) > 1
-    }
-    depths, depth_title = depths_of(rows)
     scripts = [_asset(name) for name in SCRIPTS]
-    environment = Environment(
-        loader=FileSystemLoader(ASSETS),
-        autoescape=True,
-        finalize=_inert,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(f"{NAME}.j2").render(
+    data = _chart_data(ranking, rows, columns, full_names, closeups)
+    return _template().render(
         target=ranking.target,
         provenance=ranking.provenance,
         settings=json.dumps(ranking.provenance.settings, indent=2, ensure_ascii=False),
@@ -93,8 +83,8 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
         names=names,
         n_ranked=sum(row.rank is not None for row in rows),
         n_sources=len({row.model for row in ranked}),
-        has_depth=depth_title != "",
-        costs=costs,
+        has_depth=data["depthTitle"] != "",
+        costs=data["costs"],
         closeups=closeups,
         failures=reasons_of(ranking.failures),
         n_failures=len(ranking.failures),
@@ -106,27 +96,55 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
         css=Markup(_asset("report.css")),  # noqa: S704 - files of this package
         scripts=[Markup(script) for script in scripts],  # noqa: S704
         policy=_policy(scripts),
-        data=Markup(  # noqa: S704 - escaped by script_json
-            script_json(
-                {
-                    "key": ranking.key,
-                    "labels": dict(ranking.labels),
-                    "higher": {key: is_better_higher(ranking, key) for key in ranking.labels},
-                    "costs": costs,
-                    "depthTitle": depth_title,
-                    "columns": {
-                        **{column.id: column.values for column in columns},
-                        "cut": [row.cut for row in rows],
-                        "name": full_names,
-                        "status": [row.status for row in rows],
-                        "note": [row.note for row in rows],
-                        "depth": depths,
-                    },
-                    "closeups": None if closeups is None else asdict(closeups),
-                }
-            )
-        ),
+        data=Markup(script_json(data)),  # noqa: S704 - escaped by script_json
     )
+
+
+def _chart_data(
+    ranking: Ranking,
+    rows: list[RankRow],
+    columns: Sequence[Column],
+    full_names: Sequence[str],
+    closeups: Closeups | None,
+) -> dict[str, object]:
+    """What the scripts of the page draw, as they call it."""
+    ranked = [row for row in rows if row.status == "ok"]
+    depths, depth_title = depths_of(rows)
+    return {
+        "key": ranking.key,
+        "labels": dict(ranking.labels),
+        "higher": {key: is_better_higher(ranking, key) for key in ranking.labels},
+        "costs": {
+            fact.key: {"name": fact.name, "meaning": fact.meaning, "unit": fact.unit}
+            for fact in FACTS
+            if fact.is_cost and len({fact.of(row) for row in ranked} - {None, 0}) > 1
+        },
+        "depthTitle": depth_title,
+        "columns": {
+            **{column.id: column.values for column in columns},
+            "cut": [row.cut for row in rows],
+            "name": full_names,
+            "status": [row.status for row in rows],
+            "note": [row.note for row in rows],
+            "depth": depths,
+        },
+        "closeups": None if closeups is None else asdict(closeups),
+    }
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(ASSETS),
+        autoescape=True,
+        finalize=_inert,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(f"{NAME}.j2")
 
 
 def write_page(
