@@ -14,13 +14,13 @@ from datetime import datetime, timezone
 from functools import wraps
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from zoorank import engine
 from zoorank.engine.environment import check_environment
 from zoorank.errors import DataError
 from zoorank.targets import load_target
-from zoorank.targets.base import Modality, Target
+from zoorank.targets.base import Target
 from zoorank.targets.paths import is_named, with_home
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def load_again(ranking: Ranking, data: str | None = None) -> Target:
     target = load_target(
         place,
         limit=limit,
-        modality=cast("Modality", ranking.target.modality),
+        modality=ranking.target.modality,
         input_column=settings.get("input_column") or (),
         label_column=settings.get("label_column"),
         group_column=settings.get("group_column"),

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, Union
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Union
 
 import numpy as np
 
 from zoorank.errors import DataError
+from zoorank.targets.statistics import Columns, Statistics, of_all, of_columns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -140,24 +141,6 @@ class Survey:
     skipped: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     noun: str = "file"
-
-
-class Statistics(NamedTuple):
-    """Of all the numbers of a target together."""
-
-    minimum: float
-    maximum: float
-    mean: float
-    std: float
-
-
-class Columns(NamedTuple):
-    """Of each column of a table, shape ``(columns,)``."""
-
-    minimum: NDArray[np.float64]
-    maximum: NDArray[np.float64]
-    mean: NDArray[np.float64]
-    std: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -322,34 +305,15 @@ class Target:
         DataError
             When samples are not made of numbers.
         """
-        low, high, count, total = np.inf, -np.inf, 0, 0.0
-        for block in self._blocks():
-            low, high = min(low, float(block.min())), max(high, float(block.max()))
-            count += block.size
-            total += float(block.sum(dtype=np.float64))
-        if not count:
+        found = of_all(self.samples.blocks)
+        if found is None:
             raise DataError(f"{self.name}: {_PLURAL[self.modality]} have no mean and deviation")
-        mean = total / count
-        squares = sum(float(np.square(block - mean).sum()) for block in self._blocks())
-        return Statistics(low, high, mean, float(np.sqrt(squares / count)))
+        return found
 
     @cached_property
     def columns(self) -> Columns:
         """Range, mean and deviation of each column of a table, block by block."""
-        first = next(self._blocks())[0]
-        low, high, total = first.copy(), first.copy(), np.zeros_like(first)
-        for block in self._blocks():
-            np.minimum(low, block.min(axis=0), out=low)
-            np.maximum(high, block.max(axis=0), out=high)
-            total += block.sum(axis=0)
-        mean = total / len(self)
-        squares = np.zeros_like(mean)
-        for block in self._blocks():
-            squares += np.square(block - mean).sum(axis=0)
-        return Columns(low, high, mean, np.sqrt(squares / len(self)))
-
-    def _blocks(self) -> Iterator[NDArray[np.float64]]:
-        return (block.astype(np.float64) for block in self.samples.blocks())
+        return of_columns(self.samples.blocks)
 
 
 @dataclass(frozen=True)
@@ -358,8 +322,9 @@ class TargetFacts:
 
     Attributes
     ----------
-    name, source, modality : str
-        Its name, where it came from, and "image", "series" or "table".
+    name, source : str
+        What to call it, and where it came from.
+    modality : Modality
     n_samples : int
     shape : str
         Shape of one sample, such as ``"(8, 8)"``.
@@ -377,12 +342,12 @@ class TargetFacts:
 
     name: str
     source: str
-    modality: str
+    modality: Modality
     n_samples: int
     shape: str
     classes: tuple[str, ...]
     fingerprint: str
-    task: str = "classes"
+    task: Task = "classes"
     n_rows: int = 0
     notes: tuple[str, ...] = ()
 
