@@ -12,7 +12,7 @@ from tests.ranking.tiny_zoo import tiny_zoo
 
 import zoorank
 from zoorank.errors import DataError, ManifestError, StoreError, UsageError
-from zoorank.ranking import Ranking, rank, store_directory
+from zoorank.ranking import Ranking, rank
 from zoorank.ranking.page import score_name
 from zoorank.scores import TABLE, facts
 
@@ -340,13 +340,6 @@ def test_a_place_for_results_that_cannot_be_is_known_before_the_work(zoo, tmp_pa
     with pytest.raises(StoreError, match="cannot write results"):
         ranked(zoo, out=tmp_path / "file")
     assert zoo.passes() == []
-
-
-def test_where_encodings_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert store_directory() == tmp_path / "zoorank" / "encodings"
-    assert store_directory(tmp_path / "out") == tmp_path / "out" / "encodings"
-    assert store_directory(tmp_path / "out", tmp_path / "s") == tmp_path / "s"
 
 
 @pytest.mark.parametrize("workers", [None, 1])

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from zoorank.errors import StoreError
-from zoorank.store.encodings import EncodingStore, key_of
+from zoorank.store.encodings import EncodingStore, key_of, store_directory
 
 X = np.arange(24, dtype=np.float32).reshape(6, 4)
 
@@ -34,6 +34,13 @@ def _put(store: EncodingStore, key: str = "k", X: np.ndarray = X) -> None:
 
 def _files(store: EncodingStore) -> list[str]:
     return sorted(path.name for path in store.directory.iterdir())
+
+
+def test_where_encodings_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert store_directory() == tmp_path / "zoorank" / "encodings"
+    assert store_directory(tmp_path / "out") == tmp_path / "out" / "encodings"
+    assert store_directory(tmp_path / "out", tmp_path / "s") == tmp_path / "s"
 
 
 def test_what_goes_in_comes_out(store: EncodingStore) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zoorank.ranking.provenance import Provenance
 from zoorank.ranking.racing.facts import RaceFacts, RaceRound
-from zoorank.ranking.rank import rank, store_directory
+from zoorank.ranking.rank import rank
 from zoorank.ranking.ranking import Ranking
 from zoorank.ranking.rows import RankRow
 from zoorank.ranking.work import Progress
@@ -19,5 +19,4 @@ __all__ = [
     "Ranking",
     "TargetFacts",
     "rank",
-    "store_directory",
 ]

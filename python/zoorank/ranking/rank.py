@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from zoorank.encoding.costs import Filters
@@ -26,7 +25,7 @@ from zoorank.ranking.record import Trained, read_record
 from zoorank.ranking.strategy import Interrupted, Strategy
 from zoorank.ranking.work import Progress, Silent, Work, check_executor, executor_of
 from zoorank.sources.base import Guarded, Precision, Source
-from zoorank.store.encodings import EncodingStore
+from zoorank.store.encodings import EncodingStore, store_directory
 from zoorank.store.ledger import Ledger
 from zoorank.targets import load_target
 from zoorank.targets.paths import path_list
@@ -247,10 +246,7 @@ def rank(
     deciding, scores = strategy.scores(score, metric)
     lines = _recorded(record, deciding)
     check_executor(workers, timeout, memory_limit, ray, gpus)
-    least_one = {"batch_size": batch_size, "limit": limit, "store_quota": store_quota}
-    for name, value in least_one.items():
-        if value is not None and value < 1:
-            raise UsageError(f"{name} must be at least 1, not {value}")
+    _check_counts(batch_size=batch_size, limit=limit, store_quota=store_quota)
     wanted = names(cuts)
     if cuts is not None and not wanted:
         raise UsageError("no cut is named; allowed: penultimate, logits, all, or any module")
@@ -282,17 +278,17 @@ def rank(
         _refuse_numbers(lines)
     if out is not None:
         prepare(out)
-    place = EncodingStore(store_directory(out, store), store_quota)
+    encodings = EncodingStore(store_directory(out, store), store_quota)
     if workers is not None or ray is not None:
-        with place.reported(target.labels.nbytes):
-            target = target.spilled(place.directory)
+        with encodings.reported(target.labels.nbytes):
+            target = target.spilled(encodings.directory)
     watcher = progress or Silent()
     run = Run(
         target=target,
         scores=scores,
-        store=place,
+        store=encodings,
         # Looked up when it is needed: watchers of before it was asked for have none.
-        ledger=Ledger(place.directory, lambda text: watcher.remark(text)),  # noqa: PLW0108
+        ledger=Ledger(encodings.directory, lambda text: watcher.remark(text)),  # noqa: PLW0108
         batch_size=batch_size or zoo.batch_size,
         device=device,
         save_encodings=save_encodings,
@@ -340,7 +336,7 @@ def rank(
             "allow_packages": list(names(allow_packages)),
             "race": None if strategy.race is None else asdict(strategy.race),
             "record": [os.fspath(path) for path in path_list(record)],
-            "store": place.directory.absolute(),
+            "store": encodings.directory.absolute(),
         },
     )
     if gpus is None and ray is not None and device.startswith("cuda"):
@@ -360,21 +356,10 @@ def rank(
     return ranking
 
 
-def store_directory(
-    out: str | os.PathLike[str] | None = None, store: str | os.PathLike[str] | None = None
-) -> Path:
-    """Where a run keeps its encodings.
-
-    ``store`` if given, else ``encodings`` beside the results in ``out``, else
-    ``zoorank/encodings`` in the user's cache. Encodings are keyed by content, so
-    several zoos and targets share a store safely.
-    """
-    if store is not None:
-        return Path(store)
-    if out is not None:
-        return Path(out) / "encodings"
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "zoorank" / "encodings"
+def _check_counts(**counts: int | None) -> None:
+    for name, value in counts.items():
+        if value is not None and value < 1:
+            raise UsageError(f"{name} must be at least 1, not {value}")
 
 
 def _recorded(

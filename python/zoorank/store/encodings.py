@@ -43,6 +43,23 @@ _Identity = tuple[int, int, int, int, int]
 _verified: dict[_Identity, str] = {}
 
 
+def store_directory(
+    out: str | os.PathLike[str] | None = None, store: str | os.PathLike[str] | None = None
+) -> Path:
+    """Where a run keeps its encodings.
+
+    ``store`` if given, else ``encodings`` beside the results in ``out``, else
+    ``zoorank/encodings`` in the user's cache. Encodings are keyed by content, so
+    several zoos and targets share a store safely.
+    """
+    if store is not None:
+        return Path(store)
+    if out is not None:
+        return Path(out) / "encodings"
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "zoorank" / "encodings"
+
+
 def key_of(parts: Mapping[str, Any]) -> str:
     """Hash what an encoding depends on into the name of its files.
 

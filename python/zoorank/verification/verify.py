@@ -18,7 +18,7 @@ from zoorank.errors import SourceError, UsageError
 from zoorank.messages import hint
 from zoorank.ranking.consensus import takes_record
 from zoorank.ranking.files import prepare, write_text
-from zoorank.ranking.rank import rank, store_directory
+from zoorank.ranking.rank import rank
 from zoorank.ranking.ranking import Ranking
 from zoorank.ranking.record import append_record, check_record
 from zoorank.ranking.rows import RankRow
@@ -28,7 +28,7 @@ from zoorank.scores.ridge import ridge_r2
 from zoorank.sources.base import OpenOptions, Source
 from zoorank.sources.manifest import zoo_of
 from zoorank.sources.training import Split, Trainable, Training, TrainingOptions
-from zoorank.store.encodings import EncodingStore, key_of
+from zoorank.store.encodings import EncodingStore, key_of, store_directory
 from zoorank.store.files import read_sealed, sealed
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
