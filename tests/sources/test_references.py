@@ -25,7 +25,8 @@ from zoorank.sources.references import (
     sources_of,
 )
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "kinds.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+DOCUMENT = (ROOT / "docs" / "kinds.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -77,11 +78,27 @@ def test_what_is_no_reference_is_one_line(text: str, expected: str) -> None:
 
 
 def test_every_kind_is_a_function_of_an_extra_that_there_is() -> None:
-    text = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    text = (ROOT / "pyproject.toml").read_text()
     for kind, (function, extra, _) in KINDS.items():
         assert re.search(rf"^{extra} = \[", text, flags=re.MULTILINE), kind
         assert re.fullmatch(r"zoorank\.sources\.\w+:\w+", function)
         assert is_known_kind(kind)
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"torch"}))  # which no reference names
+def test_every_kind_is_named_wherever_somebody_looks_for_it(kind: str) -> None:
+    extra = KINDS[kind].extra
+    files = ("README.md", "docs/howto/models.md", "Makefile", "pyproject.toml", "tools/extras.py")
+    readme, models, makefile, project, tool = ((ROOT / each).read_text("utf-8") for each in files)
+    assert re.search(rf"^\|[^|]*`{kind}:", readme, re.MULTILINE)
+    assert re.search(rf"^\|[^|]*`{extra}`", readme, re.MULTILINE)
+    assert re.search(rf"^\| `{kind}:.*\| `{extra}` \|", models, re.MULTILINE)
+    for line in (r"^\S+/test: EXTRAS := (.*)$", r'^all = \["zoorank\[(.*)\]"\]$'):
+        found = re.search(line, makefile + project, re.MULTILINE)
+        assert found is not None
+        assert extra in found[1].split(",")
+    assert re.search(rf'^    "{extra}": \("', tool, re.MULTILINE)
+    assert f'["{kind}:' in tool
 
 
 def test_names_and_cuts() -> None:

@@ -93,12 +93,7 @@ def export(
         model, wanted = _named(source, cut, allow_code, allow_packages)
     else:
         model, wanted = _winner(ranking, source, cut, allow_code, allow_packages)
-    if data is not None:
-        target = load_target(data, limit=limit)
-    elif ranking is not None:
-        target = load_again(ranking)
-    else:
-        raise UsageError("no target: its samples are what the files are compared on; give data")
+    target = _target(ranking, data, limit)
     folder = prepare(out)
     with blamed():
         model = model.resolve(lambda _: None)
@@ -151,6 +146,15 @@ def _ranking(source: Any) -> Ranking | None:
     if not isinstance(source, str | os.PathLike) or not (Path(source) / "ranking.json").is_file():
         return None
     return Ranking.from_json(Path(source) / "ranking.json")
+
+
+def _target(ranking: Ranking | None, data: Any, limit: int | None) -> Target:
+    """The data that are given, else those that the ranking is of."""
+    if data is not None:
+        return load_target(data, limit=limit)
+    if ranking is None:
+        raise UsageError("no target: its samples are what the files are compared on; give data")
+    return load_again(ranking)
 
 
 def _winner(
