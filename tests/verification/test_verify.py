@@ -22,8 +22,9 @@ from zoorank.sources.training import TrainingOptions
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
 from zoorank.targets.labels import drawn
+from zoorank.verification.splits import split, strata_of
 from zoorank.verification.verdict import Verified, first_within_noise, rank_agreement, verdict
-from zoorank.verification.verify import split, strata_of, verify
+from zoorank.verification.verify import verify
 
 pytest.importorskip("sklearn", reason="heads need scikit-learn: pip install 'zoorank[scores]'")
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,13 +27,14 @@ from zoorank.scores.probe import cross_validated
 from zoorank.scores.ridge import ridge_r2
 from zoorank.sources.base import OpenOptions, Source
 from zoorank.sources.manifest import zoo_of
-from zoorank.sources.training import Split, Trainable, Training, TrainingOptions
+from zoorank.sources.training import Trainable, Training, TrainingOptions
 from zoorank.store.encodings import EncodingStore, key_of, store_directory
 from zoorank.store.files import read_sealed, sealed
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
 from zoorank.targets.labels import drawn
 from zoorank.verification.spending import Spending, heads_of, tuned_of
+from zoorank.verification.splits import Codes, split, strata_of
 from zoorank.verification.verdict import (
     FORMAT,
     Verification,
@@ -42,11 +43,12 @@ from zoorank.verification.verdict import (
     verdict,
 )
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 _OF_THE_TARGET = (
     *("input_column", "label_column", "group_column", "split", "modality", "task", "strict"),
 )
-_TENTHS = 10
-_SHARES = (0.6, 0.2, 0.2)  # to train on, to stop by, to test on
 
 
 def verify(
@@ -115,12 +117,9 @@ def verify(
     UsageError, DataError, StoreError
         As :func:`zoorank.rank`; or for a candidate that is not in the ranking.
     """
-    counts = {"top": top, "repeats": repeats, "epochs": epochs, "samples": samples}
     if not budget > 0:
         raise UsageError(f"budget must be more than 0 seconds, not {budget}")
-    for name, least in (("top", 1), ("repeats", 1), ("epochs", 0), ("samples", 2)):
-        if counts[name] < least:
-            raise UsageError(f"{name} must be at least {least}, not {counts[name]}")
+    _check_counts(top=(top, 1), repeats=(repeats, 1), epochs=(epochs, 0), samples=(samples, 2))
     earlier = () if record is None else check_record(record)
     uses = bool(earlier) and takes_record(settings.get("score"), settings.get("metric"))
     zoo = zoo_of(zoo, allow_code=allow_code, allow_packages=allow_packages)
@@ -171,6 +170,13 @@ def verify(
     if record is not None:
         append_record(record, [*heads, *tuned_of(rows, ranking, n_trained_on)])
     return found
+
+
+def _check_counts(**counts: tuple[int, int]) -> None:
+    """Refuse a number below the least that is allowed, which stands beside it."""
+    for name, (count, least) in counts.items():
+        if count < least:
+            raise UsageError(f"{name} must be at least {least}, not {count}")
 
 
 def _spent(
@@ -254,7 +260,9 @@ class _Trainer:
             return replace(verified, note=str(error))
         return replace(verified, head=tuple(found))
 
-    def _cross_validated(self, F: Any, codes: Any, rows: Any, seed: int) -> float:
+    def _cross_validated(
+        self, F: NDArray[np.float64], codes: Codes, rows: NDArray[np.int64], seed: int
+    ) -> float:
         """Accuracy of a head, or R², on samples and groups that it was not trained on."""
         groups = self.target.groups
         own = None if groups is None else np.unique(groups[rows], return_inverse=True)[1]
@@ -328,53 +336,6 @@ class _Trainer:
                 "samples": self.samples,
             }
         )
-
-
-def strata_of(target: Target) -> Any:
-    """Classes numbered from 0; of numbers to predict, which tenth of them each is in."""
-    if target.task != "numbers":
-        return np.unique(target.labels, return_inverse=True)[1]
-    order = np.argsort(np.argsort(target.labels, kind="stable"), kind="stable")
-    return order * min(_TENTHS, len(order)) // len(order)
-
-
-def split(codes: Any, samples: int, seed: int, groups: Any = None) -> Split:
-    """Rows to train on, to stop by and to test on: 60, 20 and 20 in 100 of each class.
-
-    With groups 60, 20 and 20 in 100 of the samples: each group is in one part alone.
-    """
-    chosen = drawn(codes, samples, seed)
-    if groups is not None:
-        return _split_groups(chosen, groups[chosen], seed)
-    train, stop, test = [], [], []
-    for c in range(int(codes.max()) + 1):
-        members = chosen[codes[chosen] == c]
-        first, second = round(0.6 * len(members)), round(0.8 * len(members))
-        train += members[: max(first, 1)].tolist()
-        stop += members[max(first, 1) : second].tolist()
-        test += members[max(second, 1) :].tolist()
-    if not stop or not test:
-        raise SourceError("too few samples of each class to hold some out for fine-tuning")
-    return Split(*(np.array(rows, dtype=np.int64) for rows in (train, stop, test)))
-
-
-def _split_groups(chosen: Any, groups: Any, seed: int) -> Split:
-    """Whole groups to each part, in an order of chance, until it has its share."""
-    names, codes = np.unique(groups, return_inverse=True)
-    if len(names) < len(_SHARES):
-        raise SourceError(f"fewer than {len(_SHARES)} groups: none can be held out")
-    order = np.random.default_rng(seed).permutation(len(names))
-    sizes = np.bincount(codes)[order]
-    before = (np.cumsum(sizes) - sizes) / len(codes)
-    part = np.searchsorted(np.cumsum(_SHARES)[:-1], before, side="right")
-    part[-2:] = np.maximum(part[-2:], (1, 2))  # one group at least to stop by, and one to test on
-    part[:1] = 0
-    of_group = np.empty(len(names), dtype=np.int64)
-    of_group[order] = part
-    parts = [np.flatnonzero(of_group[codes] == number) for number in range(len(_SHARES))]
-    if any(not len(each) for each in parts):
-        raise SourceError("the groups are too unequal to hold some out for fine-tuning")
-    return Split(*(chosen[each] for each in parts))
 
 
 def _read(path: Path) -> Training | None:
