@@ -20,7 +20,7 @@ from measure import CUTS, networks, part
 
 from zoorank.sources.base import OpenOptions
 from zoorank.sources.torch.source import TorchSource
-from zoorank.sources.training import Split, TrainingOptions
+from zoorank.sources.training import TrainingOptions, TrainingSplit
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
 
@@ -104,7 +104,7 @@ def tune_all(wanted: list[Job], data: Path, manifest: Path, kept: Path) -> list[
     return [{**done[job.key], "drawn": str(job.drawn)} for job in wanted]
 
 
-def tune(job: Job, source: TorchSource, target: Target, split: Split) -> dict[str, str]:
+def tune(job: Job, source: TorchSource, target: Target, split: TrainingSplit) -> dict[str, str]:
     """One training."""
     batches = -(-len(split.train) // BATCH)
     epochs = max(LEAST_EPOCHS, -(-LEAST_STEPS // batches))
@@ -126,7 +126,7 @@ def tune(job: Job, source: TorchSource, target: Target, split: Split) -> dict[st
     return dict(zip(COLUMNS, map(str, values), strict=True))
 
 
-def load(data: Path, name: str) -> tuple[Target, Split]:
+def load(data: Path, name: str) -> tuple[Target, TrainingSplit]:
     """TRAIN and TEST of a data set as one target, cut down as the scores' are."""
     parts = [part(data, name, split) for split in ("train", "test")]
     X = np.concatenate([np.asarray(each.X) for each in parts])
@@ -134,7 +134,7 @@ def load(data: Path, name: str) -> tuple[Target, Split]:
     n = parts[0].n_samples
     train, stop = held_out(parts[0].labels)
     whole = load_target((X, labels), modality="series")
-    return whole, Split(train, stop, np.arange(n, len(labels)))
+    return whole, TrainingSplit(train, stop, np.arange(n, len(labels)))
 
 
 def held_out(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ from zoorank.errors import SourceError, UsageError
 from zoorank.sources.base import Calibratable, ModelFacts, Noting, OpenOptions, Refusal
 from zoorank.sources.torch.encoder import feed_named, is_out_of_memory
 from zoorank.sources.torch.traces import Place
-from zoorank.sources.training import Split, Trainable, TrainingOptions
+from zoorank.sources.training import Trainable, TrainingOptions, TrainingSplit
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
 from zoorank.transforms import transform_of
@@ -271,7 +271,7 @@ def _train(model: nn.Module, table: Target, *, encode_first: bool) -> Any:
         batch = fitted.collate([fitted.prepare(each) for each in table.take(range(60))])
         encoder.encode(batch, encoder.cuts(batch, ["penultimate"]))
     rows = np.random.default_rng(0).permutation(60)
-    split = Split(rows[:40], rows[40:50], rows[50:])
+    split = TrainingSplit(rows[:40], rows[40:50], rows[50:])
     told: list[int] = []
     options = TrainingOptions(seed=0, epochs=2, batch_size=13)
     done = encoder.train(table, "penultimate", split, options, lambda epoch, _: told.append(epoch))
@@ -308,7 +308,7 @@ def test_what_cannot_be_trained(table: Target) -> None:
         _train(Failing(), table, encode_first=False)
     encoder = _open(tiny_nets.TinyMLP(), device="cpu")
     rows = np.arange(60)
-    split, options = Split(rows, rows, rows), TrainingOptions(seed=0, epochs=1)
+    split, options = TrainingSplit(rows, rows, rows), TrainingOptions(seed=0, epochs=1)
     with pytest.raises(UsageError, match="unknown cut"):
         encoder.train(table, "nowhere", split, options, lambda *_: None)
 

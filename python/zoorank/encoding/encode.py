@@ -12,7 +12,7 @@ import numpy as np
 from zoorank.encoding.costs import Clock, Filters, PeakMemory
 from zoorank.encoding.feed import SHARED, Feed, blamed, opened
 from zoorank.encoding.passes import BatchSize, OnBatch, Pass, batch_sizes, memory_kept
-from zoorank.encoding.plan import Files, Plan, with_contents
+from zoorank.encoding.plan import CutFiles, Plan, with_contents
 from zoorank.encoding.recheck import rechecked
 from zoorank.encoding.records import EncodedSource, Filtered, Held, Record
 from zoorank.encoding.trial import MIXED, RANDOM, Trial, calibrate, costly, tried
@@ -204,7 +204,7 @@ class _Run:
         new = _new_rows(plan.rows, next(iter(held.values()), None))
         feed = replace(trial.feed, on_pass=lambda: None, clock=self._clock)
         whole = Pass(feed, _samples_of(plan.target, new), self._missing)
-        with Files(plan, dims if saved else {}, held) as files:
+        with CutFiles(plan, dims if saved else {}, held) as files:
             for samples, encoded in whole.run(batch_size, on_batch):
                 with self._clock.timing("writing"):
                     places = np.searchsorted(plan.rows, plan.target.rows_of(samples))

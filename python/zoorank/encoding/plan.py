@@ -175,7 +175,7 @@ class Plan:
             return self.committed(writer, part)
 
 
-class Files:
+class CutFiles:
     """One file of the store a cut; what is not committed in the end is not kept."""
 
     def __init__(self, plan: Plan, dims: Mapping[str, int], held: Mapping[str, Held]) -> None:

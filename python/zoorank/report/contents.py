@@ -20,7 +20,7 @@ Value = str | float | None
 
 
 @dataclass(frozen=True)
-class Column:
+class PageColumn:
     """A column of the table on the page.
 
     Attributes
@@ -122,7 +122,7 @@ def depths_of(rows: list[RankRow]) -> tuple[list[float | None], str]:
     return depths, f"depth of the cut, in shares of {what}"
 
 
-def columns_of(ranking: Ranking, rows: Sequence[RankRow]) -> Iterator[Column]:
+def columns_of(ranking: Ranking, rows: Sequence[RankRow]) -> Iterator[PageColumn]:
     """The columns that have something to show, in their order."""
     yield _column("rank", "rank", "by the score that decides", [row.rank for row in rows])
     yield _column("model", "source", "its name, and its cut", [row.model for row in rows])
@@ -154,13 +154,13 @@ def _column(
     form: Callable[[Any], str] = str,
     *,
     descends: bool = False,
-) -> Column:
+) -> PageColumn:
     """A column of these values: as a chart takes them, and as a cell shows them."""
     exact = tuple(float(f"{each:.6g}") if isinstance(each, float) else each for each in values)
     texts = tuple("–" if each is None else form(each) for each in values)
     if not all(isinstance(each, str) for each in values):
         texts = tuple(text.replace("-", "−", 1) if text[:1] == "-" else text for text in texts)
-    return Column(name, label, text, exact, texts, descends=descends)
+    return PageColumn(name, label, text, exact, texts, descends=descends)
 
 
 def is_better_higher(ranking: Ranking, key: str) -> bool:
@@ -192,14 +192,14 @@ def short_names(models: Iterable[str]) -> dict[str, str]:
 
 
 def table_of(
-    ranking: Ranking, rows: list[RankRow], columns: list[Column], full_names: Sequence[str]
+    ranking: Ranking, rows: list[RankRow], columns: list[PageColumn], full_names: Sequence[str]
 ) -> list[TableRow]:
     """The rows of the table, of the columns' cells."""
     scores = [row.score for row in rows if row.score is not None]
     low, high = min(scores, default=0.0), max(scores, default=1.0)
     low = min(low, 0.0)
 
-    def cell(column: Column, place: int) -> Cell:
+    def cell(column: PageColumn, place: int) -> Cell:
         row, text = rows[place], column.texts[place]
         if column.id == "model":
             return Cell(text, full_names[place], cut=row.cut or "", source=True)

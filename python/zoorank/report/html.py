@@ -18,7 +18,7 @@ from zoorank.ranking.columns import FACTS
 from zoorank.ranking.files import prepare, write_text
 from zoorank.report.closeups import Closeups
 from zoorank.report.contents import (
-    Column,
+    PageColumn,
     cards_of,
     columns_of,
     depths_of,
@@ -103,7 +103,7 @@ def page(ranking: Ranking, closeups: Closeups | None = None) -> str:
 def _chart_data(
     ranking: Ranking,
     rows: list[RankRow],
-    columns: Sequence[Column],
+    columns: Sequence[PageColumn],
     full_names: Sequence[str],
     closeups: Closeups | None,
 ) -> dict[str, object]:

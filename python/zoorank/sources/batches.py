@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Feed:
+class GraphFeed:
     """How the batches of a transform become the inputs of a graph.
 
     Attributes

@@ -182,7 +182,7 @@ class HuggingFaceSource(Published):
 
     def open(self, options: OpenOptions) -> Encoder:
         """Read the model, or the tower that takes the target's modality."""
-        from zoorank.sources.torch.encoder import Feed, feed_named
+        from zoorank.sources.torch.encoder import Caller, feed_named
         from zoorank.sources.torch.hidden_states import TransformerEncoder
         from zoorank.sources.torch.pooling import Pooler, TokenPooling
         from zoorank.sources.torch.towers import load, pixel_feed, read_config, sound_feed
@@ -194,7 +194,7 @@ class HuggingFaceSource(Published):
         tower = load(folder, options.modality, source.weights)
         transform: Transform
         pooler: Pooler
-        feed: Feed
+        feed: Caller
         batch_size = None
         if options.modality == "text":
             transform = text_transform(folder, entry, tower, config)

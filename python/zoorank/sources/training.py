@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Split:
+class TrainingSplit:
     """Rows of a target to train on, to stop early by, and to test on."""
 
     train: NDArray[np.int64]
@@ -84,7 +84,7 @@ class Trainable(Protocol):
         self,
         target: Target,
         cut: str,
-        split: Split,
+        split: TrainingSplit,
         options: TrainingOptions,
         on_epoch: Callable[[int, float], None],
     ) -> Training:

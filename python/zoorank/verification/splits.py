@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoorank.errors import SourceError
-from zoorank.sources.training import Split
+from zoorank.sources.training import TrainingSplit
 from zoorank.targets.base import Target
 from zoorank.targets.labels import drawn
 
@@ -26,7 +26,9 @@ def strata_of(target: Target) -> Codes:
     return order * min(_TENTHS, len(order)) // len(order)
 
 
-def split(codes: Codes, samples: int, seed: int, groups: NDArray[Any] | None = None) -> Split:
+def split(
+    codes: Codes, samples: int, seed: int, groups: NDArray[Any] | None = None
+) -> TrainingSplit:
     """Rows to train on, to stop by and to test on: 60, 20 and 20 in 100 of each class.
 
     With groups 60, 20 and 20 in 100 of the samples: each group is in one part alone.
@@ -43,10 +45,10 @@ def split(codes: Codes, samples: int, seed: int, groups: NDArray[Any] | None = N
         test += members[max(second, 1) :].tolist()
     if not stop or not test:
         raise SourceError("too few samples of each class to hold some out for fine-tuning")
-    return Split(*(np.array(rows, dtype=np.int64) for rows in (train, stop, test)))
+    return TrainingSplit(*(np.array(rows, dtype=np.int64) for rows in (train, stop, test)))
 
 
-def _split_groups(chosen: NDArray[np.int64], groups: NDArray[Any], seed: int) -> Split:
+def _split_groups(chosen: NDArray[np.int64], groups: NDArray[Any], seed: int) -> TrainingSplit:
     """Whole groups to each part, in an order of chance, until it has its share."""
     names, codes = np.unique(groups, return_inverse=True)
     if len(names) < len(_SHARES):
@@ -62,4 +64,4 @@ def _split_groups(chosen: NDArray[np.int64], groups: NDArray[Any], seed: int) ->
     parts = [np.flatnonzero(of_group[codes] == number) for number in range(len(_SHARES))]
     if any(not len(each) for each in parts):
         raise SourceError("the groups are too unequal to hold some out for fine-tuning")
-    return Split(*(chosen[each] for each in parts))
+    return TrainingSplit(*(chosen[each] for each in parts))

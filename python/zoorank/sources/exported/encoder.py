@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from zoorank.errors import SourceError, UsageError
 from zoorank.messages import guess, listing, one_line
 from zoorank.sources.base import ALL, LOGITS, PENULTIMATE, Cut, ModelFacts, Refusal
-from zoorank.sources.batches import Feed, in_parts, lengthened
+from zoorank.sources.batches import GraphFeed, in_parts, lengthened
 from zoorank.sources.exported.program import Program
 from zoorank.sources.heads import NoCutError
 from zoorank.sources.pooling import one_sample, pooled_axes, sample_axis
@@ -61,7 +61,7 @@ class ExportedEncoder:
     ----------
     program : Program
     transform : Transform
-    feed : Feed
+    feed : GraphFeed
     main : str
         The input whose content the encodings are of.
     pooling : str
@@ -75,7 +75,7 @@ class ExportedEncoder:
         self,
         program: Program,
         transform: Transform,
-        feed: Feed,
+        feed: GraphFeed,
         main: str,
         pooling: str,
         axis: int | None,

@@ -9,7 +9,7 @@ import torch
 from zoorank.errors import SourceError
 from zoorank.messages import listing
 from zoorank.sources.base import Encoder, OpenOptions
-from zoorank.sources.batches import Feed
+from zoorank.sources.batches import GraphFeed
 from zoorank.sources.exported.archive import harmless
 from zoorank.sources.exported.encoder import ExportedEncoder
 from zoorank.sources.exported.program import Program, load
@@ -52,7 +52,9 @@ def open_program(source: ExportedSource, options: OpenOptions) -> Encoder:
     return ExportedEncoder(
         program,
         transform_of(fed.preprocessing),
-        Feed({given.name: ONLY}, given.dims[0], axis=fed.declared, batch_first=fed.batch_first),
+        GraphFeed(
+            {given.name: ONLY}, given.dims[0], axis=fed.declared, batch_first=fed.batch_first
+        ),
         given.name,
         fed.preprocessing.pooling,
         fed.axis,
@@ -71,7 +73,7 @@ def _texts(
     return ExportedEncoder(
         program,
         TokenTransform.of(fed.tokenizer, said, longest=fed.tokens, names=roles),
-        Feed(fed.names, samples, MASK, fed.tokens),
+        GraphFeed(fed.names, samples, MASK, fed.tokens),
         fed.ids,
         said.pooling,
         None,

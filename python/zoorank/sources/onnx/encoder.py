@@ -13,7 +13,7 @@ import onnxruntime
 from zoorank.errors import SourceError, UsageError
 from zoorank.messages import guess, listing, one_line
 from zoorank.sources.base import ALL, LOGITS, PENULTIMATE, Cut, ModelFacts, OpenOptions, Refusal
-from zoorank.sources.batches import Feed, in_parts, lengthened
+from zoorank.sources.batches import GraphFeed, in_parts, lengthened
 from zoorank.sources.heads import NoCutError
 from zoorank.sources.onnx.costs import counted, operations
 from zoorank.sources.onnx.cuts import Places
@@ -54,7 +54,7 @@ class OnnxEncoder:
     ----------
     places : Places
     transform : Transform
-    feed : Feed
+    feed : GraphFeed
     pooling : str
     axis : int or None
         Of the input's channels.
@@ -67,7 +67,7 @@ class OnnxEncoder:
         self,
         places: Places,
         transform: Transform,
-        feed: Feed,
+        feed: GraphFeed,
         pooling: str,
         axis: int | None,
         options: OpenOptions,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from zoorank.messages import brief, hint, listing
 from zoorank.sources.base import Encoder, OpenOptions
-from zoorank.sources.batches import Feed
+from zoorank.sources.batches import GraphFeed
 from zoorank.sources.inputs import bare, complete
 from zoorank.sources.onnx.cuts import Places
 from zoorank.sources.onnx.encoder import OnnxEncoder
@@ -42,7 +42,7 @@ def open_graph(source: OnnxSource, graph: Graph, options: OpenOptions) -> Encode
     return OnnxEncoder(
         places=Places(graph, given.name, output),
         transform=transform_of(fed.preprocessing),
-        feed=Feed(
+        feed=GraphFeed(
             {given.name: ONLY}, given.dims[0], axis=fed.declared, batch_first=fed.batch_first
         ),
         pooling=fed.preprocessing.pooling,
@@ -62,7 +62,7 @@ def _texts(source: OnnxSource, graph: Graph, output: str, options: OpenOptions) 
     return OnnxEncoder(
         places=Places(graph, fed.ids, output),
         transform=TokenTransform.of(fed.tokenizer, spec, longest=fed.tokens, names=roles),
-        feed=Feed(fed.names, 1 if alone else fed.samples, MASK, fed.tokens),
+        feed=GraphFeed(fed.names, 1 if alone else fed.samples, MASK, fed.tokens),
         pooling=spec.pooling,
         axis=None,
         options=options,

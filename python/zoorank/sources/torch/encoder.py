@@ -27,13 +27,13 @@ from zoorank.transforms.base import Batch, Transform
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from zoorank.sources.training import Split, Training, TrainingOptions
+    from zoorank.sources.training import Training, TrainingOptions, TrainingSplit
     from zoorank.targets.base import Target
 
 T = TypeVar("T")
 
 Inputs = Mapping[str, Tensor]
-Feed = Callable[[nn.Module, Inputs], Any]
+Caller = Callable[[nn.Module, Inputs], Any]
 Aliases = Callable[[nn.Module, Callable[..., Any]], Mapping[str, Place | str]]
 
 _OUT_OF_MEMORY = (
@@ -96,7 +96,7 @@ class TorchEncoder:
         options: OpenOptions,
         *,
         pooler: Pooler | None = None,
-        feed: Feed = feed_only,
+        feed: Caller = feed_only,
         aliases: Aliases | None = None,
         fresh: Mapping[str, str] | None = None,
         calibrates: bool = False,
@@ -269,7 +269,7 @@ class TorchEncoder:
         self,
         target: Target,
         cut: str,
-        split: Split,
+        split: TrainingSplit,
         options: TrainingOptions,
         on_epoch: Callable[[int, float], None],
     ) -> Training:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from zoorank.sources.base import ALL, LOGITS, PENULTIMATE, Cut, OpenOptions, Refusal
-from zoorank.sources.torch.encoder import Feed, TorchEncoder
+from zoorank.sources.torch.encoder import Caller, TorchEncoder
 from zoorank.sources.torch.pooling import Pooler
 from zoorank.sources.torch.traces import Place, Side
 from zoorank.transforms.base import Batch, Transform
@@ -69,7 +69,7 @@ class TransformerEncoder(TorchEncoder):
         options: OpenOptions,
         *,
         pooler: Pooler,
-        feed: Feed,
+        feed: Caller,
         fresh: Sequence[str],
         output: str,
         has_head: bool = False,

@@ -20,7 +20,7 @@ from zoorank.messages import brief, one_line
 from zoorank.sources.extractors import REAL
 from zoorank.sources.published import package
 from zoorank.sources.torch.bounds import bounded_by
-from zoorank.sources.torch.encoder import Feed, Inputs
+from zoorank.sources.torch.encoder import Caller, Inputs
 from zoorank.sources.trust import no_network, only_safe_loads
 from zoorank.targets.base import Modality
 from zoorank.transforms.base import ONLY
@@ -244,7 +244,7 @@ def drop_pooler(whole: Any, fresh: Collection[int]) -> tuple[str, ...]:
     return ("pooler",)
 
 
-def pixel_feed(tower: Tower, config: Any) -> Feed:
+def pixel_feed(tower: Tower, config: Any) -> Caller:
     """What calls a model with the images of a batch."""
     kept = getattr(getattr(config, "vision_config", config), "image_size", None)
     own = (kept, kept) if isinstance(kept, int) else kept and tuple(kept)

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from zoorank.errors import SourceError
 from zoorank.sources.base import Refusal
-from zoorank.sources.training import Split, Training, TrainingOptions
+from zoorank.sources.training import Training, TrainingOptions, TrainingSplit
 from zoorank.targets.base import Target
 from zoorank.transforms.base import Batch, Prepared
 
@@ -36,7 +36,7 @@ def train(
     encoder: TorchEncoder,
     target: Target,
     cut: str,
-    split: Split,
+    split: TrainingSplit,
     options: TrainingOptions,
     on_epoch: Callable[[int, float], None],
 ) -> Training:
@@ -51,7 +51,7 @@ def train(
     encoder : TorchEncoder
     target : Target
     cut : str
-    split : Split
+    split : TrainingSplit
     options : TrainingOptions
     on_epoch : callable
         Told the epoch and the accuracy, or R², on the stopping rows.
@@ -194,7 +194,7 @@ class _Learner:
         ]
         return torch.cat(encoded)
 
-    def fit_head(self, split: Split) -> None:
+    def fit_head(self, split: TrainingSplit) -> None:
         """Train the head alone, on encodings that are made once."""
         train, stop = self.encode(split.train), self.encode(split.stop)
         scale = train.std(dim=0)
@@ -220,7 +220,7 @@ class _Learner:
 
     def fit(
         self,
-        split: Split,
+        split: TrainingSplit,
         optimiser: torch.optim.Optimizer,
         options: TrainingOptions,
         on_epoch: Callable[[int, float], None],
