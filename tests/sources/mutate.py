@@ -37,7 +37,7 @@ from zoorank.sources.base import OpenOptions  # noqa: E402
 from zoorank.sources.manifest import load_zoo, zoo_of  # noqa: E402
 from zoorank.store.encodings import EncodingStore  # noqa: E402
 from zoorank.store.ledger import _NAME as LEDGER  # noqa: E402
-from zoorank.store.ledger import Key, Ledger, Outcome  # noqa: E402
+from zoorank.store.ledger import Key, Ledger, LedgerEntry  # noqa: E402
 
 MANIFEST = """
 data = "target.npz"
@@ -113,7 +113,7 @@ def _made(make: Callable[[Path], object]) -> bytes:
 
 LINES = [Trained("birds", f"net{k}", "cut", k / 9, "head", 400, fingerprint="ab") for k in range(9)]
 OUTCOMES = {
-    Key(f"source {i}", "target", "cut", score): Outcome(value=i / 7, facts={"dim": i})
+    Key(f"source {i}", "target", "cut", score): LedgerEntry(value=i / 7, facts={"dim": i})
     for i in range(9)
     for score in ("logme", "knn")
 }

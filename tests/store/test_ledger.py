@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from zoorank.errors import StoreError
-from zoorank.store.ledger import Key, Ledger, Outcome
+from zoorank.store.ledger import Key, Ledger, LedgerEntry
 
 KEYS = [Key(f"source {i}", "target", cut, "logme") for i in range(40) for cut in ("a", "b")]
 OUTCOMES = {
-    key: Outcome(
+    key: LedgerEntry(
         value=i / 7,
         half_width=1e-300 * i,
         per_class=tuple(j / 3 for j in range(i % 5)),
@@ -55,7 +55,9 @@ def test_what_was_recorded_is_there(tmp_path: Path, ledger: Ledger) -> None:
 
 def test_the_last_word_counts_and_what_is_forgotten_is_gone(ledger: Ledger) -> None:
     key = KEYS[0]
-    crash = Outcome(kind="crash", reason="its process crashed (SIGSEGV)", traceback="x\n" * 9999)
+    crash = LedgerEntry(
+        kind="crash", reason="its process crashed (SIGSEGV)", traceback="x\n" * 9999
+    )
     ledger.record({key: crash})
     assert ledger.outcome(key) == crash
     ledger.forget("source 0", "target")
@@ -65,7 +67,9 @@ def test_the_last_word_counts_and_what_is_forgotten_is_gone(ledger: Ledger) -> N
 
 def test_names_and_numbers_of_every_kind(ledger: Ledger) -> None:
     key = Key("\udcff\0", "\N{BELL}'\"", "a\nb", "c;--")
-    outcome = Outcome(value=float("-inf"), per_class=(5e-324, -0.0), facts={"x": [None, True, {}]})
+    outcome = LedgerEntry(
+        value=float("-inf"), per_class=(5e-324, -0.0), facts={"x": [None, True, {}]}
+    )
     ledger.record({key: outcome})
     assert ledger.outcome(key) == outcome
 
@@ -76,9 +80,9 @@ def test_nothing_is_made_by_asking(tmp_path: Path) -> None:
 
 
 def test_all_or_none(ledger: Ledger) -> None:
-    unsayable = Outcome(facts={"x": object()})  # type: ignore[dict-item]
+    unsayable = LedgerEntry(facts={"x": object()})  # type: ignore[dict-item]
     with pytest.raises(TypeError):
-        ledger.record({KEYS[0]: Outcome(9.0), KEYS[1]: unsayable})
+        ledger.record({KEYS[0]: LedgerEntry(9.0), KEYS[1]: unsayable})
     assert ledger.outcome(KEYS[0]) == OUTCOMES[KEYS[0]]
 
 
@@ -90,13 +94,13 @@ def test_another_process_opens_it_for_itself(tmp_path: Path, ledger: Ledger) -> 
     if pid == 0:
         try:
             right = ledger.outcome(KEYS[5]) == OUTCOMES[KEYS[5]]
-            ledger.record({KEYS[5]: Outcome(5.0)})
+            ledger.record({KEYS[5]: LedgerEntry(5.0)})
             os._exit(0 if right else 1)
         finally:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert ledger.outcome(KEYS[5]).value == 5.0
-    ledger.record({KEYS[5]: Outcome(6.0)})
+    ledger.record({KEYS[5]: LedgerEntry(6.0)})
     assert ledger.outcome(KEYS[5]).value == 6.0
 
 
@@ -104,7 +108,7 @@ def test_threads_share_it(ledger: Ledger) -> None:
     def work(i: int) -> None:
         for j in range(50):
             key = Key(f"thread {i}", "t", str(j))
-            ledger.record({key: Outcome(float(j))})
+            ledger.record({key: LedgerEntry(float(j))})
             assert ledger.outcome(key).value == j
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
@@ -117,11 +121,11 @@ def test_threads_share_it(ledger: Ledger) -> None:
 
 WRITER = """
 import sys
-from zoorank.store.ledger import Key, Ledger, Outcome
+from zoorank.store.ledger import Key, Ledger, LedgerEntry
 with Ledger(sys.argv[1]) as ledger:
     for i in range(10**9 if sys.argv[3] == "for ever" else int(sys.argv[3])):
         keys = [Key(sys.argv[2], str(i), cut) for cut in "abc"]
-        ledger.record({key: Outcome(float(i)) for key in keys})
+        ledger.record({key: LedgerEntry(float(i)) for key in keys})
         print(i, flush=True)
 """
 
@@ -270,7 +274,7 @@ def test_a_database_that_is_damaged_while_it_is_open(tmp_path: Path, ledger: Led
         for each in (ledger, other):
             for key in KEYS:
                 assert each.outcome(key) in (None, OUTCOMES[key])
-            each.record({Key("new", "target"): Outcome(1.0)})
+            each.record({Key("new", "target"): LedgerEntry(1.0)})
         assert ledger.outcome(Key("new", "target")).value == 1.0
         aside = [path for path in databases(tmp_path) if "damaged" in path.name]
         assert len({path.name.split("-wal")[0].split("-shm")[0] for path in aside}) == 1
@@ -343,12 +347,12 @@ def test_a_full_disk_is_one_line(tmp_path: Path, ledger: Ledger) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
     try:
         with pytest.raises(StoreError, match=r"^cannot use .*ledger-1.sqlite: ") as caught:
-            ledger.record({Key("s", str(i)): Outcome(reason="x" * 1000) for i in range(2000)})
+            ledger.record({Key("s", str(i)): LedgerEntry(reason="x" * 1000) for i in range(2000)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "\n" not in str(caught.value)
     assert {key: ledger.outcome(key) for key in KEYS} == OUTCOMES
-    ledger.record({Key("s", "0"): Outcome(1.0)})
+    ledger.record({Key("s", "0"): LedgerEntry(1.0)})
 
 
 def test_where_nothing_may_be_written(tmp_path: Path, monkeypatch) -> None:
@@ -382,12 +386,12 @@ def test_a_place_of_any_name(tmp_path: Path) -> None:
 AT_ONCE = """
 import multiprocessing, sys
 from pathlib import Path
-from zoorank.store.ledger import Key, Ledger, Outcome
+from zoorank.store.ledger import Key, Ledger, LedgerEntry
 
 def write(directory, together):
     together.wait()
     with Ledger(directory) as ledger:
-        ledger.record({Key("source", "target"): Outcome()})
+        ledger.record({Key("source", "target"): LedgerEntry()})
 
 context = multiprocessing.get_context("fork")
 for number in range(15):

@@ -16,7 +16,7 @@ from zoorank.scores import TABLE, Score, ScoreValue
 from zoorank.scores.base import Array
 from zoorank.sources.base import Json
 from zoorank.store.encodings import key_of
-from zoorank.store.ledger import Key, Ledger, Outcome
+from zoorank.store.ledger import Key, Ledger, LedgerEntry
 from zoorank.targets.base import Target
 
 _FATAL = ("crash", "timeout", "memory")
@@ -109,20 +109,20 @@ class Page:
         is_whole: bool,
     ) -> None:
         """Record what came of the source, and, where it is whole, that nothing else will."""
-        outcomes: dict[Key, Outcome] = {}
+        outcomes: dict[Key, LedgerEntry] = {}
         for each in candidates:
             if not each.reason:
                 outcomes |= self._outcomes_of(each)
         if is_whole and all(not each.reason and not each.copied for each in candidates):
             names = [each.record.cut for each in candidates]
-            kept = Outcome(facts={"cuts": names, "refused": dict(refused)})
+            kept = LedgerEntry(facts={"cuts": names, "refused": dict(refused)})
             outcomes[self._key("", _request_name(cuts))] = kept
-        outcomes[Key(self.source, self._run.target.fingerprint)] = Outcome()
+        outcomes[Key(self.source, self._run.target.fingerprint)] = LedgerEntry()
         self._run.ledger.record(outcomes)
 
-    def _outcomes_of(self, candidate: Candidate) -> dict[Key, Outcome]:
+    def _outcomes_of(self, candidate: Candidate) -> dict[Key, LedgerEntry]:
         cut = candidate.record.cut
-        kept = Outcome(
+        kept = LedgerEntry(
             seconds=candidate.score_seconds,
             facts={
                 "record": candidate.record.plain(),
@@ -135,7 +135,7 @@ class Page:
         for score in self._scores(candidate.values):
             value, name = candidate.values[score.key], score_name(score)
             if name and score.key not in there:
-                kept = Outcome(value.value, value.half_width, value.per_class)
+                kept = LedgerEntry(value.value, value.half_width, value.per_class)
                 found[self._key(cut, name)] = kept
         return found
 
@@ -185,7 +185,7 @@ class Memory:
 
 def remember(ledger: Ledger, target: str, job: Job, memory: Memory) -> None:
     """Keep what became of a job under the name of its source."""
-    kept = Outcome(
+    kept = LedgerEntry(
         kind="error" if memory.failed else "",
         facts={"opening": memory.opening, "a_row": memory.a_row},
     )
@@ -210,7 +210,7 @@ def _named(name: str, cuts: Sequence[str], target: str) -> Key:
 def record_fatal(ledger: Ledger, source: str, target: str, failure: Failure) -> None:
     """Remember that a source ended its process, so that no later run meets it blindly."""
     if failure.kind != "stopped" and failure.kind in _FATAL:
-        kept = Outcome(kind=failure.kind, reason=failure.reason, traceback=failure.traceback)
+        kept = LedgerEntry(kind=failure.kind, reason=failure.reason, traceback=failure.traceback)
         ledger.record({Key(source, target): kept})
 
 

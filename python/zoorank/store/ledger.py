@@ -52,7 +52,7 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class LedgerEntry:
     """What came of it.
 
     Attributes
@@ -114,7 +114,7 @@ class Ledger:
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder, Ledger(folder) as ledger:
     ...     key = Key("source", "target", "layer4", "logme")
-    ...     ledger.record({key: Outcome(0.5)})
+    ...     ledger.record({key: LedgerEntry(0.5)})
     ...     ledger.outcome(key).value, ledger.outcome(Key("other", "target"))
     (0.5, None)
     """
@@ -125,7 +125,7 @@ class Ledger:
         self.path = Path(directory) / _NAME
         self._database = Database(self.path, _TABLE, say)
 
-    def outcome(self, key: Key) -> Outcome | None:
+    def outcome(self, key: Key) -> LedgerEntry | None:
         """Return what is known; None where nothing is."""
         sql = "SELECT content, seal FROM outcomes WHERE job = ? AND part = ?"
         wanted = _job(key), _part(key)
@@ -134,7 +134,7 @@ class Ledger:
         )
         return dict(_read(key.source, key.target, rows)).get(key)
 
-    def outcomes(self, source: str, target: str) -> dict[Key, Outcome]:
+    def outcomes(self, source: str, target: str) -> dict[Key, LedgerEntry]:
         """Return all that is known of a source on a target."""
         job = _job(Key(source, target))
         sql = "SELECT content, seal FROM outcomes WHERE job = ?"
@@ -143,7 +143,7 @@ class Ledger:
         )
         return dict(_read(source, target, rows))
 
-    def record(self, outcomes: Mapping[Key, Outcome]) -> None:
+    def record(self, outcomes: Mapping[Key, LedgerEntry]) -> None:
         """Keep outcomes, all or none; one of the same key is replaced.
 
         Raises
@@ -206,14 +206,14 @@ def _seal(job: bytes, part: bytes, content: bytes) -> bytes:
     return hashlib.blake2b(job + part + content, digest_size=16).digest()
 
 
-def _row(key: Key, outcome: Outcome) -> tuple[bytes, bytes, bytes, bytes]:
+def _row(key: Key, outcome: LedgerEntry) -> tuple[bytes, bytes, bytes, bytes]:
     facts = {name: value for name, value in vars(outcome).items() if value != _PLAIN[name]}
     content = json.dumps({"cut": key.cut, "score": key.score, **facts}).encode()
     job, part = _job(key), _part(key)
     return job, part, content, _seal(job, part, content)
 
 
-def _read(source: str, target: str, rows: _Rows) -> Iterator[tuple[Key, Outcome]]:
+def _read(source: str, target: str, rows: _Rows) -> Iterator[tuple[Key, LedgerEntry]]:
     """What is as it was written; the rest is not there."""
     job = _job(Key(source, target))
     for content, seal in rows:
@@ -225,7 +225,7 @@ def _read(source: str, target: str, rows: _Rows) -> Iterator[tuple[Key, Outcome]
             key = Key(source, target, facts.pop("cut"), facts.pop("score"))
             if _seal(job, _part(key), content) == seal:
                 per_class = tuple(facts.pop("per_class", ()))
-                yield key, Outcome(**facts, per_class=per_class)
+                yield key, LedgerEntry(**facts, per_class=per_class)
 
 
-_PLAIN = vars(Outcome(at=0.0))
+_PLAIN = vars(LedgerEntry(at=0.0))
