@@ -10,18 +10,13 @@ import numpy as np
 
 from zoorank.errors import DataError, UsageError
 from zoorank.messages import inert
+from zoorank.targets.columns import KNOWN_NAMES, Records
 from zoorank.targets.forms import Given, samples_of
 from zoorank.targets.items import read_items
 from zoorank.targets.labelled import Labelled, Reading
 from zoorank.targets.numpy_files import from_mapping, read_npy
 from zoorank.targets.record_files import read_dataset
-from zoorank.targets.records import (
-    KNOWN_NAMES,
-    Records,
-    labelled,
-    labels_of_words,
-    samples_of_columns,
-)
+from zoorank.targets.records import labelled, labels_of_words, samples_of_columns
 
 _ALLOWED = (
     "a path, (X, labels), a mapping, a data frame, a data set of torch or of datasets, or a name "

@@ -12,10 +12,11 @@ from typing import Any
 
 from zoorank.errors import DataError
 from zoorank.messages import inert, listing, one_line
+from zoorank.targets.columns import KNOWN_NAMES, Records
 from zoorank.targets.labelled import SPLIT_NAMES, Labelled, Reading
 from zoorank.targets.labels import NUMBER
 from zoorank.targets.opening import lines_of, read_text, reading, regular, stem_of, suffix_of
-from zoorank.targets.records import KNOWN_NAMES, Records, labelled
+from zoorank.targets.records import labelled
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
 

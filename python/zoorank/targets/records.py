@@ -1,10 +1,8 @@
-"""Columns with names, from whatever file or object: which hold the samples, which the labels."""
+"""Samples, labels and groups out of columns with names, from whatever file or object."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,82 +11,25 @@ from zoorank.errors import DataError, UsageError
 from zoorank.messages import hint, inert, listing
 from zoorank.targets.arrays import Arrays
 from zoorank.targets.base import Samples
+from zoorank.targets.columns import (
+    SOUNDS,
+    Choice,
+    Records,
+    are_numbers,
+    choose,
+    kind_of,
+    number_of,
+    of_split,
+)
 from zoorank.targets.forms import Given, samples_of
-from zoorank.targets.labelled import SPLIT_NAMES, Labelled, Reading, left_out
+from zoorank.targets.labelled import Labelled, Reading, left_out
 from zoorank.targets.labels import is_missing, parse
 from zoorank.targets.texts import Texts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_LABELS = (
-    *("label", "labels", "class", "target", "category", "classes", "species", "sentiment"),
-    *("intent", "topic", "emotion", "genre", "y", "ner_tags", "pos_tags", "tags", "fine_label"),
-)
-_SOUNDS = ("audio", "sound", "speech", "wav", "recording")
 _FILES = ("file", "path", "image", "img", "picture", "photo")
-_SAMPLES = (
-    *("text", "sentence", "review", "content", "document", "body", "comment", "message", "tweet"),
-    *("utterance", "image", "img", "picture", "photo", "tokens", "words", *_SOUNDS),
-    *("file_name", "filename", "file", "path", "filepath", "image_path", "audio_path"),
-    *("series", "features", "embedding", "question", "title"),
-)
-_PAIRS = (
-    *(("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2")),
-    *(("text1", "text2"), ("text_a", "text_b"), ("query", "passage"), ("question", "sentence")),
-)
-KNOWN_NAMES = frozenset((*_LABELS, *_SAMPLES, *(name for pair in _PAIRS for name in pair)))
-_NUMBERING = ("", "unnamed: 0", "index", "idx", "id", "__index_level_0__")
-_SPLITS = ("split", "subset", "partition")
-_NO_VALUE = ("", "?", "na", "n/a", "nan", "null", "none")
-
-
-@dataclass(frozen=True, eq=False)
-class Records:
-    """Named columns of one length.
-
-    Attributes
-    ----------
-    columns : mapping of str to sequence or ndarray
-        In their order.
-    where : str
-        The file or object they come from, for messages.
-    name : str
-        What to call the data.
-    folder : Path or None
-        Where relative paths among the values start; None where values are no paths.
-    classes : mapping of str to sequence of str
-        Names of the classes that the integers of a column stand for, where they are known.
-    notes : tuple of str
-        What was noticed when they were read.
-    words : bool
-        Whether every value was written as a word and may stand for a number.
-    """
-
-    columns: Mapping[str, Any]
-    where: str
-    name: str
-    folder: Path | None = None
-    classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    words: bool = False
-
-    def __len__(self) -> int:
-        return len(next(iter(self.columns.values()), ()))
-
-    def rows(self, kept: Sequence[int]) -> Records:
-        """Some of the rows."""
-        columns = {name: [values[row] for row in kept] for name, values in self.columns.items()}
-        return replace(self, columns=columns)
-
-
-@dataclass(frozen=True)
-class _Choice:
-    """Which columns hold what."""
-
-    inputs: tuple[str, ...]
-    label: str
-    group: str | None
 
 
 def labelled(records: Records, reading: Reading) -> Labelled:
@@ -108,10 +49,10 @@ def labelled(records: Records, reading: Reading) -> Labelled:
     DataError, UsageError
         Where columns are neither named nor recognised, naming them.
     """
-    records, split = _of_split(records, reading)
+    records, split = of_split(records, reading)
     if not len(records):
         raise DataError(f"{records.where}: holds no rows")
-    choice = _choose(records, reading, split)
+    choice = choose(records, reading, split)
     records, dropped = _without_gaps(records, choice, reading)
     samples, remarks = _samples(records, choice, reading)
     labels: Any = records.columns[choice.label]
@@ -157,119 +98,11 @@ def samples_of_columns(records: Records, how: Reading) -> tuple[Samples, tuple[s
             raise UsageError(
                 f"{records.where} has no column {name!r}; {hint(name, records.columns)}"
             )
-    return _samples(records, _Choice(names, "", None), how)
-
-
-def _of_split(records: Records, reading: Reading) -> tuple[Records, str | None]:
-    """Keep the rows of the wanted part where a column says which part a row belongs to."""
-    named = {name.lower(): name for name in records.columns}
-    known = {each for names in SPLIT_NAMES.values() for each in names}
-    for candidate in _SPLITS:
-        name = named.get(candidate)
-        if name is None or name in (*reading.input_columns, reading.label_column):
-            continue
-        parts = [str(value).strip().lower() for value in records.columns[name]]
-        if not set(parts) <= known or reading.split == "all":
-            return records, name if set(parts) <= known else None
-        taken = next((each for each in SPLIT_NAMES[reading.split] if each in parts), None)
-        if taken is None:
-            have = listing(sorted(set(parts)))
-            raise DataError(f"{records.where}: no row is of the part {reading.split!r}, but {have}")
-        kept = [row for row, part in enumerate(parts) if part == taken]
-        note = f"{len(kept)} of {len(parts)} rows are of the part {taken!r}"
-        return replace(records.rows(kept), notes=(*records.notes, note)), name
-    return records, None
-
-
-def _choose(records: Records, reading: Reading, split: str | None) -> _Choice:
-    names = list(records.columns)
-    for wanted in (*reading.input_columns, reading.label_column, reading.group_column):
-        if wanted is not None and wanted not in names:
-            raise UsageError(f"{records.where} has no column {wanted!r}; {hint(wanted, names)}")
-    given = {*reading.input_columns, reading.label_column, reading.group_column, split}
-    free = [name for name in names if name not in given]
-    label = reading.label_column or _label(records, free, reading)
-    rest = [name for name in free if name != label]
-    inputs = reading.input_columns or _inputs(records, rest)
-    return _Choice(tuple(inputs), label, reading.group_column)
-
-
-def _label(records: Records, free: Sequence[str], reading: Reading) -> str:
-    small = {name.strip().lower(): name for name in reversed(free)}
-    for known in (*(name for name in records.classes if name in free), *_LABELS):
-        if known in free:
-            return known
-        if known in small:
-            return small[known]
-    columns = [name for name in free if name.strip().lower() not in _NUMBERING]
-    if reading.input_columns and len(columns) == 1:
-        return columns[0]
-    if len(columns) == 2 and not reading.input_columns:
-        # The labels repeat, the samples hardly ever do.
-        distinct = [len(set(map(str, records.columns[name]))) for name in columns]
-        return columns[0] if distinct[0] < distinct[1] else columns[1]
-    raise DataError(
-        f"{records.where}: which column holds the labels? say label_column; "
-        f"it has {listing(map(inert, records.columns))}"
-    )
-
-
-def _inputs(records: Records, rest: Sequence[str]) -> Sequence[str]:
-    small = {name.strip().lower(): name for name in reversed(rest)}
-    for pair in _PAIRS:
-        if all(name in small for name in pair):
-            return [small[name] for name in pair]
-    for known in _SAMPLES:
-        if known in small:
-            return [small[known]]
-    columns = [name for name in rest if name.strip().lower() not in _NUMBERING] or rest
-    if _are_numbers(records, columns):
-        return columns
-    numeric = [name for name in columns if _kind(records, name) == "numbers"]
-    others = [name for name in columns if name not in numeric]
-    if len(others) == 1 and not numeric:
-        return others
-    raise DataError(
-        f"{records.where}: which columns hold the samples? say input_column; "
-        f"{listing(map(inert, numeric), 8) or 'none'} are numbers, "
-        f"{listing(map(inert, others), 8) or 'none'} are not"
-    )
-
-
-def _are_numbers(records: Records, names: Sequence[str]) -> bool:
-    """Whether columns hold numbers; some of them may hold nothing at all."""
-    kinds = {_kind(records, name) for name in names}
-    return "numbers" in kinds and "others" not in kinds
-
-
-def _kind(records: Records, name: str) -> str:
-    """What a column holds: ``"numbers"``, ``"nothing"`` or ``"others"``."""
-    values = records.columns[name]
-    if isinstance(values, np.ndarray) and values.dtype.kind in "iubf":
-        return "nothing" if np.isnan(values).all() else "numbers"
-    missing = True
-    for value in values:
-        number = _number(value, records.words)
-        if number is None:
-            return "others"
-        missing = missing and np.isnan(number)
-    return "nothing" if missing else "numbers"
-
-
-def _number(value: Any, words: bool) -> float | None:
-    """The number that a value is or stands for, NaN where it is missing; None for no number."""
-    if is_missing(value) or (words and value.strip().lower() in _NO_VALUE):
-        return float("nan")
-    try:
-        if isinstance(value, str | bytes) and (not words or "_" in value):  # 1_0 is not 10
-            return None
-        return float(value)
-    except (ValueError, TypeError, OverflowError):
-        return None
+    return _samples(records, Choice(names, "", None), how)
 
 
 def _without_gaps(
-    records: Records, choice: _Choice, reading: Reading
+    records: Records, choice: Choice, reading: Reading
 ) -> tuple[Records, tuple[str, ...]]:
     """Leave out rows that lack a label or, unless they hold numbers, a sample."""
 
@@ -281,7 +114,7 @@ def _without_gaps(
         return [is_missing(value) or empty for value, empty in zip(values, blank, strict=True)]
 
     wanted = {choice.label: "no label"}
-    if len(choice.inputs) <= 2 and not _are_numbers(records, choice.inputs):
+    if len(choice.inputs) <= 2 and not are_numbers(records, choice.inputs):
         wanted |= dict.fromkeys(choice.inputs, "no sample")
     if choice.group is not None:
         wanted[choice.group] = "no group"
@@ -299,35 +132,33 @@ def _without_gaps(
     return records.rows(kept), left_out(records.where, "row", skipped, reading)
 
 
-def _samples(
-    records: Records, choice: _Choice, reading: Reading
-) -> tuple[Samples, tuple[str, ...]]:
+def _samples(records: Records, choice: Choice, reading: Reading) -> tuple[Samples, tuple[str, ...]]:
     values = [records.columns[name] for name in choice.inputs]
-    if _are_numbers(records, choice.inputs):
+    if are_numbers(records, choice.inputs):
         return _table(records, choice, reading)
     if len(values) == 1:
         name = choice.inputs[0].lower()
-        sounds = any(known in name for known in _SOUNDS)
+        sounds = any(known in name for known in SOUNDS)
         paths = sounds or any(known in name for known in _FILES)
         given = Given(records.where, reading.modality, records.folder, sounds, paths)
         return samples_of(values[0], given)
     texts = [all(isinstance(each, str) for each in column) for column in values]
     if len(values) == 2 and all(texts):
         return Texts(tuple(zip(*values, strict=True))), ()
-    other = next(name for name in choice.inputs if _kind(records, name) != "numbers")
+    other = next(name for name in choice.inputs if kind_of(records, name) != "numbers")
     raise DataError(
         f"{records.where}: samples are two columns of texts, or columns of numbers alone; "
         f"{inert(other)!r} does not fit"
     )
 
 
-def _table(records: Records, choice: _Choice, reading: Reading) -> tuple[Samples, tuple[str, ...]]:
+def _table(records: Records, choice: Choice, reading: Reading) -> tuple[Samples, tuple[str, ...]]:
     """Make a table of columns of numbers; a missing one becomes the mean of its column."""
     X = np.empty((len(records), len(choice.inputs)))
     for k, name in enumerate(choice.inputs):
         values = records.columns[name]
         if not (isinstance(values, np.ndarray) and values.dtype.kind in "iubf"):
-            values = [_number(value, records.words) for value in values]
+            values = [number_of(value, records.words) for value in values]
         X[:, k] = values
     missing = np.isnan(X)
     given = reading.modality
@@ -387,7 +218,7 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, list | tuple | np.ndarray) and np.ndim(value) == 1
 
 
-def _columns_taken(records: Records, choice: _Choice, split: str | None) -> tuple[str, ...]:
+def _columns_taken(records: Records, choice: Choice, split: str | None) -> tuple[str, ...]:
     """Say which columns hold what, and which are not used."""
     few = len(choice.inputs) <= 3
     inputs = listing(map(inert, choice.inputs)) if few else f"{len(choice.inputs)} columns"
