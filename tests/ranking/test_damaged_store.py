@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="the zoo needs torch: pip install 'zoorank[zoo]'")
@@ -45,3 +46,21 @@ def test_scores_are_those_of_the_sources(tmp_path: Path, zoo: TinyZoo, right, na
         assert str(error).startswith("cannot write to ")  # noqa: PT017
         return
     assert scores(found) == scores(right)
+
+
+def test_scores_are_those_of_the_target_whatever_became_of_its_copy(
+    tmp_path: Path, zoo: TinyZoo, right
+) -> None:
+    """Processes read a target that lies in memory from a file of the store."""
+
+    def ranking(*scores: str) -> Ranking:
+        return rank(
+            zoo.manifest, allow_code=[zoo.code], store=tmp_path, score=scores or None, workers=1
+        )
+
+    ranking("logme")
+    (copy,) = (path for path in tmp_path.glob("*.npy") if len(path.stem) == 64)
+    np.save(copy, np.load(copy)[::-1])
+    for path in tmp_path.glob("*.json"):
+        path.unlink()
+    assert scores(ranking()) == scores(right)

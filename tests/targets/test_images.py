@@ -406,3 +406,20 @@ def test_a_file_that_changes_later_is_noticed(tmp_path: Path) -> None:
     assert target.changed() is None
     (tmp_path / "cat" / "2.png").unlink()
     assert target.changed() == "cat/2.png"
+
+
+@pytest.mark.parametrize("how", ["written to", "replaced", "a link"])
+def test_a_file_that_keeps_its_size_and_time_is_noticed(tmp_path: Path, how: str) -> None:
+    folder = write_images(tmp_path / "images")
+    target, file = load_target(folder), tmp_path / "images" / "cat" / "1.png"
+    status, content = file.stat(), bytearray(file.read_bytes())
+    content[-20] ^= 1
+    place = file if how == "written to" else tmp_path / "other.png"
+    place.write_bytes(content)
+    os.utime(place, ns=(status.st_atime_ns, status.st_mtime_ns))
+    if how == "replaced":
+        place.replace(file)
+    elif how == "a link":
+        file.unlink()
+        file.symlink_to(place)
+    assert target.changed() == "cat/1.png"

@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import importlib.util
 import io
 import json
 import os
 import re
-import secrets
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
@@ -20,13 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoorank.errors import StoreError
+from zoorank.partial import CAN_LOCK, Partial
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Self
-
-# Without file locks (Windows) the leftovers of killed runs stay, and do no harm.
-_CAN_LOCK = importlib.util.find_spec("fcntl") is not None
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LARGEST_RECORD = 2**24
@@ -78,53 +74,6 @@ def open_regular(path: Path) -> Any:
     except BaseException:
         os.close(descriptor)
         raise
-
-
-class Partial:
-    """A file under a temporary name, which its publication replaces by ``path``.
-
-    A context that discards what was not published. The file is locked for as long as
-    its owner lives, so that whoever can take the lock may remove it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        while True:
-            name = f".{path.name}.zoorank-{secrets.token_hex(8)}.partial"
-            self.temporary = path.with_name(name)
-            self.stream = self.temporary.open("x+b")
-            if not _CAN_LOCK or self._lock():
-                break
-            self.stream.close()
-
-    def _lock(self) -> bool:
-        import fcntl
-
-        fcntl.flock(self.stream, fcntl.LOCK_EX)
-        # Somebody may have taken it for a leftover between its creation and its lock.
-        return self.temporary.exists()
-
-    def publish(self, *, durable: bool = True) -> None:
-        """Let the file appear, once it is on the disk if it has to be ``durable``."""
-        self.stream.flush()
-        if durable:
-            os.fsync(self.stream.fileno())
-        self.temporary.replace(self.path)
-        self.stream.close()
-
-    def discard(self) -> None:
-        """Remove the file unless it was published."""
-        if self.stream.closed:
-            return
-        self.temporary.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # the disk may be full for what is still buffered
-            self.stream.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.discard()
 
 
 def write_whole(path: Path, content: bytes | memoryview, *, durable: bool = True) -> None:
@@ -260,7 +209,7 @@ class EncodingWriter:
 
 def remove_leftovers(directory: Path) -> None:
     """Remove what killed runs were writing; files of others and of the living stay."""
-    if not _CAN_LOCK:
+    if not CAN_LOCK:
         return
     import fcntl
 

@@ -13,7 +13,7 @@ from zoorank.errors import DataError
 from zoorank.messages import bad_row, inert
 from zoorank.targets.base import Digest, Form, Modality, Rows, Sample, Survey
 from zoorank.targets.images import THUMBNAIL, channels_last, is_image, resize
-from zoorank.targets.opening import stamp_of
+from zoorank.targets.opening import Stamp, stamp_of
 from zoorank.targets.packed import spill
 
 if TYPE_CHECKING:
@@ -36,14 +36,14 @@ class Arrays(Form):
         What they are; None lets the number of axes tell.
     file : Path or None
         The ``.npy`` file that X is mapped from, as a whole.
-    stamp : (int, int) or None
-        Size and time of that file.
+    stamp : tuple of int or None
+        By which it is seen that the file has changed.
     """
 
     X: NDArray[Any]
     given: Modality | None = None
     file: Path | None = None
-    stamp: tuple[int, int] | None = None
+    stamp: Stamp | None = None
 
     @property
     def modality(self) -> Modality:  # type: ignore[override]

@@ -281,7 +281,7 @@ class Target:
         Returns
         -------
         str or None
-            None where size and time of every file that is still to be read are the same.
+            None where every file that is still to be read is the same one, unchanged.
         """
         return self.samples.changed()
 

@@ -15,7 +15,7 @@ from zoorank.errors import DataError
 from zoorank.messages import inert
 from zoorank.targets import audio, images
 from zoorank.targets.base import Digest, Form, Modality, Rows, Survey
-from zoorank.targets.opening import read_bytes, stamp_of
+from zoorank.targets.opening import Stamp, read_bytes, stamp_of
 from zoorank.targets.packed import Packed
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ class Files(Form):
     modality : {"image", "audio"}
     digests : tuple of bytes
         SHA-256 of each, once surveyed.
-    stamps : tuple of (int, int)
-        Size and time of each file, once surveyed.
+    stamps : tuple of tuple of int
+        By which it is seen that a file has changed, once surveyed.
     vectors : ndarray of shape (n_samples, n_features), or None
         What the survey kept for a baseline.
     """
@@ -79,7 +79,7 @@ class Files(Form):
     contents: Paths | Packed
     modality: Modality
     digests: tuple[bytes, ...] = field(default=(), repr=False)
-    stamps: tuple[tuple[int, int], ...] = field(default=(), repr=False)
+    stamps: tuple[Stamp, ...] = field(default=(), repr=False)
     vectors: NDArray[Any] | None = field(default=None, repr=False)
 
     @property
@@ -142,7 +142,7 @@ class Files(Form):
         remarked: dict[str, list[str]] = {}
         digests, stamps, vectors = [], [], []
         for row, content in enumerate(self.take(range(len(self)))):
-            stamp = stamp_of(content) if isinstance(content, Path) else (-1, -1)
+            stamp = stamp_of(content) if isinstance(content, Path) else ()
             try:
                 vector, remarks = _look_at(content, self.modality)
                 digests.append(_digest(content))
@@ -174,9 +174,10 @@ class Files(Form):
 
     def changed(self) -> str | None:
         """Name of the first file that is not any more as it was when it was surveyed."""
+        if isinstance(self.contents, Packed):
+            return self.contents.changed()
         for row, stamp in enumerate(self.stamps):
-            content = self.contents[row]
-            if isinstance(content, Path) and stamp_of(content) != stamp:
+            if stamp_of(self.contents[row]) != stamp:
                 return self.name(row)
         return None
 

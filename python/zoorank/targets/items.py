@@ -83,18 +83,16 @@ class Items(Form):
 
     def spilled(self, path: Path) -> Ragged:  # type: ignore[override]
         """The same as arrays in one file, which needs the source no more."""
-        images = (block[0] for block in self.blocks())
         first = self.take(range(1))[0].dtype
         shapes: list[tuple[int, ...]] = []
 
         def pieces() -> Iterator[bytes]:
-            for image in images:
+            shapes.clear()
+            for (image,) in self.blocks():
                 shapes.append(image.shape)
                 yield np.ascontiguousarray(image, dtype=first).tobytes()
 
-        packed = spill_pieces(pieces(), path)
-        if len(shapes) < len(self):  # the file was there already
-            shapes = [block[0].shape for block in self.blocks()]
+        packed = spill_pieces(pieces, path)
         return Ragged(packed, first, tuple(shapes), "image")
 
     def survey(self, name: str) -> Survey:  # noqa: ARG002

@@ -31,6 +31,7 @@ _BLOCK = 2**20
 # A packed file may hold far more than its size says; beyond both it has to be unpacked first.
 _MOST_UNPACKED, _MOST_RATIO = 2**27, 100
 _PACKED = ".gz"
+Stamp = tuple[int, ...]
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx", "@eadir", "lost+found"}
 
 
@@ -215,13 +216,17 @@ def _checked(path: Path, blocks: Iterable[bytes]) -> Iterator[bytes]:
         yield block
 
 
-def stamp_of(path: Path) -> tuple[int, int]:
-    """Size of a file, and when it was last written, in nanoseconds; twice -1 where it is gone."""
+def stamp_of(path: Path) -> Stamp:
+    """Which file it is, its size and when it was last changed; empty where it is gone.
+
+    The time of the last writing can be set, and is where a copy keeps it; that of the last
+    change of anything cannot.
+    """
     try:
         status = path.stat()
     except (OSError, ValueError):
-        return -1, -1
-    return status.st_size, status.st_mtime_ns
+        return ()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def exists(path: Path) -> bool:

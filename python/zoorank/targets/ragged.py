@@ -104,6 +104,10 @@ class Ragged(Form):
         """The same with the values in one file."""
         return replace(self, packed=self.packed.spilled(path))
 
+    def changed(self) -> str | None:
+        """Name of the file that the values are in, if it is not any more as it was."""
+        return self.packed.changed()
+
     def survey(self, name: str) -> Survey:
         """Refuse what is no image or sound, or holds other than finite numbers."""
         for row, shape in enumerate(self.shapes):

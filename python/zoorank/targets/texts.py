@@ -105,6 +105,10 @@ class Texts(Form, Sequence[Text]):
             return self
         return replace(self, content=Packed.of(map(_packed, self.content)).spilled(path))
 
+    def changed(self) -> str | None:
+        """Name of the file that the texts are in, if it is not any more as it was."""
+        return self.content.changed() if isinstance(self.content, Packed) else None
+
     def survey(self, name: str) -> Survey:
         """Leave out texts that hold nothing, and refuse those of which none is left."""
         full = [any(part.strip() for part in _parts(text)) for text in self]
