@@ -31,6 +31,15 @@ def test_a_table(table, capsys):
         assert file.readline().startswith("score,baseline,weighted_tau,")
 
 
+@pytest.mark.parametrize("name", ["all.csv", "./all.csv", "link.csv", "other.csv"])
+def test_no_input_is_written_over(table, tmp_path, capsys, name):
+    (tmp_path / "link.csv").symlink_to("all.csv")
+    (tmp_path / "other.csv").hardlink_to(tmp_path / "all.csv")
+    assert main(["evaluate", table, table, "--out", name]) == 2
+    assert "is read here; write to another place" in capsys.readouterr().err
+    assert (tmp_path / "all.csv").read_text() == TABLE
+
+
 def test_against_another_score(table, capsys):
     assert main(["evaluate", table, table, "--against", "random"]) == 0
     assert "less random," in capsys.readouterr().out

@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression  # noqa: E402
 from torch import nn  # noqa: E402
 
 import zoorank  # noqa: E402
+from zoorank.errors import UsageError  # noqa: E402
 from zoorank.exporting.export import export, load  # noqa: E402
 from zoorank.sources.base import Entry  # noqa: E402
 from zoorank.sources.manifest import load_zoo  # noqa: E402
@@ -83,6 +84,15 @@ class TestTexts:
         out = tmp_path / "out"
         found = the_same(source, reviews(), out, cut="penultimate", files=("words.txt",))
         assert accuracy(*found) > 0.8
+
+    def test_the_files_of_the_source_stay(self, tmp_path):
+        words = {word: [len(word), k] for k, word in enumerate((*WORDS, *GOOD, *BAD))}
+        lines = [" ".join([word, *map(str, vector)]) for word, vector in words.items()]
+        (tmp_path / "words.txt").write_text("\n".join(lines) + "\n")
+        source = f"vectors:{tmp_path / 'words.txt'}"
+        with pytest.raises(UsageError, match="is read here; write to another place"):
+            export(source, reviews(), tmp_path, cut="penultimate")
+        assert [path.name for path in tmp_path.iterdir()] == ["words.txt"]
 
     def test_vectors_beside_their_words(self, tmp_path):
         rng = np.random.default_rng(0)

@@ -190,9 +190,11 @@ def evaluate(
         regret_figure,
     )
     from zoorank.report.pictures import picture_path
+    from zoorank.targets.paths import keep_inputs
 
     if figure is not None:
         picture_path(figure)
+    keep_inputs([each for each in (out, figure) if each is not None], [scores, truth])
     found = evaluate(
         scores,
         truth,

@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoorank.encoding.encode import encode_source
+from zoorank.encoding.feed import blamed
 from zoorank.encoding.passes import OnBatch
 from zoorank.errors import SourceError, UsageError
+from zoorank.partial import Partial
 from zoorank.sources.base import PENULTIMATE, Precision
+from zoorank.sources.files import paths_of
 from zoorank.sources.manifest import zoo_of
 from zoorank.store.encodings import EncodingStore
-from zoorank.store.files import Partial, reported
+from zoorank.store.files import reported
 from zoorank.targets import load_target
+from zoorank.targets.numpy_files import label_files
+from zoorank.targets.paths import keep_inputs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,7 +75,7 @@ def encode(
     Raises
     ------
     UsageError, DataError
-        When an argument is wrong, or the data cannot be read.
+        When an argument is wrong, ``out`` is a file that is read, or the data cannot be.
     SourceError
         When the source cannot be loaded, cut or fed.
     StoreError
@@ -94,6 +99,10 @@ def encode(
     if len(cuts) > 1 or cuts[0] == "all":
         raise UsageError(f"cuts {', '.join(cuts)}; name one, such as {PENULTIMATE}")
     place = None if out is None else _npy(Path(out))
+    with blamed():
+        model = model.resolve(lambda _: None)
+    written = () if place is None else (place, place.with_name(f"{place.stem}_labels.npy"))
+    keep_inputs(written, (*_files_of(data), *paths_of(model)))
     target = load_target(data, limit=limit)
     with TemporaryDirectory() as folder:
         encoded = encode_source(
@@ -110,10 +119,18 @@ def encode(
         if not encoded.encodings:
             raise SourceError("; ".join(encoded.refused.values()))
         X = np.array(encoded.encodings[0].load(), dtype=np.float32)
-    if place is not None:
-        _write(place, X)
-        _write(place.with_name(f"{place.stem}_labels.npy"), target.labels)
+    for path, array in zip(written, (X, target.labels), strict=False):
+        _write(path, array)
     return X
+
+
+def _files_of(data: Any) -> list[Path]:
+    """Files that a path to data may lead to, of those that an encoding could be called like."""
+    if not isinstance(data, str | os.PathLike):
+        return []
+    place = Path(data)
+    samples = place / "X.npy" if place.is_dir() else place
+    return [samples, *label_files(samples)]
 
 
 def _npy(path: Path) -> Path:

@@ -25,10 +25,12 @@ from zoorank.ranking.files import prepare, write_text
 from zoorank.ranking.provenance import load_again
 from zoorank.ranking.ranking import Ranking
 from zoorank.sources.base import PENULTIMATE, Encoder, Exportable, OpenOptions, Source
+from zoorank.sources.files import paths_of
 from zoorank.sources.manifest import load_zoo, zoo_of
 from zoorank.sources.vectors.encoder import VectorsEncoder
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
+from zoorank.targets.paths import keep_inputs
 from zoorank.transforms.base import Transform
 from zoorank.transforms.specs import Preprocessing
 
@@ -97,6 +99,8 @@ def export(
     folder = prepare(out)
     with blamed():
         model = model.resolve(lambda _: None)
+    # Files get the names that they had, or those of other exports: they must not meet.
+    keep_inputs([folder], [path.parent for path in paths_of(model)])
     with opened(model, OpenOptions(target.modality, device)) as encoder:
         if not isinstance(encoder, Exportable):
             kind = type(encoder).__name__.removesuffix("Encoder").lower()

@@ -209,6 +209,12 @@ class FileSource:
             raise SourceError(f"takes {takes} samples; the target holds {modality} samples")
 
 
+def paths_of(source: object) -> list[Path]:
+    """Files that a source is read from, as far as it has pinned them."""
+    held = [value if isinstance(value, tuple) else (value,) for value in vars(source).values()]
+    return [each.path for value in held for each in value if isinstance(each, Pin)]
+
+
 def find_files(identifier: str, entry: Entry, package: str | None = None) -> tuple[SourceFile, ...]:
     """Find what a reference names; a pattern with ``*`` or ``?`` may find several.
 

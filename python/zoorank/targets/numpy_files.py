@@ -160,11 +160,11 @@ def _groups(groups: Any) -> NDArray[Any] | None:
 def read_npy(path: Path, how: Reading, labels: Path | None = None) -> Labelled:
     """Read samples from one file, memory-mapped, and labels from another beside it."""
     if labels is None:
-        names = [name.format(stem=path.stem) for name in _LABEL_FILES]
-        found = [path.with_name(name) for name in names if path.with_name(name).is_file()]
-        found = [candidate for candidate in found if candidate != path]
+        beside = label_files(path)
+        found = [each for each in beside if each.is_file() and each != path]
         if not found:
-            raise DataError(f"{path}: no labels beside it; one of {', '.join(names)} is needed")
+            names = ", ".join(each.name for each in beside)
+            raise DataError(f"{path}: no labels beside it; one of {names} is needed")
         labels = found[0]
     name = path.stem if path.stem != "X" else path.absolute().parent.name
     stamp, X = stamp_of(path), _load(path)
@@ -172,6 +172,11 @@ def read_npy(path: Path, how: Reading, labels: Path | None = None) -> Labelled:
     if X.dtype.kind in "OUST":
         samples = _form(X, how, str(path))[0]
     return Labelled(samples, np.array(_load(labels)), name)
+
+
+def label_files(path: Path) -> list[Path]:
+    """Where the labels of samples in a file may lie."""
+    return [path.with_name(name.format(stem=path.stem)) for name in _LABEL_FILES]
 
 
 def _load(path: Path) -> NDArray[Any]:

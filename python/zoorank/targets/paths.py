@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from zoorank.errors import UsageError
+from zoorank.messages import inert
 
 _NAMED = re.compile(r"\w{2,}:")  # not the one letter of a drive
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
@@ -75,6 +79,24 @@ def same_place(one: str, other: str) -> bool:
     if not one or not other or is_named(one) or is_named(other):
         return bool(one) and one == other
     return with_home(one).resolve() == with_home(other).resolve()
+
+
+def keep_inputs(
+    written: Iterable[str | os.PathLike[str]], read: Iterable[str | os.PathLike[str]]
+) -> None:
+    """Refuse to write over what is read, by whatever name either goes.
+
+    Raises
+    ------
+    UsageError
+        Before anything is written.
+    """
+    inputs = [Path(each) for each in read]
+    for each in written:
+        for other in inputs:
+            with contextlib.suppress(OSError, ValueError):  # one of them is not there
+                if other.samefile(each):
+                    raise UsageError(f"{inert(each)} is read here; write to another place")
 
 
 def is_named(text: str) -> bool:
