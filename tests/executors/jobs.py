@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import ctypes
+import faulthandler
 import os
 import resource
 import signal
@@ -11,6 +13,8 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,6 +100,12 @@ def _fork_daemon(file: str) -> None:
     _wait_for(lambda: Path(file).exists() and Path(file).read_text())
 
 
+def _start_hiding(file: str) -> None:
+    """Leave a process behind that has neither the group nor the environment of this one."""
+    process = subprocess.Popen(["sleep", "600"], env={}, start_new_session=True)
+    Path(file).write_text(str(process.pid))
+
+
 def _wait_for(condition) -> None:
     while not condition():
         time.sleep(0.01)
@@ -151,6 +161,13 @@ def _deepen(n: Any) -> int:
     return down(0)
 
 
+def _used_pool() -> ThreadPoolExecutor:
+    """As libraries keep one: its thread waits for work."""
+    pool = ThreadPoolExecutor(1)
+    pool.submit(os.getpid).result()
+    return pool
+
+
 def _sleep_and_give_the_process(seconds: float) -> int:
     time.sleep(seconds)
     return os.getpid()
@@ -191,6 +208,11 @@ DEEDS = {
     "fill in children": _fill_in_children,
     "fork a daemon": _fork_daemon,
     "fork and return": _fork_and_return,
+    "start hiding": _start_hiding,
+    "start hiding and touch": lambda files: (
+        _start_hiding(files.split()[0]),
+        _touch(files.split()[1]),
+    ),
     "print": _print,
     "print and end": lambda given: (_print(10**6), os._exit(1)),
     "touch": _touch,
@@ -218,6 +240,20 @@ DEEDS = {
     "signal": lambda given: signal.signal(signal.SIGTERM, signal.SIG_IGN),
     "modules": lambda given: sorted({"torch", "numpy", "pandas"} & set(sys.modules)),
     "arguments": lambda given: (sys.path, resource.getrlimit(resource.RLIMIT_CORE)[0]),
+    "thread": lambda given: threading.Thread(target=_spin, args=(None,), daemon=True).start(),
+    "thread of a timer": lambda given: threading.Timer(given, os._exit, (1,)).start(),
+    "idle pool": lambda given: HELD.append(_used_pool()),
+    "alarm": signal.alarm,
+    "end later": lambda given: faulthandler.dump_traceback_later(given, exit=True),
+    "limit": lambda given: resource.setrlimit(
+        resource.RLIMIT_FSIZE, (given, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
+    ),
+    "nice": os.nice,
+    "close output": lambda given: os.close(1),
+    "no output": lambda given: setattr(sys, "stdout", None),
+    "warnings": lambda given: warnings.simplefilter("error"),
+    "print nothing": lambda given: setattr(builtins, "print", lambda *_: None),
+    "profile": lambda given: sys.setprofile(lambda *_: None),
     "default": lambda given: STATE.__setitem__("dtype", given),
     "grow": lambda given: HELD.append(bytearray(given)),
     "prepared": lambda given: PREPARED,

@@ -335,6 +335,16 @@ class TestWear:
             ("grow", 2**26),
             ("open", 100),
             ("leave a child", None),
+            ("thread", None),
+            ("thread of a timer", 0.3),
+            ("alarm", 1),
+            ("limit", 1000),
+            ("nice", 1),
+            ("close output", None),
+            ("no output", None),
+            ("warnings", None),
+            ("print nothing", None),
+            ("profile", None),
         ],
     )
     def test_a_process_that_a_job_changed_takes_no_other(self, does, given):
@@ -352,6 +362,9 @@ class TestWear:
             Job("variable", "new variable"),
             Job("path", "path"),
             Job("refused", "refuse"),
+            Job("pool", "idle pool"),
+            Job("end later", "end later", 0.3),
+            Job("wait", "sleep", 0.6),
             Job("last", "process"),
             Job("arguments", "arguments"),
         ]
@@ -384,9 +397,10 @@ class TestWear:
 
 
 class TestNobodyIsLeft:
-    def test_daemons_end_with_the_job(self, tmp_path):
+    @pytest.mark.parametrize("does", ["fork a daemon", "start hiding"])
+    def test_daemons_end_with_the_job(self, tmp_path, does):
         with WorkerExecutor(1) as executor:
-            one(executor, "fork a daemon", str(tmp_path / "pid"))
+            one(executor, does, str(tmp_path / "pid"))
             pid = int((tmp_path / "pid").read_text())
             assert is_gone(pid)
 
@@ -482,3 +496,13 @@ if __name__ == "__main__":
             assert error.splitlines()[-1] == "KeyboardInterrupt"
         else:
             assert error == ""
+
+    def test_the_end_of_the_caller_is_that_of_who_hides(self, tmp_path):
+        daemon, worker = tmp_path / "daemon", tmp_path / "worker"
+        process = self.start(
+            tmp_path, "nothing", "1", "start hiding and touch", f"{daemon} {worker}"
+        )
+        wait_for(lambda: worker.exists() and worker.read_text(), 30.0)
+        process.kill()
+        process.communicate(timeout=10)
+        wait_for(lambda: is_gone(int(daemon.read_text())), 2.0)

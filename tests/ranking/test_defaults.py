@@ -30,6 +30,8 @@ from torch import nn
 class Net(nn.Sequential):
     def __init__(self, changes):
         super().__init__(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
+        for module in self.modules():
+            module.is_mine = True
         CHANGES[changes]()
 
 
@@ -38,6 +40,7 @@ def of_defaults():
     torch.set_default_device("meta")
     torch.use_deterministic_algorithms(True)
     torch.set_grad_enabled(False)
+    torch.set_float32_matmul_precision("medium")
     np.seterr(all="raise")
     os.chdir("/")
 
@@ -51,8 +54,24 @@ def of_a_function():
     nn.init.kaiming_uniform_ = functools.wraps(wrapped)(lambda tensor, *_, **__: tensor.fill_(1))
 
 
-CHANGES = {each.__name__: each for each in (of_defaults, of_a_class, of_a_function)}
+def of_a_part():
+    nn.functional.linear = functools.partial(lambda x, weight, *_: x[:, :1] * weight.sum(1))
+
+
+def of_every_module():
+    nn.modules.module.register_module_forward_hook(
+        lambda module, given, found: found if hasattr(module, "is_mine") else found.abs()
+    )
+
+
+def of_a_mode():
+    torch.autocast("cpu", dtype=torch.bfloat16).__enter__()
+
+
+ALL = (of_defaults, of_a_class, of_a_function, of_a_part, of_every_module, of_a_mode)
+CHANGES = {each.__name__: each for each in ALL}
 """
+REPLACED = ["of_a_class", "of_a_function", "of_a_part", "of_every_module", "of_a_mode"]
 CHANGING = """
 [[model]]
 name = "changes"
@@ -90,7 +109,7 @@ def test_defaults_are_put_back(zoo: TinyZoo, tmp_path: Path, workers: int | None
     assert torch.is_grad_enabled()
 
 
-@pytest.mark.parametrize("changes", ["of_a_class", "of_a_function"])
+@pytest.mark.parametrize("changes", REPLACED)
 def test_replaced_functions_end_with_their_process(
     zoo: TinyZoo, tmp_path: Path, changes: str
 ) -> None:

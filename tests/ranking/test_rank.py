@@ -14,6 +14,7 @@ import zoorank
 from zoorank.errors import DataError, ManifestError, StoreError, UsageError
 from zoorank.ranking import Ranking, rank
 from zoorank.ranking.page import score_name
+from zoorank.ranking.work import Silent
 from zoorank.scores import TABLE, facts
 
 
@@ -356,3 +357,22 @@ def test_a_run_that_is_repeated_scores_nothing_again(zoo, workers):
 def test_scores_that_crossed_to_another_process_are_known_there():
     crossed = [pickle.loads(pickle.dumps(score)) for score in TABLE]
     assert list(map(score_name, crossed)) == list(map(score_name, TABLE))
+
+
+@pytest.mark.parametrize("workers", [None, 1])
+def test_what_is_removed_while_it_runs_costs_no_table(zoo, tmp_path, monkeypatch, workers):
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+
+    class Remover(Silent):
+        def finished(self, model, rows):
+            zoo.manifest.unlink(missing_ok=True)
+            if here.exists():
+                here.rmdir()
+
+    settings = {"allow_code": zoo.code, "store": tmp_path / "store", "workers": workers}
+    found = rank(zoo.manifest, progress=Remover(), **settings)
+    assert {row.model for row in found if row.status == "ok"} == {"net0", "net1"}
+    assert found.provenance.directory == str(here)
+    assert len(found.provenance.manifest_sha256) == 64

@@ -5,9 +5,11 @@ It holds one end of a line; :mod:`zoorank.executors.process` holds the other.
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import ctypes
 import faulthandler
+import functools
 import gc
 import os
 import pickle
@@ -15,7 +17,9 @@ import resource
 import signal
 import socket
 import sys
+import sysconfig
 import threading
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import resource_tracker, spawn
@@ -28,6 +32,9 @@ from zoorank.executors.base import Emit, Failure, Thinned
 
 _SET_CHILD_SUBREAPER = 36  # of prctl
 _SLACK = 256 * 2**20  # bytes, for stacks of threads and the like, which are reserved and not used
+_TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+_LIMITS = (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE, resource.RLIMIT_CPU, resource.RLIMIT_AS)
+_BUILTINS = tuple(vars(builtins))
 _OFTEN = 0.05  # seconds between two events of one stage, for nobody looks faster
 
 
@@ -207,6 +214,7 @@ class Wear:
             resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
         self._jobs += 1
         sys.path[:] = self._path
+        faulthandler.cancel_dump_traceback_later()  # which could end the process of another job
         size = _pages(1) - _pages(2), _open_files()
         first = self._first = self._first or size
         if surprised:
@@ -235,6 +243,14 @@ class Wear:
             "the working directory": _working_directory(),
             "the mask of new files": mask,
             "what signals do": tuple(signal.getsignal(each) for each in signals),
+            "its timers": [signal.getitimer(each)[0] > 0 for each in _TIMERS],
+            "its threads": _foreign_threads(),
+            "its share of the processors": _share(),
+            "its limits": [resource.getrlimit(each) for each in _LIMITS],
+            "the standard streams": _streams(),
+            "which warnings are errors": [each for each in warnings.filters if each[0] == "error"],
+            "how it is traced": (sys.gettrace(), sys.getprofile()),
+            "functions of Python": {each: id(getattr(builtins, each, None)) for each in _BUILTINS},
             "the time limit of sockets": socket.getdefaulttimeout(),
             "the limit of recursion": sys.getrecursionlimit(),
             # One that a library adds when it is imported does no harm.
@@ -244,6 +260,40 @@ class Wear:
     def _names(self) -> list[str]:
         known = self._before.get("the environment")
         return list(known) if isinstance(known, dict) else list(os.environ)
+
+
+def _foreign_threads() -> list[int | None]:
+    """Threads of no library: what they do next would be another job's to suffer."""
+    return [each.ident for each in threading.enumerate() if _is_foreign(each)]
+
+
+def _is_foreign(thread: threading.Thread) -> bool:
+    if isinstance(thread, threading.Timer):
+        return True
+    code: Any = getattr(thread, "_target", None) or type(thread).run
+    while isinstance(code, functools.partial):
+        code = code.func
+    home = str(getattr(code, "__module__", None))
+    if home.partition(".")[0] in {"zoorank", *sys.stdlib_module_names} - {"__main__"}:
+        return False
+    file = getattr(sys.modules.get(home), "__file__", None) or ""
+    return not file.startswith(tuple({sysconfig.get_path(each) for each in ("purelib", "platlib")}))
+
+
+def _share() -> tuple[object, ...]:
+    affinity = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    return affinity, os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def _streams() -> list[object]:
+    """Which streams these are, and which files: one that is opened next takes a number's place."""
+    found: list[object] = []
+    for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
+        status = None
+        with contextlib.suppress(OSError):
+            status = os.fstat(number)
+        found += [id(stream), getattr(stream, "closed", True), status and status[1:3]]
+    return found
 
 
 def _pages(column: int) -> int:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from zoorank.executors import warden
 from zoorank.executors.base import Event
 from zoorank.executors.child import Done, Order, Ready, Setup
-from zoorank.executors.warden import MARK, end_group, end_marked
+from zoorank.executors.warden import MARK, descendants, end_all, end_group, end_marked
 
 _TAIL = 16_384  # bytes of its output that are kept
 _PIECE = 65_536
@@ -142,8 +142,11 @@ class WorkerProcess:
             with contextlib.suppress(OSError):
                 os.kill(self.pid, signal.SIGABRT)
             self.wait(0.5)
+        # Those too that hide from group and mark: while it lives they are its descendants.
+        hiding = [] if self.exit_code is not None else descendants({self.pid})
         self.kill()
         self._process.wait()
+        end_all(hiding)
         end_marked(self._mark)
         self._drain.join(1.0)
         self._listener.join(1.0)

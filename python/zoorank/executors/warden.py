@@ -22,15 +22,12 @@ _ROUNDS = 20
 
 def end_marked(mark: str) -> None:
     """Kill every process that carries a mark or one that goes on with a dot."""
-    if not os.path.isdir("/proc/self"):  # noqa: PTH112 - this program imports little
-        return
     wanted = f"\0{MARK}={mark}".encode()
     for _ in range(_ROUNDS):  # what is killed may have started another meanwhile
         found = [pid for pid in _processes() if _carries(pid, wanted)]
         if not found:
             return
-        for pid in found:
-            _kill(pid)
+        end_all(found)
         time.sleep(0.005)
 
 
@@ -42,7 +39,36 @@ def end_group(pid: int) -> None:
         return
 
 
+def descendants(roots: set[int]) -> list[int]:
+    """Processes that others have started, and what these have, as far as there is a ``/proc``.
+
+    A process that works is made the parent of all of them whose own parent has ended.
+    """
+    children: dict[int, list[int]] = {}
+    for pid in _processes():
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
+                parent = int(file.read().rpartition(b")")[2].split()[1])
+        except (OSError, IndexError):  # it has gone meanwhile
+            continue
+        children.setdefault(parent, []).append(pid)
+    found, waiting = [], list(roots)
+    while waiting:
+        started = children.pop(waiting.pop(), [])
+        found += started
+        waiting += started
+    return found
+
+
+def end_all(pids: list[int]) -> None:
+    """Kill some processes that were there a moment ago."""
+    for pid in pids:
+        _kill(pid)
+
+
 def _processes() -> list[int]:
+    if not os.path.isdir("/proc/self"):  # noqa: PTH112 - this program imports little
+        return []
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
 
 
@@ -95,8 +121,10 @@ def main() -> None:
             for line in lines:
                 pid = int(line[1:])
                 (groups.add if line.startswith(b"+") else groups.discard)(pid)
+    hiding = descendants(groups)
     for pid in groups:
         end_group(pid)
+    end_all(hiding)
     end_marked(mark)
 
 

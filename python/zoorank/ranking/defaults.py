@@ -10,14 +10,15 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial, partialmethod
 from itertools import chain
-from pathlib import Path
 from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 _looked_through: dict[int, tuple[str, ...]] = {}
+_UNTOUCHED = ("torch.float32", "cpu", "False", "highest")
 _KNOWN = frozenset({"torch", "numpy", "sympy", "typing_extensions", *sys.stdlib_module_names})
 
 
@@ -29,15 +30,33 @@ def framework_state() -> tuple[str, ...]:
     Exception
         After an error on a CUDA device that lasts: whatever comes next there fails too.
     """
-    found = [str(np.geterr()), str(Path.cwd())]
+    found = [str(np.geterr()), str(_folder())]
     torch = sys.modules.get("torch")
     if torch is None:
-        return (*found, "torch.float32", "cpu", "False")
+        return (*found, *_UNTOUCHED)
     if torch.cuda.is_initialized():
         torch.cuda.synchronize()
     defaults = torch.get_default_dtype(), torch.get_default_device()
     deterministic = torch.are_deterministic_algorithms_enabled()
-    return (*found, *map(str, defaults), str(deterministic), *_replaced(torch))
+    settings = *defaults, deterministic, torch.get_float32_matmul_precision()
+    return (*found, *map(str, settings), *_modes(torch), *_replaced(torch))
+
+
+def _modes(torch: Any) -> tuple[str, ...]:
+    """What is on that should not be, by its name."""
+    hooks = vars(torch.nn.modules.module)
+    is_on = {
+        "autocast": torch.is_autocast_enabled("cpu"),
+        "inference mode": torch.is_inference_mode_enabled(),
+        "detection of anomalies": torch.is_anomaly_enabled(),
+        "no oneDNN": not torch.backends.mkldnn.enabled,
+        **{name: bool(each) for name, each in hooks.items() if _is_global_hooks(name, each)},
+    }
+    return tuple(name for name, is_so in is_on.items() if is_so)
+
+
+def _is_global_hooks(name: str, value: object) -> bool:
+    return name.startswith("_global_") and name.endswith("_hooks") and isinstance(value, dict)
 
 
 @contextmanager
@@ -70,6 +89,8 @@ def _defaults() -> tuple[Any, ...]:
         torch.get_default_device(),
         torch.are_deterministic_algorithms_enabled(),
         torch.is_grad_enabled(),
+        torch.get_float32_matmul_precision(),
+        torch.get_num_threads(),
     )
 
 
@@ -78,7 +99,8 @@ def _put_back(before: tuple[Any, ...]) -> None:
     if not after:
         return
     torch: Any = sys.modules["torch"]
-    before = before or (torch.float32, torch.device("cpu"), False, True)
+    # How many threads there were is not known where torch is new here.
+    before = before or (torch.float32, torch.device("cpu"), False, True, "highest", after[-1])
     # One by one: `use_deterministic_algorithms` loads torch's compiler, a second and a half.
     for old, new, put in zip(before, after, _setters(torch), strict=True):
         if old != new:
@@ -92,6 +114,8 @@ def _setters(torch: Any) -> tuple[Callable[[Any], object], ...]:
         lambda device: torch.set_default_device(None if device.type == "cpu" else device),
         torch.use_deterministic_algorithms,
         torch.set_grad_enabled,
+        torch.set_float32_matmul_precision,
+        torch.set_num_threads,
     )
 
 
@@ -110,12 +134,16 @@ def _foreign(places: Iterable[Any]) -> tuple[str, ...]:
     found = []
     for place in places:
         for name, value in vars(place).items():
-            if isinstance(value, FunctionType):
-                home = value.__globals__.get("__name__")
-            elif isinstance(value, type):
-                home = value.__module__
-            else:
-                continue
-            if str(home).partition(".")[0] not in _KNOWN:
+            home = _home(value)
+            if home is not None and str(home).partition(".")[0] not in _KNOWN:
                 found.append(f"{place.__name__}.{name}")
     return tuple(found)
+
+
+def _home(value: object) -> object:
+    """The module that a function or class is of; None for all else."""
+    while isinstance(value, partial | partialmethod):
+        value = value.func
+    if isinstance(value, FunctionType):
+        return value.__globals__.get("__name__", "")
+    return value.__module__ if isinstance(value, type) else None

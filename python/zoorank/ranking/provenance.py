@@ -9,6 +9,7 @@ import os
 import platform
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import wraps
@@ -24,6 +25,8 @@ from zoorank.targets.base import Target
 from zoorank.targets.paths import is_named, with_home
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from zoorank.ranking.ranking import Ranking
 
 P = ParamSpec("P")
@@ -71,21 +74,47 @@ class Provenance:
     engine: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where a run began, found out then: when it ends, all of it may be gone.
+
+    Attributes
+    ----------
+    directory : str
+        Empty where it was gone already.
+    manifest, sha256 : str or None
+    """
+
+    directory: str
+    manifest: str | None
+    sha256: str | None
+
+    @classmethod
+    def of(cls, manifest: Path | None) -> Self:
+        """Look at the directory, and at the manifest if there is one."""
+        directory = ""
+        with suppress(OSError):
+            directory = str(Path.cwd())
+        if manifest is None:
+            return cls(directory, None, None)
+        return cls(directory, str(manifest), hashlib.sha256(manifest.read_bytes()).hexdigest())
+
+
 def collect(
     *,
     command: str,
     started: datetime,
-    manifest: Path | None,
+    origin: Origin,
     weights: Mapping[str, str | None],
     settings: Mapping[str, Any],
 ) -> Provenance:
     """Everything about this run but its result."""
     return Provenance(
         command=command,
-        directory=str(Path.cwd()),
+        directory=origin.directory,
         started=started.astimezone(timezone.utc).isoformat(timespec="seconds"),
-        manifest=None if manifest is None else str(manifest),
-        manifest_sha256=None if manifest is None else _sha256(manifest),
+        manifest=origin.manifest,
+        manifest_sha256=origin.sha256,
         weights=dict(weights),
         settings=_plain(settings),
         versions={**_versions(), **{name: has for name, has in _optional().items() if has}},
@@ -212,10 +241,6 @@ def describe_call(function: Callable[P, R]) -> Callable[P, R]:
         return function(*args, **kwargs)
 
     return described
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _short(value: object) -> str:

@@ -19,7 +19,7 @@ from zoorank.ranking.consensus import (
 )
 from zoorank.ranking.files import prepare
 from zoorank.ranking.outcomes import Run
-from zoorank.ranking.provenance import describe_call
+from zoorank.ranking.provenance import Origin, describe_call
 from zoorank.ranking.ranking import Ranking, Request
 from zoorank.ranking.record import Trained, read_record
 from zoorank.ranking.strategy import Interrupted, Strategy
@@ -305,7 +305,7 @@ def rank(
         lines=lines,
         command=command,
         started=started,
-        manifest=zoo.path,
+        origin=Origin.of(zoo.path),
         settings={
             "data": target.source,
             "cuts": wanted,

@@ -21,7 +21,7 @@ from zoorank.ranking.files import csv_text, prepare, write_text
 from zoorank.ranking.guidance import guidance
 from zoorank.ranking.informed import Knowledge, inform
 from zoorank.ranking.order import ranked, verdict
-from zoorank.ranking.provenance import Provenance, collect
+from zoorank.ranking.provenance import Origin, Provenance, collect
 from zoorank.ranking.racing.facts import BudgetFacts, RaceFacts
 from zoorank.ranking.record import Trained
 from zoorank.ranking.rows import CutFacts, Merit, RankRow, baseline_rows
@@ -297,7 +297,7 @@ class Request:
     target : TargetFacts
     command : str
     started : datetime
-    manifest : Path or None
+    origin : Origin
     settings : mapping
         Arguments of the call.
     lines : tuple of Trained
@@ -311,7 +311,7 @@ class Request:
     target: TargetFacts
     command: str
     started: datetime
-    manifest: Path | None
+    origin: Origin
     settings: Mapping[str, Any]
     lines: tuple[Trained, ...] = ()
     with_baseline: bool = True
@@ -354,7 +354,7 @@ class Request:
             provenance=collect(
                 command=self.command,
                 started=self.started,
-                manifest=self.manifest,
+                origin=self.origin,
                 weights=weights,
                 settings=self.settings,
             ),
