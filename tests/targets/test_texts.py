@@ -198,6 +198,19 @@ def test_parts_in_several_forms_are_not_put_together(tmp_path: Path, other) -> N
     assert message == f"{tmp_path}: its parts differ in columns"
 
 
+def test_a_column_that_says_parts_is_found_behind_one_that_is_only_called_so(
+    tmp_path: Path,
+) -> None:
+    rows = [f"{quoted},{y},{k}" for k, (quoted, y) in enumerate(zip(QUOTED, LABELS, strict=True))]
+    parts = ["train", "train", "test", "test", "train"]
+    lines = [f"{row},{part}" for row, part in zip(rows, parts, strict=True)]
+    (tmp_path / "d.csv").write_text("\n".join(["text,label,split,partition", *lines]))
+    target = load_target(tmp_path / "d.csv")
+    assert len(target) == 3
+    assert target.notes[0] == "3 of 5 rows are of the part 'train'"
+    assert len(load_target(tmp_path / "d.csv", split="all")) == 5
+
+
 def test_pairs(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text("premise,hypothesis,label\na,b,1\nc,d,0\ne,f,1\n")
     target = load_target(tmp_path / "d.csv")

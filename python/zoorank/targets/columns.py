@@ -92,8 +92,10 @@ def of_split(records: Records, reading: Reading) -> tuple[Records, str | None]:
         if name is None or name in (*reading.input_columns, reading.label_column):
             continue
         parts = [str(value).strip().lower() for value in records.columns[name]]
-        if not set(parts) <= known or reading.split == "all":
-            return records, name if set(parts) <= known else None
+        if not set(parts) <= known:
+            continue
+        if reading.split == "all":
+            return records, name
         taken = next((each for each in SPLIT_NAMES[reading.split] if each in parts), None)
         if taken is None:
             have = listing(sorted(set(parts)))
