@@ -248,6 +248,10 @@ DEEDS = {
     "limit": lambda given: resource.setrlimit(
         resource.RLIMIT_FSIZE, (given, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
     ),
+    "limit and fill the disk": lambda given: (
+        DEEDS["limit"](given),
+        DEEDS["fill the disk"](None),
+    ),
     "nice": os.nice,
     "close output": lambda given: os.close(1),
     "no output": lambda given: setattr(sys, "stdout", None),

@@ -110,6 +110,12 @@ def test_a_full_disk_ends_the_run(executor):
     assert one(executor, "nothing", 1) == ("s", "a", 1)
 
 
+def test_a_disk_that_is_full_for_one_job_alone_ends_no_run(executor):
+    found = outcomes(executor, Job("a", "limit and fill the disk", 1000), Job("b", given=1))
+    assert (found["a"].kind, found["a"].reason) == ("error", "no space left")
+    assert found["b"] == ("s", "b", 1)
+
+
 def test_what_a_forked_copy_gives_is_nobodys(executor):
     assert one(executor, "fork and return") == ("s", "a", False)
     assert one(executor, "nothing", 2) == ("s", "a", 2)

@@ -139,6 +139,8 @@ def test_functions_that_were_replaced_are_seen(monkeypatch) -> None:
     assert set(changed) - set(before) == {"torch.nn.functional.gelu"}
     monkeypatch.setattr(torch.nn, "Linear", type("Linear", (torch.nn.Linear,), {}))
     assert {"torch.nn.Linear"} <= set(framework_state()) - set(changed)
+    monkeypatch.setattr(np, "stack", lambda arrays: np.array(arrays)[::-1])
+    assert "numpy.stack" in framework_state()
 
 
 def test_a_folder_that_is_gone_is_no_error(tmp_path: Path, monkeypatch) -> None:

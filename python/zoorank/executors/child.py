@@ -136,6 +136,9 @@ class Worker:
             gc.collect()
             gc.freeze()
             worn = wear.after(surprised=self._surprised)
+            if worn and isinstance(outcome, StoreError):
+                # It may be the job's own doing: another one, elsewhere, will meet it if it is not.
+                outcome = Failure.of(outcome)
             try:
                 self._send(Done(outcome, worn))
             except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:

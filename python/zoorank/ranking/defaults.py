@@ -1,7 +1,7 @@
 """What a source's code may change in this process, for others to suffer.
 
-Defaults are put back after each source, wherever it runs. Functions of torch that were replaced
-are not: a process in which that was done takes no other source.
+Defaults are put back after each source, wherever it runs. Functions of NumPy and torch that were
+replaced are not: a process in which that was done takes no other source.
 """
 
 from __future__ import annotations
@@ -120,9 +120,18 @@ def _setters(torch: Any) -> tuple[Callable[[Any], object], ...]:
 
 
 def _replaced(torch: Any) -> tuple[str, ...]:
-    """Names of functions and classes of torch that are somebody else's by now."""
+    """Names of functions and classes of NumPy and torch that are somebody else's by now."""
     modules = [each for each in vars(torch.nn).values() if isinstance(each, type)]
-    places = (torch, torch.nn, torch.nn.functional, torch.nn.init, torch.Tensor, *modules)
+    places = (
+        np,
+        np.linalg,
+        torch,
+        torch.nn,
+        torch.nn.functional,
+        torch.nn.init,
+        torch.Tensor,
+        *modules,
+    )
     state = hash(tuple(map(id, chain.from_iterable(vars(each).values() for each in places))))
     if state not in _looked_through:
         _looked_through.clear()  # of the last state alone
