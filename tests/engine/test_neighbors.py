@@ -151,6 +151,12 @@ def test_mistakes_are_named(arguments, error, message):
         zoorank.nearest_neighbors(X, **arguments)
 
 
+def test_a_metric_that_is_named_alone_is_not_ranked_by_squares(monkeypatch):
+    monkeypatch.setattr(neighbors, "METRICS", (*neighbors.METRICS, "chebyshev"))
+    with pytest.raises(ValueError, match="metric 'chebyshev' has no order of neighbours"):
+        zoorank.nearest_neighbors(np.eye(6), k=2, metric="chebyshev")
+
+
 def test_a_device_that_does_not_exist_is_named(monkeypatch):
     monkeypatch.setenv("ZOORANK_DEVICE", "gpu")
     message = "unknown device in ZOORANK_DEVICE 'gpu'; .*allowed: cpu, cuda"

@@ -17,6 +17,7 @@ Floats = npt.NDArray[np.float64]
 
 # Of each of these the order and the length are known below.
 METRICS = ("euclidean", "sqeuclidean", "cosine", "manhattan")
+_OF_SQUARES = ("euclidean", "sqeuclidean", "cosine")  # of differences, or of those of directions
 NEIGHBOR_METHODS = ("auto", "exact", "approximate")
 
 # From this many rows on, "auto" is approximate.
@@ -202,6 +203,8 @@ def _distances(values: Matrix, own: Integers, others: Integers, metric: str) -> 
     if metric == "manhattan":
         absolute: Floats = np.abs(difference).sum(axis=2)
         return absolute
+    if metric not in _OF_SQUARES:
+        raise ValueError(f"metric {metric!r} has no order of neighbours")
     squares: Floats = np.einsum("ijk,ijk->ij", difference, difference)
     return squares
 
