@@ -267,6 +267,13 @@ def test_nothing_is_said_where_all_is_in_both(tmp_path):
     assert evaluate(file, file).note == ""
 
 
+def test_a_line_of_millions_of_cells_is_refused(tmp_path):
+    file = tmp_path / "scores.csv"
+    file.write_text("target,source,a,truth\nt,s,1,1\n" + "1," * 2**19 + "1\n")
+    with pytest.raises(DataError, match="line 3 has over 1,048,576 characters"):
+        evaluate(file, file)
+
+
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(DataError, match="cannot be read"):
         evaluate(tmp_path / "none.csv", tmp_path / "none.csv")

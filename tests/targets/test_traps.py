@@ -16,6 +16,9 @@ import pytest
 from PIL import Image
 from tests.targets.common import X, Y, refusal, write_images
 
+from zoorank.errors import DataError
+from zoorank.targets import load_target
+
 MEGABYTE = 2**20
 
 # Beyond start-up: what loading the packages takes is measured first, by a target that is fine.
@@ -113,6 +116,16 @@ def test_a_shape_that_nothing_fills(measured, tmp_path: Path, suffix: str) -> No
             np.save(whole, Y)
             archive.writestr("y.npy", whole.getvalue())
     assert "not a readable" in measured(tmp_path / f"d.{suffix}")[0]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_shape_beyond_all_numbers_is_one_line(tmp_path: Path) -> None:
+    with (tmp_path / "d.npy").open("wb") as stream:
+        shape = {"descr": "<f8", "fortran_order": False, "shape": (2**62, 4)}
+        np.lib.format.write_array_header_1_0(stream, shape)
+    np.save(tmp_path / "d_labels.npy", Y)
+    with pytest.raises(DataError, match=r"not a readable \.npy file: array is too big"):
+        load_target(tmp_path / "d.npy")
 
 
 def test_an_array_that_is_mostly_zero_is_read(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
@@ -23,6 +24,7 @@ SIZE_COLUMNS = ("parameters", "parameters_kept")
 NAME_COLUMNS = ("target", "cut", *SOURCE_COLUMNS)
 
 NAMES_SHOWN = 5
+_LONGEST_LINE = 2**20  # characters
 
 PathName = str | os.PathLike[str]
 Pair = tuple[str, tuple[str, str]]
@@ -178,7 +180,7 @@ def _scores(path: Path, columns: Sequence[str], truth_column: str | None) -> dic
 def _read(path: Path) -> tuple[list[str], list[list[str]]]:
     try:
         with no_pipe(path).open(encoding="utf-8-sig", newline="") as stream:
-            lines = [row for row in csv.reader(stream) if row]
+            lines = [row for row in csv.reader(_lines(path, stream)) if row]
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -191,6 +193,16 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
                 f"{path}: row {number} has {len(row)} cells, the header {len(lines[0])}"
             )
     return lines[0], lines[1:]
+
+
+def _lines(path: Path, stream: TextIO) -> Iterator[str]:
+    """Lines of a file, none of which takes a hundred times its length once it is cells."""
+    number = 0
+    while line := stream.readline(_LONGEST_LINE + 1):
+        number += 1
+        if len(line) > _LONGEST_LINE:
+            raise DataError(f"{path}: line {number} has over {_LONGEST_LINE:,} characters")
+        yield line
 
 
 def _is_long(path: Path, header: Sequence[str]) -> bool:

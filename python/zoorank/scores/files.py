@@ -118,7 +118,8 @@ def _task(score: Score, labels: Array) -> Task:
 def _npy(path: Path) -> Array:
     _check_file(path)
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        with np.errstate(over="ignore"):  # of a shape that NumPy cannot multiply, and refuses
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # a damaged header is parsed as Python, which may raise anything

@@ -180,7 +180,8 @@ def label_files(path: Path) -> list[Path]:
 
 
 def _load(path: Path) -> NDArray[Any]:
-    with reading(path, ".npy file"):
+    # NumPy warns of a shape that it cannot multiply, and then refuses it.
+    with reading(path, ".npy file"), np.errstate(over="ignore"):
         loaded: Any = np.load(regular(path), mmap_mode="r", allow_pickle=False)
         if not isinstance(loaded, np.ndarray):
             raise DataError(f"{path}: not a .npy file but an archive")
