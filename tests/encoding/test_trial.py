@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tests.encoding.numpy_source import Model, NumpySource, Rows, refuses_one
 
+from zoorank.encoding import trial
 from zoorank.encoding.encode import encode_source
 from zoorank.encoding.trial import MIXED, NEEDS_TWO, RANDOM
 from zoorank.errors import SourceError
@@ -89,6 +90,16 @@ def test_a_source_that_cannot_take_one_sample_never_gets_one(target, store) -> N
     (alone,) = found.encodings
     assert min(model.sizes[3:]) > 1
     assert np.allclose(alone.load(), expected(target)[[5]], atol=1e-6)
+
+
+def test_thousands_of_classes_are_calibrated_on_a_batch_of_some() -> None:
+    names = np.random.default_rng(0).permutation(20_000)
+    rows = trial._drawn(np.tile(names, 3), 64)
+    assert len(rows) == len(set(names[rows % 20_000])) == 256
+    assert np.array_equal(trial._drawn(np.tile(names[::-1], 3), 64), rows)
+    few = trial._drawn(np.repeat([1, 0], [90, 30]), 64)
+    assert (few < 90).sum() == 48
+    assert len(few) == 64
 
 
 @pytest.mark.parametrize(("batch_size", "sizes"), [(20, [20, 20, 19, 2]), (60, [59, 2])])

@@ -19,6 +19,7 @@ from zoorank.encoding.costs import Filters
 from zoorank.encoding.feed import Feed, RowsError, blamed, to_host
 from zoorank.errors import SourceError
 from zoorank.sources.base import Calibratable, Cut, Refusal
+from zoorank.targets.labels import members_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,7 +33,7 @@ _SURELY = 1.5
 _TOLERANCE = {"float32": 1e-3, "bf16": 3e-2}
 _LEAST, _OF_DIFFERENCE = 1e-4, 1e-2
 _REPEATED = 1e-5  # of the same batch a second time, on a CPU
-_CALIBRATED_ON = 64
+_CALIBRATED_ON, _CALIBRATED_AT_MOST = 64, 256  # the latter where there are as many classes
 
 RANDOM = "its encodings differ from call to call, as with dropout that stays on"
 MIXED = "its encodings depend on the other samples of a batch, as with batch statistics"
@@ -257,12 +258,14 @@ def _two(n_samples: int) -> NDArray[np.int64]:
 def _drawn(labels: NDArray[Any], size: int) -> NDArray[np.int64]:
     """Rows of every class in its share, whatever the classes are called and in which order.
 
-    Those of a class are evenly spaced, so that they are the same wherever it stands.
+    Those of a class are evenly spaced, so that they are the same wherever it stands. Of more
+    classes than fit into a batch, as many as do are drawn, evenly spaced too.
     """
     _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
     shares = np.maximum(1, np.minimum(counts, counts * size // len(labels)))
     drawn = []
-    for code, count in enumerate(shares):
-        members = np.flatnonzero(codes == code)
+    for count, members in zip(shares, members_of(codes), strict=True):
         drawn.append(members[np.arange(count) * len(members) // count])
-    return np.sort(np.concatenate(drawn)).astype(np.int64)
+    rows = np.sort(np.concatenate(drawn)).astype(np.int64)
+    count = min(len(rows), _CALIBRATED_AT_MOST)
+    return rows[np.arange(count) * len(rows) // count]

@@ -304,13 +304,25 @@ def _number(word: str) -> int | float:
     return int(value) if value.is_integer() and abs(value) <= _EXACT else value
 
 
+def members_of(codes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """The rows of each class, ascending, found in one pass however many classes there are.
+
+    Examples
+    --------
+    >>> [rows.tolist() for rows in members_of(np.array([1, 0, 1]))]
+    [[1], [0, 2]]
+    """
+    order = np.argsort(codes, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(codes))[:-1])
+
+
 def drawn(codes: NDArray[np.int64], samples: int, seed: int) -> NDArray[np.int64]:
     """Rows of a draw that has every class in its share, in an order of chance."""
     rng = np.random.default_rng(seed)
     # Place of each sample in its class, as a share: sorting by it keeps classes in step.
     share = np.empty(len(codes))
-    for c in range(int(codes.max()) + 1):
-        members = rng.permutation(np.flatnonzero(codes == c))
+    for each in members_of(codes):
+        members = rng.permutation(each)
         share[members] = (np.arange(len(members)) + 0.5) / len(members)
     order: NDArray[np.int64] = np.argsort(share, kind="stable")
     return order[:samples]
