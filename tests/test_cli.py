@@ -20,6 +20,7 @@ from tests.ranking.race_zoo import race_zoo  # noqa: E402
 from tests.ranking.tiny_zoo import tiny_zoo  # noqa: E402
 
 from zoorank.cli import main  # noqa: E402
+from zoorank.errors import StoreError  # noqa: E402
 from zoorank.executors.base import LocalExecutor  # noqa: E402
 from zoorank.ranking import Ranking  # noqa: E402
 
@@ -139,6 +140,20 @@ def test_a_package_is_not_imported_unless_allowed(zoo, call):
     code, _, error = call("rank zoo.toml --allow-package a-b")
     assert code == 2
     assert "'a-b' is no package to allow" in error
+
+
+@pytest.mark.parametrize("what", ["ranking.ranking", "report.html"])
+def test_a_disk_that_is_full_in_the_end_costs_no_table(zoo, call, monkeypatch, what):
+    def full(path, text):
+        raise StoreError(f"cannot write {path}: No space left on device")
+
+    monkeypatch.setattr(f"zoorank.{what}.write_text", full)
+    code, out, error = call("rank zoo.toml --allow-code code --out results --quiet")
+    assert code == 1
+    assert "net0" in out
+    assert "net1" in out
+    assert ("ranking.json" in out) == (what == "report.html")
+    assert "No space left on device" in error.splitlines()[-1]
 
 
 def test_encode_names_a_source_where_there_are_several(zoo, call):

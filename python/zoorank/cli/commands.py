@@ -66,7 +66,7 @@ from zoorank.cli.options import (
     stdout,
     worker_count,
 )
-from zoorank.errors import UsageError
+from zoorank.errors import StoreError, UsageError
 from zoorank.messages import EXTRAS, inert
 
 if TYPE_CHECKING:
@@ -317,7 +317,7 @@ def _rank(
     from zoorank.report.progress import progress
     from zoorank.store.encodings import store_directory
 
-    out, ranking = settings["out"], None
+    out, ranking, unwritten = settings["out"], None, None
     place = store_directory(out, settings["store"])
     written = [] if out is None else [out / "ranking.json", out / "ranking.csv"]
     try:
@@ -337,10 +337,18 @@ def _rank(
             err=True,
         )
         return INTERRUPTED
+    except StoreError as error:
+        if ranking is None:
+            ranking, written = getattr(error, "ranking", None), []
+        if ranking is None:
+            raise
+        unwritten = error  # a disk that is full in the end costs no table
     if as_json:
         typer.echo(ranking.to_json(), nl=False)
     else:
         _print_ranking(ranking, written)
+    if unwritten is not None:
+        raise unwritten
     return 0 if ranking.best else FAILED
 
 

@@ -22,7 +22,7 @@ from zoorank.ranking.outcomes import Run
 from zoorank.ranking.provenance import Origin, describe_call
 from zoorank.ranking.ranking import Ranking, Request
 from zoorank.ranking.record import Trained, read_record
-from zoorank.ranking.strategy import Interrupted, Strategy
+from zoorank.ranking.strategy import Strategy, write
 from zoorank.ranking.work import Progress, Silent, Work, check_executor, executor_of
 from zoorank.sources.base import Guarded, Precision, Source
 from zoorank.store.encodings import EncodingStore, store_directory
@@ -349,10 +349,7 @@ def rank(
         by_default = score is None and metric is None
         ranking = strategy.ranking(work, cuts_of, request, by_default=by_default, out=out)
     if out is not None:
-        try:
-            ranking.write(out)
-        except KeyboardInterrupt:
-            raise Interrupted(ranking) from None
+        write(ranking, out)
     return ranking
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from zoorank.errors import UsageError
+from zoorank.errors import StoreError, UsageError
 from zoorank.ranking.consensus import Consensus, deciding_scores
 from zoorank.ranking.racing.facts import BudgetFacts, RaceFacts
 from zoorank.ranking.ranking import Ranking, Request
@@ -37,6 +37,29 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, ranking: Ranking) -> None:
         super().__init__("interrupted")
         self.ranking = ranking
+
+
+class UnwrittenError(StoreError):
+    """The results of a run could not be written.
+
+    Attributes
+    ----------
+    ranking : Ranking
+    """
+
+    def __init__(self, ranking: Ranking, error: StoreError) -> None:
+        super().__init__(str(error))
+        self.ranking = ranking
+
+
+def write(ranking: Ranking, out: str | os.PathLike[str]) -> None:
+    """Write the results; whoever interrupts that, or has no room for them, has the table."""
+    try:
+        ranking.write(out)
+    except KeyboardInterrupt:
+        raise Interrupted(ranking) from None
+    except StoreError as error:
+        raise UnwrittenError(ranking, error) from error
 
 
 @dataclass(frozen=True)
