@@ -6,14 +6,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="the zoo needs torch: pip install 'zoorank[zoo]'")
 
 from tests.ranking.tiny_zoo import TinyZoo, tiny_zoo
 
-from zoorank.errors import DataError, UsageError
+from zoorank.encoding.encode import encode_source
+from zoorank.errors import DataError, SourceError, UsageError
 from zoorank.ranking import Ranking, rank
+from zoorank.sources.manifest import load_zoo
+from zoorank.store.encodings import EncodingStore
+from zoorank.targets import load_target
 
 QUOTA = 3 * 2**12  # of eight encodings of 60 rows and 8 to 11 features
 OTHERS = [".somebody.partial", "their.npy", f"{2:031x}.npy", "notes.txt"]
@@ -80,3 +85,24 @@ def test_the_command_and_its_workers_keep_to_it(zoo: TinyZoo, tmp_path: Path) ->
     assert 0 < taken(tmp_path / "store") <= QUOTA
     assert all((tmp_path / "store" / name).exists() for name in OTHERS)
     assert (tmp_path / "out" / "report.html").exists()
+
+
+@pytest.mark.parametrize("found_there", [False, True])
+def test_what_is_to_be_scored_outlives_its_file(
+    zoo: TinyZoo, tmp_path: Path, found_there: bool
+) -> None:
+    """Another process may need room when a source is encoded and its cuts are not all scored."""
+    source, target = load_zoo(zoo.manifest, allow_code=[zoo.code]).models[0], load_target(zoo.data)
+    cuts, whole = ["1", "penultimate"], EncodingStore(tmp_path / "whole")
+    right = encode_source(source, target, cuts=cuts, store=whole).encodings
+    store = EncodingStore(tmp_path / "store", quota=2**20)
+    for _ in range(1 + found_there):
+        found = encode_source(source, target, cuts=cuts, store=store).encodings
+    assert [each.reused for each in found] == [found_there] * 2
+    for path in store.directory.iterdir():
+        path.unlink()
+    for encoding, expected in zip(found, right, strict=True):
+        assert np.array_equal(encoding.load(), expected.load())
+        assert np.array_equal(encoding.values, expected.values)
+    with pytest.raises(SourceError, match="quota of 1,048,576 is too small for what runs at once"):
+        store.load(found[0].key)

@@ -142,7 +142,7 @@ class Plan:
                 store=self.store,
                 key=self.key(record.cut),
                 reused=record.cut not in fresh,
-                array=arrays.get(record.cut),
+                array=self._kept(arrays.get(record.cut), record.cut),
                 is_only_copy=record.cut in unsaved,
             )
             for record in ordered
@@ -155,6 +155,12 @@ class Plan:
             weights_sha256=self.weights_sha256,
             note="; ".join(notes),
         )
+
+    def _kept(self, array: Array | None, cut: str) -> Array | None:
+        """What is to be used, mapped at once where it may have to make room for others."""
+        if array is None and self.store.quota is not None:
+            return self.store.load(self.key(cut))
+        return array
 
     def _record(self, key: str) -> Record | None:
         return Record.of(self.store.metadata(key))

@@ -121,7 +121,8 @@ class Encoding:
     reused : bool
         It was in the store already.
     array : array or None
-        The encodings where they were computed, if they stayed there.
+        The encodings where they were computed, if they stayed there; or the map of their file,
+        which may have gone since.
     is_only_copy : bool
         Whether the encodings are in memory and not in the store.
     """
@@ -145,7 +146,7 @@ class Encoding:
 
     def load(self) -> NDArray[np.float32]:
         """Map the encodings from their file, read-only, or copy them to the host."""
-        if self.is_only_copy and self.array is not None:
+        if isinstance(self.array, np.memmap) or (self.is_only_copy and self.array is not None):
             return to_host(self.array)
         return self.store.load(self.key)
 

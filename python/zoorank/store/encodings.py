@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from zoorank.errors import StoreError
+from zoorank.errors import SourceError, StoreError
 from zoorank.store.files import (
     EncodingWriter,
     hash_from,
@@ -124,11 +124,14 @@ class EncodingStore:
         ------
         StoreError
             When it is not there any more, or was changed.
+        SourceError
+            When it has made room for others, as a small quota asks for.
         """
         try:
             with open_regular(self.path(key)) as stream:
                 found = self._checked(key, stream)
                 if found is None:
+                    self._refuse_removed(key)
                     raise StoreError(f"{self.path(key)} was changed while it was in use; run again")
                 self._used(key)
                 # Of the file that was checked, whatever has its name by now.
@@ -137,7 +140,15 @@ class EncodingStore:
                 )
                 return mapped
         except OSError as error:
+            self._refuse_removed(key)
             raise StoreError(f"cannot read {self.path(key)}: {error.strerror}") from None
+
+    def _refuse_removed(self, key: str) -> None:
+        if self.quota is not None and not (self.directory / f"{key}.json").exists():
+            raise SourceError(
+                f"its encodings made room for others before they were used: the store's quota of "
+                f"{self.quota:,} is too small for what runs at once"
+            )
 
     def writer(self, key: str, n_samples: int, dim: int) -> EncodingWriter:
         """Begin an encoding of ``n_samples`` rows; nothing shows before it is committed.
