@@ -10,7 +10,7 @@ from typing import Any
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
 MACHINE = "amd-epyc-avx512"  # whose results the documents quote
-WITH_TILES = "intel-xeon-amx"  # of docs/amx.md, and of whole rankings and passes
+WITH_TILES = "intel-xeon-amx"  # of docs/amx.md, and of single passes
 
 Row = Mapping[str, Any]
 

@@ -16,7 +16,7 @@ def layouts() -> str:
 
 
 def end_to_end() -> str:
-    found = results("end_to_end", WITH_TILES)
+    found = results("end_to_end")
     rows = [{**row, "peak": f"{row['peak_mb']:.0f}"} for row in found]
     return table(
         "samples | way | seconds | of the plain loop | peak, MB",
