@@ -13,8 +13,9 @@ process that asks, "there" are all others.
 import os
 import sys
 import tempfile
+import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from _common import arguments, finish
 from zoorank import rank
 
 ALLOWED = 100.0  # milliseconds of processor time a source
+LOOK = 0.25  # seconds between two looks at the processes
 CODE = """
 from torch import nn
 
@@ -93,15 +95,16 @@ def write_zoo(folder, number):
 def measured(case, folder, number, **options):
     """Rank, and give the rows without times and what the ranking took."""
     before, mine, began = family(), own(), time.perf_counter()
-    ranking = rank(
-        folder / "zoo.toml",
-        store=folder / case.replace(" ", "-"),
-        allow_code=[folder],
-        batch_size=64,
-        **options,
-    )
+    with watched() as seen:
+        ranking = rank(
+            folder / "zoo.toml",
+            store=folder / case.replace(" ", "-"),
+            allow_code=[folder],
+            batch_size=64,
+            **options,
+        )
     wall, here = time.perf_counter() - began, own() - mine
-    there = sum(each - before.get(pid, 0.0) for pid, each in family().items())
+    there = sum(each - before.get(pid, 0.0) for pid, each in seen.items())
     each = 1e3 / number
     return table(ranking), {
         "case": case,
@@ -112,19 +115,40 @@ def measured(case, folder, number, **options):
     }
 
 
+@contextmanager
+def watched():
+    """Processor seconds of all processes below this one, of those too that end on the way.
+
+    Ray ends processes whose work is done, and nobody is told what they took.
+    """
+    seen, done = {}, threading.Event()
+
+    def look():
+        while not done.wait(LOOK):
+            seen.update(family())
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        watcher.join()
+        seen.update(family())
+
+
 def own():
     times = psutil.Process().cpu_times()
     return times.user + times.system
 
 
 def family():
-    """Processor seconds of the processes below this one, with those of theirs that ended."""
+    """Processor seconds of the processes below this one."""
     found = {}
     for each in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
             times = each.cpu_times()
-            ended = times.children_user + times.children_system
-            found[each.pid] = times.user + times.system + ended
+            found[each.pid] = times.user + times.system
     return found
 
 
