@@ -140,6 +140,7 @@ def test_an_array_that_is_mostly_zero_is_read(tmp_path: Path) -> None:
     [
         ("fifo", "is a FIFO; files are read"),
         ("device", "is a device; files are read"),
+        ("kernel", "is made by the kernel while it is read; files are read"),
         ("loop", "does not exist"),
         ("folder", "empty; needs one sub-folder"),
     ],
@@ -151,6 +152,8 @@ def test_what_is_no_file(measured, tmp_path: Path, kind: str, expected: str) -> 
     for path in paths:
         if kind == "fifo":
             os.mkfifo(path)
+        elif kind == "kernel":
+            path.symlink_to("/proc/self/status")
         elif kind == "folder":
             path.mkdir()
         else:

@@ -14,6 +14,7 @@ from typing import IO, cast
 from zoorank.errors import DataError, ZoorankError
 from zoorank.messages import inert, not_loaded
 
+_OF_THE_KERNEL = ("/proc", "/sys")  # regular by their mode; some never end, or wait for ever
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a FIFO"),
@@ -77,7 +78,7 @@ def regular(path: Path) -> Path:
     Raises
     ------
     DataError
-        For a FIFO, a device, a folder, a loop of links or nothing.
+        For a FIFO, a device, a folder, a loop of links, a file of the kernel or nothing.
     """
     try:
         mode = path.stat().st_mode
@@ -86,6 +87,8 @@ def regular(path: Path) -> Path:
     if not stat.S_ISREG(mode):
         kind = next((name for test, name in _KINDS if test(mode)), "no regular file")
         raise DataError(f"{inert(path)}: is {kind}; files are read")
+    if any(path.resolve().is_relative_to(each) for each in _OF_THE_KERNEL):
+        raise DataError(f"{inert(path)}: is made by the kernel while it is read; files are read")
     return path
 
 
