@@ -474,6 +474,26 @@ def test_what_is_no_file_of_keras_is_one_line(tmp_path: Path, suffix: str) -> No
         _open(path)
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_file_that_hdf5_never_comes_to_the_end_of(tmp_path: Path, packed: bool) -> None:
+    """An object of no size in a heap, before which the library stays, and with it the process."""
+    rng = np.random.default_rng(0)
+    path = write_keras_2(tmp_path / "net.h5", rng.normal(size=(4, 3)), rng.normal(size=3))
+    content = bytearray(path.read_bytes())
+    start = content.rindex(b"2.11.0") - 8
+    content[start : start + 17] = bytes(17)
+    path.write_bytes(content)
+    if packed:
+        config = json.dumps(residual_net().get_config())
+        with zipfile.ZipFile(tmp_path / "net.keras", "w") as archive:
+            archive.writestr("config.json", config)
+            archive.writestr("model.weights.h5", bytes(content))
+    entry = Entry(folder=tmp_path)
+    source = source_of("keras:net.keras" if packed else "keras:net.h5", entry)
+    with pytest.raises(SourceError, match="HDF5 does not come to the end of it"):
+        source.open(OpenOptions("table", device="cpu"))
+
+
 def test_the_names_of_applications_are_keras_own() -> None:
     own = {name for name in dir(keras.applications) if name[0].isupper()}
     assert set(NAMES) == own
