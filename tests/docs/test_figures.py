@@ -41,6 +41,13 @@ def test_figures_are_those_measured(page):
     assert not stale, f"`make figures` puts this right:\n{stale}"
 
 
+@pytest.mark.parametrize("page", [*PAGES, "docs/ucr-study.md"])
+def test_no_line_begins_with_a_figure(page):
+    """A comment at the beginning of a line ends the paragraph, and what follows it is no text."""
+    lines = text_of(page).splitlines()
+    assert [line for line in lines if line.lstrip(" >").startswith("<!--=")] == []
+
+
 def test_the_picture_shows_what_was_measured():
     from pictures import is_stale, scaling
 
