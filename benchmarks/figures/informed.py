@@ -11,7 +11,14 @@ from pathlib import Path
 import numpy as np
 from measured import Row, read, table
 
-from zoorank.evaluation.evaluate import STATIC, Difference, Evaluation, evaluate, paired
+from zoorank.evaluation.evaluate import (
+    STATIC,
+    Difference,
+    Evaluation,
+    ScoreEvaluation,
+    evaluate,
+    paired,
+)
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "informed"))
 
@@ -110,25 +117,35 @@ def informed_less() -> str:
 
 
 def informed_images() -> str:
-    """Mean regret with its interval, the same beside the consensus, and regret on each target."""
+    """Mean regret with its interval, and the same beside the consensus."""
     found = images()
     consensus = found["consensus"].regrets
     lines = []
-    for score in sorted(found.scores, key=lambda score: score.measures["regret@1"].mean):
+    for score in by_regret(found):
         mean, low, high = (100 * each for each in astuple(score.measures["regret@1"])[:3])
         lines.append(
             {
                 "score": score.name,
                 "mean": f"{mean:.1f} [{low:.1f}, {high:.1f}]",
                 "beside": said(paired(score.regrets, consensus), digits=1),
-                "lacks": " | ".join(f"{100 * each:.1f}" for each in score.regrets),
             }
         )
-    return table(
-        " | ".join(["pick by", "regret", "less consensus", *found.targets]),
-        "{score} | {mean} | {beside} | {lacks}",
-        lines,
-    )
+    return table("pick by | regret | less consensus", "{score} | {mean} | {beside}", lines)
+
+
+def informed_targets() -> str:
+    """Regret on each target of images."""
+    found = images()
+    lines = [
+        {"score": score.name, "lacks": " | ".join(f"{100 * each:.1f}" for each in score.regrets)}
+        for score in by_regret(found)
+    ]
+    return table(" | ".join(["pick by", *found.targets]), "{score} | {lacks}", lines)
+
+
+def by_regret(found: Evaluation) -> list[ScoreEvaluation]:
+    """Ways to pick, the best first."""
+    return sorted(found.scores, key=lambda score: score.measures["regret@1"].mean)
 
 
 def informed_figures() -> dict[str, str]:

@@ -16,6 +16,7 @@ from informed import (
     informed_images,
     informed_less,
     informed_series,
+    informed_targets,
 )
 from measured import MACHINE, WITH_TILES, Row, read, results, table
 from speed import OF_SPEED
@@ -60,21 +61,21 @@ def pruning() -> str:
     rows = []
     for machine, name in [(each, name) for each, names in PRUNED.items() for name in names]:
         for row in results(name, machine):
-            apart = row["apart"]
+            unit, apart = row["instruction_set"], row["apart"]
+            is_off = unit == "amx" and row["precision"] == "float32"
             rows.append(
                 {
                     **row,
-                    "unit": row["instruction_set"],
-                    "what": name.removeprefix("pruned_") if apart is None else f"apart {apart:g}",
-                    "way": "all" if row["auto_needs"] == 1 else "needed",
+                    "unit": f"{unit}, off" if is_off else unit,
+                    "what": name.removeprefix("pruned_") if apart is None else f"{apart:g} apart",
                     "s": " | ".join(f"{row[f'{way}_s']:.2f}" for way in ("all", "needed", "auto")),
                 }
             )
     return table(
-        "instructions | rows | features | classes | what | precision | pairs needed | all, s | "
-        "needed, s | auto, s | auto takes | needed, times as fast | auto",
-        "{unit} | {n} | {d} | {classes} | {what} | {precision} | {pairs_needed:.1%} | {s} | "
-        "{way} | {speedup_needed:.2f} | {speedup_auto:.2f}",
+        "unit | rows | d, K | what | pairs needed | all, s | needed, s | auto, s | "
+        "needed, times as fast | auto",
+        "{unit} | {n} | {d}, {classes} | {what} | {pairs_needed:.1%} | {s} | "
+        "{speedup_needed:.2f} | {speedup_auto:.2f}",
         rows,
     )
 
@@ -293,6 +294,7 @@ TABLES = {
         informed_coverage,
         informed_less,
         informed_images,
+        informed_targets,
     )
 }
 
