@@ -6,6 +6,7 @@ import builtins
 import contextlib
 import ctypes
 import faulthandler
+import gc
 import os
 import resource
 import signal
@@ -257,6 +258,7 @@ DEEDS = {
     "no output": lambda given: setattr(sys, "stdout", None),
     "warnings": lambda given: warnings.simplefilter("error"),
     "print nothing": lambda given: setattr(builtins, "print", lambda *_: None),
+    "keep garbage": lambda given: gc.disable(),
     "profile": lambda given: sys.setprofile(lambda *_: None),
     "default": lambda given: STATE.__setitem__("dtype", given),
     "grow": lambda given: HELD.append(bytearray(given)),

@@ -351,6 +351,7 @@ class TestWear:
             ("warnings", None),
             ("print nothing", None),
             ("profile", None),
+            ("keep garbage", None),
         ],
     )
     def test_a_process_that_a_job_changed_takes_no_other(self, does, given):

@@ -252,6 +252,7 @@ class Wear:
             "its limits": [resource.getrlimit(each) for each in _LIMITS],
             "the standard streams": _streams(),
             "which warnings are errors": [each for each in warnings.filters if each[0] == "error"],
+            "whether garbage is collected": gc.isenabled(),
             "how it is traced": (sys.gettrace(), sys.getprofile()),
             "functions of Python": {each: id(getattr(builtins, each, None)) for each in _BUILTINS},
             "the time limit of sockets": socket.getdefaulttimeout(),
