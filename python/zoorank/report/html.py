@@ -132,7 +132,6 @@ def _chart_data(
     }
 
 
-@cache
 def _template() -> Template:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
