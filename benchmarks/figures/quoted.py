@@ -334,6 +334,10 @@ def figures() -> dict[str, str]:
     }
     alone, on_nodes = results("ray_nodes")
     (million,) = results("pruned_1000000")
+    *_, careful = results("pruned_200000")
+    on_amx = {
+        row["way"]: row for row in results("end_to_end", WITH_TILES) if row["case"] == "photos"
+    }
     slower = max(row["times slower"] for row in results("estimator_cost"))
     on_series = samples["ECG5000, fcn ECGFiveDays"] / samples["mnist5k, lite0"]
     return {
@@ -361,6 +365,9 @@ def figures() -> dict[str, str]:
         "samples.series": f"{on_series:.0f}",
         "ray.milliseconds": f"{on_nodes['here_milliseconds'] + on_nodes['there_milliseconds']:.0f}",
         "ray.serial": f"{alone['here_milliseconds']:.0f}",
+        "pruning.careful": f"{careful['speedup_needed']:.1f}",
+        "speed.amx": f"{on_amx['zoorank']['of_plain_loop']:.2f}",
+        "speed.amx-bf16": f"{on_amx['zoorank, bf16']['of_plain_loop']:.2f}",
         "pruning.million": f"{million['needed_wall_s']:.0f} s",
         "pruning.million-pairs": f"{100 * million['pairs_needed']:.0f} %",
         "texts.share": f"{layers[0]['share']:.2f}",
