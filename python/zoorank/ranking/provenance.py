@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from zoorank import engine
 from zoorank.engine.environment import check_environment
 from zoorank.errors import DataError
+from zoorank.sources.base import Json
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
 from zoorank.targets.paths import is_named, with_home
@@ -251,7 +252,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 200 else f"<{type(value).__name__}>"
 
 
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(values: Mapping[str, object]) -> dict[str, Json]:
     """The values as JSON knows them, so that a ranking equals what is read back."""
-    plain: dict[str, Any] = json.loads(json.dumps(dict(values), default=str))
+    plain: dict[str, Json] = json.loads(json.dumps(dict(values), default=str))
     return plain

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 
+Cell = str | float | bool | None  # of a table; a whole number is a float to a type checker
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -159,7 +161,7 @@ class Ranking:
         sentences = filter(None, [*self.narrowed, self.verdict, self.guidance])
         return "\n".join([*lines, *sentences])
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[dict[str, Cell]]:
         """One flat dict for each row, the same keys in the same order, for tables."""
         # A race that was interrupted has no facts.
         sampled = any(row.status == "sampled" for row in self.rows)
