@@ -345,7 +345,6 @@ def rank(
     with run.ledger, executor_of(workers, timeout, memory_limit, ray, gpus) as executor:
         work = Work(run, zoo.models, executor, watcher)
         watcher.started(facts, [source.name for source in zoo.models])
-        run.ledger.open()
         by_default = score is None and metric is None
         ranking = strategy.ranking(work, cuts_of, request, by_default=by_default, out=out)
     if out is not None:

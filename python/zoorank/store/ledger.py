@@ -7,17 +7,21 @@ import hashlib
 import json
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Union
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, Union
+from urllib.parse import quote
 
-from zoorank.store.database import Database
+from zoorank.errors import StoreError
+from zoorank.store.damage import is_of_the_system, locked, moved_aside
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+T = TypeVar("T")
 Kind = Literal["", "error", "crash", "timeout", "memory"]
 Json = Union[None, bool, int, float, str, "Sequence[Json]", "Mapping[str, Json]"]
 _Rows = list[tuple[Any, Any]]
@@ -27,6 +31,8 @@ _TABLE = """CREATE TABLE outcomes (
   job BLOB NOT NULL, part BLOB NOT NULL, content BLOB NOT NULL, seal BLOB NOT NULL,
   PRIMARY KEY (job, part)
 ) WITHOUT ROWID"""
+_WAIT = 30.0  # seconds, for another process to end its change
+_PAUSE = 0.02
 
 
 @dataclass(frozen=True)
@@ -105,9 +111,8 @@ class Ledger:
 
     Notes
     -----
-    A context manager. It is opened when it is first asked, and can be pickled: another
-    process opens it for itself, and says nothing. In a directory that may only be read it can
-    be asked.
+    A context manager, which opens it. It can be pickled: another process opens it for itself
+    when it first asks, and says nothing. In a directory that may only be read it can be asked.
 
     Examples
     --------
@@ -123,25 +128,18 @@ class Ledger:
         self, directory: str | os.PathLike[str], say: Callable[[str], None] | None = None
     ) -> None:
         self.path = Path(directory) / _NAME
-        self._database = Database(self.path, _TABLE, say)
+        self._database = _Database(self.path, say)
 
     def outcome(self, key: Key) -> LedgerEntry | None:
         """Return what is known; None where nothing is."""
         sql = "SELECT content, seal FROM outcomes WHERE job = ? AND part = ?"
         wanted = _job(key), _part(key)
-        rows: _Rows = self._database.ask(
-            lambda database: database.execute(sql, wanted).fetchall(), []
-        )
-        return dict(_read(key.source, key.target, rows)).get(key)
+        return dict(_read(key.source, key.target, self._database.ask(sql, wanted))).get(key)
 
     def outcomes(self, source: str, target: str) -> dict[Key, LedgerEntry]:
         """Return all that is known of a source on a target."""
-        job = _job(Key(source, target))
         sql = "SELECT content, seal FROM outcomes WHERE job = ?"
-        rows: _Rows = self._database.ask(
-            lambda database: database.execute(sql, (job,)).fetchall(), []
-        )
-        return dict(_read(source, target, rows))
+        return dict(_read(source, target, self._database.ask(sql, (_job(Key(source, target)),))))
 
     def record(self, outcomes: Mapping[Key, LedgerEntry]) -> None:
         """Keep outcomes, all or none; one of the same key is replaced.
@@ -171,10 +169,6 @@ class Ledger:
             lambda database: database.execute("DELETE FROM outcomes WHERE job = ?", (job,))
         )
 
-    def open(self) -> None:
-        """Open the database, if there is one, so that it is known to be whole."""
-        self._database.open()
-
     def close(self) -> None:
         """Close the database; it is opened again when it is asked."""
         self._database.close()
@@ -183,10 +177,106 @@ class Ledger:
         return Ledger, (self.path.parent,)
 
     def __enter__(self) -> Self:
+        """Open the database, if there is one, so that it is known to be whole."""
+        self._database.ask("PRAGMA schema_version")
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class _Database:
+    """The file of SQLite behind a ledger, which damage or a full disk does not end."""
+
+    def __init__(self, path: Path, say: Callable[[str], None] | None) -> None:
+        self.path, self._say = path, say
+        self._lock = threading.RLock()
+        self._opened: _Opened | None = None
+
+    def close(self) -> None:
+        """Close the file; it is opened again when it is asked."""
+        with self._lock:
+            if self._opened is not None and self._opened.process == os.getpid():
+                self._opened.database.close()
+            self._opened = None
+
+    def ask(self, sql: str, parameters: Sequence[bytes] = ()) -> _Rows:
+        """Return the rows that a statement reads; none where there is no database yet."""
+
+        def asked(database: sqlite3.Connection) -> _Rows:
+            return database.execute(sql, parameters).fetchall()
+
+        return self._try(asked, [], writes=False)
+
+    def change(self, action: Callable[[sqlite3.Connection], object]) -> None:
+        """Do something all or not at all."""
+
+        def changed(database: sqlite3.Connection) -> None:
+            with database:
+                action(database)
+
+        self._try(changed, None, writes=True)
+
+    def _try(self, action: Callable[[sqlite3.Connection], T], otherwise: T, *, writes: bool) -> T:
+        """Do something with the database, with a new one if this one is damaged."""
+        with self._lock:
+            try:
+                return self._asked(action, otherwise, writes)
+            except sqlite3.DatabaseError as error:
+                self.close()
+                raise StoreError(f"cannot use {self.path}: {error}") from None
+
+    def _asked(self, action: Callable[[sqlite3.Connection], T], otherwise: T, writes: bool) -> T:
+        database = self._database(writes)
+        try:
+            with _readable():
+                return otherwise if database is None else action(database)
+        except sqlite3.DatabaseError as error:
+            if is_of_the_system(error):
+                raise
+            self._set_aside(str(error))
+        database = self._database(writes)
+        return otherwise if database is None else action(database)
+
+    def _database(self, writes: bool) -> sqlite3.Connection | None:
+        """The open database; None where there is nothing to be asked."""
+        if self._opened is not None and self._opened.process != os.getpid():
+            _inherited.append(self._opened.database)
+            self._opened = None
+        if self._opened is not None and self._opened.file != _file(self.path):
+            self.close()  # another process has set it aside, or somebody has removed it
+        if self._opened is not None and (self._opened.writable or not writes):
+            return self._opened.database
+        self.close()
+        if not writes and not os.path.lexists(self.path):
+            return None
+        try:
+            database, writable = _open(self.path), True
+        except sqlite3.DatabaseError as error:
+            if not is_of_the_system(error):
+                self._set_aside(str(error))
+                database, writable = _open(self.path), True
+            elif writes or not self.path.is_file():
+                raise
+            else:
+                # Where nothing may be written its journal cannot be looked at.
+                database, writable = _connect(self.path, "mode=ro&immutable=1"), False
+        self._opened = _Opened(os.getpid(), database, _file(self.path), writable)
+        return database
+
+    def _set_aside(self, reason: str) -> None:
+        """Give another name to a damaged file, unless somebody else has done so."""
+        damaged = None if self._opened is None else self._opened.file
+        self.close()
+        with locked(self.path.parent):
+            if damaged is not None and damaged != _file(self.path):
+                return
+            aside = moved_aside(self.path)
+        if self._say is not None:
+            self._say(
+                f"{self.path.name} is damaged ({reason}): what it held is found out again, "
+                f"and the file is kept as {aside.name}"
+            )
 
 
 def _job(key: Key) -> bytes:
@@ -229,3 +319,76 @@ def _read(source: str, target: str, rows: _Rows) -> Iterator[tuple[Key, LedgerEn
 
 
 _PLAIN = vars(LedgerEntry(at=0.0))
+
+
+class _Opened(NamedTuple):
+    """A connection, the process that may use it, and the file that it is of."""
+
+    process: int
+    database: sqlite3.Connection
+    file: tuple[int, int] | None
+    writable: bool
+
+
+# Connections that a forked process has from its parent: to close one is as wrong as to use it.
+_inherited: list[sqlite3.Connection] = []
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open the database, or make it; raise where it holds something else."""
+    if os.path.lexists(path) and not path.is_file():
+        raise sqlite3.DatabaseError("not a file")
+    database = _connect(path, "mode=rwc")
+    try:
+        with _readable():
+            # One synchronisation with the disk for many changes; none of them is lost but by a
+            # power cut, and then the last ones alone.
+            _to_wal(database)
+            database.execute("PRAGMA synchronous = NORMAL")
+            with database:
+                database.execute(_TABLE.replace("TABLE", "TABLE IF NOT EXISTS", 1))
+            found = database.execute("SELECT sql FROM sqlite_master WHERE sql NOTNULL").fetchall()
+        if found != [(_TABLE.encode(),)]:
+            raise sqlite3.DatabaseError("it holds something else")
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _to_wal(database: sqlite3.Connection) -> None:
+    """Have changes written ahead; SQLite refuses at once, and waits for nobody, where two do so."""
+    end = time.monotonic() + _WAIT
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:  # noqa: PERF203 - waiting is what it is for
+            if "locked" not in str(error) or time.monotonic() >= end:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
+
+
+def _connect(path: Path, how: str) -> sqlite3.Connection:
+    place = quote(os.fsencode(path.absolute()))
+    database = sqlite3.connect(f"file:{place}?{how}", _WAIT, uri=True, check_same_thread=False)
+    database.text_factory = bytes  # what is no text is not there; it is no error
+    return database
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
+    """Take for damage what sqlite3 cannot say, for it quotes bytes of the file that are no text."""
+    try:
+        yield
+    except UnicodeDecodeError:
+        raise sqlite3.DatabaseError("what it says of its table is no text") from None
