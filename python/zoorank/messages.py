@@ -244,16 +244,13 @@ def not_loaded(error: BaseException) -> str:
     return "its content is of another format" if "allow_pickle" in text else text
 
 
-def bad_row(rows: NDArray[Any]) -> tuple[int, str] | None:
-    """First row that holds NaN or infinity, and which of the two; None when all are finite.
+def bad_row(rows: NDArray[Any]) -> tuple[int, str]:
+    """First row that holds NaN or infinity, of which there is one, and which of the two.
 
     Examples
     --------
     >>> bad_row(np.array([[1.0, 2.0], [np.nan, np.inf]]))
     (1, 'NaN')
     """
-    finite = np.isfinite(rows).reshape(len(rows), -1).all(axis=1)
-    if finite.all():
-        return None
-    row = int(np.argmin(finite))
+    row = int(np.argmin(np.isfinite(rows).reshape(len(rows), -1).all(axis=1)))
     return row, "NaN" if np.isnan(rows[row]).any() else "infinity"

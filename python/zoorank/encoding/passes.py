@@ -244,8 +244,9 @@ class Pass:
         for name, array in encoded.items():
             if bool((array - array == 0).all()):  # in the words of every array library
                 continue
-            if bad := bad_row(to_host(array)):
-                row, what = bad
+            numbers = to_host(array)
+            if not np.isfinite(numbers).all():
+                row, what = bad_row(numbers)
                 place = self._feed.target.rows_of(samples)[row]
                 raise SourceError(f"cut {name!r} gives {what} for row {place}")
 

@@ -204,5 +204,7 @@ def rows_named(drawn: _Integers) -> Iterator[None]:
 def _refuse_bad(matrix: Matrix) -> None:
     step = max(1, _CHECKED_AT_ONCE // matrix.shape[1])
     for first in range(0, len(matrix), step):
-        if found := bad_row(matrix[first : first + step]):
-            raise ValueError(f"X holds NaN or infinity; the first bad row is {first + found[0]}")
+        block = matrix[first : first + step]
+        if not np.isfinite(block).all():
+            row = first + bad_row(block)[0]
+            raise ValueError(f"X holds NaN or infinity; the first bad row is {row}")

@@ -208,8 +208,8 @@ def several_classes(labels: npt.ArrayLike, n_samples: int) -> tuple[Array, int]:
 
 def refuse_bad_rows(X: Array, name: str = "X") -> None:
     """Raise ValueError where X holds NaN or infinity, naming the first bad row."""
-    if bad := bad_row(X):
-        row, what = bad
+    if not np.isfinite(X).all():
+        row, what = bad_row(X)
         raise ValueError(f"row {row} of {name} holds {what}")
 
 

@@ -133,8 +133,8 @@ class Arrays(Form):
             raise DataError(f"{name}: X of type {X.dtype}; integers and real numbers are allowed")
         start = 0
         for block in self.blocks() if X.dtype.kind == "f" else ():
-            if bad := bad_row(block):
-                row, what = bad
+            if not np.isfinite(block).all():
+                row, what = bad_row(block)
                 raise DataError(f"{name}: row {start + row} holds {what}")
             start += len(block)
         return Survey(self)

@@ -145,8 +145,8 @@ def read_items(source: Any, given: Given) -> tuple[Samples, list[Any], tuple[str
         value, label = item(source, row)
         if not (isinstance(value, np.ndarray) and is_image(value)):
             raise DataError(f"{given.where}: row {row} is no image as row 0 is")
-        if value.dtype.kind == "f" and (bad := bad_row(value[None])):
-            raise DataError(f"{given.where}: row {row} holds {bad[1]}")
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise DataError(f"{given.where}: row {row} holds {bad_row(value[None])[1]}")
         labels.append(label)
         digests.append(_hash(value))
         vectors.append(_shrunk(value))

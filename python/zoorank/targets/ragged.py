@@ -117,6 +117,6 @@ class Ragged(Form):
                 raise DataError(f"{name}: row {row} has shape {shape}, which is no {self.modality}")
             if values.dtype.kind not in "iubf":
                 raise DataError(f"{name}: values of type {values.dtype}; real numbers are allowed")
-            if values.dtype.kind == "f" and (bad := bad_row(values[None])):
-                raise DataError(f"{name}: row {row} holds {bad[1]}")
+            if values.dtype.kind == "f" and not np.isfinite(values).all():
+                raise DataError(f"{name}: row {row} holds {bad_row(values[None])[1]}")
         return Survey(self)
