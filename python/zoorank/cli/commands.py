@@ -313,7 +313,7 @@ def _check_installed(extra: str) -> None:
 def _rank(
     sources: list[str], data: str | None, *, as_json: bool, quiet: bool, **settings: Any
 ) -> int:
-    from zoorank.ranking import rank
+    from zoorank.ranking.rank import rank
     from zoorank.report.progress import progress
     from zoorank.store.encodings import store_directory
 

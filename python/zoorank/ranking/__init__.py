@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from zoorank.ranking.provenance import Provenance
 from zoorank.ranking.racing.facts import RaceFacts, RaceRound
-from zoorank.ranking.rank import rank
 from zoorank.ranking.ranking import Ranking
 from zoorank.ranking.rows import RankRow
 from zoorank.ranking.work import Progress
@@ -18,5 +17,4 @@ __all__ = [
     "RankRow",
     "Ranking",
     "TargetFacts",
-    "rank",
 ]

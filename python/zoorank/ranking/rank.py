@@ -25,6 +25,7 @@ from zoorank.ranking.record import Trained, read_record
 from zoorank.ranking.strategy import Strategy, write
 from zoorank.ranking.work import Progress, Silent, Work, check_executor, executor_of
 from zoorank.sources.base import Guarded, Precision, Source
+from zoorank.sources.manifest import zoo_of
 from zoorank.store.encodings import EncodingStore, store_directory
 from zoorank.store.ledger import Ledger
 from zoorank.targets import load_target
@@ -251,8 +252,6 @@ def rank(
     if cuts is not None and not wanted:
         raise UsageError("no cut is named; allowed: penultimate, logits, all, or any module")
     filters = Filters(max_parameters, max_milliseconds, names(licence))
-    from zoorank.sources.manifest import zoo_of  # needs pydantic, which a Ranking does not
-
     zoo = zoo_of(zoo, allow_code=allow_code, allow_packages=allow_packages)
     if data is None and zoo.data is None:
         raise UsageError(

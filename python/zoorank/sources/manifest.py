@@ -204,7 +204,7 @@ def _are_several(models: Any) -> bool:
 
 def _is_path(model: Any) -> bool:
     if isinstance(model, str):
-        return not looks_like_reference(model) or model.endswith(".toml") or Path(model).is_file()
+        return model.endswith(".toml") or not looks_like_reference(model) or Path(model).is_file()
     return isinstance(model, os.PathLike)
 
 
