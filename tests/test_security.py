@@ -22,6 +22,7 @@ from tests.sources import tiny_nets
 
 from zoorank.encoding.encode import encode_source
 from zoorank.errors import DataError, ManifestError, SourceError
+from zoorank.partial import read_sealed, sealed
 from zoorank.ranking import rank
 from zoorank.sources.base import OpenOptions
 from zoorank.sources.manifest import load_zoo
@@ -29,7 +30,6 @@ from zoorank.sources.references import source_of
 from zoorank.sources.torch.factory import load
 from zoorank.sources.torch.source import TorchSource
 from zoorank.store.encodings import EncodingStore
-from zoorank.store.files import read_sealed, sealed
 from zoorank.targets import load_target
 
 ROOT = Path(__file__).parents[1]

@@ -1,13 +1,21 @@
-"""A file that appears under its name once it is whole, and is known from others until then."""
+"""Files that are there whole or not at all: written under another name, sealed, reported."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import importlib.util
+import json
 import os
+import re
 import secrets
+import stat
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from zoorank.errors import StoreError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -15,15 +23,26 @@ if TYPE_CHECKING:
 # Without file locks (Windows) the leftovers of killed runs stay, and do no harm.
 CAN_LOCK = importlib.util.find_spec("fcntl") is not None
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LARGEST_RECORD = 2**24
+_SEAL = "seal"
+_OURS = re.compile(r"\..+\.zoorank-[0-9a-f]{16}\.partial")
+
 
 class Partial:
     """A file under a temporary name, which its publication replaces by ``path``.
 
     A context that discards what was not published. The file is locked for as long as
     its owner lives, so that whoever can take the lock may remove it.
+
+    Parameters
+    ----------
+    path : Path
+    size : int
+        Bytes that the disk is to keep room for, where it can.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, size: int = 0) -> None:
         self.path = path
         while True:
             name = f".{path.name}.zoorank-{secrets.token_hex(8)}.partial"
@@ -32,6 +51,11 @@ class Partial:
             if not CAN_LOCK or self._lock():
                 break
             self.stream.close()
+        try:
+            self._reserve(size)
+        except BaseException:
+            self.discard()
+            raise
 
     def _lock(self) -> bool:
         import fcntl
@@ -39,6 +63,16 @@ class Partial:
         fcntl.flock(self.stream, fcntl.LOCK_EX)
         # Somebody may have taken it for a leftover between its creation and its lock.
         return self.temporary.exists()
+
+    def _reserve(self, size: int) -> None:
+        if size == 0 or not hasattr(os, "posix_fallocate"):
+            return
+        try:
+            os.posix_fallocate(self.stream.fileno(), 0, size)
+        except OSError as error:
+            if error.errno in FULL:
+                raise
+            # Some file systems cannot reserve; a full disk then shows while writing.
 
     def publish(self, *, durable: bool = True) -> None:
         """Let the file appear, once it is on the disk if it has to be ``durable``."""
@@ -61,3 +95,123 @@ class Partial:
 
     def __exit__(self, *_: object) -> None:
         self.discard()
+
+
+def write_whole(
+    path: Path, content: bytes | memoryview, *, durable: bool = True, anew: bool = True
+) -> None:
+    """Write a file that is there whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    content : bytes or memoryview
+    durable : bool
+        Whether it has to be on the disk before it appears.
+    anew : bool
+        Whether a file that holds the same already is replaced.
+
+    Raises
+    ------
+    StoreError
+        When the disk is full or cannot be written to.
+    """
+    if not anew:
+        with contextlib.suppress(OSError), open_regular(path) as stream:
+            if stream.read() == content:
+                return
+    with reported(path.parent, len(content)), Partial(path) as partial:
+        partial.stream.write(content)
+        partial.publish(durable=durable)
+
+
+def write_sealed(path: Path, record: Mapping[str, Any]) -> None:
+    """Write a record as JSON that tells later whether anything in it was changed."""
+    write_whole(path, sealed(record).encode(), durable=False)
+
+
+def sealed(record: Mapping[str, Any]) -> str:
+    """The JSON of a record, with its seal."""
+    plain = json.loads(json.dumps(record, default=str))
+    return json.dumps({**plain, _SEAL: _seal_of(plain)}, sort_keys=True)
+
+
+def read_sealed(path: Path) -> dict[str, Any] | None:
+    """Read a record; None where there is none, or not as it was written."""
+    try:
+        with open_regular(path) as stream:
+            text = stream.read(_LARGEST_RECORD + 1)
+        if len(text) > _LARGEST_RECORD:
+            return None
+        found = json.loads(text)
+        seal = found.pop(_SEAL)
+        return found if seal == _seal_of(found) else None
+    # A RecursionError comes of brackets without end, the others of any other content.
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _seal_of(content: Mapping[str, Any]) -> str:
+    """Digest of a record, whatever the order of its keys."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def open_regular(path: Path) -> Any:
+    """Open a file for reading, unbuffered; whatever else lies there is refused.
+
+    Raises
+    ------
+    OSError
+        Also for a directory, a device or a pipe, for which nobody waits.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a file", os.fspath(path))
+        return os.fdopen(descriptor, "rb", buffering=0)
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory for such files, and remove what killed runs were writing there.
+
+    Files of others and of the living stay.
+
+    Raises
+    ------
+    StoreError
+        When it cannot be made or written to.
+    """
+    with reported(path, 0):
+        path.mkdir(parents=True, exist_ok=True)
+        if not CAN_LOCK:
+            return
+        import fcntl
+
+        for left in partials(path):
+            with contextlib.suppress(OSError), open_regular(left) as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                left.unlink()
+
+
+def partials(directory: Path) -> list[Path]:
+    """Files of ours that are being written, or were when a run was killed."""
+    names = (path for path in directory.iterdir() if _OURS.fullmatch(path.name))
+    return [path for path in names if not path.is_symlink()]
+
+
+@contextlib.contextmanager
+def reported(directory: Path, needed: int) -> Iterator[None]:
+    """Turn what the system says about the disk into a StoreError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise StoreError(
+                f"no space left in {directory}: {needed:,} bytes are needed "
+                f"({error.strerror}); nothing was left half-written"
+            ) from None
+        raise StoreError(f"cannot write to {directory}: {error.strerror}") from None

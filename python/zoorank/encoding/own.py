@@ -14,12 +14,11 @@ from zoorank.encoding.encode import encode_source
 from zoorank.encoding.feed import blamed
 from zoorank.encoding.passes import OnBatch
 from zoorank.errors import SourceError, UsageError
-from zoorank.partial import Partial
+from zoorank.partial import Partial, reported
 from zoorank.sources.base import PENULTIMATE, Precision
 from zoorank.sources.files import paths_of
 from zoorank.sources.manifest import zoo_of
 from zoorank.store.encodings import EncodingStore
-from zoorank.store.files import reported
 from zoorank.targets import load_target
 from zoorank.targets.numpy_files import label_files
 from zoorank.targets.paths import keep_inputs

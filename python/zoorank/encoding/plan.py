@@ -15,8 +15,7 @@ import numpy as np
 from zoorank.encoding.feed import Encoded, same_numbers, to_host
 from zoorank.encoding.records import EncodedSource, Encoding, Held, Record
 from zoorank.sources.base import Array, Cut, Json, ModelFacts, Precision, Source
-from zoorank.store.encodings import EncodingStore, key_of
-from zoorank.store.files import EncodingWriter
+from zoorank.store.encodings import EncodingStore, EncodingWriter, key_of
 from zoorank.targets.base import Target
 
 if TYPE_CHECKING:

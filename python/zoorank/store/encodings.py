@@ -14,28 +14,31 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from zoorank.errors import SourceError, StoreError
-from zoorank.store.files import (
-    EncodingWriter,
-    hash_from,
+from zoorank.partial import (
+    Partial,
+    make_directory,
     open_regular,
     read_sealed,
-    remove_leftovers,
     reported,
+    write_sealed,
     write_whole,
 )
 from zoorank.store.space import Space
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from typing_extensions import Self
 
 _LARGEST_HEADER = 4096
+_BLOCK = 2**20
 
 # Arrays of which this process knows that they are as they were written: their digest by the
 # identity of the file, which any change to it changes.
@@ -95,9 +98,7 @@ class EncodingStore:
         self.directory = Path(directory)
         self.quota = quota
         self._space = None if quota is None else Space(self.directory, quota)
-        with self.reported(0):
-            self.directory.mkdir(parents=True, exist_ok=True)
-            remove_leftovers(self.directory)
+        make_directory(self.directory)
 
     def path(self, key: str) -> Path:
         """Return where the array of ``key`` is, or will be."""
@@ -105,8 +106,7 @@ class EncodingStore:
 
     def metadata(self, key: str) -> dict[str, Any] | None:
         """Return what was recorded with an encoding; None where there is none to rely on."""
-        with contextlib.suppress(OSError), open_regular(self.path(key)) as stream:
-            found = self._checked(key, stream)
+        with contextlib.suppress(OSError), self._opened(key) as found:
             if found is not None:
                 self._used(key)
                 return found.record
@@ -128,15 +128,14 @@ class EncodingStore:
             When it has made room for others, as a small quota asks for.
         """
         try:
-            with open_regular(self.path(key)) as stream:
-                found = self._checked(key, stream)
+            with self._opened(key) as found:
                 if found is None:
                     self._refuse_removed(key)
                     raise StoreError(f"{self.path(key)} was changed while it was in use; run again")
                 self._used(key)
                 # Of the file that was checked, whatever has its name by now.
                 mapped: NDArray[np.float32] = np.memmap(
-                    stream, dtype="<f4", mode="r", offset=found.offset, shape=found.shape
+                    found.stream, dtype="<f4", mode="r", offset=found.offset, shape=found.shape
                 )
                 return mapped
         except OSError as error:
@@ -163,23 +162,36 @@ class EncodingStore:
         make_room = None if self._space is None else self._space.make
         return EncodingWriter(self.path(key), n_samples, dim, make_room)
 
+    @contextlib.contextmanager
+    def writing(
+        self, keys: Mapping[str, str], n_samples: int, dims: Mapping[str, int]
+    ) -> Iterator[dict[str, EncodingWriter]]:
+        """Begin several encodings by name; those not committed in the end are not kept."""
+        with contextlib.ExitStack() as opened:
+            yield {
+                name: opened.enter_context(self.writer(key, n_samples, dims[name]))
+                for name, key in keys.items()
+            }
+
     def save_labels(self, fingerprint: str, labels: NDArray[Any]) -> Path:
         """Keep the labels of a target beside its encodings."""
         path = self.directory / f"labels-{fingerprint[:32]}.npy"
         content = io.BytesIO()
         np.save(content, labels, allow_pickle=False)
-        with contextlib.suppress(OSError), open_regular(path) as stream:
-            if stream.read() == content.getvalue():
-                return path
-        write_whole(path, content.getbuffer(), durable=False)
+        write_whole(path, content.getbuffer(), durable=False, anew=False)
         return path
 
     def reported(self, needed: int) -> contextlib.AbstractContextManager[None]:
         """Turn what the system says about the disk into a StoreError."""
         return reported(self.directory, needed)
 
+    @contextlib.contextmanager
+    def _opened(self, key: str) -> Iterator[_Array | None]:
+        """The array that was committed under a key, open; None for whatever else is there."""
+        with open_regular(self.path(key)) as stream:
+            yield self._checked(key, stream)
+
     def _checked(self, key: str, stream: io.FileIO) -> _Array | None:
-        """The array of an open file, if it is the one that was committed under the key."""
         record = read_sealed(self.directory / f"{key}.json")
         if record is None or record.get("key") != key:
             return None
@@ -192,7 +204,7 @@ class EncodingStore:
             return None
         if not whole or _digest(stream, offset) != record["sha256"]:
             return None
-        return _Array(record, shape, offset)
+        return _Array(stream, record, shape, offset)
 
     def _used(self, key: str) -> None:
         if self._space is not None:
@@ -202,7 +214,123 @@ class EncodingStore:
         return EncodingStore, (self.directory, self.quota)
 
 
+class EncodingWriter:
+    """Writes one encoding block by block, as float32; a context that discards on failure.
+
+    Space for all of it is reserved at the start, so that a full disk shows before the
+    hours of work and not after them.
+
+    Parameters
+    ----------
+    path : Path
+        Of the array; its record is written beside it.
+    n_samples, dim : int
+    make_room : callable or None
+        Told how many bytes are about to be taken.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        n_samples: int,
+        dim: int,
+        make_room: Callable[[int], None] | None = None,
+    ) -> None:
+        if n_samples < 1 or dim < 1:
+            raise ValueError(f"an encoding of shape ({n_samples}, {dim})")
+        self.path, self.shape = path, (n_samples, dim)
+        self._written = np.zeros(n_samples, dtype=bool)
+        # Of the rows before this one, which came in their order; of all in the end.
+        self._next, self._digest = 0, hashlib.sha256()
+        header = io.BytesIO()
+        facts = {"descr": "<f4", "fortran_order": False, "shape": self.shape}
+        np.lib.format.write_array_header_1_0(header, facts)
+        self._offset = header.tell()
+        self._bytes = self._offset + 4 * n_samples * dim
+        if make_room is not None:
+            make_room(self._bytes)
+        with self._reported():
+            self._partial = Partial(path, self._bytes)
+            try:
+                self._file = self._partial.stream.fileno()
+                _write_at(self._file, header.getbuffer(), 0)
+            except BaseException:
+                self._partial.discard()
+                raise
+
+    def append(self, block: NDArray[np.floating[Any]]) -> None:
+        """Write the rows that follow the last ones that were appended."""
+        self.write(np.arange(self._next, self._next + len(block)), block)
+
+    def write(self, rows: NDArray[np.int64], block: NDArray[np.floating[Any]]) -> None:
+        """Write rows by their place, in any order, each of them once.
+
+        Parameters
+        ----------
+        rows : ndarray of int64 of shape (n,)
+        block : ndarray of shape (n, dim)
+
+        Raises
+        ------
+        ValueError
+            When the block is not of this shape, or a row does not exist or is there already.
+        StoreError
+            When the disk is full.
+        """
+        if block.shape != (len(rows), self.shape[1]):
+            expected = (len(rows), self.shape[1])
+            raise ValueError(f"a block of shape {block.shape}, not {expected}")
+        if len(rows) == 0:
+            return
+        if rows.min() < 0 or rows.max() >= self.shape[0]:
+            raise ValueError(f"rows {rows.min()} to {rows.max()} of {self.shape[0]}")
+        order = np.argsort(rows, kind="stable")
+        rows = rows[order]
+        if self._written[rows].any() or (rows[1:] == rows[:-1]).any():
+            raise ValueError("a row was written twice")
+        data = np.ascontiguousarray(block if _ascends(order) else block[order], dtype="<f4")
+        starts = [0, *(np.flatnonzero(np.diff(rows) != 1) + 1), len(rows)]
+        width = 4 * self.shape[1]
+        with self._reported():
+            for start, stop in pairwise(starts):
+                place = self._offset + width * int(rows[start])
+                _write_at(self._file, data[start:stop].data.cast("B"), place)
+        self._written[rows] = True
+        if rows[0] == self._next and len(starts) == 2:
+            self._digest.update(data.data)
+            self._next = int(rows[-1]) + 1
+
+    def commit(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """Make the encoding appear, with what is to be known about it."""
+        if not self._written.all():
+            raise ValueError(f"{self._written.sum()} of {len(self._written)} rows were written")
+        with self._reported():
+            if self._next < self.shape[0]:
+                _hash_from(self._digest, self._file, self._offset + 4 * self.shape[1] * self._next)
+            record = {
+                **metadata,
+                "key": self.path.stem,
+                "n_samples": self.shape[0],
+                "dim": self.shape[1],
+                "bytes": self._bytes,
+                "sha256": self._digest.hexdigest(),
+            }
+            self._partial.publish()
+            write_sealed(self.path.with_suffix(".json"), record)
+        return record
+
+    def _reported(self) -> contextlib.AbstractContextManager[None]:
+        return reported(self.path.parent, 4 * self.shape[0] * self.shape[1])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._partial.discard()
+
+
 class _Array(NamedTuple):
+    stream: io.FileIO
     record: dict[str, Any]
     shape: tuple[int, int]
     offset: int
@@ -226,7 +354,7 @@ def _digest(stream: io.FileIO, offset: int) -> str:
     known = _verified.get(identity)
     if known is None:
         digest = hashlib.sha256()
-        hash_from(digest, stream.fileno(), offset)
+        _hash_from(digest, stream.fileno(), offset)
         known = digest.hexdigest()
         if identity == _identity(stream):  # nobody has written meanwhile
             _verified[identity] = known
@@ -243,3 +371,22 @@ def _identity(stream: io.FileIO) -> _Identity:
         status.st_mtime_ns,
         status.st_ctime_ns,
     )
+
+
+def _hash_from(digest: hashlib._Hash, file: int, offset: int) -> None:
+    """Hash what a file holds from a place on."""
+    buffer = memoryview(bytearray(_BLOCK))
+    while count := os.preadv(file, [buffer], offset):
+        digest.update(buffer[:count])
+        offset += count
+
+
+def _write_at(descriptor: int, data: memoryview, offset: int) -> None:
+    """Write all of some bytes at a place of a file."""
+    while data:
+        written = os.pwrite(descriptor, data, offset)
+        data, offset = data[written:], offset + written
+
+
+def _ascends(order: NDArray[np.intp]) -> bool:
+    return bool((order[1:] > order[:-1]).all())

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zoorank.errors import SourceError
-from zoorank.store.files import partials
+from zoorank.partial import partials
 
 _ENCODING = re.compile(r"([0-9a-f]{32})\.npy")
 _LEFT = 0.9  # of the quota, once something has to go: else it would be looked through each time

@@ -16,6 +16,7 @@ from zoorank.encoding.encode import encode_source
 from zoorank.encoding.feed import opened
 from zoorank.errors import SourceError, UsageError
 from zoorank.messages import hint
+from zoorank.partial import read_sealed, sealed
 from zoorank.ranking.consensus import takes_record
 from zoorank.ranking.files import prepare, write_text
 from zoorank.ranking.rank import rank
@@ -29,7 +30,6 @@ from zoorank.sources.base import OpenOptions, Source
 from zoorank.sources.manifest import zoo_of
 from zoorank.sources.training import Trainable, Training, TrainingOptions
 from zoorank.store.encodings import EncodingStore, key_of, store_directory
-from zoorank.store.files import read_sealed, sealed
 from zoorank.targets import load_target
 from zoorank.targets.base import Target
 from zoorank.targets.labels import drawn
