@@ -23,7 +23,7 @@ from tests.sources import tiny_nets
 from zoorank.encoding.encode import encode_source
 from zoorank.errors import DataError, ManifestError, SourceError
 from zoorank.partial import read_sealed, sealed
-from zoorank.ranking import rank
+from zoorank.ranking.rank import rank
 from zoorank.sources.base import OpenOptions
 from zoorank.sources.manifest import load_zoo
 from zoorank.sources.references import source_of
