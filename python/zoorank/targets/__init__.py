@@ -5,29 +5,21 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from zoorank.errors import DataError, UsageError
 from zoorank.messages import guess, hint, inert, listing
 from zoorank.targets.arrays import Arrays
-from zoorank.targets.base import Modality, Target, Task, fingerprint
+from zoorank.targets.base import Modality, Samples, Target, Task, fingerprint, rows_of
 from zoorank.targets.conll import SUFFIXES as TAGGED
 from zoorank.targets.conll import is_tagged, read_conll
 from zoorank.targets.folder import read_folder
-from zoorank.targets.labelled import (
-    Checked,
-    Labelled,
-    Reading,
-    Split,
-    check,
-    left_out,
-    subset,
-)
-from zoorank.targets.labels import order_by_class
+from zoorank.targets.labelled import Labelled, Reading, Split, left_out
+from zoorank.targets.labels import order_by_class, to_labels
 from zoorank.targets.numpy_files import read_npy, read_npz
 from zoorank.targets.objects import from_object
 from zoorank.targets.opening import exists, read_start, suffix_of
@@ -35,6 +27,9 @@ from zoorank.targets.paths import is_named, with_home
 from zoorank.targets.record_files import SUFFIXES as RECORDS
 from zoorank.targets.record_files import read_hub, read_records
 from zoorank.targets.series import is_ucr, read_ts, read_ucr
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _SETS = ("digits", "iris", "wine", "breast_cancer", "diabetes")  # that come with scikit-learn
 _SPLITS = ("train", "test", "all")
@@ -46,6 +41,18 @@ _READERS: dict[str, Callable[[Path, Reading], Labelled]] = {
     **dict.fromkeys(TAGGED, read_conll),
 }
 _TEXTS = {"", ".txt", *_READERS} - {".npz", ".npy", ".parquet"}
+
+
+@dataclass(frozen=True, eq=False)
+class _Checked:
+    """What a reader found, with plain labels; as `Labelled` otherwise."""
+
+    samples: Samples
+    labels: NDArray[Any]
+    name: str
+    task: Task
+    notes: tuple[str, ...]
+    groups: NDArray[Any] | None
 
 
 def load_target(
@@ -123,7 +130,7 @@ def load_target(
         found = replace(found, samples=found.samples.read_as(modality))
     if groups is not None:
         found = replace(found, groups=np.asarray(groups))
-    checked = _surveyed(_limited(check(replace(found, name=name or found.name), task), limit), how)
+    checked = _surveyed(_limited(_check(replace(found, name=name or found.name), task), limit), how)
     return Target(
         name=checked.name,
         samples=checked.samples,
@@ -142,7 +149,7 @@ def _drawn(target: Target, limit: int | None) -> Target:
     if limit is None or limit >= len(target):
         return target
     some = _limited(
-        Checked(
+        _Checked(
             target.samples, target.labels, target.name, target.task, target.notes, target.groups
         ),
         limit,
@@ -162,7 +169,65 @@ def _check_choice(what: str, given: Any, allowed: Sequence[str]) -> None:
         raise UsageError(f"unknown {what} {given!r}; {hint(str(given), allowed)}")
 
 
-def _limited(data: Checked, limit: int | None) -> Checked:
+def _check(data: Labelled, task: Task | None) -> _Checked:
+    """Refuse data on which no score is defined; return them with plain labels.
+
+    Raises
+    ------
+    DataError
+        In one line, naming the first bad row, counted from 0.
+    """
+    name = data.name
+    labels, found, notes = to_labels(data.labels, task or data.task, name)
+    n = len(data.samples)
+    starts = data.samples.starts
+    rows = n if starts is None else int(starts[-1])
+    if rows != len(labels):
+        noun = "samples" if starts is None else "words"
+        raise DataError(f"{name}: {rows} {noun} but {len(labels)} labels")
+    if n < 2:
+        noted = "".join(f"; {note}" for note in data.notes)
+        raise DataError(f"{name}: {n} sample{'s' * (n != 1)}; a ranking needs at least 3{noted}")
+    _check_spread(name, labels, found)
+    if data.groups is not None and len(data.groups) != rows:
+        raise DataError(f"{name}: {rows} rows but {len(data.groups)} groups")
+    return _Checked(data.samples, labels, name, found, (*data.notes, *notes), data.groups)
+
+
+def _check_spread(name: str, labels: NDArray[Any], task: Task) -> None:
+    distinct = len(np.unique(labels))
+    if task == "numbers":
+        if distinct < 2:
+            raise DataError(f"{name}: all labels are {labels[0]}; there is nothing to predict")
+        return
+    if distinct < 2:
+        raise DataError(
+            f"{name}: all {len(labels)} samples have the label {inert(labels[0])}; "
+            "a ranking needs at least 2 classes"
+        )
+    if distinct == len(labels):
+        numbers = "; task = 'numbers' predicts them" if labels.dtype.kind in "iu" else ""
+        raise DataError(
+            f"{name}: each of the {len(labels)} samples is a class of its own; "
+            f"a ranking needs a class of at least 2{numbers}"
+        )
+
+
+def _subset(data: _Checked, rows: NDArray[np.int64], samples: Samples | None = None) -> _Checked:
+    """Some samples, checked once more; ``samples`` where they are already taken out."""
+    starts = data.samples.starts
+    labels = rows if starts is None else rows_of(starts, rows)
+    some = replace(
+        data,
+        samples=samples or data.samples.subset(rows),
+        labels=data.labels[labels],
+        groups=None if data.groups is None else data.groups[labels],
+    )
+    _check_spread(data.name, some.labels, data.task)
+    return some
+
+
+def _limited(data: _Checked, limit: int | None) -> _Checked:
     """Draw samples in proportion to the classes, or plainly where rows are words or numbers."""
     if limit is None or limit >= len(data.samples):
         return data
@@ -171,17 +236,17 @@ def _limited(data: Checked, limit: int | None) -> Checked:
     if starts is None and data.task == "classes":
         codes = np.unique(data.labels, return_inverse=True)[1].ravel()
     samples = np.sort(np.argsort(order_by_class(codes), kind="stable")[:limit])
-    return subset(data, samples)
+    return _subset(data, samples)
 
 
-def _surveyed(data: Checked, how: Reading) -> Checked:
+def _surveyed(data: _Checked, how: Reading) -> _Checked:
     """Look at every sample, and leave out what cannot be read."""
     survey = data.samples.survey(data.name)
-    notes = (*data.notes, *left_out(data.name, survey.noun, survey.skipped, how), *survey.notes)
     if survey.rows is None:
-        return replace(data, samples=survey.samples, notes=notes)
+        return replace(data, samples=survey.samples, notes=(*data.notes, *survey.notes))
+    notes = (*data.notes, *left_out(data.name, survey.noun, survey.skipped, how), *survey.notes)
     try:
-        kept = subset(replace(data, notes=notes), survey.rows, survey.samples)
+        kept = _subset(replace(data, notes=notes), survey.rows, survey.samples)
     except DataError as error:
         raise DataError("; ".join([str(error), *notes])) from None
     gone = np.setdiff1d(data.labels, kept.labels) if data.task == "classes" else ()

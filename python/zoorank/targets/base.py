@@ -93,11 +93,7 @@ class Form:
     """What most forms of samples have in common: they lie in memory, and each is one row."""
 
     modality: Modality
-
-    @property
-    def starts(self) -> NDArray[np.int64] | None:
-        """Every sample is a row."""
-        return None
+    starts: NDArray[np.int64] | None = None
 
     def blocks(self) -> Iterator[NDArray[Any]]:
         """Give nothing: no numbers."""

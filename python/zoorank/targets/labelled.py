@@ -1,17 +1,14 @@
-"""Samples with labels as a reader found them, and the checks every reader's find must pass."""
+"""What a reader is told and what it gives back: samples with labels, as they were found."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
 
 from zoorank.errors import DataError
 from zoorank.messages import inert
-from zoorank.targets.base import Modality, Samples, Task, rows_of
-from zoorank.targets.labels import to_labels
+from zoorank.targets.base import Modality, Samples, Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,18 +73,6 @@ class Labelled:
     task: Task | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Checked:
-    """What a reader found, with plain labels; as `Labelled` otherwise."""
-
-    samples: Samples
-    labels: NDArray[Any]
-    name: str
-    task: Task
-    notes: tuple[str, ...]
-    groups: NDArray[Any] | None
-
-
 def left_out(
     where: object, noun: str, skipped: Sequence[tuple[str, str]], reading: Reading
 ) -> tuple[str, ...]:
@@ -128,61 +113,3 @@ def left_out(
     if len(skipped) == 1:
         return (f"1 {noun} skipped, {first}",)
     return (f"{len(skipped)} {noun}s skipped, the first {first}",)
-
-
-def check(data: Labelled, task: Task | None = None) -> Checked:
-    """Refuse data on which no score is defined; return them with plain labels.
-
-    Raises
-    ------
-    DataError
-        In one line, naming the first bad row, counted from 0.
-    """
-    name = data.name
-    labels, found, notes = to_labels(data.labels, task or data.task, name)
-    n = len(data.samples)
-    starts = data.samples.starts
-    rows = n if starts is None else int(starts[-1])
-    if rows != len(labels):
-        noun = "samples" if starts is None else "words"
-        raise DataError(f"{name}: {rows} {noun} but {len(labels)} labels")
-    if n < 2:
-        left_out = "".join(f"; {note}" for note in data.notes)
-        raise DataError(f"{name}: {n} sample{'s' * (n != 1)}; a ranking needs at least 3{left_out}")
-    _check_spread(name, labels, found)
-    if data.groups is not None and len(data.groups) != rows:
-        raise DataError(f"{name}: {rows} rows but {len(data.groups)} groups")
-    return Checked(data.samples, labels, name, found, (*data.notes, *notes), data.groups)
-
-
-def _check_spread(name: str, labels: NDArray[Any], task: Task) -> None:
-    distinct = len(np.unique(labels))
-    if task == "numbers":
-        if distinct < 2:
-            raise DataError(f"{name}: all labels are {labels[0]}; there is nothing to predict")
-        return
-    if distinct < 2:
-        raise DataError(
-            f"{name}: all {len(labels)} samples have the label {inert(labels[0])}; "
-            "a ranking needs at least 2 classes"
-        )
-    if distinct == len(labels):
-        numbers = "; task = 'numbers' predicts them" if labels.dtype.kind in "iu" else ""
-        raise DataError(
-            f"{name}: each of the {len(labels)} samples is a class of its own; "
-            f"a ranking needs a class of at least 2{numbers}"
-        )
-
-
-def subset(data: Checked, rows: NDArray[np.int64], samples: Samples | None = None) -> Checked:
-    """Some samples, checked once more; ``samples`` where they are already taken out."""
-    starts = data.samples.starts
-    labels = rows if starts is None else rows_of(starts, rows)
-    some = replace(
-        data,
-        samples=samples or data.samples.subset(rows),
-        labels=data.labels[labels],
-        groups=None if data.groups is None else data.groups[labels],
-    )
-    _check_spread(data.name, some.labels, data.task)
-    return some

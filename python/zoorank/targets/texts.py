@@ -50,7 +50,7 @@ class Texts(Form, Sequence[Text]):
         return "(text)" if len(self) == 0 or isinstance(self[0], str) else "(text, text)"
 
     @cached_property
-    def starts(self) -> NDArray[np.int64] | None:
+    def starts(self) -> NDArray[np.int64] | None:  # type: ignore[override]
         """First row of each sentence; None where every text is one row."""
         if self.counts is None:
             return None
