@@ -29,7 +29,7 @@ from zoorank.ranking.sameness import sameness
 from zoorank.scores import Facts, ScoreValue, compute
 from zoorank.scores.base import Array, SampleScore
 from zoorank.sources.base import LOGITS
-from zoorank.targets.paths import same_place
+from zoorank.targets import same_place
 
 E = TypeVar("E", Encoding, Candidate)
 

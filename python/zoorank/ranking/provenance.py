@@ -21,9 +21,8 @@ from zoorank import engine
 from zoorank.engine.environment import check_environment
 from zoorank.errors import DataError
 from zoorank.sources.base import Json
-from zoorank.targets import load_target
+from zoorank.targets import is_named, load_target
 from zoorank.targets.base import Target
-from zoorank.targets.paths import is_named, with_home
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -143,7 +142,7 @@ def load_again(ranking: Ranking, data: str | None = None) -> Target:
     if place == "arrays":
         raise DataError("its target was made of arrays in Python; say where the same data are")
     if data is None and not is_named(place):
-        place = str(Path(ranking.provenance.directory, with_home(place)))
+        place = str(Path(ranking.provenance.directory, os.path.expanduser(place)))
     target = load_target(
         place,
         limit=limit,

@@ -26,10 +26,10 @@ from zoorank.ranking.strategy import Strategy, write
 from zoorank.ranking.work import Progress, Silent, Work, check_executor, executor_of
 from zoorank.sources.base import Guarded, Precision, Source
 from zoorank.sources.manifest import zoo_of
+from zoorank.sources.trust import path_list
 from zoorank.store.encodings import EncodingStore, store_directory
 from zoorank.store.ledger import Ledger
 from zoorank.targets import load_target
-from zoorank.targets.paths import path_list
 
 if TYPE_CHECKING:
     from zoorank.scores import Score
@@ -360,12 +360,11 @@ def _check_counts(**counts: int | None) -> None:
 def _recorded(
     record: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], deciding: Score | Consensus
 ) -> tuple[Trained, ...]:
-    paths = path_list(record)
-    if paths and not (isinstance(deciding, Consensus) and deciding.takes_known):
+    if record and not (isinstance(deciding, Consensus) and deciding.takes_known):
         raise UsageError(
             f"a record counts where {INFORMED!r} decides, and {deciding.name!r} was asked to"
         )
-    return read_record(paths)
+    return read_record(record)
 
 
 def _refuse_numbers(lines: Sequence[Trained]) -> None:

@@ -17,7 +17,6 @@ from urllib.parse import urlparse
 from zoorank.errors import SourceError
 from zoorank.messages import listing, one_line
 from zoorank.sources.base import Events
-from zoorank.targets.paths import with_home
 
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
@@ -181,7 +180,7 @@ def _cache() -> Path:
     if not home:
         around = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
         home = f"{os.environ.get('HF_HOME') or f'{around}/huggingface'}/hub"
-    return with_home(os.path.expandvars(home))
+    return Path(os.path.expanduser(os.path.expandvars(home)))
 
 
 def _fetch(

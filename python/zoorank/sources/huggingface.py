@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -32,7 +33,6 @@ from zoorank.sources.published import (
 from zoorank.sources.tokens import MASK, POSITIONS, TYPES, TokenTransform
 from zoorank.sources.trust import no_network
 from zoorank.targets.base import Modality
-from zoorank.targets.paths import with_home
 from zoorank.transforms.base import Transform
 from zoorank.transforms.specs import TextPreprocessing
 
@@ -234,7 +234,7 @@ def text_transform(folder: Path, entry: Entry, tower: Tower, config: Any) -> Tok
     from zoorank.sources.torch.towers import longest
 
     named = getattr(entry.preprocessing, "tokenizer", None)
-    tokenizer = read_tokenizer(entry.folder / with_home(named) if named else folder)
+    tokenizer = read_tokenizer(entry.folder / os.path.expanduser(named) if named else folder)
     spec = override(TextPreprocessing(padding_side=tokenizer.padding_side), entry)
     names = {TYPES} & set(tokenizer.model_input_names) & tower.accepts
     if POSITIONS in tower.accepts and takes_positions(tower.module):

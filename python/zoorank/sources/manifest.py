@@ -34,7 +34,8 @@ from zoorank.sources.specs import (
 from zoorank.sources.toml import NotTomlError, find_line, parse
 from zoorank.sources.torch.source import TorchSource
 from zoorank.sources.trust import trusted
-from zoorank.targets.paths import expand, expand_data
+from zoorank.targets import expand_data
+from zoorank.targets.paths import expand
 from zoorank.transforms.specs import Preprocessing
 
 T = TypeVar("T", bound=Frozen)

@@ -30,7 +30,6 @@ from zoorank.sources.published import (
 from zoorank.sources.tokens import MASK, POSITIONS, TYPES, TokenTransform
 from zoorank.sources.trust import no_network, only_safe_loads
 from zoorank.targets.base import Modality, Sample, Target
-from zoorank.targets.paths import with_home
 from zoorank.transforms.base import Batch, Prepared, Transform
 from zoorank.transforms.specs import TextPreprocessing
 
@@ -111,7 +110,7 @@ class ChainSource(Published):
         folder = self.folder
         if folder is None:
             home = os.environ.get("SENTENCE_TRANSFORMERS_HOME")
-            cache = with_home(home) if home else None
+            cache = Path(os.path.expanduser(home)) if home else None
             folder = snapshot(self.place, self.revision, choose, lacks, events, cache)
         elif lacking := lacks(folder):
             raise SourceError(f"the directory lacks {inert(lacking, 200)}")

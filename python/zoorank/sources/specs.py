@@ -22,7 +22,7 @@ from zoorank.frozen import Frozen, custom, explain
 from zoorank.messages import brief, hint
 from zoorank.sources.base import PENULTIMATE, Source
 from zoorank.sources.weights import SOURCES, WeightsSource
-from zoorank.targets.paths import expand_data
+from zoorank.targets import expand_data
 from zoorank.transforms.specs import Preprocessing
 
 

@@ -30,7 +30,6 @@ from urllib.parse import unquote, urlparse
 
 from zoorank.errors import ManifestError, SourceError
 from zoorank.sources.base import Trust
-from zoorank.targets.paths import path_list, with_home
 
 ALLOW_CODE = "--allow-code DIR (in Python: allow_code=DIR)"
 
@@ -121,7 +120,7 @@ def trusted(
     ManifestError
         For a directory that does not exist, or a name that no package can have.
     """
-    folders = tuple(with_home(folder).resolve() for folder in path_list(allow_code))
+    folders = tuple(Path(os.path.expanduser(each)).resolve() for each in path_list(allow_code))
     for folder in folders:
         if not folder.is_dir():
             raise ManifestError(f"no directory {folder} to allow code from")
@@ -133,6 +132,17 @@ def trusted(
                 "such as torchvision"
             )
     return Trust(folders, packages)
+
+
+def path_list(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> tuple[Path, ...]:
+    """One path or several, which a string otherwise is letter by letter.
+
+    Examples
+    --------
+    >>> [path.name for path in path_list("code")], len(path_list(["code", Path("more")]))
+    (['code'], 2)
+    """
+    return (Path(paths),) if isinstance(paths, str | os.PathLike) else tuple(map(Path, paths))
 
 
 def admit(factory: str, trust: Trust) -> Admitted:

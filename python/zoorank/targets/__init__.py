@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from zoorank.targets.labels import order_by_class, to_labels
 from zoorank.targets.numpy_files import read_npy, read_npz
 from zoorank.targets.objects import from_object
 from zoorank.targets.opening import exists, read_start, suffix_of
-from zoorank.targets.paths import is_named, with_home
+from zoorank.targets.paths import expand
 from zoorank.targets.record_files import SUFFIXES as RECORDS
 from zoorank.targets.record_files import read_hub, read_records
 from zoorank.targets.series import is_ucr, read_ts, read_ucr
@@ -31,6 +32,7 @@ from zoorank.targets.series import is_ucr, read_ts, read_ucr
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_NAMED = re.compile(r"\w{2,}:")  # not the one letter of a drive
 _SETS = ("digits", "iris", "wine", "breast_cancer", "diabetes")  # that come with scikit-learn
 _SPLITS = ("train", "test", "all")
 _READERS: dict[str, Callable[[Path, Reading], Labelled]] = {
@@ -263,10 +265,39 @@ def _read(data: Any, how: Reading) -> tuple[Labelled, str]:
         return _read_named(data, how), data
     if not os.fspath(data):
         raise DataError("data '' names nothing; give a path, or a name such as 'sklearn:digits'")
-    path = with_home(data)
+    path = Path(os.path.expanduser(data))
     if not exists(path):
         raise DataError(f"data {inert(path)} does not exist{_neighbour(path)}")
     return _read_path(path, how), str(path)
+
+
+def is_named(text: str) -> bool:
+    """Whether a data set is named, as ``sklearn:digits`` is, and no path."""
+    return _NAMED.match(text) is not None
+
+
+def expand_data(text: str, folder: Path) -> str:
+    """Make the path of a data set absolute, as :func:`expand` does; a name is left alone.
+
+    Examples
+    --------
+    >>> expand_data("sklearn:digits", Path("/zoo"))
+    'sklearn:digits'
+    """
+    return text if is_named(text) else str(expand(text, folder))
+
+
+def same_place(one: str, other: str) -> bool:
+    """Whether two data sets are the same name, or the same path with links followed.
+
+    Examples
+    --------
+    >>> same_place("birds/../birds/X.npy", "birds/X.npy"), same_place("sklearn:wine", "wine")
+    (True, False)
+    """
+    if not one or not other or is_named(one) or is_named(other):
+        return bool(one) and one == other
+    return Path(os.path.expanduser(one)).resolve() == Path(os.path.expanduser(other)).resolve()
 
 
 def _read_path(path: Path, how: Reading) -> Labelled:
