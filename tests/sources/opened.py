@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from zoorank.sources.base import Cut, OpenOptions
-from zoorank.sources.torch.cuts import ModuleCut
+from zoorank.sources.torch.cuts import AxisPooling, ModuleCut
 from zoorank.sources.torch.encoder import TorchEncoder
-from zoorank.sources.torch.pooling import AxisPooling
 from zoorank.targets.base import Rows, Target
 from zoorank.transforms import transform_of
 from zoorank.transforms.base import ONLY, Batch

@@ -12,8 +12,8 @@ from tests.sources.opened import batch_of, opened
 from torch import Tensor, nn
 
 from zoorank.sources.base import Refusal
-from zoorank.sources.torch.cuts import ModuleCut
-from zoorank.sources.torch.pooling import LAST, SECOND, Axes, AxisPooling, TokenPooling
+from zoorank.sources.torch.cuts import LAST, SECOND, Axes, AxisPooling, ModuleCut
+from zoorank.sources.torch.pooling import TokenPooling
 from zoorank.transforms.base import Batch
 
 IMAGE, SERIES = torch.randn(3, 3, 16, 12), torch.randn(3, 1, 20)
@@ -235,7 +235,7 @@ class _Texts(nn.Module):
 
 
 def test_tokens_of_texts() -> None:
-    from zoorank.sources.torch.encoder import feed_named
+    from zoorank.sources.torch.hooks import feed_named
 
     ids = np.array([[1, 2, 3], [4, 5, 0]])
     inputs = {"input_ids": ids, "attention_mask": (ids > 0).astype(np.int64)}

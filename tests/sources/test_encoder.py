@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from zoorank.errors import SourceError, UsageError
 from zoorank.sources.base import Calibratable, ModelFacts, Noting, OpenOptions, Refusal
-from zoorank.sources.torch.encoder import feed_named, is_out_of_memory
+from zoorank.sources.torch.encoder import is_out_of_memory
+from zoorank.sources.torch.hooks import feed_named
 from zoorank.sources.torch.traces import Place
 from zoorank.sources.training import Trainable, TrainingOptions, TrainingSplit
 from zoorank.targets import load_target

@@ -182,9 +182,10 @@ class HuggingFaceSource(Published):
 
     def open(self, options: OpenOptions) -> Encoder:
         """Read the model, or the tower that takes the target's modality."""
-        from zoorank.sources.torch.encoder import Caller, feed_named
+        from zoorank.sources.torch.cuts import Pooler
         from zoorank.sources.torch.hidden_states import TransformerEncoder
-        from zoorank.sources.torch.pooling import Pooler, TokenPooling
+        from zoorank.sources.torch.hooks import Caller, feed_named
+        from zoorank.sources.torch.pooling import TokenPooling
         from zoorank.sources.torch.towers import load, pixel_feed, read_config, sound_feed
 
         source = self if self.weights else self.resolve(lambda _: None)

@@ -139,9 +139,10 @@ class ChainSource(Published):
     def open(self, options: OpenOptions) -> Encoder:
         """Build the chain; inside its network, outputs are pooled as the chain itself does."""
         from zoorank.sources.torch.chains import Chain, ChainPooling
-        from zoorank.sources.torch.encoder import feed_named
+        from zoorank.sources.torch.cuts import Pooler
         from zoorank.sources.torch.hidden_states import TransformerEncoder
-        from zoorank.sources.torch.pooling import Pooler, TokenPooling
+        from zoorank.sources.torch.hooks import feed_named
+        from zoorank.sources.torch.pooling import TokenPooling
 
         source = self if self.weights else self.resolve(lambda _: None)
         source.check_modality(options)

@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from zoorank.sources.torch.pooling import Axes, TokenPooling
+from zoorank.sources.torch.cuts import Axes
+from zoorank.sources.torch.pooling import TokenPooling
 from zoorank.sources.torch.traces import Seen
 from zoorank.transforms.base import Batch
 

@@ -1,35 +1,194 @@
-"""Where a network can be cut, and what each cut keeps.
+"""Where a network can be cut, what each cut keeps, and how its output becomes one vector a row.
 
-Architectures agree on little but this: blocks that repeat are the entries of a
-``ModuleList`` or a ``Sequential``, each made of several layers. EfficientNet's
-``_blocks``, torchvision's ``layer1``, timm's ``blocks`` and Hugging Face's
-``encoder.layer`` all read so; networks without any, such as a plain stack of layers,
-are cut before each layer that has weights.
+Nothing is guessed about axes: a convolution has its channels second and a Linear layer last,
+so what they give and take says where the channels of a tensor of the same shape are. Where
+nothing says so, or two contradict each other, the cut is refused.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple, Protocol
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from zoorank.errors import UsageError
 from zoorank.messages import guess, listing
 from zoorank.sources.base import ALL, LOGITS, PENULTIMATE, Cut, Refusal
-from zoorank.sources.torch.heads import Head, find_head
-from zoorank.sources.torch.pooling import Axes, Pooler
-from zoorank.sources.torch.traces import Call, Place, Seen, Trace
+from zoorank.sources.torch.traces import Call, Head, Place, Seen, Trace, find_head
 from zoorank.transforms.base import Batch
+from zoorank.transforms.specs import Pooling
 
-# A loop over time runs its block as often as there are steps; a network that shares one block
-# between its layers, some dozens of times.
-_MOST_CALLS = 64
+SECOND, LAST = 1, -1
+_SEQUENCES = (
+    nn.MultiheadAttention,
+    nn.TransformerEncoderLayer,
+    nn.TransformerDecoderLayer,
+    nn.RNNBase,
+)
+_MEANT = {"mean": SECOND, "max": SECOND, "token_mean": LAST, "first_token": LAST}
+_SAYING = {
+    SECOND: ("second", "'mean' or 'max'"),
+    LAST: ("last, as tokens have", "'token_mean' or 'first_token'"),
+}
 _CALL = re.compile(r"(?P<module>.+)@(?P<call>[1-9]\d*)")
 _SHOWN = 3
+
+
+class Pooler(Protocol):
+    """Makes one vector a row of what a cut gives."""
+
+    def axes(self, model: nn.Module, record: Trace, seen: Seen, tick: int) -> Axes:
+        """Find the axes of a tensor that went through the network at a tick."""
+
+    def refusal(self, seen: Seen, axes: Axes, batch: Batch) -> str:
+        """Say why a tensor of such a batch cannot be pooled; empty where it can."""
+
+    def pool(
+        self, output: Tensor, axes: Axes, batch: Batch, inputs: Mapping[str, Tensor]
+    ) -> Tensor:
+        """Make a float32 tensor of shape (batch.rows, n_features), in memory of its own.
+
+        ``inputs`` are the batch's where the model runs.
+        """
+
+
+class Axes(NamedTuple):
+    """How the axes of a cut's output are laid out.
+
+    Attributes
+    ----------
+    channels : int or None
+        `SECOND` or `LAST`; None where nothing says.
+    samples_second : bool
+        Whether samples lie along the second axis, behind time or tokens.
+    """
+
+    channels: int | None
+    samples_second: bool = False
+
+
+@dataclass(frozen=True)
+class AxisPooling:
+    """How outputs are pooled, and what is declared about their axes.
+
+    Attributes
+    ----------
+    pooling : Pooling or None
+        None for the mean over all axes but the channels', wherever these are.
+    is_declared : bool
+        Whether the user, or the model's own description, says so, and not a default.
+    batch_first : bool or None
+        Whether samples lie along the first axis even of layers that are not ``batch_first``;
+        None refuses what such layers give.
+    layout : str
+        Order of axes of the network's own input, such as ``"nchw"``; empty for another.
+    """
+
+    pooling: Pooling | None = None
+    is_declared: bool = True
+    batch_first: bool | None = None
+    layout: str = ""
+
+    def axes(self, model: nn.Module, record: Trace, seen: Seen, tick: int) -> Axes:
+        """Find the axes of a tensor that went through the network.
+
+        Parameters
+        ----------
+        model : nn.Module
+        record : Trace
+        seen : Seen
+            The tensor.
+        tick : int
+            When it was there.
+
+        Returns
+        -------
+        Axes
+            By the nearest layer before it, else after it, that gave or took a tensor of its
+            shape. Where second and last axis are equally long, all of these have to agree.
+        """
+        votes = sorted(_votes(model, record, seen.shape, self.layout), key=lambda vote: vote[0])
+        before = [axes for when, axes in votes if when <= tick] or [axes for _, axes in votes[:1]]
+        if seen.shape[1:2] == seen.shape[-1:]:
+            before = [axes for _, axes in votes if len({axes for _, axes in votes}) == 1]
+        channels, samples_second = before[-1] if before else Axes(None)
+        if channels is None and self.is_declared and self.pooling is not None:
+            channels = _MEANT.get(self.pooling)
+        return Axes(channels, samples_second and self.batch_first is not True)
+
+    def refusal(self, seen: Seen, axes: Axes, _batch: Batch) -> str:
+        """Say why a tensor cannot be pooled, and the key that settles it; empty where it can."""
+        shape, pooling = seen.shape, self.pooling
+        if len(shape) < 2 or not seen.dtype.is_floating_point:
+            return f"its output is {seen.dtype} of shape {shape}"
+        if len(shape) == 2:
+            return ""
+        if axes.samples_second and self.batch_first is None:
+            return (
+                f"its output, of shape {shape}, comes from layers that are not batch_first: say "
+                "preprocessing.batch_first = false where the samples lie along its second axis, "
+                "or true where the network feeds them otherwise"
+            )
+        if pooling == "flatten":
+            return ""
+        if axes.channels is None:
+            return (
+                f"nothing tells whether the channels of its output, of shape {shape}, are the "
+                "second axis or the last: say preprocessing.pooling = 'mean' for the second, "
+                "'token_mean' or 'first_token' for the last"
+            )
+        if pooling is not None and _MEANT[pooling] != axes.channels:
+            where, instead = _SAYING[axes.channels]
+            return (
+                f"its output, of shape {shape}, has its channels {where}, which pooling "
+                f"{pooling!r} would mix up; say preprocessing.pooling = {instead}"
+            )
+        return ""
+
+    def pool(
+        self,
+        output: Tensor,
+        axes: Axes,
+        _batch: Batch | None = None,
+        _inputs: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
+        """Make one float32 vector of each sample, in memory of its own.
+
+        Parameters
+        ----------
+        output : Tensor
+            That `refusal` has nothing against.
+        axes : Axes
+
+        Returns
+        -------
+        Tensor of shape (n, n_features)
+
+        Examples
+        --------
+        >>> output = torch.arange(12.0).reshape(1, 2, 3, 2)
+        >>> AxisPooling("mean").pool(output, Axes(SECOND)).tolist()
+        [[2.5, 8.5]]
+        >>> AxisPooling().pool(output, Axes(LAST)).tolist()
+        [[5.0, 6.0]]
+        """
+        if axes.samples_second and output.ndim > 2:
+            output = output.transpose(0, 1)
+        if output.ndim == 2 or self.pooling == "flatten":
+            return output.flatten(1).to(torch.float32, copy=True)
+        # Half precision would lose digits in the sum.
+        output = output.float()
+        dims = tuple(range(2, output.ndim))
+        if axes.channels == LAST:
+            output, dims = output.flatten(1, -2), (1,)
+        if self.pooling == "first_token":
+            return output[:, 0].clone()
+        return output.amax(dim=dims) if self.pooling == "max" else output.mean(dim=dims)
 
 
 @dataclass(frozen=True)
@@ -98,42 +257,14 @@ class Anatomy:
     @cached_property
     def head(self) -> Head:
         """Where logits and the penultimate cut are."""
-        return find_head(self.record, lambda name: is_inside_block(self.model, name))
+        return find_head(self.record, self.model)
 
     @cached_property
     def blocks(self) -> tuple[str, ...]:
-        """The outermost blocks, call by call, in the order in which they end.
+        """The outermost blocks, call by call, in the order in which they end."""
+        from zoorank.sources.torch.blocks import outermost_blocks
 
-        A block around or after the head is no place to cut at.
-        """
-        head = 2**62 if self.head.start is None else self.head.start
-        names = self._ending(_composite(self.model), head)
-        return tuple(names or self._ending(self._flat(), head))
-
-    def _ending(self, modules: Iterable[str], head: int) -> list[str]:
-        """Calls of modules that end before the head begins."""
-        found = []
-        for name in modules:
-            calls = [call for call in self.record.calls.get(name, ()) if call.end]
-            if not 0 < len(calls) <= _MOST_CALLS:
-                continue
-            for number, call in enumerate(calls, start=1):
-                if call.end < head:
-                    found.append((call.end, name if len(calls) == 1 else f"{name}@{number}"))
-        return [name for _, name in sorted(found)]
-
-    def _flat(self) -> Iterator[str]:
-        """Yield the last layer that runs before each layer with weights."""
-        began = [
-            (call.start, name)
-            for name, module in self.model.named_modules()
-            if name and not _is_composite(module)
-            for call in self.record.calls.get(name, ())
-        ]
-        leaves = [name for _, name in sorted(began) if len(self.record.calls[name]) == 1]
-        for name, following in itertools.pairwise(leaves):
-            if _has_weights(self.model.get_submodule(following)):
-                yield name
+        return outermost_blocks(self.model, self.record, self.head.start)
 
     def _all(self) -> list[str]:
         has_penultimate = self.head.penultimate is not None or not self.blocks
@@ -143,7 +274,7 @@ class Anatomy:
         place = self._place(name)
         if isinstance(place, str):
             return Refusal(name, place)
-        call = self.record.at(place)
+        call = self.record.calls[place.module][place.call - 1]
         seen = call.input if place.side == "input" else call.output
         if seen is None:
             return Refusal(name, f"its {place.side} is not a tensor; choose a module within it")
@@ -219,51 +350,34 @@ class Anatomy:
         return bool(module) and self.record.calls[module][0].start < tick
 
 
-def is_inside_block(model: nn.Module, name: str) -> bool:
-    """Tell whether a module lies within one of several like blocks."""
-    path = name.split(".") if name else []
-    for depth in range(1, len(path)):
-        parent = model.get_submodule(".".join(path[: depth - 1]))
-        block = model.get_submodule(".".join(path[:depth]))
-        like = [child for child in parent.children() if type(child) is type(block)]
-        if _is_list(parent) and not _is_list(block) and len(like) > 1 and _is_composite(block):
-            return True
-    return False
+def _votes(
+    model: nn.Module, record: Trace, shape: tuple[int, ...], layout: str
+) -> list[tuple[int, Axes]]:
+    """What layers say of tensors of a shape, and when these were there."""
+    modules = dict(model.named_modules())
+    votes: list[tuple[int, Axes]] = []
+    root = record.calls[""][0]
+    if len(layout) > 2 and root.input is not None and root.input.shape == shape:
+        votes.append((root.start, Axes(SECOND if layout[1] == "c" else LAST)))
+    votes += [(when, Axes(axis)) for when, each, axis in record.channels if each == shape]
+    for name, calls in record.calls.items():
+        for call in calls:
+            for when, seen in ((call.start, call.input), (call.end, call.output)):
+                axes = _vote(modules[name], shape) if seen and seen.shape == shape else None
+                if axes is not None:
+                    votes.append((when, axes))
+    second = any(axes.samples_second for _, axes in votes)
+    return [(when, axes._replace(samples_second=second)) for when, axes in votes]
 
 
-def _composite(module: nn.Module, prefix: str = "") -> Iterator[str]:
-    """Yield composite parts, looking into lists and into a wrapper around the blocks."""
-    for child_name, child in module.named_children():
-        name = f"{prefix}{child_name}"
-        if _is_list(child) or _is_wrapper(child, module):
-            yield from _composite(child, f"{name}.")
-        elif _is_composite(child):
-            yield name
-
-
-def _is_list(module: nn.Module) -> bool:
-    # A subclass of Sequential is somebody's block; a Sequential of plain layers is one too.
-    if type(module) not in (nn.ModuleList, nn.Sequential):
-        return False
-    return any(_is_composite(child) or _is_list(child) for child in module.children())
-
-
-def _is_wrapper(module: nn.Module, parent: nn.Module) -> bool:
-    # Hugging Face keeps its blocks in model.vit.encoder.layer: look into what holds most.
-    if _is_list(parent) or not any(_is_list(part) for part in module.modules()):
-        return False
-    return 2 * _size(module) > _size(parent)
-
-
-def _size(module: nn.Module) -> int:
-    """Parameters without those of a vocabulary, which may outweigh all the layers."""
-    tables = {id(part.weight) for part in module.modules() if isinstance(part, nn.Embedding)}
-    return sum(each.numel() for each in module.parameters() if id(each) not in tables)
-
-
-def _is_composite(module: nn.Module) -> bool:
-    return any(True for _ in module.children())
-
-
-def _has_weights(module: nn.Module) -> bool:
-    return any(parameter.ndim > 1 for parameter in module.parameters(recurse=False))
+def _vote(module: nn.Module, shape: tuple[int, ...]) -> Axes | None:
+    if isinstance(module, nn.Linear | nn.Bilinear):
+        return Axes(LAST)
+    if isinstance(module, _SEQUENCES):
+        inner = getattr(module, "self_attn", module)
+        return Axes(LAST, samples_second=not getattr(inner, "batch_first", False))
+    if isinstance(module, nn.LayerNorm | nn.RMSNorm) and len(module.normalized_shape) == 1:
+        # Networks bring layers of this class that normalise the second axis.
+        fitting = [axis for axis in (SECOND, LAST) if shape[axis] == module.normalized_shape[0]]
+        return Axes(fitting[0]) if len(fitting) == 1 else None
+    return None

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,22 +19,17 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from zoorank.errors import SourceError, UsageError, ZoorankError
 from zoorank.messages import hint, one_line, reason
 from zoorank.sources.base import Cut, ModelFacts, OpenOptions, Refusal
-from zoorank.sources.torch.cuts import Anatomy, ModuleCut
-from zoorank.sources.torch.hooks import run_to, trace
-from zoorank.sources.torch.pooling import AxisPooling, Pooler
+from zoorank.sources.torch.cuts import Anatomy, AxisPooling, ModuleCut, Pooler
+from zoorank.sources.torch.hooks import Caller, feed_only, run_to, trace
 from zoorank.sources.torch.traces import Place, Trace
 from zoorank.transforms.base import Batch, Transform
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from zoorank.sources.training import Training, TrainingOptions, TrainingSplit
     from zoorank.targets.base import Target
 
 T = TypeVar("T")
 
-Inputs = Mapping[str, Tensor]
-Caller = Callable[[nn.Module, Inputs], Any]
 Aliases = Callable[[nn.Module, Callable[..., Any]], Mapping[str, Place | str]]
 
 _OUT_OF_MEMORY = (
@@ -45,18 +41,7 @@ _OUT_OF_MEMORY = (
 )
 
 
-def feed_only(module: nn.Module, inputs: Inputs) -> Any:
-    """Call a module with its only input."""
-    (value,) = inputs.values()
-    return module(value)
-
-
-def feed_named(module: nn.Module, inputs: Inputs) -> Any:
-    """Call a module with its inputs as keyword arguments, as models of transformers want it."""
-    return module(**inputs)
-
-
-class TorchEncoder:
+class TorchEncoder(AbstractContextManager["TorchEncoder"]):
     """A module of torch behind the protocol of encoders.
 
     Parameters
@@ -66,7 +51,7 @@ class TorchEncoder:
     transform : Transform
     options : OpenOptions
     pooler : Pooler
-        How outputs become one vector a row; see :mod:`zoorank.sources.torch.pooling`.
+        How outputs become one vector a row; see :mod:`zoorank.sources.torch.cuts`.
     feed : callable
         Calls the module with the inputs of a batch, as tensors by name.
     aliases : callable, optional
@@ -124,9 +109,6 @@ class TorchEncoder:
         )
         self._traced: tuple[tuple[Any, ...], Trace, Mapping[str, Place | str]] | None = None
         self._lay_out(channels_last=self._device.type == "cpu")
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.module = nn.Module()
@@ -192,7 +174,7 @@ class TorchEncoder:
     def _trace(self, batch: Batch) -> tuple[Trace, Mapping[str, Place | str]]:
         inputs = self.tensors(batch)
         with self._autocast():
-            record = trace(self.module, lambda: self.feed(self.module, inputs))
+            record = trace(self.module, partial(self.feed, self.module, inputs))
             if self._aliases is None:
                 return record, {}
             with torch.no_grad():
@@ -226,15 +208,14 @@ class TorchEncoder:
         inputs = self.tensors(batch)
         axes = {cut.name: cut.axes for cut in cuts if isinstance(cut, ModuleCut)}
         places = {cut.name: cut.place for cut in cuts if isinstance(cut, ModuleCut)}
-
-        def keep(name: str, output: Tensor) -> Tensor:
-            try:
-                return self.pooler.pool(output, axes[name], batch, inputs)
-            except ValueError as error:
-                raise SourceError(f"cut {name!r}: {error}") from error
-
         with self._autocast():
-            return run_to(self.module, lambda: self.feed(self.module, inputs), places, keep, mode)
+            return run_to(
+                self.module,
+                partial(self.feed, self.module, inputs),
+                places,
+                lambda name, output: self.pooler.pool(output, axes[name], batch, inputs),
+                mode,
+            )
 
     def empty(self, rows: int, features: int) -> Tensor:
         """Room for encodings where the network runs; MemoryError where there is none."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zoorank.sources.extractors import REAL
-from zoorank.sources.torch.pooling import LAST, Axes, AxisPooling
+from zoorank.sources.torch.cuts import LAST, Axes, AxisPooling
 from zoorank.sources.torch.traces import Seen, Trace
 from zoorank.transforms.base import Batch
 from zoorank.transforms.specs import Pooling

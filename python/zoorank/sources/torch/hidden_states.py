@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from zoorank.sources.base import ALL, LOGITS, PENULTIMATE, Cut, OpenOptions, Refusal
-from zoorank.sources.torch.encoder import Caller, TorchEncoder
-from zoorank.sources.torch.pooling import Pooler
+from zoorank.sources.torch.cuts import Pooler
+from zoorank.sources.torch.encoder import TorchEncoder
+from zoorank.sources.torch.hooks import Caller
 from zoorank.sources.torch.traces import Place, Side
 from zoorank.transforms.base import Batch, Transform
 

@@ -6,6 +6,7 @@ import bisect
 import contextlib
 import io
 import itertools
+import math
 import re
 import sys
 import weakref
@@ -27,6 +28,19 @@ from zoorank.sources.torch.traces import Call, Operation, Place, Seen, Side, Tra
 _MEANT = ("last_hidden_state", "logits", "sentence_embedding", "token_embeddings")
 
 Run = Callable[[], Any]
+Inputs = Mapping[str, Tensor]
+Caller = Callable[[nn.Module, Inputs], Any]
+
+
+def feed_only(module: nn.Module, inputs: Inputs) -> Any:
+    """Call a module with its only input."""
+    (value,) = inputs.values()
+    return module(value)
+
+
+def feed_named(module: nn.Module, inputs: Inputs) -> Any:
+    """Call a module with its inputs as keyword arguments, as models of transformers want it."""
+    return module(**inputs)
 
 
 def trace(model: nn.Module, run: Run) -> Trace:
@@ -55,6 +69,10 @@ def trace(model: nn.Module, run: Run) -> Trace:
         stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
         run()
         record.flops = counter.total
+    outputs = [call.output for calls in record.calls.values() for call in calls]
+    record.largest = max(
+        (math.prod(each.shape) * each.dtype.itemsize for each in outputs if each), default=0
+    )
     return record
 
 
@@ -297,10 +315,9 @@ def run_to(
         for name, number in wanted[key]:
             if number == call:
                 try:
-                    tensor = output_tensor(value)
+                    found[name] = keep(name, output_tensor(value))
                 except ValueError as error:
-                    raise SourceError(f"cut {name!r}: {error}") from None
-                found[name] = keep(name, tensor)
+                    raise SourceError(f"cut {name!r}: {error}") from error
         if stops and len(found) == len(places):
             raise _Stop
 

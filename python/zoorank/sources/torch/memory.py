@@ -23,7 +23,7 @@ from zoorank.messages import reason
 from zoorank.sources.base import Encoder, Entry, EntryError, Events, Json, Known, OpenOptions
 from zoorank.sources.code import fingerprint_code
 from zoorank.sources.torch.encoder import TorchEncoder
-from zoorank.sources.torch.pooling import AxisPooling
+from zoorank.sources.torch.source import axis_pooling
 from zoorank.sources.trust import find_module
 from zoorank.targets.base import Modality
 from zoorank.transforms import transform_of
@@ -94,7 +94,7 @@ class ModuleSource:
         except Exception as error:  # a stranger's code copies itself
             raise SourceError(f"the module cannot be copied: {reason(error)}") from error
         spec = self.preprocessing
-        pooler = None if spec is None else AxisPooling.of(spec)
+        pooler = None if spec is None else axis_pooling(spec)
         return TorchEncoder(module, self.transform, options, pooler=pooler)
 
 

@@ -6,6 +6,7 @@ Nothing here imports torch before a source is opened, or asked what it depends o
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from zoorank.errors import SourceError
 from zoorank.sources.base import (
@@ -23,6 +24,10 @@ from zoorank.sources.files import Pin, size_of
 from zoorank.sources.specs import ModelEntry
 from zoorank.targets.base import Modality
 from zoorank.transforms import transform_of
+from zoorank.transforms.specs import Preprocessing
+
+if TYPE_CHECKING:
+    from zoorank.sources.torch.cuts import AxisPooling
 
 
 class TorchSource(ModelEntry):
@@ -112,7 +117,6 @@ class TorchSource(ModelEntry):
         with needs("zoo"):
             from zoorank.sources.torch.encoder import TorchEncoder
             from zoorank.sources.torch.factory import load
-            from zoorank.sources.torch.pooling import AxisPooling
 
         transform = transform_of(self.preprocessing)
         loaded = load(self)
@@ -120,11 +124,24 @@ class TorchSource(ModelEntry):
             loaded.module,
             transform,
             options,
-            pooler=AxisPooling.of(self.preprocessing),
+            pooler=axis_pooling(self.preprocessing),
             fresh=loaded.fresh,
             notes=loaded.notes,
             calibrates=self.weights.calibrates,
         )
+
+
+def axis_pooling(preprocessing: Preprocessing) -> AxisPooling:
+    """Pool as a preprocessing says."""
+    from zoorank.sources.torch.cuts import AxisPooling
+
+    pooling: Any = preprocessing.pooling  # that of texts, which no factory is fed, is another
+    return AxisPooling(
+        pooling,
+        "pooling" in preprocessing.model_fields_set,
+        getattr(preprocessing, "batch_first", None),
+        getattr(preprocessing, "layout", ""),
+    )
 
 
 def sources(identifier: str, _revision: str | None, entry: Entry) -> tuple[TorchSource, ...]:
