@@ -26,8 +26,8 @@ from pathlib import Path
 import numpy as np
 from _common import arguments, finish, in_own_process, resident
 
-from zoorank.ranking import rank
 from zoorank.ranking.consensus import deciding_scores
+from zoorank.ranking.rank import rank
 from zoorank.ranking.work import Silent
 from zoorank.scores import Facts, compute
 

@@ -17,7 +17,8 @@ pytest.importorskip("typer", reason="the command line needs typer: pip install '
 from tests.ranking.race_zoo import race_zoo
 from tests.ranking.tiny_zoo import tiny_zoo
 
-from zoorank.ranking import Ranking, rank
+from zoorank.ranking import Ranking
+from zoorank.ranking.rank import rank
 from zoorank.ranking.rows import CutFacts
 
 # Two cannot be told apart and go on to the last round, which is on all rows.

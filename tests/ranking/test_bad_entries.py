@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="the zoo needs torch: pip install 'z
 from tests.ranking.tiny_zoo import TinyZoo, tiny_zoo  # noqa: E402
 
 from zoorank.errors import DataError  # noqa: E402
-from zoorank.ranking import rank  # noqa: E402
+from zoorank.ranking.rank import rank  # noqa: E402
 from zoorank.targets import load_target  # noqa: E402
 
 ENTRY = """

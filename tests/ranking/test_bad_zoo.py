@@ -13,7 +13,8 @@ pytest.importorskip("psutil", reason="worker processes need psutil: pip install 
 import psutil
 from tests.ranking.bad_zoo import WAYS, BadZoo, bad_zoo
 
-from zoorank.ranking import Ranking, rank
+from zoorank.ranking import Ranking
+from zoorank.ranking.rank import rank
 from zoorank.sources.manifest import load_zoo
 
 LIMITS = {"workers": 2, "memory_limit": 3 * 2**30 // 2}

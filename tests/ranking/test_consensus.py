@@ -9,9 +9,10 @@ from tests.ranking.tiny_zoo import tiny_zoo
 
 from zoorank.encoding.encode import encode_source
 from zoorank.errors import UsageError
-from zoorank.ranking import Ranking, RankRow, TargetFacts, rank
+from zoorank.ranking import Ranking, RankRow, TargetFacts
 from zoorank.ranking.consensus import DEFAULT, NAME, Consensus
 from zoorank.ranking.guidance import evidence, guidance, regime
+from zoorank.ranking.rank import rank
 from zoorank.scores import find_score
 from zoorank.sources.manifest import load_zoo
 from zoorank.store.encodings import EncodingStore

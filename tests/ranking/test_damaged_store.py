@@ -13,7 +13,8 @@ from tests.ranking.tiny_zoo import TinyZoo, tiny_zoo
 from tests.store.damage import DAMAGES
 
 from zoorank.errors import StoreError
-from zoorank.ranking import Ranking, rank
+from zoorank.ranking import Ranking
+from zoorank.ranking.rank import rank
 
 
 def scores(ranking: Ranking) -> list[tuple[object, ...]]:

@@ -15,8 +15,8 @@ torch = pytest.importorskip("torch", reason="the zoo needs torch: pip install 'z
 
 from tests.ranking.tiny_zoo import GOOD, TinyZoo, tiny_zoo  # noqa: E402
 
-from zoorank.ranking import rank  # noqa: E402
 from zoorank.ranking.defaults import defaults_kept, framework_state  # noqa: E402
+from zoorank.ranking.rank import rank  # noqa: E402
 
 CODE = """
 import functools

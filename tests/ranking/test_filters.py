@@ -11,7 +11,8 @@ from tests.ranking.tiny_zoo import tiny_zoo
 from zoorank.cli import main
 from zoorank.encoding.costs import Filters, PeakMemory
 from zoorank.errors import UsageError
-from zoorank.ranking import Ranking, rank
+from zoorank.ranking import Ranking
+from zoorank.ranking.rank import rank
 from zoorank.sources.base import Known
 from zoorank.sources.manifest import load_zoo
 

@@ -17,8 +17,8 @@ pytest.importorskip("torch", reason="the zoo needs torch: pip install 'zoorank[z
 from tests.ranking.race_zoo import RaceZoo, race_zoo
 from tests.ranking.tiny_zoo import TinyZoo, tiny_zoo
 
-from zoorank.ranking import rank
 from zoorank.ranking import ranking as ranking_module
+from zoorank.ranking.rank import rank
 from zoorank.ranking.strategy import Interrupted
 from zoorank.ranking.work import Silent
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tests.ranking.tiny_zoo import tiny_zoo
 
-from zoorank.ranking import rank
 from zoorank.ranking.consensus import INFORMED, NAME
+from zoorank.ranking.rank import rank
 from zoorank.ranking.record import Trained, append_record
 from zoorank.sources.base import Known
 from zoorank.sources.manifest import load_zoo

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="the zoo needs torch: pip install 'z
 
 from tests.ranking.tiny_zoo import TinyZoo, tiny_zoo  # noqa: E402
 
-from zoorank.ranking import rank  # noqa: E402
+from zoorank.ranking.rank import rank  # noqa: E402
 from zoorank.scores import facts  # noqa: E402
 
 CODE = '''

@@ -15,7 +15,8 @@ from tests.ranking.tiny_zoo import TinyZoo, tiny_zoo
 
 from zoorank.encoding.encode import encode_source
 from zoorank.errors import DataError, SourceError, UsageError
-from zoorank.ranking import Ranking, rank
+from zoorank.ranking import Ranking
+from zoorank.ranking.rank import rank
 from zoorank.sources.manifest import load_zoo
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target

@@ -12,8 +12,9 @@ from tests.ranking.tiny_zoo import tiny_zoo
 
 import zoorank
 from zoorank.errors import DataError, ManifestError, StoreError, UsageError
-from zoorank.ranking import Ranking, rank
+from zoorank.ranking import Ranking
 from zoorank.ranking.page import score_name
+from zoorank.ranking.rank import rank
 from zoorank.ranking.work import Silent
 from zoorank.scores import TABLE, facts
 

@@ -9,7 +9,8 @@ import pytest
 import zoorank
 from zoorank import scores
 from zoorank.engine import cuda
-from zoorank.ranking import job, outcomes, rank
+from zoorank.ranking import job, outcomes
+from zoorank.ranking.rank import rank
 from zoorank.scores import facts as facts_of_scores
 
 torch = pytest.importorskip("torch", reason="the zoo needs torch: pip install 'zoorank[zoo]'")

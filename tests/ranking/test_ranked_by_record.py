@@ -5,8 +5,9 @@ import pytest
 from tests.ranking.tiny_zoo import tiny_zoo
 
 from zoorank.errors import DataError, UsageError
-from zoorank.ranking import Ranking, rank
+from zoorank.ranking import Ranking
 from zoorank.ranking.consensus import INFORMED, NAME
+from zoorank.ranking.rank import rank
 from zoorank.ranking.record import HEAD, Trained, append_record, read_record
 from zoorank.verification.verify import verify
 

@@ -11,10 +11,11 @@ from tests.ranking.tiny_zoo import tiny_zoo
 
 from zoorank.encoding.encode import encode_source
 from zoorank.encoding.feed import same_numbers
-from zoorank.ranking import Ranking, RankRow, rank
+from zoorank.ranking import Ranking, RankRow
 from zoorank.ranking.consensus import DEFAULT
 from zoorank.ranking.job import firsts_of
 from zoorank.ranking.order import ranked, verdict
+from zoorank.ranking.rank import rank
 from zoorank.ranking.rows import CutFacts, distinct
 from zoorank.scores import find_score
 from zoorank.sources.manifest import load_zoo

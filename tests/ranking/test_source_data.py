@@ -10,8 +10,9 @@ from tests.reference import series as reference
 
 from zoorank.cli import main
 from zoorank.errors import DataError, UsageError
-from zoorank.ranking import prototypes, rank
+from zoorank.ranking import prototypes
 from zoorank.ranking.prototypes import Prototypes
+from zoorank.ranking.rank import rank
 from zoorank.sources.manifest import load_zoo
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target

@@ -11,8 +11,9 @@ from tests.ranking.tiny_zoo import tiny_zoo
 
 import zoorank
 from zoorank.errors import UsageError
-from zoorank.ranking import Ranking, rank
+from zoorank.ranking import Ranking
 from zoorank.ranking.racing.samples import samples
+from zoorank.ranking.rank import rank
 from zoorank.ranking.rows import CutFacts
 
 MODELS = {
