@@ -27,8 +27,7 @@ from zoorank.ranking.rank import rank
 from zoorank.sources.base import OpenOptions
 from zoorank.sources.manifest import load_zoo
 from zoorank.sources.references import source_of
-from zoorank.sources.torch.factory import load
-from zoorank.sources.torch.source import TorchSource
+from zoorank.sources.torch.source import TorchSource, load
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
 

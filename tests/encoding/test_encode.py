@@ -22,7 +22,7 @@ from zoorank.encoding.plan import Plan
 from zoorank.errors import DataError, SourceError, StoreError, UsageError
 from zoorank.sources.base import Trust
 from zoorank.sources.manifest import load_zoo
-from zoorank.sources.torch.factory import load
+from zoorank.sources.torch.source import load
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
 from zoorank.targets.base import Target

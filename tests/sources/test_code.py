@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from zoorank.errors import SourceError
-from zoorank.sources import code
-from zoorank.sources.code import fingerprint_code
+from zoorank.sources.torch import factory
+from zoorank.sources.torch.factory import fingerprint_code
 from zoorank.sources.trust import Found
 
 
@@ -86,7 +86,7 @@ def test_an_allowed_directory_counts_whole(package: Path) -> None:
 
 
 def test_a_directory_of_everything_is_refused(package: Path, monkeypatch) -> None:
-    monkeypatch.setattr(code, "_MOST_FILES", 2)
+    monkeypatch.setattr(factory, "_MOST_FILES", 2)
     found = Found("net", package / "net.py", (), in_directory=True)
     with pytest.raises(SourceError, match="holds more than 2 Python files; name the directory"):
         fingerprint_code(found, (package,))
@@ -94,9 +94,9 @@ def test_a_directory_of_everything_is_refused(package: Path, monkeypatch) -> Non
 
 
 def test_the_version_of_a_distribution_counts(package: Path, monkeypatch) -> None:
-    monkeypatch.setattr(code, "_distributions_of_packages", lambda: {"pkg": ["the-dist"]})
+    monkeypatch.setattr(factory, "_distributions_of_packages", lambda: {"pkg": ["the-dist"]})
     seen = set()
     for version in ("1.0", "1.1"):
-        monkeypatch.setattr(code.metadata, "version", lambda _name, version=version: version)
+        monkeypatch.setattr(factory.metadata, "version", lambda _name, version=version: version)
         seen.add(_of_package(package))
     assert len(seen) == 2

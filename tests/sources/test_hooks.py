@@ -18,8 +18,8 @@ from zoorank.cli import DEMO_MANIFEST
 from zoorank.errors import SourceError
 from zoorank.sources.manifest import load_zoo
 from zoorank.sources.torch.cuts import AxisPooling, ModuleCut
-from zoorank.sources.torch.factory import load
 from zoorank.sources.torch.hooks import output_tensor
+from zoorank.sources.torch.source import load
 from zoorank.targets import load_target
 
 ROOT = Path(__file__).parents[2]

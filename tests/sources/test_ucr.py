@@ -11,7 +11,7 @@ from tests.sources.opened import prepared
 
 from zoorank.encoding.encode import encode_source
 from zoorank.sources.manifest import load_zoo
-from zoorank.sources.torch.factory import load
+from zoorank.sources.torch.source import load
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets import load_target
 

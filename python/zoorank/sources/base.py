@@ -122,8 +122,12 @@ def needs(extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        said = missing_package(error, extra) or "a package that it needs is not installed"
-        raise SourceError(said) from error
+        raise lacking(extra, error) from error
+
+
+def lacking(extra: str, error: ModuleNotFoundError) -> SourceError:
+    """Build the error that says which extra brings a package whose import failed."""
+    return SourceError(missing_package(error, extra) or "a package that it needs is not installed")
 
 
 @dataclass(frozen=True)

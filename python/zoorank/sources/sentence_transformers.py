@@ -28,7 +28,7 @@ from zoorank.sources.published import (
     versions,
 )
 from zoorank.sources.tokens import MASK, POSITIONS, TYPES, TokenTransform
-from zoorank.sources.trust import no_network, only_safe_loads
+from zoorank.sources.trust import no_network
 from zoorank.targets.base import Modality, Sample, Target
 from zoorank.transforms.base import Batch, Prepared, Transform
 from zoorank.transforms.specs import TextPreprocessing
@@ -173,6 +173,7 @@ class ChainSource(Published):
             When a part of it is not the library's own, or it cannot be read.
         """
         from zoorank.sources.torch.bounds import bounded_by
+        from zoorank.sources.torch.factory import only_safe_loads
         from zoorank.sources.torch.towers import absent, drop_pooler, quiet
 
         library = package("sentence_transformers", "sentence-transformers")

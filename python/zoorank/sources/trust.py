@@ -240,16 +240,6 @@ def find_package(name: str) -> Found:
     return found
 
 
-def lies_in(module: str, places: Sequence[Path]) -> bool:
-    """Tell whether an imported module's file, or folders, lie in one of some places."""
-    spec: ModuleSpec | None = getattr(sys.modules.get(module), "__spec__", None)
-    if spec is None:
-        return False
-    own = [spec.origin] if spec.has_location else spec.submodule_search_locations
-    files = [Path(each).resolve() for each in own or () if each]
-    return bool(files) and all(any(file.is_relative_to(p) for p in places) for file in files)
-
-
 class _Guard(threading.local):
     """Whether this thread is building a network from code that is not the user's own."""
 
@@ -273,25 +263,6 @@ def no_network() -> Iterator[None]:
         yield
     finally:
         _guard.active = before
-
-
-@contextmanager
-def only_safe_loads() -> Iterator[None]:
-    """Hold every ``torch.load`` of this process to ``weights_only``, whatever it asks for.
-
-    A factory may call it on a path among its arguments, and a library on one that a
-    configuration names: earlier versions of timm do so without ``weights_only``.
-    """
-    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
 
 
 @cache

@@ -1,16 +1,19 @@
-"""Build the network that a manifest names, from code that is known or allowed, with its weights."""
+"""Build the network that a manifest names, from code that is known or allowed."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import importlib
 import inspect
 import io
+import os
 import sys
-import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import cache
+from importlib import metadata
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -22,24 +25,22 @@ from torch import nn
 from zoorank.errors import SourceError
 from zoorank.messages import failed_import, hint
 from zoorank.sources.base import Trust
-from zoorank.sources.code import fingerprint_code
-from zoorank.sources.torch.known import is_known, safe_arguments
 from zoorank.sources.trust import (
     ALLOW_CODE,
+    KNOWN,
     NEVER,
     Admitted,
     Found,
     admit,
     find_module,
     is_library,
-    lies_in,
     no_network,
-    only_safe_loads,
 )
 
 if TYPE_CHECKING:
-    from zoorank.sources.torch.checkpoint import Checkpoint
     from zoorank.sources.torch.source import TorchSource
+
+_MOST_FILES = 10_000
 
 _fingerprints: WeakKeyDictionary[ModuleType, dict[tuple[Path, ...], str]] = WeakKeyDictionary()
 
@@ -58,56 +59,16 @@ class Factory(NamedTuple):
     home: Literal["known", "package", "directory"]
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """A network with its weights.
+class _Imported(NamedTuple):
+    """The module of a factory, why it was imported, and where code lies that the user allows."""
 
-    Attributes
-    ----------
-    module : nn.Module
-        In evaluation mode, on the CPU, without gradients.
-    fresh : mapping of str to str
-        Names of what the checkpoint does not hold, and what to say of each.
-    notes : tuple of str
-        What was found.
-    """
-
-    module: nn.Module
-    fresh: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    admitted: Admitted
+    places: tuple[Path, ...]
+    module: ModuleType
 
 
-def load(source: TorchSource) -> Loaded:
-    """Build the network of a source and load its weights.
-
-    Weights are read as safetensors, or by ``torch.load(weights_only=True)``; there is no
-    other way in.
-
-    Parameters
-    ----------
-    source : TorchSource
-
-    Raises
-    ------
-    SourceError
-        When the factory, the file or its digest is wrong, or the file holds nothing of the
-        network.
-    """
-    file = source.pin()
-    if file is None:
-        module = build(source, {**source.arguments, **_lengths(source, None)})
-        return Loaded(module.eval().requires_grad_(False))
-    from zoorank.sources.torch.checkpoint import read_checkpoint
-    from zoorank.sources.torch.match import fill
-
-    checkpoint = read_checkpoint(file, source.state_dict)
-    module = build(source, {**source.arguments, **_lengths(source, checkpoint)})
-    filled = fill(module, checkpoint)
-    return Loaded(module.eval().requires_grad_(False), filled.fresh, filled.notes)
-
-
-def build(spec: TorchSource, arguments: Mapping[str, Any]) -> nn.Module:
-    """Call the factory of ``spec`` under its seed, with no weights loaded yet.
+def build(spec: TorchSource, arguments: Mapping[str, Any], seed: int = 0) -> nn.Module:
+    """Call the factory of ``spec`` under a seed, with no weights loaded yet.
 
     Raises
     ------
@@ -117,10 +78,12 @@ def build(spec: TorchSource, arguments: Mapping[str, Any]) -> nn.Module:
     with _importing(spec.trust):
         factory = find_factory(spec.factory, spec.trust)
         if factory.home == "known":
+            from zoorank.sources.torch.known import safe_arguments
+
             arguments = safe_arguments(factory.build, arguments)
         guard = contextlib.nullcontext() if factory.home == "directory" else no_network()
         with torch.random.fork_rng(), only_safe_loads(), guard:
-            torch.manual_seed(spec.weights.init_seed)
+            torch.manual_seed(seed)
             with _failing(f"factory {spec.factory} failed"):
                 model = factory.build(**arguments)
     if not isinstance(model, nn.Module):
@@ -129,27 +92,14 @@ def build(spec: TorchSource, arguments: Mapping[str, Any]) -> nn.Module:
     return model
 
 
-def _lengths(source: TorchSource, checkpoint: Checkpoint | None) -> dict[str, int]:
-    """Arguments that are the lengths of tensors in the file."""
-    lengths = {}
-    for argument, name in source.arguments_from_weights.items():
-        length = None if checkpoint is None else checkpoint.length(name)
-        if length is None:
-            near = hint(name, checkpoint.tensors) if checkpoint else "random weights have no file"
-            raise SourceError(f"argument {argument!r} needs the tensor {name!r}; {near}")
-        lengths[argument] = length
-    return lengths
-
-
 def code_fingerprint(spec: TorchSource) -> str:
     """SHA-256 of the code that the factory belongs to, so that edited code is another source.
 
     It is taken once for a package as imported: what is edited later does not run in this
     process, and must not name its results.
     """
-    admitted = admit(spec.factory, spec.trust)
     with _importing(spec.trust):
-        _module(admitted)
+        admitted = _imported(spec.factory, spec.trust).admitted
     package = sys.modules[admitted.found.name]
     allowed = spec.trust.code if admitted.found.in_directory else ()
     known = _fingerprints.setdefault(package, {})
@@ -170,9 +120,7 @@ def find_factory(name: str, trust: Trust) -> Factory:
     SourceError
         Naming the nearest public name, or why this one is not called.
     """
-    admitted = admit(name, trust)
-    places = _places(trust)
-    module = _module(admitted)
+    admitted, places, module = _imported(name, trust)
     if admitted.why == "directory" and not lies_in(admitted.module, trust.code):
         raise SourceError(
             f"module {admitted.module} does not come from a directory of {ALLOW_CODE}, "
@@ -181,11 +129,13 @@ def find_factory(name: str, trust: Trust) -> Factory:
     owner, value = _look_up(admitted, module)
     if not callable(value):
         raise SourceError(f"factory {name} is not callable")
-    if is_known(value):
+    if _is_known(value):
         return Factory(value, "known")
     if admitted.why == "directory" and _is_defined_in(value, owner, trust.code):
         return Factory(value, "directory")
-    if _builds_modules(value, owner) and _is_defined_in(value, owner, places):
+    from zoorank.sources.torch.known import builds_modules
+
+    if builds_modules(value, owner) and _is_defined_in(value, owner, places):
         return Factory(value, "package")
     raise SourceError(f"factory {name} {_why_not(admitted)}")
 
@@ -237,6 +187,16 @@ def _look_up(admitted: Admitted, module: ModuleType) -> tuple[type | None, Any]:
     return owner, value
 
 
+def _is_known(value: object) -> bool:
+    """Tell whether a callable is a class of torch.nn or in a package's list of models."""
+    package = str(getattr(value, "__module__", "")).partition(".")[0]
+    if not callable(value) or package not in KNOWN:
+        return False
+    from zoorank.sources.torch.known import known
+
+    return any(value == each for each in known(package).values())
+
+
 def _places(trust: Trust) -> tuple[Path, ...]:
     """Where code lies that the user allows."""
     found: list[Path] = list(trust.code)
@@ -248,41 +208,34 @@ def _places(trust: Trust) -> tuple[Path, ...]:
     return tuple(found)
 
 
+def lies_in(module: str, places: Sequence[Path]) -> bool:
+    """Tell whether an imported module's file, or folders, lie in one of some places."""
+    spec: ModuleSpec | None = getattr(sys.modules.get(module), "__spec__", None)
+    if spec is None:
+        return False
+    own = [spec.origin] if spec.has_location else spec.submodule_search_locations
+    files = [Path(each).resolve() for each in own or () if each]
+    return bool(files) and all(any(file.is_relative_to(p) for p in places) for file in files)
+
+
 def _is_defined_in(value: Any, owner: type | None, places: Sequence[Path]) -> bool:
     while isinstance(value, functools.partial):
         value = value.func
-        if is_known(value):
+        if _is_known(value):
             return True
     home = value if owner is None else owner
     module = getattr(home, "__module__", None) or type(home).__module__
     return lies_in(module, places)
 
 
-def _builds_modules(value: Any, owner: type | None) -> bool:
-    if _is_module_class(value) or _is_module_class(getattr(value, "__self__", None)):
-        return True
-    if not inspect.isfunction(value) or (owner is not None and not _is_static(owner, value)):
-        return False
-    try:
-        return _is_module_class(typing.get_type_hints(value).get("return"))
-    except Exception:  # noqa: BLE001 - annotations are that package's code and may raise anything
-        return False
-
-
-def _is_static(owner: type, value: Any) -> bool:
-    return isinstance(vars(owner).get(value.__name__), staticmethod)
-
-
-def _is_module_class(value: object) -> bool:
-    return isinstance(value, type) and issubclass(value, nn.Module)
-
-
-def _module(admitted: Admitted) -> ModuleType:
+def _imported(name: str, trust: Trust) -> _Imported:
+    """Import the module of a factory, once it is known where all lies that the user allows."""
+    admitted, places = admit(name, trust), _places(trust)
     _forget_namesake(admitted.found)
     if admitted.module not in sys.modules:
         importlib.invalidate_caches()  # its file may be new
     with _failing(f"module {admitted.module} cannot be imported"):
-        return importlib.import_module(admitted.module)
+        return _Imported(admitted, places, importlib.import_module(admitted.module))
 
 
 @contextlib.contextmanager
@@ -296,6 +249,25 @@ def _failing(what: str) -> Iterator[None]:
         raise
     except BaseException as error:
         raise SourceError(f"{what}: {type(error).__name__}: {failed_import(error)}") from error
+
+
+@contextlib.contextmanager
+def only_safe_loads() -> Iterator[None]:
+    """Hold every ``torch.load`` of this process to ``weights_only``, whatever it asks for.
+
+    A factory may call it on a path among its arguments, and a library on one that a
+    configuration names: earlier versions of timm do so without ``weights_only``.
+    """
+    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def _forget_namesake(found: Found) -> None:
@@ -321,3 +293,76 @@ def _importing(trust: Trust) -> Iterator[None]:
         for folder in added:
             with contextlib.suppress(ValueError):
                 sys.path.remove(folder)
+
+
+def fingerprint_code(found: Found, allowed: Sequence[Path] = ()) -> str:
+    """Hash every Python source that a factory may run as its own.
+
+    Parameters
+    ----------
+    found : Found
+        The package or module of the factory. All of its sources count; for an installed
+        distribution its name and version do too, as they stand for what is compiled.
+    allowed : sequence of Path
+        Directories that code is allowed from. All of their sources count.
+
+    Returns
+    -------
+    str
+        SHA-256 in hexadecimal. Names count as they are within the package or directory,
+        so that the same code elsewhere is the same.
+
+    Raises
+    ------
+    SourceError
+        When a source cannot be read, or a directory holds too many to be one of models.
+    """
+    digest = hashlib.sha256()
+    if not found.in_directory:
+        digest.update(repr(_distributions(found.name)).encode())
+    roots = list(dict.fromkeys([*allowed, *found.folders]))
+    try:
+        for root in roots:
+            for path in _sources(root, limited=root in allowed):
+                _add(digest, path.relative_to(root).as_posix(), path)
+        if found.file and not any(found.file.is_relative_to(root) for root in roots):
+            _add(digest, found.file.name, found.file)
+    except OSError as error:
+        raise SourceError(f"{error.filename}: {error.strerror}") from None
+    return digest.hexdigest()
+
+
+def _add(digest: hashlib._Hash, name: str, path: Path) -> None:
+    digest.update(os.fsencode(name) + b"\0")
+    digest.update(hashlib.sha256(path.read_bytes()).digest())
+
+
+def _sources(root: Path, *, limited: bool) -> Iterator[Path]:
+    count = 0
+    for folder, inner, names in os.walk(root):
+        inner[:] = sorted(name for name in inner if _may_hold_sources(Path(folder, name)))
+        for name in sorted(names):
+            # No import finds a hidden file, such as the lock an editor leaves beside a source.
+            if name.endswith(".py") and not name.startswith("."):
+                count += 1
+                yield Path(folder, name)
+        if limited and count > _MOST_FILES:
+            raise SourceError(
+                f"{root}, which code is allowed from, holds more than {_MOST_FILES:,} Python "
+                "files; name the directory that holds the code of the models alone"
+            )
+
+
+def _may_hold_sources(folder: Path) -> bool:
+    hidden = folder.name.startswith(".") or folder.name == "__pycache__"
+    return not hidden and not (folder / "pyvenv.cfg").exists()
+
+
+def _distributions(name: str) -> list[str]:
+    names = _distributions_of_packages().get(name, [])
+    return sorted({f"{each}=={metadata.version(each)}" for each in names})
+
+
+@cache
+def _distributions_of_packages() -> dict[str, list[str]]:
+    return dict(metadata.packages_distributions())

@@ -302,9 +302,9 @@ def run_to(
     Raises
     ------
     SourceError
-        When a place gives no tensor, or is not reached.
+        When a place gives no tensor, or none that ``keep`` takes, or is not reached.
     Exception
-        Whatever the network, or ``keep``, raises.
+        Whatever the network raises.
     """
     found: dict[str, Tensor] = {}
     wanted: dict[tuple[str, Side], list[tuple[str, int]]] = {}

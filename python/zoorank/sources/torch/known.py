@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -18,7 +19,7 @@ from torch import nn
 
 from zoorank.errors import SourceError
 from zoorank.messages import guess
-from zoorank.sources.trust import lies_in
+from zoorank.sources.torch.factory import lies_in
 
 Builders = Mapping[str, Callable[..., Any]]
 
@@ -43,15 +44,29 @@ _FETCHING = frozenset(
 )
 
 
-def is_known(value: object) -> bool:
-    """Tell whether a callable is a class of torch.nn or in a package's list of models."""
-    top = str(getattr(value, "__module__", "")).partition(".")[0]
-    return callable(value) and top in LISTS and any(value == each for each in known(top).values())
-
-
 def known(package: str) -> Builders:
     """Builders of one package by name; the package has been imported."""
     return LISTS[package]()
+
+
+def builds_modules(value: Any, owner: type | None) -> bool:
+    """Tell whether a callable of a package is a class of networks, or says that it returns one."""
+    if _is_module_class(value) or _is_module_class(getattr(value, "__self__", None)):
+        return True
+    if not inspect.isfunction(value) or (owner is not None and not _is_static(owner, value)):
+        return False
+    try:
+        return _is_module_class(typing.get_type_hints(value).get("return"))
+    except Exception:  # noqa: BLE001 - annotations are that package's code and may raise anything
+        return False
+
+
+def _is_static(owner: type, value: Any) -> bool:
+    return isinstance(vars(owner).get(value.__name__), staticmethod)
+
+
+def _is_module_class(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, nn.Module)
 
 
 def safe_arguments(factory: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from zoorank.errors import SourceError
 from zoorank.frozen import Frozen
 from zoorank.messages import reason
 from zoorank.sources.base import Encoder, Entry, EntryError, Events, Json, Known, OpenOptions
-from zoorank.sources.code import fingerprint_code
 from zoorank.sources.torch.encoder import TorchEncoder
+from zoorank.sources.torch.factory import fingerprint_code
 from zoorank.sources.torch.source import axis_pooling
 from zoorank.sources.trust import find_module
 from zoorank.targets.base import Modality

@@ -6,9 +6,11 @@ Nothing here imports torch before a source is opened, or asked what it depends o
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from zoorank.errors import SourceError
+from zoorank.messages import hint
 from zoorank.sources.base import (
     Encoder,
     Entry,
@@ -18,7 +20,7 @@ from zoorank.sources.base import (
     Known,
     OpenOptions,
     Trust,
-    needs,
+    lacking,
 )
 from zoorank.sources.files import Pin, size_of
 from zoorank.sources.specs import ModelEntry
@@ -27,7 +29,29 @@ from zoorank.transforms import transform_of
 from zoorank.transforms.specs import Preprocessing
 
 if TYPE_CHECKING:
+    from torch import nn
+
+    from zoorank.sources.torch.checkpoint import Checkpoint
     from zoorank.sources.torch.cuts import AxisPooling
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network with its weights.
+
+    Attributes
+    ----------
+    module : nn.Module
+        In evaluation mode, on the CPU, without gradients.
+    fresh : mapping of str to str
+        Names of what the checkpoint does not hold, and what to say of each.
+    notes : tuple of str
+        What was found.
+    """
+
+    module: nn.Module
+    fresh: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 class TorchSource(ModelEntry):
@@ -83,11 +107,12 @@ class TorchSource(ModelEntry):
 
     def identity(self) -> Mapping[str, Json]:
         """Factory, its code and arguments, weights, preprocessing and the version of torch."""
-        with needs("zoo"):
+        try:
             import torch
 
             from zoorank.sources.torch.factory import code_fingerprint
-
+        except ModuleNotFoundError as error:
+            raise lacking("zoo", error) from error
         file = self.pin()
         return {
             "factory": self.factory,
@@ -114,10 +139,10 @@ class TorchSource(ModelEntry):
 
     def open(self, options: OpenOptions) -> Encoder:
         """Build the network and load its weights."""
-        with needs("zoo"):
+        try:
             from zoorank.sources.torch.encoder import TorchEncoder
-            from zoorank.sources.torch.factory import load
-
+        except ModuleNotFoundError as error:
+            raise lacking("zoo", error) from error
         transform = transform_of(self.preprocessing)
         loaded = load(self)
         return TorchEncoder(
@@ -129,6 +154,49 @@ class TorchSource(ModelEntry):
             notes=loaded.notes,
             calibrates=self.weights.calibrates,
         )
+
+
+def load(source: TorchSource) -> Loaded:
+    """Build the network of a source and load its weights.
+
+    Weights are read as safetensors, or by ``torch.load(weights_only=True)``; there is no
+    other way in.
+
+    Parameters
+    ----------
+    source : TorchSource
+
+    Raises
+    ------
+    SourceError
+        When the factory, the file or its digest is wrong, or the file holds nothing of the
+        network.
+    """
+    from zoorank.sources.torch.factory import build
+
+    file, seed = source.pin(), source.weights.init_seed
+    if file is None:
+        module = build(source, {**source.arguments, **_lengths(source, None)}, seed)
+        return Loaded(module.eval().requires_grad_(False))
+    from zoorank.sources.torch.checkpoint import read_checkpoint
+    from zoorank.sources.torch.match import fill
+
+    checkpoint = read_checkpoint(file, source.state_dict)
+    module = build(source, {**source.arguments, **_lengths(source, checkpoint)}, seed)
+    filled = fill(module, checkpoint)
+    return Loaded(module.eval().requires_grad_(False), filled.fresh, filled.notes)
+
+
+def _lengths(source: TorchSource, checkpoint: Checkpoint | None) -> dict[str, int]:
+    """Arguments that are the lengths of tensors in the file."""
+    lengths = {}
+    for argument, name in source.arguments_from_weights.items():
+        length = None if checkpoint is None else checkpoint.length(name)
+        if length is None:
+            near = hint(name, checkpoint.tensors) if checkpoint else "random weights have no file"
+            raise SourceError(f"argument {argument!r} needs the tensor {name!r}; {near}")
+        lengths[argument] = length
+    return lengths
 
 
 def axis_pooling(preprocessing: Preprocessing) -> AxisPooling:

@@ -13,9 +13,9 @@ from zoorank.messages import one_line
 from zoorank.sources.published import package
 from zoorank.sources.torch.bounds import bounded_by
 from zoorank.sources.torch.checkpoint import read_checkpoint, read_weights
+from zoorank.sources.torch.factory import only_safe_loads
 from zoorank.sources.torch.known import refuse_fetching
 from zoorank.sources.torch.match import Filled, fill
-from zoorank.sources.trust import only_safe_loads
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

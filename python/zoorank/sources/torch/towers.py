@@ -20,8 +20,9 @@ from zoorank.messages import brief, one_line
 from zoorank.sources.extractors import REAL
 from zoorank.sources.published import package
 from zoorank.sources.torch.bounds import bounded_by
+from zoorank.sources.torch.factory import only_safe_loads
 from zoorank.sources.torch.hooks import Caller, Inputs
-from zoorank.sources.trust import no_network, only_safe_loads
+from zoorank.sources.trust import no_network
 from zoorank.targets.base import Modality
 from zoorank.transforms.base import ONLY
 

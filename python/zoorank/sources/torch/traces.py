@@ -116,6 +116,8 @@ class Trace:
         Tick and shape of tensors whose channels an operation took to be the second axis, 1,
         or the last, -1.
     flops : int
+    largest : int
+        Bytes of the largest tensor that a module gave.
     """
 
     calls: dict[str, list[Call]] = field(default_factory=dict)
