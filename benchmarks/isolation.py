@@ -12,6 +12,7 @@ import resource
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +50,7 @@ def main(argv=None):
 
 
 def cases(many, few):
-    yield "in this process", many, LocalExecutor
+    yield "in this process", many, lambda: nullcontext(LocalExecutor())
     yield "one process", many, lambda: WorkerExecutor(1, threads=1)
     yield "two processes", many, lambda: WorkerExecutor(2, threads=1)
     yield "a process each", few, lambda: WorkerExecutor(1, threads=1, jobs=1)

@@ -8,7 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
-from importlib import import_module
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -311,11 +311,11 @@ def test_the_demo_is_checked_for_all_that_its_manifest_names():
 def test_ray_may_stand_alone(zoo, call, monkeypatch, given, address):
     asked = []
 
-    def executor_of(workers, timeout, memory_limit, ray, gpus):
-        asked.append(ray)
-        return LocalExecutor()
+    def executor_of(settings):
+        asked.append(settings.ray)
+        return nullcontext(LocalExecutor())
 
-    monkeypatch.setattr(import_module("zoorank.ranking.rank"), "executor_of", executor_of)
+    monkeypatch.setattr("zoorank.ranking.work._executor_of", executor_of)
     call(f"rank --allow-code code {given}")
     assert asked == [address]
 

@@ -11,7 +11,8 @@ from records import expected_of, lines_of
 
 from zoorank.evaluation.evaluate import Evaluation, evaluate_targets
 from zoorank.evaluation.tables import Candidates, read_tables
-from zoorank.ranking.consensus import DEFAULT, share_beaten
+from zoorank.ranking.answer import share_beaten
+from zoorank.ranking.consensus import DEFAULT
 from zoorank.ranking.informed import effects
 
 MEASUREMENTS = Path(__file__).resolve().parents[1] / "images" / "measurements.csv"

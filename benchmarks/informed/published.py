@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from zoorank.evaluation.agreement import agreement
-from zoorank.ranking.consensus import share_beaten
+from zoorank.ranking.answer import share_beaten
 from zoorank.ranking.informed import published_votes
 from zoorank.ranking.rows import CutFacts
 

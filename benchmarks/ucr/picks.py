@@ -9,7 +9,8 @@ import numpy as np
 
 from zoorank.evaluation.evaluate import Evaluation
 from zoorank.evaluation.tables import Candidates
-from zoorank.ranking.consensus import DEFAULT, share_beaten
+from zoorank.ranking.answer import share_beaten
+from zoorank.ranking.consensus import DEFAULT
 from zoorank.scores import TABLE
 from zoorank.verification.verdict import MARGIN, first_within_noise
 

@@ -17,7 +17,7 @@ from zoorank import rank
 from zoorank.cli import main
 from zoorank.errors import UsageError
 from zoorank.executors import base
-from zoorank.ranking import Ranking, budget, job, strategy
+from zoorank.ranking import Ranking, budget, job, work
 from zoorank.ranking.budget import family, sample_of
 from zoorank.ranking.record import Trained, append_record
 from zoorank.sources.base import Sized
@@ -90,7 +90,7 @@ def clock(monkeypatch):
     """Time that passes only where a test says so."""
     found = SimpleNamespace(now=1000.0)
     found.monotonic = found.perf_counter = lambda: found.now
-    for module in (budget, strategy, job, base):
+    for module in (budget, work, job, base):
         monkeypatch.setattr(module, "time", found)
     return found
 

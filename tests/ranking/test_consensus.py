@@ -10,6 +10,7 @@ from tests.ranking.tiny_zoo import tiny_zoo
 from zoorank.encoding.encode import encode_source
 from zoorank.errors import UsageError
 from zoorank.ranking import Ranking, RankRow, TargetFacts
+from zoorank.ranking.answer import with_consensus
 from zoorank.ranking.consensus import DEFAULT, NAME, Consensus
 from zoorank.ranking.guidance import evidence, guidance, regime
 from zoorank.ranking.rank import rank
@@ -50,7 +51,7 @@ def test_less_can_be_better_and_what_has_no_value_has_no_vote():
         RankRow(None, "b", "x", scores={"knn": 0.0, "down": 1.0}),
         RankRow(None, "c", "x", status="failed", note="no"),
     ]
-    found = Consensus((knn, down)).with_consensus(rows)
+    found = with_consensus(Consensus((knn, down)), rows)
     assert [row.score for row in found] == [0.75, 0.25, None]
 
 
@@ -67,7 +68,7 @@ def test_rows_that_beat_as_many_are_equal_to_the_last_bit():
         ]
         table = [[row.scores[key] for key in keys] for row in rows]
         votes = [sum(np.sum(np.array(table) < row, axis=0)) for row in np.array(table)]
-        found = [row.score for row in Consensus(parts).with_consensus(rows)]
+        found = [row.score for row in with_consensus(Consensus(parts), rows)]
         assert len(set(found)) == len(set(votes))
 
 
@@ -75,7 +76,7 @@ def test_the_interval_of_a_part_is_not_that_of_the_consensus():
     row = RankRow(None, "a", "x", score=0.2, half_width=0.1, scores={"euclidean": 0.2, "knn": 0.9})
     rows = [row, replace(row, model="b", scores={"euclidean": 0.1, "knn": 0.9})]
     parts = (find_score("silhouette", "euclidean"), find_score("knn"))
-    assert [each.half_width for each in Consensus(parts).with_consensus(rows)] == [0, 0]
+    assert [each.half_width for each in with_consensus(Consensus(parts), rows)] == [0, 0]
 
 
 def test_scores_that_need_the_classifier_get_it(zoo):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from zoorank.ranking.answer import ranked, with_consensus
 from zoorank.ranking.belief import Belief, Effects, from_record, spread_of
 from zoorank.ranking.consensus import DEFAULT, INFORMED, NAME
 from zoorank.ranking.informed import (
@@ -15,7 +16,6 @@ from zoorank.ranking.informed import (
     inform,
     published_votes,
 )
-from zoorank.ranking.order import ranked
 from zoorank.ranking.record import Trained
 from zoorank.ranking.rows import CutFacts, RankRow
 
@@ -36,7 +36,7 @@ def rows_of(n=4, cuts=("a", "b"), seed=0, **facts):
         for i in range(n)
         for cut in cuts
     ]
-    return DEFAULT.with_consensus(rows)
+    return with_consensus(DEFAULT, rows)
 
 
 def lines_of(targets, accuracy, n=4, cuts=("a", "b")):
@@ -295,7 +295,7 @@ def test_failures_keep_their_rows_and_the_raw_input_is_a_source_that_nobody_trie
     raw = RankRow(None, "raw input", None, status="baseline",
                   scores={part.key: 9.0 for part in DEFAULT.parts})  # fmt: skip
     failed = RankRow(None, "bad", "a", status="failed", note="constant")
-    rows = [*DEFAULT.with_consensus([*rows_of(), raw]), failed]
+    rows = [*with_consensus(DEFAULT, [*rows_of(), raw]), failed]
     lines = lines_of("xyz", lambda i, _: 0.6 + 0.1 * (i == 1))
     deciding, found = inform(DEFAULT, rows, Knowledge(lines))
     assert found[-1] == failed

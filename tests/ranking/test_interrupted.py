@@ -19,7 +19,7 @@ from tests.ranking.tiny_zoo import TinyZoo, tiny_zoo
 
 from zoorank.ranking import ranking as ranking_module
 from zoorank.ranking.rank import rank
-from zoorank.ranking.strategy import Interrupted
+from zoorank.ranking.ranking import Interrupted
 from zoorank.ranking.work import Silent
 
 STATUSES = ("ok", "sampled", "untried")
@@ -120,7 +120,7 @@ def test_all_of_it_but_the_raw_input(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ranking_module, "baseline_rows", interrupted)
+    monkeypatch.setattr("zoorank.ranking.answer.baseline_rows", interrupted)
     with pytest.raises(Interrupted) as caught:
         rank(zoo.manifest, allow_code=zoo.code, store=tmp_path / "store")
     assert {row.model for row in caught.value.ranking} == {f"net{i}" for i in range(4)}

@@ -12,7 +12,7 @@ from tests.ranking.test_source_data import SeriesZoo
 
 from zoorank import targets
 from zoorank.ranking import Ranking, RankRow
-from zoorank.ranking.order import verdict
+from zoorank.ranking.answer import verdict
 from zoorank.ranking.rows import SAW_TARGET as NOTE
 from zoorank.report.table import RankingTable
 from zoorank.scores import find_score

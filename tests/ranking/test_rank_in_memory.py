@@ -205,9 +205,9 @@ def test_the_ranking_says_what_was_asked_for(zoo, tmp_path):
 def test_where_encodings_are_kept(monkeypatch, save, names, device, keep):
     monkeypatch.setattr(cuda, "unavailable_reason", lambda: "")
     shared = outcomes.Run(None, scores.find_scores(names), None, None, 1, device, save)
-    assert shared.keep(device) == keep
+    assert job.keep_on(device, shared) == keep
     monkeypatch.setattr(cuda, "unavailable_reason", lambda: "no driver")
-    assert shared.keep(device) == ("memory" if save is False else "store")
+    assert job.keep_on(device, shared) == ("memory" if save is False else "store")
 
 
 @pytest.mark.cuda

@@ -12,9 +12,9 @@ from tests.ranking.tiny_zoo import tiny_zoo
 from zoorank.encoding.encode import encode_source
 from zoorank.encoding.feed import same_numbers
 from zoorank.ranking import Ranking, RankRow
+from zoorank.ranking.answer import ranked, verdict, with_consensus
 from zoorank.ranking.consensus import DEFAULT
 from zoorank.ranking.job import firsts_of
-from zoorank.ranking.order import ranked, verdict
 from zoorank.ranking.rank import rank
 from zoorank.ranking.rows import CutFacts, distinct
 from zoorank.scores import find_score
@@ -139,8 +139,9 @@ def row(model, cut, value, same_as=None):
 
 
 def test_a_repeat_has_no_vote_and_the_share_of_the_first():
-    found = DEFAULT.with_consensus(
-        [row("a", "1", 0.3), row("a", "2", 0.3, "1"), row("a", "3", 0.3, "1"), row("b", "1", 0.1)]
+    found = with_consensus(
+        DEFAULT,
+        [row("a", "1", 0.3), row("a", "2", 0.3, "1"), row("a", "3", 0.3, "1"), row("b", "1", 0.1)],
     )
     assert [each.score for each in found] == [0.75, 0.75, 0.75, 0.25]
 
@@ -148,7 +149,7 @@ def test_a_repeat_has_no_vote_and_the_share_of_the_first():
 def test_a_repeat_votes_where_the_first_is_not_there():
     rows = [row("a", "2", 0.3, "1"), row("b", "1", 0.1)]
     assert distinct(rows) == rows
-    assert [each.score for each in DEFAULT.with_consensus(rows)] == [0.75, 0.25]
+    assert [each.score for each in with_consensus(DEFAULT, rows)] == [0.75, 0.25]
 
 
 def test_the_verdict_counts_encodings_and_names_the_best_once():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zoorank.ranking.sameness import sameness
+from zoorank.ranking.job import sameness
 
 RNG = np.random.default_rng(0)
 ALL = "its encoding is the same for all samples, which is no encoding"

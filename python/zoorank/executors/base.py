@@ -15,15 +15,11 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from zoorank.errors import StoreError, ZoorankError
 from zoorank.messages import one_line
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 Stage = Literal["opening", "encoding", "scoring"]
 Kind = Literal["error", "crash", "timeout", "memory", "stopped"]
@@ -214,10 +210,10 @@ O = TypeVar("O")  # noqa: E741 - as in the protocol's description: shared, job, 
 O_co = TypeVar("O_co", covariant=True)
 
 
-class Executor(AbstractContextManager["Executor"], Protocol):
+class Executor(Protocol):
     """Runs a function over jobs. One job can only fail itself.
 
-    A context manager, whose end is that of the processes that it started.
+    One that starts processes is a context manager too, whose end is theirs.
     """
 
     @property
@@ -367,9 +363,3 @@ class LocalExecutor:
             except BaseException as error:  # noqa: BLE001 - a SystemExit is the source's, too
                 outcome = Failure.of(error)
             yield job, outcome
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing has to be ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,11 +11,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import rankdata
 
+from zoorank.ranking.answer import Request
 from zoorank.ranking.consensus import Consensus
 from zoorank.ranking.outcomes import Job, known_of
 from zoorank.ranking.page import Memory, remembered, taken
-from zoorank.ranking.planner import Plan, Prospect, Spent, Step, sample_size, shares
+from zoorank.ranking.planner import (
+    Plan,
+    Prospect,
+    Spent,
+    Step,
+    recorded,
+    sample_size,
+    shares,
+)
 from zoorank.ranking.racing.facts import BudgetFacts, in_words
+from zoorank.ranking.ranking import Interrupted
 from zoorank.ranking.rows import on_sample_alone
 from zoorank.ranking.work import SourceRows, Work, untried
 from zoorank.scores import Score
@@ -48,8 +59,6 @@ class Budget:
     Parameters
     ----------
     work : Work
-    cuts_of : mapping
-        The cuts asked for, by name of the source.
     deciding : Score or Consensus
     clock : Time
     expected : mapping of str to float
@@ -61,13 +70,12 @@ class Budget:
     def __init__(
         self,
         work: Work,
-        cuts_of: Mapping[str, Sequence[str]],
         deciding: Score | Consensus,
         clock: Time,
         expected: Mapping[str, float],
         on_rows: Callable[[Sequence[SourceRows], BudgetFacts], None],
     ) -> None:
-        self._work, self._cuts_of, self._deciding = work, cuts_of, deciding
+        self._work, self._deciding = work, deciding
         self._clock, self._on_rows = clock, on_rows
         self._began = time.monotonic()
         target = work.run.target
@@ -109,7 +117,7 @@ class Budget:
                 return
 
     def _job(self, step: Step) -> Job:
-        source, cuts = self._sources[step.name], tuple(self._cuts_of[step.name])
+        source, cuts = self._sources[step.name], tuple(self._work.cuts_of[step.name])
         if not step.whole:
             return Job(source, cuts, rows=self._sample)
         earlier = self._sample if step.name in self._sampled else None
@@ -190,8 +198,8 @@ class Budget:
         ledger = self._work.run.ledger
         return {
             name: (
-                remembered(ledger, keys[0], name, self._cuts_of[name]),
-                remembered(ledger, keys[1], name, self._cuts_of[name]),
+                remembered(ledger, keys[0], name, self._work.cuts_of[name]),
+                remembered(ledger, keys[1], name, self._work.cuts_of[name]),
             )
             for name in self._sources
         }
@@ -286,3 +294,28 @@ def best_of(sources: Mapping[str, SourceRows], deciding: Score | Consensus) -> d
 
 def _with(note: str, reason: str) -> str:
     return "; ".join(filter(None, [note, reason]))
+
+
+def run_on_budget(
+    work: Work, request: Request, clock: Time, out: str | os.PathLike[str] | None
+) -> tuple[list[SourceRows], BudgetFacts]:
+    """Run what a budget allows, and keep the table so far in ``out``."""
+
+    def so_far(sources: Sequence[SourceRows], budgeted: BudgetFacts) -> None:
+        if out is not None:
+            request.answered(sources, budget=budgeted).write(out)
+
+    request.baseline  # noqa: B018 - computed first, so that its time counts too
+    names = {source.name for source in work.sources}
+    earlier = recorded(
+        (line.fingerprint or line.target, line.source, line.accuracy)
+        for line in request.lines
+        if line.source in names and line.modality in ("", request.target.modality)
+    )
+    expected = {**published(work.sources), **earlier}  # a record tells more
+    budget = Budget(work, request.deciding, clock, expected, so_far)
+    try:
+        return budget.results()
+    except KeyboardInterrupt:
+        sources, facts = budget.so_far()
+        raise Interrupted(request.answered(sources, budget=facts)) from None

@@ -9,12 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from zoorank.errors import UsageError
-from zoorank.ranking.rows import RankRow, distinct
 from zoorank.scores import Score, find_score, find_scores
-from zoorank.scores.base import Array
 
 NAME = "consensus"
 # The consensus with what else is known of the sources, which is the default.
@@ -46,60 +42,8 @@ class Consensus:
     higher_is_better: bool = True
     takes_known: bool = False
 
-    def with_consensus(self, rows: Sequence[RankRow]) -> list[RankRow]:
-        """The rows with their consensus, where all parts have a value.
-
-        Parameters
-        ----------
-        rows : sequence of RankRow
-            Of all sources, and perhaps the baseline, which has no vote. Cuts of a source
-            that give the same encoding have one vote together, and the same consensus.
-
-        Returns
-        -------
-        list of RankRow
-            Without the interval of the first part, in whose units a consensus is not.
-        """
-        judged = [
-            row
-            for row in rows
-            if row.status != "sampled" and all(part.key in row.scores for part in self.parts)
-        ]
-        sources = distinct([row for row in judged if row.status == "ok"])
-        values: dict[int, float] = {}
-        if sources:
-            signs = np.array([1.0 if part.higher_is_better else -1.0 for part in self.parts])
-            table = signs * _table(sources, self.parts)
-            for row, mine in zip(judged, signs * _table(judged, self.parts), strict=True):
-                values[id(row)] = share_beaten(table, mine)
-        return [_judged(row, self.key, values.get(id(row))) for row in rows]
-
 
 DEFAULT = Consensus(find_scores(PARTS))  # the one that the study supports
-
-
-def share_beaten(table: Array, mine: Array) -> float:
-    """Share of a table's values that ``mine`` beats, column by column; an equal counts half.
-
-    Halves are added up before one division, so that rows that beat as many have the same
-    share to the last bit.
-
-    Examples
-    --------
-    >>> share_beaten(np.array([[1.0, 5.0], [2.0, 5.0]]), np.array([2.0, 9.0]))
-    0.875
-    """
-    return float(((table < mine) + (table == mine) / 2).sum() / table.size)
-
-
-def _judged(row: RankRow, key: str, value: float | None) -> RankRow:
-    if value is None:
-        return row
-    return replace(row, score=value, half_width=0.0, scores={key: value, **row.scores})
-
-
-def _table(rows: Sequence[RankRow], parts: Sequence[Score]) -> Array:
-    return np.array([[row.scores[part.key] for part in parts] for row in rows])
 
 
 def names(given: str | Sequence[str] | None) -> tuple[str, ...]:

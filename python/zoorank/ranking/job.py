@@ -10,14 +10,16 @@ import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeVar
 
 import numpy as np
 
 from zoorank.encoding.costs import Clock
-from zoorank.encoding.encode import encode_source
+from zoorank.encoding.encode import Keep, encode_source
+from zoorank.encoding.feed import to_host
 from zoorank.encoding.records import EncodedSource, Encoding, Filtered
+from zoorank.engine import cuda
 from zoorank.errors import DataError, SourceError, UsageError
 from zoorank.executors.base import Emit, Event, Failure, Stage
 from zoorank.messages import one_line
@@ -25,13 +27,18 @@ from zoorank.ranking.defaults import defaults_kept
 from zoorank.ranking.outcomes import Candidate, Job, Outcome, Run, known_of
 from zoorank.ranking.page import Page
 from zoorank.ranking.prototypes import Prototypes
-from zoorank.ranking.sameness import sameness
 from zoorank.scores import Facts, ScoreValue, compute
 from zoorank.scores.base import Array, SampleScore
 from zoorank.sources.base import LOGITS
 from zoorank.targets import same_place
 
 E = TypeVar("E", Encoding, Candidate)
+
+# What differs by less than this part of the number itself, or of the largest one, is rounding.
+_OWN, _LARGEST = 1e-5, 1e-6
+_SHARE = 0.95  # of samples that may not all be the same
+_PICKED = 9
+_BLOCK = 4096
 
 
 def encode_and_score(run: Run, job: Job, emit: Emit) -> Outcome:
@@ -49,13 +56,13 @@ def encode_and_score(run: Run, job: Job, emit: Emit) -> Outcome:
             known = job.source.known()
             # What is not known yet may be once the source is fetched.
             if known.licence and (reason := run.filters.licence_reason(known)):
-                return Outcome(job.name, known=known, filtered=(Filtered(reason),))
+                return Outcome(job.source.name, known=known, filtered=(Filtered(reason),))
         with defaults_kept():
             return _Work(run, job, emit).outcome()
     except (SourceError, UsageError, DataError) as error:
         mistake = error if isinstance(error, UsageError) else None
         known = known_of(job.source)
-        return Outcome(job.name, known=known, failure=Failure.of(error), mistake=mistake)
+        return Outcome(job.source.name, known=known, failure=Failure.of(error), mistake=mistake)
 
 
 class _Work:
@@ -67,9 +74,11 @@ class _Work:
         self._tell("opening")
         self._source = job.source.resolve(self._opening)
         self._identity = self._source.identity()
-        self._page = Page(run, self._identity, None if job.estimates else job.rows)
+        self._page = Page.of(run, self._identity, job)
         self._clock = Clock()
         self._known: dict[str, ScoreValue] = {}  # values that no cut changes
+        # Whether a score looks at what the source's own classifier says.
+        self._needs_head = any(score.needs_head for score in run.scores)
 
     def outcome(self) -> Outcome:
         """What comes of the job, and how long it took."""
@@ -85,19 +94,16 @@ class _Work:
         self._tell("opening", source=self._page.source)
         known = self._source.known()
         if run.filters is not None and (reason := run.filters.licence_reason(known)):
-            return Outcome(job.name, known=known, filtered=(Filtered(reason),))
-        if not run.retry and (failure := self._page.fatal()) is not None:
-            return Outcome(job.name, known=known, failure=failure)
+            return Outcome(job.source.name, known=known, filtered=(Filtered(reason),))
+        if not run.retry and (failure := self._page.fatal) is not None:
+            return Outcome(job.source.name, known=known, failure=failure)
         compared, lacking = self._compared()
-        if not job.estimates and not compared:
-            remembered = self._page.candidates(job.cuts)
-            if remembered is not None:
-                kept, filtered = self._allowed(remembered)
-                refused = self._page.refused(job.cuts)
-                return self._whole(kept, refused, "", lacking, filtered)
+        if not job.estimates and not compared and self._page.candidates is not None:
+            kept, filtered = self._allowed(self._page.candidates)
+            return self._whole(kept, self._page.refused, "", lacking, filtered)
         encoded = self._encoded()
         by_cut = {each.record.cut: each for each in encoded.encodings}
-        head = by_cut.get(LOGITS) if run.needs_head else None
+        head = by_cut.get(LOGITS) if self._needs_head else None
         facts = self._facts(None if head is None else head.load(), compared)
         asked = [each for each in encoded.encodings if each is not head or LOGITS in job.cuts]
         left, over = self._allowed(asked)
@@ -107,9 +113,10 @@ class _Work:
             candidates = [
                 self._candidate(each, facts, firsts.get(each.record.cut)) for each in left
             ]
+        outcome = self._whole(candidates, encoded.refused, encoded.note, lacking, filtered)
         if not job.estimates:
-            self._page.keep(job.cuts, candidates, encoded.refused, is_whole=not filtered)
-        return self._whole(candidates, encoded.refused, encoded.note, lacking, filtered)
+            self._page.keep(run, job, outcome)
+        return outcome
 
     def _allowed(self, found: Iterable[E]) -> tuple[list[E], tuple[Filtered, ...]]:
         """Tell cuts that cost more than is allowed from the others."""
@@ -125,10 +132,17 @@ class _Work:
         return left, tuple(filtered)
 
     def _tell(
-        self, stage: Stage, done: int = 0, total: int = 0, *, cut: str = "", source: str = ""
+        self,
+        stage: Stage,
+        done: int = 0,
+        total: int = 0,
+        *,
+        cut: str = "",
+        source: str = "",
+        expected: float = 0.0,
     ) -> None:
         """Tell how far the job is, here or to another process."""
-        self._emit(Event(self._job.name, stage, done, total, cut, source))
+        self._emit(Event(self._job.source.name, stage, done, total, cut, source, expected))
 
     def _opening(self, _step: str) -> None:
         # Who watches this process sees by every step that it does something.
@@ -146,7 +160,7 @@ class _Work:
         weights = self._identity.get("weights")
         notes = [note] if note else dict.fromkeys(n for c in candidates for n in c.record.notes)
         return Outcome(
-            model=self._job.name,
+            model=self._job.source.name,
             candidates=tuple(candidates),
             refused=refused,
             note="; ".join(filter(None, [*notes, lacking])),
@@ -162,12 +176,12 @@ class _Work:
 
         def on_trial(seconds: float) -> None:
             total = run.target.n_samples if job.rows is None else len(job.rows)
-            self._emit(Event(job.name, "encoding", 0, total, expected=seconds))
+            self._tell("encoding", 0, total, expected=seconds)
 
         return encode_source(
             self._source,
             run.target,
-            cuts=(*job.cuts, LOGITS) if run.needs_head else job.cuts,
+            cuts=(*job.cuts, LOGITS) if self._needs_head else job.cuts,
             store=run.store,
             batch_size=run.batch_size,
             device=run.device,
@@ -179,7 +193,7 @@ class _Work:
             rows=job.rows,
             earlier=job.earlier,
             # Samples of a race are what its next draw goes on from.
-            keep=run.keep if job.rows is None else "store",
+            keep=partial(keep_on, run=run) if job.rows is None else "store",
             clock=self._clock,
             filters=run.filters,
             exempt=() if LOGITS in job.cuts else (LOGITS,),
@@ -221,7 +235,7 @@ class _Work:
         """Values of all scores, and the labels of those that got a copy on the host."""
         if reason := sameness(encoding.values):
             raise ValueError(reason)
-        there = self._page.values(encoding.record.cut) | self._known
+        there = {**self._page.values.get(encoding.record.cut, {}), **self._known}
         lacking = [score for score in self._run.scores if score.key not in there]
         given = replace(facts, encoding=encoding.values)
         computed = compute(lacking, given, n_threads=self._run.threads)
@@ -287,6 +301,21 @@ class _Work:
         return same_place(place, self._run.target.place) or self._prototypes.is_target(place)
 
 
+def keep_on(device: str, run: Run) -> Keep:
+    """Where encodings of a source that runs on a device are kept.
+
+    On a device that the engine computes on they stay; they are written too as soon as a
+    score cannot follow them there, for it needs them in host memory anyway.
+    """
+    if run.save_encodings is False:
+        return "memory"
+    if not device.startswith("cuda") or cuda.unavailable_reason():
+        return "store"
+    if run.save_encodings is None and all(score.on_device for score in run.scores):
+        return "memory"
+    return "both"
+
+
 def firsts_of(encodings: Sequence[Encoding]) -> dict[str, str]:
     """Of each cut that repeats an earlier one of the same source, which cut that is.
 
@@ -301,3 +330,54 @@ def firsts_of(encodings: Sequence[Encoding]) -> dict[str, str]:
         if earlier != cut:
             repeats[cut] = earlier
     return repeats
+
+
+def sameness(X: Array) -> str:
+    """Say of an encoding that is the same for nearly all samples that it is none.
+
+    A network whose units are dead gives one row for all samples, but for a few of one class
+    perhaps: by most scores that row would be far from the few, and first of all encodings.
+
+    Parameters
+    ----------
+    X : array of shape (n_rows, n_features)
+        Wherever it is; it is read block by block.
+
+    Returns
+    -------
+    str
+        Empty for an encoding.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sameness(np.full((3, 2), 0.1))
+    'its encoding is the same for all samples, which is no encoding'
+    >>> sameness(np.eye(3))
+    ''
+    """
+    common = _common_row(X)
+    if common is None:
+        return ""
+    row, n_rows = X[common], len(X)
+    largest, others = abs(row).max(), 0
+    for start in range(0, n_rows, _BLOCK):
+        block = X[start : start + _BLOCK]
+        near = abs(block - row) <= _OWN * abs(row) + _LARGEST * largest
+        others += len(block) - int(near.all(1).sum())
+        if others > (1 - _SHARE) * n_rows:
+            return ""
+    which = f"{n_rows - others:,} of {n_rows:,}" if others else "all"
+    return f"its encoding is the same for {which} samples, which is no encoding"
+
+
+def _common_row(X: Array) -> int | None:
+    """A row that others repeat, if any is repeated by most."""
+    places = sorted({len(X) * k // _PICKED for k in range(_PICKED)})
+    rows = to_host(X[places]).astype("f8")
+    largest = abs(rows).max()
+    counts = [
+        (abs(rows - row) <= _OWN * abs(row) + _LARGEST * largest).all(axis=1).sum() for row in rows
+    ]
+    best = max(range(len(places)), key=lambda place: int(counts[place]))
+    return places[best] if 2 * counts[best] > len(places) else None

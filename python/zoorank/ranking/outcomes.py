@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from zoorank.encoding.costs import Filters, Stages
-from zoorank.encoding.encode import Keep
 from zoorank.encoding.records import Filtered, Record
-from zoorank.engine import cuda
 from zoorank.errors import UsageError
 from zoorank.executors.base import Failure
 from zoorank.scores import Score, ScoreValue
@@ -55,25 +53,6 @@ class Run:
     threads: int | None = None
     retry: bool = False
     filters: Filters | None = None
-
-    @cached_property
-    def needs_head(self) -> bool:
-        """Whether a score looks at what the source's own classifier says."""
-        return any(score.needs_head for score in self.scores)
-
-    def keep(self, device: str) -> Keep:
-        """Where encodings of a source that runs on a device are kept.
-
-        On a device that the engine computes on they stay; they are written too as soon as a
-        score cannot follow them there, for it needs them in host memory anyway.
-        """
-        if self.save_encodings is False:
-            return "memory"
-        if not device.startswith("cuda") or cuda.unavailable_reason():
-            return "store"
-        if self.save_encodings is None and all(score.on_device for score in self.scores):
-            return "memory"
-        return "both"
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import zoorank
 from zoorank.encoding.plan import FORMAT
 from zoorank.encoding.records import Record
 from zoorank.executors.base import Failure
-from zoorank.ranking.outcomes import Candidate, Job, Run
+from zoorank.ranking.outcomes import Candidate, Job, Outcome, Run
 from zoorank.scores import TABLE, Score, ScoreValue
 from zoorank.scores.base import Array
 from zoorank.sources.base import Json
@@ -19,108 +19,74 @@ from zoorank.store.encodings import key_of
 from zoorank.store.ledger import Key, Ledger, LedgerEntry
 from zoorank.targets.base import Target
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 _FATAL = ("crash", "timeout", "memory")
 
 
+@dataclass(frozen=True)
 class Page:
     """Outcomes of one source on one target, as earlier runs left them.
-
-    Parameters
-    ----------
-    run : Run
-    identity : mapping
-        What the source's encodings depend on.
-    rows : ndarray of int64 or None
-        A sample of the target's rows that outcomes are of; None for all.
 
     Attributes
     ----------
     source : str
         Digest of the source.
+    target : str
+        By what the ledger knows the target, or the sample of it that the outcomes are of.
+    fatal : Failure or None
+        How the source ended its process in an earlier run, if it did, on whatever rows.
+    values : mapping of str to mapping of str to ScoreValue
+        The values of the run's scores that are known, by cut and by key of the score.
+    candidates : tuple of Candidate or None
+        All candidates at the cuts that are asked for, where nothing of them is left to be done.
+    refused : mapping of str to str
+        Of those cuts the ones that could not be made, and why.
     """
 
-    def __init__(self, run: Run, identity: Mapping[str, Json], rows: Array | None = None) -> None:
-        self._run = run
-        parts = {"format": FORMAT, "precision": run.precision, **identity}
-        self.source = key_of(parts)
-        self._target = taken(run.target, rows)
-        self._found = run.ledger.outcomes(self.source, self._target)
+    source: str
+    target: str
+    fatal: Failure | None
+    values: Mapping[str, Mapping[str, ScoreValue]]
+    candidates: tuple[Candidate, ...] | None
+    refused: Mapping[str, str]
 
-    def fatal(self) -> Failure | None:
-        """How the source ended its process in an earlier run, if it did, on whatever rows."""
-        found = self._run.ledger.outcome(Key(self.source, self._run.target.fingerprint))
-        if found is None or found.kind not in _FATAL:
-            return None
-        reason = f"{found.reason} in an earlier run; --retry tries it again"
-        return Failure(reason, found.kind, found.traceback)  # type: ignore[arg-type]
+    @classmethod
+    def of(cls, run: Run, identity: Mapping[str, Json], job: Job) -> Self:
+        """Look up what the ledger has of a job's source, which depends on this identity."""
+        source = key_of({"format": FORMAT, "precision": run.precision, **identity})
+        target = taken(run.target, None if job.estimates else job.rows)
+        found = run.ledger.outcomes(source, target)
+        values = _values(found, run.scores)
+        kept = found.get(Key(source, target, "", _request_name(job.cuts)))
+        refused = {} if kept is None else kept.facts.get("refused")
+        return cls(
+            source=source,
+            target=target,
+            fatal=_fatal(run.ledger.outcome(Key(source, run.target.fingerprint))),
+            values=values,
+            candidates=None if kept is None else _candidates(run, kept, found, values),
+            refused={cut: str(reason) for cut, reason in refused.items()}
+            if isinstance(refused, Mapping)
+            else {},
+        )
 
-    def values(self, cut: str) -> dict[str, ScoreValue]:
-        """Values of the run's scores that are known."""
-        found = {}
-        for score in self._run.scores:
-            name = score_name(score)
-            kept = self._found.get(self._key(cut, name)) if name else None
-            if kept is not None and kept.value is not None:
-                found[score.key] = ScoreValue(kept.value, kept.half_width, kept.per_class)
-        return found
-
-    def candidates(self, cuts: Sequence[str]) -> list[Candidate] | None:
-        """All candidates, where nothing of them is left to be done."""
-        names = self._cuts(cuts)
-        if names is None:
-            return None
-        found = []
-        for name in names:
-            kept = self._found.get(self._key(name))
-            record = None if kept is None else Record.of(kept.facts.get("record"))
-            values = self.values(name)
-            if kept is None or record is None or set(values) != self._wanted():
-                return None
-            key = str(kept.facts.get("key", ""))
-            # What a quota has taken away is not made again for its own sake.
-            saves = self._run.keep("cpu") != "memory" and self._run.store.quota is None
-            if saves and not self._run.store.path(key).is_file():
-                return None
-            same_as = kept.facts.get("same_as")
-            found.append(
-                Candidate(
-                    record=record,
-                    key=key,
-                    reused=True,
-                    values={score.key: values[score.key] for score in self._scores(values)},
-                    score_seconds=kept.seconds,
-                    same_as=same_as if isinstance(same_as, str) and same_as in names else None,
-                )
-            )
-        return found
-
-    def refused(self, cuts: Sequence[str]) -> dict[str, str]:
-        """Cuts that could not be made, and why."""
-        facts = self._request(cuts)
-        refused = facts.get("refused") if facts else None
-        return dict(refused) if isinstance(refused, Mapping) else {}
-
-    def keep(
-        self,
-        cuts: Sequence[str],
-        candidates: Sequence[Candidate],
-        refused: Mapping[str, str],
-        *,
-        is_whole: bool,
-    ) -> None:
+    def keep(self, run: Run, job: Job, outcome: Outcome) -> None:
         """Record what came of the source, and, where it is whole, that nothing else will."""
-        outcomes: dict[Key, LedgerEntry] = {}
-        for each in candidates:
+        entries: dict[Key, LedgerEntry] = {}
+        for each in outcome.candidates:
             if not each.reason:
-                outcomes |= self._outcomes_of(each)
-        if is_whole and all(not each.reason and not each.copied for each in candidates):
-            names = [each.record.cut for each in candidates]
-            kept = LedgerEntry(facts={"cuts": names, "refused": dict(refused)})
-            outcomes[self._key("", _request_name(cuts))] = kept
-        outcomes[Key(self.source, self._run.target.fingerprint)] = LedgerEntry()
-        self._run.ledger.record(outcomes)
+                entries |= self._entries(run, each)
+        is_whole = not outcome.filtered
+        if is_whole and all(not each.reason and not each.copied for each in outcome.candidates):
+            names = [each.record.cut for each in outcome.candidates]
+            kept = LedgerEntry(facts={"cuts": names, "refused": dict(outcome.refused)})
+            entries[self._key("", _request_name(job.cuts))] = kept
+        entries[Key(self.source, run.target.fingerprint)] = LedgerEntry()
+        run.ledger.record(entries)
 
-    def _outcomes_of(self, candidate: Candidate) -> dict[Key, LedgerEntry]:
+    def _entries(self, run: Run, candidate: Candidate) -> dict[Key, LedgerEntry]:
         cut = candidate.record.cut
         kept = LedgerEntry(
             seconds=candidate.score_seconds,
@@ -131,31 +97,72 @@ class Page:
             },
         )
         found = {self._key(cut): kept}
-        there = self.values(cut)  # not recorded again, as they were not computed again
-        for score in self._scores(candidate.values):
-            value, name = candidate.values[score.key], score_name(score)
-            if name and score.key not in there:
+        there = self.values.get(cut, {})  # not recorded again, as they were not computed again
+        for score in run.scores:
+            value, name = candidate.values.get(score.key), score_name(score)
+            if value is not None and name and score.key not in there:
                 kept = LedgerEntry(value.value, value.half_width, value.per_class)
                 found[self._key(cut, name)] = kept
         return found
 
-    def _cuts(self, cuts: Sequence[str]) -> list[str] | None:
-        facts = self._request(cuts)
-        names = facts.get("cuts") if facts else None
-        return [str(name) for name in names] if isinstance(names, list) else None
-
-    def _request(self, cuts: Sequence[str]) -> Mapping[str, Any] | None:
-        kept = self._found.get(self._key("", _request_name(cuts)))
-        return None if kept is None else kept.facts
-
-    def _wanted(self) -> set[str]:
-        return {score.key for score in self._run.scores if not score.needs_source_data}
-
-    def _scores(self, values: Mapping[str, ScoreValue]) -> list[Score]:
-        return [score for score in self._run.scores if score.key in values]
-
     def _key(self, cut: str, score: str = "") -> Key:
-        return Key(self.source, self._target, cut, score)
+        return Key(self.source, self.target, cut, score)
+
+
+def _values(
+    found: Mapping[Key, LedgerEntry], scores: Sequence[Score]
+) -> dict[str, dict[str, ScoreValue]]:
+    """Values of scores, by cut."""
+    names = {name: score.key for score in scores if (name := score_name(score))}
+    values: dict[str, dict[str, ScoreValue]] = {}
+    for key, kept in found.items():
+        if key.score in names and kept.value is not None:
+            value = ScoreValue(kept.value, kept.half_width, kept.per_class)
+            values.setdefault(key.cut, {})[names[key.score]] = value
+    return values
+
+
+def _candidates(
+    run: Run,
+    request: LedgerEntry,
+    found: Mapping[Key, LedgerEntry],
+    values: Mapping[str, Mapping[str, ScoreValue]],
+) -> tuple[Candidate, ...] | None:
+    """Every candidate of a request that was done, if all of its values are known."""
+    names = request.facts.get("cuts")
+    if not isinstance(names, list):
+        return None
+    wanted = [score.key for score in run.scores if not score.needs_source_data]
+    by_cut = {key.cut: kept for key, kept in found.items() if not key.score}
+    candidates = []
+    for name in map(str, names):
+        kept, there = by_cut.get(name), values.get(name, {})
+        record = None if kept is None else Record.of(kept.facts.get("record"))
+        if kept is None or record is None or set(there) != set(wanted):
+            return None
+        key, same_as = str(kept.facts.get("key", "")), kept.facts.get("same_as")
+        # What a quota has taken away is not made again for its own sake.
+        saves = run.save_encodings is not False and run.store.quota is None
+        if saves and not run.store.path(key).is_file():
+            return None
+        candidates.append(
+            Candidate(
+                record=record,
+                key=key,
+                reused=True,
+                values={each: there[each] for each in wanted},
+                score_seconds=kept.seconds,
+                same_as=same_as if isinstance(same_as, str) and same_as in names else None,
+            )
+        )
+    return tuple(candidates)
+
+
+def _fatal(kept: LedgerEntry | None) -> Failure | None:
+    if kept is None or kept.kind not in _FATAL:
+        return None
+    reason = f"{kept.reason} in an earlier run; --retry tries it again"
+    return Failure(reason, kept.kind, kept.traceback)  # type: ignore[arg-type]
 
 
 def taken(target: Target, rows: Array | None) -> str:
@@ -183,13 +190,14 @@ class Memory:
     failed: bool
 
 
-def remember(ledger: Ledger, target: str, job: Job, memory: Memory) -> None:
-    """Keep what became of a job under the name of its source."""
-    kept = LedgerEntry(
-        kind="error" if memory.failed else "",
-        facts={"opening": memory.opening, "a_row": memory.a_row},
-    )
-    ledger.record({_named(job.name, job.cuts, target): kept})
+def remember(run: Run, job: Job, outcome: Outcome) -> None:
+    """Keep what a job took under the name of its source, for a budget of a later run."""
+    fresh = any(not each.reused for each in outcome.candidates)
+    failed = outcome.failure is not None and outcome.failure.kind != "stopped"
+    if fresh or failed:
+        facts = {"opening": outcome.opening, "a_row": outcome.a_row}
+        kept = LedgerEntry(kind="error" if failed else "", facts=facts)
+        run.ledger.record({_named(outcome.model, job.cuts, taken(run.target, job.rows)): kept})
 
 
 def remembered(ledger: Ledger, target: str, name: str, cuts: Sequence[str]) -> Memory | None:
@@ -207,11 +215,11 @@ def _named(name: str, cuts: Sequence[str], target: str) -> Key:
     return Key(f"named {name}", target, "", _request_name(cuts))
 
 
-def record_fatal(ledger: Ledger, source: str, target: str, failure: Failure) -> None:
+def record_fatal(run: Run, source: str, failure: Failure) -> None:
     """Remember that a source ended its process, so that no later run meets it blindly."""
     if failure.kind != "stopped" and failure.kind in _FATAL:
         kept = LedgerEntry(kind=failure.kind, reason=failure.reason, traceback=failure.traceback)
-        ledger.record({Key(source, target): kept})
+        run.ledger.record({Key(source, run.target.fingerprint): kept})
 
 
 def score_name(score: Score) -> str:

@@ -73,53 +73,31 @@ class Provenance:
     versions: Mapping[str, str | None]
     engine: Mapping[str, Any]
 
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a run began, found out then: when it ends, all of it may be gone.
-
-    Attributes
-    ----------
-    directory : str
-        Empty where it was gone already.
-    manifest, sha256 : str or None
-    """
-
-    directory: str
-    manifest: str | None
-    sha256: str | None
-
     @classmethod
-    def of(cls, manifest: Path | None) -> Self:
-        """Look at the directory, and at the manifest if there is one."""
+    def of(
+        cls,
+        *,
+        command: str,
+        started: datetime,
+        manifest: Path | None,
+        settings: Mapping[str, object],
+    ) -> Self:
+        """All about a run that has begun but its weights: when it ends, files may be gone."""
         directory = ""
         with suppress(OSError):
             directory = str(Path.cwd())
-        if manifest is None:
-            return cls(directory, None, None)
-        return cls(directory, str(manifest), hashlib.sha256(manifest.read_bytes()).hexdigest())
-
-
-def collect(
-    *,
-    command: str,
-    started: datetime,
-    origin: Origin,
-    weights: Mapping[str, str | None],
-    settings: Mapping[str, Any],
-) -> Provenance:
-    """Everything about this run but its result."""
-    return Provenance(
-        command=command,
-        directory=origin.directory,
-        started=started.astimezone(timezone.utc).isoformat(timespec="seconds"),
-        manifest=origin.manifest,
-        manifest_sha256=origin.sha256,
-        weights=dict(weights),
-        settings=_plain(settings),
-        versions={**_versions(), **{name: has for name, has in _optional().items() if has}},
-        engine=_plain(engine.build_info()),
-    )
+        content = None if manifest is None else manifest.read_bytes()
+        return cls(
+            command=command,
+            directory=directory,
+            started=started.astimezone(timezone.utc).isoformat(timespec="seconds"),
+            manifest=None if manifest is None else str(manifest),
+            manifest_sha256=None if content is None else hashlib.sha256(content).hexdigest(),
+            weights={},
+            settings=_plain(settings),
+            versions={**_versions(), **{name: has for name, has in _optional().items() if has}},
+            engine=_plain(engine.build_info()),
+        )
 
 
 def load_again(ranking: Ranking, data: str | None = None) -> Target:

@@ -11,19 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from zoorank.encoding.costs import Filters
 from zoorank.engine.environment import check_environment
 from zoorank.errors import UsageError
-from zoorank.ranking.consensus import (
-    INFORMED,
-    Consensus,
-    deciding_of_numbers,
-    names,
-)
+from zoorank.ranking.answer import Request
+from zoorank.ranking.consensus import INFORMED, Consensus, deciding_of_numbers, names
 from zoorank.ranking.files import prepare
 from zoorank.ranking.outcomes import Run
-from zoorank.ranking.provenance import Origin, describe_call
-from zoorank.ranking.ranking import Ranking, Request
+from zoorank.ranking.provenance import Provenance, describe_call
+from zoorank.ranking.ranking import Ranking, write
 from zoorank.ranking.record import Trained, read_record
-from zoorank.ranking.strategy import Strategy, write
-from zoorank.ranking.work import Progress, Silent, Work, check_executor, executor_of
+from zoorank.ranking.settings import Settings
+from zoorank.ranking.work import Progress, Silent, Strategy
 from zoorank.sources.base import Guarded, Precision, Source
 from zoorank.sources.manifest import zoo_of
 from zoorank.sources.trust import path_list
@@ -34,8 +30,10 @@ from zoorank.targets import load_target
 if TYPE_CHECKING:
     from zoorank.scores import Score
     from zoorank.sources.specs import Zoo
-    from zoorank.targets.base import Modality, Task
+    from zoorank.targets.base import Modality, Target, Task
     from zoorank.targets.labelled import Split
+
+PathName = str | os.PathLike[str]
 
 
 @describe_call
@@ -241,26 +239,27 @@ def rank(
     >>> ranking.best.model, ranking.best.cut, ranking.best.dim
     ('untrained', 'penultimate', 8)
     """
-    started = datetime.now(timezone.utc)
-    check_environment()
-    strategy = Strategy.of(race, confidence, first_rows, random_state, budget)
-    deciding, scores = strategy.scores(score, metric)
-    lines = _recorded(record, deciding)
-    check_executor(workers, timeout, memory_limit, ray, gpus)
-    _check_counts(batch_size=batch_size, limit=limit, store_quota=store_quota)
-    wanted = names(cuts)
-    if cuts is not None and not wanted:
+    if cuts is not None and not names(cuts):
         raise UsageError("no cut is named; allowed: penultimate, logits, all, or any module")
-    filters = Filters(max_parameters, max_milliseconds, names(licence))
-    zoo = zoo_of(zoo, allow_code=allow_code, allow_packages=allow_packages)
-    if data is None and zoo.data is None:
-        raise UsageError(
-            f"no target: give data (--data), or a `data` entry in {zoo.path or 'the zoo'}"
-        )
-    _check_source_data(scores, zoo)
-    _check_code(zoo.models)
-    target = load_target(
-        zoo.data if data is None else data,
+    asked = Settings(
+        cuts=names(cuts),
+        score=score,
+        metric=metric,
+        store_quota=store_quota,
+        batch_size=batch_size,
+        device=device,
+        precision=precision,
+        workers=workers,
+        timeout=timeout,
+        memory_limit=memory_limit,
+        ray=ray,
+        gpus=gpus,
+        budget=budget,
+        retry=retry,
+        save_encodings=save_encodings,
+        max_parameters=max_parameters,
+        max_milliseconds=max_milliseconds,
+        licence=names(licence),
         limit=limit,
         input_column=input_column,
         label_column=label_column,
@@ -269,107 +268,122 @@ def rank(
         modality=modality,
         task=task,
         strict=strict,
+        allow_code=tuple(map(os.fspath, path_list(allow_code))),
+        allow_packages=names(allow_packages),
+        race=race,
+        confidence=confidence,
+        first_rows=first_rows,
+        random_state=random_state,
+        record=tuple(map(os.fspath, path_list(record))),
     )
+    return _ranked(zoo, data, asked, out, store, progress or Silent(), command)
+
+
+def _ranked(
+    zoo: Any,
+    data: Any,
+    asked: Settings,
+    out: PathName | None,
+    store: PathName | None,
+    watcher: Progress,
+    command: str,
+) -> Ranking:
+    """Read all that is asked for, before anything is run; then run it."""
+    started = datetime.now(timezone.utc)
+    check_environment()
+    strategy = Strategy.of(asked)
+    deciding, scores = strategy.deciding, strategy.scores
+    lines = _recorded(asked.record, deciding)
+    filters = Filters(asked.max_parameters, asked.max_milliseconds, asked.licence)
+    zoo = _zoo(zoo, asked, scores)
+    if data is None and zoo.data is None:
+        raise UsageError(
+            f"no target: give data (--data), or a `data` entry in {zoo.path or 'the zoo'}"
+        )
+    target = _target(zoo.data if data is None else data, asked)
     if target.task == "numbers":
         if strategy.race is not None:
             raise UsageError("a race judges by silhouettes, which need classes, not numbers")
-        deciding, scores = deciding_of_numbers(score, metric)
-        _refuse_numbers(lines)
+        deciding, scores = deciding_of_numbers(asked.score, asked.metric)
+        if lines:
+            raise UsageError("a record holds accuracies, and the target has numbers to predict")
     if out is not None:
         prepare(out)
-    encodings = EncodingStore(store_directory(out, store), store_quota)
-    if workers is not None or ray is not None:
+    encodings = EncodingStore(store_directory(out, store), asked.store_quota)
+    if asked.workers is not None or asked.ray is not None:
         with encodings.reported(target.labels.nbytes):
             target = target.spilled(encodings.directory)
-    watcher = progress or Silent()
     run = Run(
         target=target,
         scores=scores,
         store=encodings,
         # Looked up when it is needed: watchers of before it was asked for have none.
         ledger=Ledger(encodings.directory, lambda text: watcher.remark(text)),  # noqa: PLW0108
-        batch_size=batch_size or zoo.batch_size,
-        device=device,
-        save_encodings=save_encodings,
-        precision=precision,
-        retry=retry,
+        batch_size=asked.batch_size or zoo.batch_size,
+        device=asked.device,
+        save_encodings=asked.save_encodings,
+        precision=asked.precision,
+        retry=asked.retry,
         filters=None if filters == Filters() else filters,
     )
-    facts = target.facts()
-    cuts_of = {source.name: wanted or zoo.cuts_of(source) for source in zoo.models}
+    settings = _settings(asked, strategy, target, encodings)
     request = Request(
         run=run,
         deciding=deciding,
-        target=facts,
+        target=target.facts(),
         lines=lines,
-        command=command,
-        started=started,
-        origin=Origin.of(zoo.path),
-        settings={
-            "data": target.source,
-            "cuts": wanted,
-            "score": score,
-            "metric": metric,
-            "store_quota": store_quota,
-            "batch_size": batch_size,
-            "device": device,
-            "precision": precision,
-            "workers": workers,
-            "timeout": timeout,
-            "memory_limit": memory_limit,
-            "ray": ray,
-            "gpus": gpus,
-            "budget": budget,
-            "save_encodings": save_encodings,
-            "max_parameters": max_parameters,
-            "max_milliseconds": max_milliseconds,
-            "licence": list(filters.licences),
-            "limit": limit,
-            "input_column": input_column,
-            "label_column": label_column,
-            "group_column": group_column,
-            "split": split,
-            "task": task,
-            "strict": strict,
-            "allow_code": [os.fspath(path) for path in path_list(allow_code)],
-            "allow_packages": list(names(allow_packages)),
-            "race": None if strategy.race is None else asdict(strategy.race),
-            "record": [os.fspath(path) for path in path_list(record)],
-            "store": encodings.directory.absolute(),
-        },
+        provenance=Provenance.of(
+            command=command, started=started, manifest=zoo.path, settings=settings
+        ),
     )
-    if gpus is None and ray is not None and device.startswith("cuda"):
-        gpus = 1.0
-    # The ledger is closed last: who closes it last has all that was recorded put in order.
-    with run.ledger, executor_of(workers, timeout, memory_limit, ray, gpus) as executor:
-        work = Work(run, zoo.models, executor, watcher)
-        watcher.started(facts, [source.name for source in zoo.models])
-        by_default = score is None and metric is None
-        ranking = strategy.ranking(work, cuts_of, request, by_default=by_default, out=out)
+    cuts_of = {source.name: asked.cuts or zoo.cuts_of(source) for source in zoo.models}
+    ranking = strategy.ranking(zoo.models, cuts_of, request, watcher, out)
     if out is not None:
         write(ranking, out)
     return ranking
 
 
-def _check_counts(**counts: int | None) -> None:
-    for name, value in counts.items():
-        if value is not None and value < 1:
-            raise UsageError(f"{name} must be at least 1, not {value}")
+def _zoo(given: Any, asked: Settings, scores: Sequence[Score]) -> Zoo:
+    """The sources, refused here where none of them could be run."""
+    zoo = zoo_of(given, allow_code=asked.allow_code, allow_packages=asked.allow_packages)
+    _check_source_data(scores, zoo)
+    _check_code(zoo.models)
+    return zoo
 
 
-def _recorded(
-    record: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], deciding: Score | Consensus
-) -> tuple[Trained, ...]:
-    if record and not (isinstance(deciding, Consensus) and deciding.takes_known):
+def _target(data: Any, asked: Settings) -> Target:
+    return load_target(
+        data,
+        limit=asked.limit,
+        input_column=asked.input_column,
+        label_column=asked.label_column,
+        group_column=asked.group_column,
+        split=asked.split,
+        modality=asked.modality,
+        task=asked.task,
+        strict=asked.strict,
+    )
+
+
+def _settings(
+    asked: Settings, strategy: Strategy, target: Target, store: EncodingStore
+) -> dict[str, object]:
+    """What is recorded of the call, defaults included."""
+    of_race = {"race", "confidence", "first_rows", "random_state"}
+    settings = {name: value for name, value in asdict(asked).items() if name not in of_race}
+    race = None if strategy.race is None else asdict(strategy.race)
+    store_at = store.directory.absolute()
+    return {"data": target.source, **settings, "race": race, "store": store_at}
+
+
+def _recorded(paths: Sequence[str], deciding: Score | Consensus) -> tuple[Trained, ...]:
+    if not paths:
+        return ()
+    if not (isinstance(deciding, Consensus) and deciding.takes_known):
         raise UsageError(
             f"a record counts where {INFORMED!r} decides, and {deciding.name!r} was asked to"
         )
-    return read_record(record)
-
-
-def _refuse_numbers(lines: Sequence[Trained]) -> None:
-    if lines:
-        raise UsageError("a record holds accuracies, and the target has numbers to predict")
+    return read_record(paths)
 
 
 def _check_source_data(scores: Sequence[Score], zoo: Zoo) -> None:

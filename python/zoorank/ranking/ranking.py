@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zoorank.encoding.costs import Stages
-from zoorank.errors import DataError
+from zoorank.errors import DataError, StoreError
 from zoorank.ranking.columns import FACTS
-from zoorank.ranking.consensus import Consensus
 from zoorank.ranking.files import csv_text, prepare, write_text
-from zoorank.ranking.guidance import guidance
-from zoorank.ranking.informed import Knowledge, inform
-from zoorank.ranking.order import ranked, verdict
-from zoorank.ranking.provenance import Origin, Provenance, collect
+from zoorank.ranking.provenance import Provenance
 from zoorank.ranking.racing.facts import BudgetFacts, RaceFacts
-from zoorank.ranking.record import Trained
-from zoorank.ranking.rows import CutFacts, Merit, RankRow, baseline_rows
+from zoorank.ranking.rows import CutFacts, Merit, RankRow
 from zoorank.store.encodings import EncodingStore
 from zoorank.targets.base import TargetFacts
 from zoorank.targets.opening import no_pipe
@@ -32,10 +25,6 @@ from zoorank.targets.opening import no_pipe
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
-
-    from zoorank.ranking.outcomes import Run
-    from zoorank.ranking.work import SourceRows
-    from zoorank.scores import Score
 
 FORMAT = 2
 
@@ -288,97 +277,42 @@ class Ranking:
             raise DataError(f"{name} is not a ranking written by zoorank: {error}") from error
 
 
-@dataclass(frozen=True)
-class Request:
-    """What a ranking was asked for, and so all of it but its sources.
+class Interrupted(KeyboardInterrupt):
+    """A run was interrupted.
 
     Attributes
     ----------
-    run : Run
-    deciding : Score or Consensus
-    target : TargetFacts
-    command : str
-    started : datetime
-    origin : Origin
-    settings : mapping
-        Arguments of the call.
-    lines : tuple of Trained
-        The record.
-    with_baseline : bool
-        Whether the raw input is scored.
+    ranking : Ranking
+        The table so far; a source that was not done has the status ``"untried"``, one that was
+        run on a sample alone ``"sampled"``.
     """
 
-    run: Run
-    deciding: Score | Consensus
-    target: TargetFacts
-    command: str
-    started: datetime
-    origin: Origin
-    settings: Mapping[str, Any]
-    lines: tuple[Trained, ...] = ()
-    with_baseline: bool = True
-
-    @cached_property
-    def baseline(self) -> list[RankRow]:
-        """The raw input, scored; a DataError where the target has changed meanwhile."""
-        if not self.with_baseline:
-            return []
-        found = baseline_rows(self.run)
-        self.run.target.check_unchanged()
-        return found
-
-    def answered(
-        self,
-        sources: Sequence[SourceRows],
-        race: RaceFacts | None = None,
-        budget: BudgetFacts | None = None,
-        *,
-        with_baseline: bool = True,
-    ) -> Ranking:
-        """The ranking of what became of the sources, be it all or what there is so far."""
-        baseline = self.baseline if with_baseline else []
-        scores = self.run.scores
-        weights = {each.outcome.model: each.outcome.weights_sha256 for each in sources}
-        rows = [*baseline, *(row for source in sources for row in source.rows)]
-        known = Knowledge(self.lines, self.target.fingerprint, self.target.modality, weights)
-        deciders, rows = _decided(self.deciding, rows, known)
-        deciding = deciders[0]
-        ordered = ranked(rows, deciding)
-        saw_target = {source.outcome.model for source in sources if source.outcome.saw_target}
-        return Ranking(
-            rows=ordered,
-            target=self.target,
-            score=deciding.name,
-            key=deciding.key,
-            labels={each.key: each.label for each in (*deciders, *scores)},
-            higher_is_better=deciding.higher_is_better,
-            verdict=verdict(ordered, deciding, saw_target),
-            provenance=collect(
-                command=self.command,
-                started=self.started,
-                origin=self.origin,
-                weights=weights,
-                settings=self.settings,
-            ),
-            class_key=scores[0].key,
-            guidance=guidance(deciding.key, ordered, self.target),
-            race=race,
-            budget=budget,
-            stages=sum((source.outcome.stages for source in sources), Stages()),
-        )
+    def __init__(self, ranking: Ranking) -> None:
+        super().__init__("interrupted")
+        self.ranking = ranking
 
 
-def _decided(
-    deciding: Score | Consensus, rows: list[RankRow], known: Knowledge
-) -> tuple[tuple[Score | Consensus, ...], list[RankRow]]:
-    """What decides, and perhaps the consensus that has a part in it; and the rows with both."""
-    if not isinstance(deciding, Consensus):
-        return (deciding,), rows
-    rows = deciding.with_consensus(rows)
-    if not deciding.takes_known:
-        return (deciding,), rows
-    informed, rows = inform(deciding, rows, known)
-    return (informed, deciding), rows
+class UnwrittenError(StoreError):
+    """The results of a run could not be written.
+
+    Attributes
+    ----------
+    ranking : Ranking
+    """
+
+    def __init__(self, ranking: Ranking, error: StoreError) -> None:
+        super().__init__(str(error))
+        self.ranking = ranking
+
+
+def write(ranking: Ranking, out: str | os.PathLike[str]) -> None:
+    """Write the results; whoever interrupts that, or has no room for them, has the table."""
+    try:
+        ranking.write(out)
+    except KeyboardInterrupt:
+        raise Interrupted(ranking) from None
+    except StoreError as error:
+        raise UnwrittenError(ranking, error) from error
 
 
 def _number(value: float | None) -> str:

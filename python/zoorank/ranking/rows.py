@@ -267,11 +267,6 @@ def on_sample_alone(row: RankRow, rows: int, reason: str = "") -> RankRow:
     return replace(row, rows=rows, note=note)
 
 
-def have_one_encoding(row: RankRow, other: RankRow) -> bool:
-    """Whether two rows are of one encoding."""
-    return row.model == other.model and (row.same_as or row.cut) == (other.same_as or other.cut)
-
-
 def _row(outcome: Outcome, candidate: Candidate, scores: Sequence[Score]) -> RankRow:
     record = candidate.record
     row = _scored(candidate.values, scores)

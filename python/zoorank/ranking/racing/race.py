@@ -15,14 +15,16 @@ from dataclasses import replace
 
 import numpy as np
 
+from zoorank.ranking.answer import Request
 from zoorank.ranking.outcomes import Job
 from zoorank.ranking.racing.elimination import RoundEstimates, errors_by_round
 from zoorank.ranking.racing.estimates import SampledCandidate, estimated_rows, selective_confidence
 from zoorank.ranking.racing.facts import RaceFacts, RaceRound
-from zoorank.ranking.racing.options import RaceOptions
+from zoorank.ranking.racing.options import BY_DEFAULT, RaceOptions
 from zoorank.ranking.racing.samples import Sample, samples
+from zoorank.ranking.ranking import Interrupted
 from zoorank.ranking.rows import RankRow, on_sample_alone
-from zoorank.ranking.work import SourceRows, Work, untried
+from zoorank.ranking.work import INTERRUPTED, SourceRows, Work, untried
 
 Key = tuple[str, str]
 
@@ -37,15 +39,11 @@ class Race:
     ----------
     work : Work
         The first of its scores decides.
-    cuts_of : mapping
-        The cuts asked for, by name of the source.
     options : RaceOptions
     """
 
-    def __init__(
-        self, work: Work, cuts_of: Mapping[str, Sequence[str]], options: RaceOptions
-    ) -> None:
-        self._work, self._cuts_of, self._options = work, cuts_of, options
+    def __init__(self, work: Work, options: RaceOptions) -> None:
+        self._work, self._options = work, options
         self._run = work.run
         labels = work.run.target.labels
         self._samples = samples(labels, options.first_rows, options.random_state)
@@ -64,7 +62,7 @@ class Race:
         """Race, and give the rows of every source with how it went."""
         if not self._samples:
             return self._without_a_race()
-        self._score_sample(0, self._cuts_of)
+        self._score_sample(0, self._work.cuts_of)
         # Whoever fails in a later round may have driven others out before: without it, the
         # race is decided again. What was encoded is not encoded again.
         while not self._narrow():
@@ -263,7 +261,7 @@ class Race:
 
     def _without_a_race(self) -> tuple[list[SourceRows], RaceFacts]:
         """Run every source on all rows, and say why."""
-        sources = self._work.every(self._cuts_of, self._without)
+        sources = self._work.every(self._without)
         total, classes = self._run.target.n_samples, len(self._run.target.classes)
         models = sum(any(row.score is not None for row in source.rows) for source in sources)
         candidates = sum(row.score is not None for source in sources for row in source.rows)
@@ -288,3 +286,23 @@ def _by_model(field: Iterable[Key]) -> dict[str, tuple[str, ...]]:
     for model, cut in field:
         cuts[model] = (*cuts.get(model, ()), cut)
     return cuts
+
+
+def run_race(
+    work: Work, request: Request, options: RaceOptions, *, by_default: bool
+) -> tuple[list[SourceRows], RaceFacts]:
+    """Race; whoever interrupts that has the table so far.
+
+    ``by_default`` says that no score was asked for, so that the one that decides needs a word.
+    """
+    race = Race(work, options)
+    try:
+        sources, facts = race.results()
+    except KeyboardInterrupt:
+        sources = race.so_far(INTERRUPTED)
+        if all(row.status == "untried" for source in sources for row in source.rows):
+            raise
+        raise Interrupted(request.answered(sources, with_baseline=False)) from None
+    if by_default:
+        facts = replace(facts, note=" ".join(filter(None, [facts.note, BY_DEFAULT])))
+    return sources, facts

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from zoorank.ranking.order import ranked, verdict
+from zoorank.ranking.answer import ranked, verdict
 from zoorank.ranking.ranking import RankRow
 from zoorank.scores import find_score
 

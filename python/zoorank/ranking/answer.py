@@ -1,14 +1,167 @@
-"""From scored rows to ranked rows, and to the sentence that sums them up."""
+"""From what became of the sources to the ranking: what decides, the order, the verdict."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from zoorank.encoding.costs import Stages
 from zoorank.ranking.consensus import Consensus
-from zoorank.ranking.rows import RankRow, distinct, have_one_encoding
+from zoorank.ranking.guidance import guidance
+from zoorank.ranking.informed import Knowledge, inform
+from zoorank.ranking.provenance import Provenance
+from zoorank.ranking.racing.facts import BudgetFacts, RaceFacts
+from zoorank.ranking.ranking import Ranking
+from zoorank.ranking.record import Trained
+from zoorank.ranking.rows import RankRow, baseline_rows, distinct
 from zoorank.scores import Score
+from zoorank.scores.base import Array
+from zoorank.targets.base import TargetFacts
+
+if TYPE_CHECKING:
+    from zoorank.ranking.outcomes import Run
+    from zoorank.ranking.work import SourceRows
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a ranking was asked for, and so all of it but its sources.
+
+    Attributes
+    ----------
+    run : Run
+    deciding : Score or Consensus
+    target : TargetFacts
+    provenance : Provenance
+        Without the weights of the sources.
+    lines : tuple of Trained
+        The record.
+    with_baseline : bool
+        Whether the raw input is scored.
+    """
+
+    run: Run
+    deciding: Score | Consensus
+    target: TargetFacts
+    provenance: Provenance
+    lines: tuple[Trained, ...] = ()
+    with_baseline: bool = True
+
+    @cached_property
+    def baseline(self) -> list[RankRow]:
+        """The raw input, scored; a DataError where the target has changed meanwhile."""
+        if not self.with_baseline:
+            return []
+        found = baseline_rows(self.run)
+        self.run.target.check_unchanged()
+        return found
+
+    def answered(
+        self,
+        sources: Sequence[SourceRows],
+        race: RaceFacts | None = None,
+        budget: BudgetFacts | None = None,
+        *,
+        with_baseline: bool = True,
+    ) -> Ranking:
+        """The ranking of what became of the sources, be it all or what there is so far."""
+        baseline = self.baseline if with_baseline else []
+        scores = self.run.scores
+        weights = {each.outcome.model: each.outcome.weights_sha256 for each in sources}
+        rows = [*baseline, *(row for source in sources for row in source.rows)]
+        known = Knowledge(self.lines, self.target.fingerprint, self.target.modality, weights)
+        deciders, rows = _decided(self.deciding, rows, known)
+        deciding = deciders[0]
+        ordered = ranked(rows, deciding)
+        saw_target = {source.outcome.model for source in sources if source.outcome.saw_target}
+        return Ranking(
+            rows=ordered,
+            target=self.target,
+            score=deciding.name,
+            key=deciding.key,
+            labels={each.key: each.label for each in (*deciders, *scores)},
+            higher_is_better=deciding.higher_is_better,
+            verdict=verdict(ordered, deciding, saw_target),
+            provenance=replace(self.provenance, weights=weights),
+            class_key=scores[0].key,
+            guidance=guidance(deciding.key, ordered, self.target),
+            race=race,
+            budget=budget,
+            stages=sum((source.outcome.stages for source in sources), Stages()),
+        )
+
+
+def _decided(
+    deciding: Score | Consensus, rows: list[RankRow], known: Knowledge
+) -> tuple[tuple[Score | Consensus, ...], list[RankRow]]:
+    """What decides, and perhaps the consensus that has a part in it; and the rows with both."""
+    if not isinstance(deciding, Consensus):
+        return (deciding,), rows
+    rows = with_consensus(deciding, rows)
+    is_published = any(row.facts.accuracy is not None for row in rows)
+    if not deciding.takes_known or not (known.lines or is_published):
+        return (deciding,), rows
+    informed, rows = inform(deciding, rows, known)
+    return (informed, deciding), rows
+
+
+def with_consensus(consensus: Consensus, rows: Sequence[RankRow]) -> list[RankRow]:
+    """The rows with their consensus, where all parts have a value.
+
+    Parameters
+    ----------
+    consensus : Consensus
+    rows : sequence of RankRow
+        Of all sources, and perhaps the baseline, which has no vote. Cuts of a source
+        that give the same encoding have one vote together, and the same consensus.
+
+    Returns
+    -------
+    list of RankRow
+        Without the interval of the first part, in whose units a consensus is not.
+    """
+    judged = [
+        row
+        for row in rows
+        if row.status != "sampled" and all(part.key in row.scores for part in consensus.parts)
+    ]
+    sources = distinct([row for row in judged if row.status == "ok"])
+    values: dict[int, float] = {}
+    if sources:
+        signs = np.array([1.0 if part.higher_is_better else -1.0 for part in consensus.parts])
+        table = signs * _table(sources, consensus.parts)
+        for row, mine in zip(judged, signs * _table(judged, consensus.parts), strict=True):
+            values[id(row)] = share_beaten(table, mine)
+    return [_judged(row, consensus.key, values.get(id(row))) for row in rows]
+
+
+def share_beaten(table: Array, mine: Array) -> float:
+    """Share of a table's values that ``mine`` beats, column by column; an equal counts half.
+
+    Halves are added up before one division, so that rows that beat as many have the same
+    share to the last bit.
+
+    Examples
+    --------
+    >>> share_beaten(np.array([[1.0, 5.0], [2.0, 5.0]]), np.array([2.0, 9.0]))
+    0.875
+    """
+    return float(((table < mine) + (table == mine) / 2).sum() / table.size)
+
+
+def _judged(row: RankRow, key: str, value: float | None) -> RankRow:
+    if value is None:
+        return row
+    return replace(row, score=value, half_width=0.0, scores={key: value, **row.scores})
+
+
+def _table(rows: Sequence[RankRow], parts: Sequence[Score]) -> Array:
+    return np.array([[row.scores[part.key] for part in parts] for row in rows])
 
 
 def ranked(rows: Iterable[RankRow], score: Score | Consensus) -> tuple[RankRow, ...]:
@@ -108,7 +261,7 @@ def _of_the_best(sources: Sequence[RankRow], raw: float | None, score: Score | C
     place = _place(best)
     sources = distinct(sources)
     equals = [
-        row for row in sources if row.score == best.score and not have_one_encoding(row, best)
+        row for row in sources if row.score == best.score and not _have_one_encoding(row, best)
     ]
     if equals:
         others = f"{len(equals)} others that are as good"
@@ -127,6 +280,11 @@ def _of_the_best(sources: Sequence[RankRow], raw: float | None, score: Score | C
         f"Try {place} first: {score.label} {best.score:.4f}. "
         f"The raw input without a network has {raw:.4f}{note}."
     )
+
+
+def _have_one_encoding(row: RankRow, other: RankRow) -> bool:
+    """Whether two rows are of one encoding."""
+    return row.model == other.model and (row.same_as or row.cut) == (other.same_as or other.cut)
 
 
 def _of_own(sources: Sequence[RankRow], own: Collection[str]) -> str:
