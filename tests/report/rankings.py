@@ -11,7 +11,7 @@ from zoorank.ranking.provenance import Provenance
 from zoorank.ranking.ranking import Ranking
 from zoorank.ranking.rows import CutFacts, RankRow
 from zoorank.report.closeups import closeups
-from zoorank.targets.base import TargetFacts
+from zoorank.targets.facts import TargetFacts
 
 HOSTILE = (
     "<script>document.title = 'run'</script>",

@@ -160,7 +160,7 @@ def test_a_mapped_file_pickles_as_its_path(tmp_path: Path) -> None:
 
 
 def test_statistics_of_blocks_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zoorank.targets.arrays._BLOCK_BYTES", 64)
+    monkeypatch.setattr("zoorank.targets.base._BLOCK_BYTES", 64)
     rng = np.random.default_rng(0)
     table = rng.normal(3, 2, (100, 4))
     target = load_target((table, np.arange(100) % 3))

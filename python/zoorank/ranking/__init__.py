@@ -7,7 +7,7 @@ from zoorank.ranking.racing.facts import RaceFacts, RaceRound
 from zoorank.ranking.ranking import Ranking
 from zoorank.ranking.rows import RankRow
 from zoorank.ranking.work import Progress
-from zoorank.targets.base import TargetFacts
+from zoorank.targets.facts import TargetFacts
 
 __all__ = [
     "Progress",

@@ -21,7 +21,7 @@ from zoorank.ranking.record import Trained
 from zoorank.ranking.rows import RankRow, baseline_rows, distinct
 from zoorank.scores import Score
 from zoorank.scores.base import Array
-from zoorank.targets.base import TargetFacts
+from zoorank.targets.facts import TargetFacts
 
 if TYPE_CHECKING:
     from zoorank.ranking.outcomes import Run

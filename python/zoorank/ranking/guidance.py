@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from zoorank.ranking.rows import RankRow
-from zoorank.targets.base import TargetFacts
+from zoorank.targets.facts import TargetFacts
 
 EVIDENCE = Path(__file__).with_name("evidence.json")
 FEW_SAMPLES = 100

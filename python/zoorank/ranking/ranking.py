@@ -19,7 +19,7 @@ from zoorank.ranking.provenance import Provenance
 from zoorank.ranking.racing.facts import BudgetFacts, RaceFacts
 from zoorank.ranking.rows import CutFacts, Merit, RankRow
 from zoorank.store.encodings import EncodingStore
-from zoorank.targets.base import TargetFacts
+from zoorank.targets.facts import TargetFacts
 from zoorank.targets.opening import no_pipe
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from zoorank.ranking.ranking import Interrupted, Ranking
 from zoorank.ranking.rows import RankRow, rows_of
 from zoorank.ranking.settings import Settings
 from zoorank.sources.base import Source
-from zoorank.targets.base import TargetFacts
+from zoorank.targets.facts import TargetFacts
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import os
 import re
@@ -14,8 +15,7 @@ import numpy as np
 
 from zoorank.errors import DataError, UsageError
 from zoorank.messages import guess, hint, inert, listing
-from zoorank.targets.arrays import Arrays
-from zoorank.targets.base import Modality, Samples, Target, Task, fingerprint, rows_of
+from zoorank.targets.base import Arrays, Modality, Target, Task
 from zoorank.targets.conll import SUFFIXES as TAGGED
 from zoorank.targets.conll import is_tagged, read_conll
 from zoorank.targets.folder import read_folder
@@ -27,6 +27,7 @@ from zoorank.targets.opening import exists, read_start, suffix_of
 from zoorank.targets.paths import expand
 from zoorank.targets.record_files import SUFFIXES as RECORDS
 from zoorank.targets.record_files import read_hub, read_records
+from zoorank.targets.samples import Samples, rows_of
 from zoorank.targets.series import is_ucr, read_ts, read_ucr
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def load_target(
         name=checked.name,
         samples=checked.samples,
         labels=checked.labels,
-        fingerprint=fingerprint(checked.samples, checked.labels),
+        fingerprint=_fingerprint(checked.samples, checked.labels),
         source=(place or "arrays") if limit is None else f"{place or 'arrays'} (limit {limit})",
         place=place,
         task=checked.task,
@@ -161,7 +162,7 @@ def _drawn(target: Target, limit: int | None) -> Target:
         samples=some.samples,
         labels=some.labels,
         groups=some.groups,
-        fingerprint=fingerprint(some.samples, some.labels),
+        fingerprint=_fingerprint(some.samples, some.labels),
         source=f"{target.source} (limit {limit})",
     )
 
@@ -256,6 +257,14 @@ def _surveyed(data: _Checked, how: Reading) -> _Checked:
         names = listing([inert(label) for label in gone], 8)
         kept = replace(kept, notes=(*notes, f"no sample is left of the classes {names}"))
     return kept
+
+
+def _fingerprint(samples: Samples, labels: NDArray[Any]) -> str:
+    """Hash the content: values, shapes and types, or the bytes and names of files; labels."""
+    digest = hashlib.sha256()
+    samples.hash_into(digest)
+    digest.update("\0".join(map(str, labels.tolist())).encode(errors="surrogateescape"))
+    return digest.hexdigest()
 
 
 def _read(data: Any, how: Reading) -> tuple[Labelled, str]:

@@ -1,22 +1,25 @@
-"""The labelled data that sources are ranked for."""
+"""The labelled data that sources are ranked for, and the samples of most: one array."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Union
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union
 
 import numpy as np
 
 from zoorank.errors import DataError
-from zoorank.targets.statistics import Columns, Statistics, of_all, of_columns
+from zoorank.messages import bad_row, inert
+from zoorank.targets.facts import TargetFacts
+from zoorank.targets.images import THUMBNAIL, channels_last, is_image, resize
+from zoorank.targets.opening import Stamp, stamp_of
+from zoorank.targets.packed import spill
+from zoorank.targets.samples import PLURAL, Digest, Form, Samples, Survey, rows_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from typing_extensions import Self
 
 Modality = Literal["image", "series", "table", "text", "audio"]
 Task = Literal["classes", "numbers"]
@@ -26,117 +29,25 @@ Task = Literal["classes", "numbers"]
 Sample = Any
 Rows = Union[range, "NDArray[np.int64]"]
 Matrix = Any  # ndarray of shape (n_rows, n_features)
+_BLOCK_BYTES = 32 * 2**20
 
 
-class Digest(Protocol):
-    """What hashes, as hashlib's objects do."""
+class Statistics(NamedTuple):
+    """Of all the numbers of a target together."""
 
-    def update(self, data: Any, /) -> None:
-        """Take in more bytes."""
-
-
-class Samples(Protocol):
-    """The samples of a target in one form, such as arrays, files or texts; picklable."""
-
-    @property
-    def modality(self) -> Modality:
-        """What they are."""
-
-    @property
-    def shape(self) -> str:
-        """Shape of one sample, for messages."""
-
-    @property
-    def starts(self) -> NDArray[np.int64] | None:
-        """First row of each sample and, last, the number of rows; None where each is one row."""
-
-    def __len__(self) -> int: ...
-
-    def take(self, rows: Rows) -> Sequence[Sample]:
-        """Some samples, read lazily and not decoded."""
-
-    def subset(self, rows: NDArray[np.int64]) -> Samples:
-        """The same form with some samples only."""
-
-    def hash_into(self, digest: Digest) -> None:
-        """Feed the content of every sample to a digest."""
-
-    def blocks(self) -> Iterator[NDArray[Any]]:
-        """The numbers of all samples, some samples at a time; nothing where there are none."""
-
-    def baseline(self) -> Matrix | None:
-        """One vector of numbers a row that no network is needed for, or None."""
-
-    def spilled(self, path: Path) -> Samples:
-        """The same with what lies in memory moved to a file, so that it pickles cheaply.
-
-        ``path`` has no suffix; each form adds its own.
-        """
-
-    def read_as(self, modality: Modality) -> Samples:
-        """The same taken for another modality; DataError where that makes no sense."""
-
-    def survey(self, name: str) -> Survey:
-        """Look at every sample once, before hours of work are spent on the others.
-
-        Raises
-        ------
-        DataError
-            Beginning with ``name``, for samples that no source can be fed.
-        """
-
-    def changed(self) -> str | None:
-        """Name of the first file that is not any more as it was when it was surveyed."""
+    minimum: float
+    maximum: float
+    mean: float
+    std: float
 
 
-class Form:
-    """What most forms of samples have in common: they lie in memory, and each is one row."""
+class Columns(NamedTuple):
+    """Of each column of a table, shape ``(columns,)``."""
 
-    modality: Modality
-    starts: NDArray[np.int64] | None = None
-
-    def blocks(self) -> Iterator[NDArray[Any]]:
-        """Give nothing: no numbers."""
-        return iter(())
-
-    def spilled(self, path: Path) -> Self:  # noqa: ARG002
-        """Return the same: it pickles as it is."""
-        return self
-
-    def read_as(self, modality: Modality) -> Self:
-        """Refuse to take samples for anything but what they are."""
-        if modality != self.modality:
-            raise DataError(f"its samples are {_PLURAL[self.modality]}, which are no {modality}")
-        return self
-
-    def changed(self) -> str | None:
-        """Nothing changes what lies in memory."""
-        return None
-
-
-@dataclass(frozen=True, eq=False)
-class Survey:
-    """What became of the samples when all of them were looked at.
-
-    Attributes
-    ----------
-    samples : Samples
-        Those that can be used.
-    rows : ndarray of int64, or None
-        Where they stood among all; None where all can be used.
-    skipped : tuple of (str, str)
-        Name and reason of each of the others.
-    notes : tuple of str
-        What is done to some of them when they are decoded, counted, the first one named.
-    noun : str
-        What one that was skipped is called.
-    """
-
-    samples: Samples
-    rows: NDArray[np.int64] | None = None
-    skipped: tuple[tuple[str, str], ...] = ()
-    notes: tuple[str, ...] = ()
-    noun: str = "file"
+    minimum: NDArray[np.float64]
+    maximum: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,7 +118,7 @@ class Target:
         """
         array: NDArray[Any] | None = getattr(self.samples, "X", None)
         if array is None:
-            raise DataError(f"{self.name}: its samples are no array but {_PLURAL[self.modality]}")
+            raise DataError(f"{self.name}: its samples are no array but {PLURAL[self.modality]}")
         return array
 
     def take(self, samples: Rows) -> Sequence[Sample]:
@@ -301,80 +212,143 @@ class Target:
         DataError
             When samples are not made of numbers.
         """
-        found = of_all(self.samples.blocks)
-        if found is None:
-            raise DataError(f"{self.name}: {_PLURAL[self.modality]} have no mean and deviation")
-        return found
+        return Statistics(*map(float, self._summarised(axis=None)))
 
     @cached_property
     def columns(self) -> Columns:
         """Range, mean and deviation of each column of a table, block by block."""
-        return of_columns(self.samples.blocks)
+        return Columns(*self._summarised(axis=0))
+
+    def _summarised(self, axis: int | None) -> tuple[Any, Any, Any, Any]:
+        """Least, largest, mean and deviation of all numbers, or along an axis."""
+        low, high, total, count = np.inf, -np.inf, 0.0, 0
+        for block in self._wide_blocks():
+            low, high = np.minimum(low, block.min(axis)), np.maximum(high, block.max(axis))
+            total += block.sum(axis)
+            count += block.size if axis is None else len(block)
+        if not count:
+            raise DataError(f"{self.name}: {PLURAL[self.modality]} have no mean and deviation")
+        mean = total / count
+        squares = sum(np.square(block - mean).sum(axis) for block in self._wide_blocks())
+        return low, high, mean, np.sqrt(squares / count)
+
+    def _wide_blocks(self) -> Iterator[NDArray[np.float64]]:
+        return (block.astype(np.float64) for block in self.samples.blocks())
 
 
-@dataclass(frozen=True)
-class TargetFacts:
-    """What the target is, without its data.
+@dataclass(frozen=True, eq=False)
+class Arrays(Form):
+    """Samples along the first axis of an array.
 
     Attributes
     ----------
-    name, source : str
-        What to call it, and where it came from.
-    modality : Modality
-    n_samples : int
-    shape : str
-        Shape of one sample, such as ``"(8, 8)"``.
-    classes : tuple of str
-        Class labels, sorted.
-    fingerprint : str
-        sha256 of its content.
-    task : {"classes", "numbers"}
-        What its labels are.
-    n_rows : int
-        Labels, and so rows of an encoding: words of sentences, else samples.
-    notes : tuple of str
-        What was left out of it.
+    X : ndarray of shape (n_samples, ...)
+        Images ``(n, height, width)``, ``(n, height, width, channels)`` or ``(n, channels,
+        height, width)``; series ``(n, length)`` or ``(n, variables, length)``; tables
+        ``(n, columns)``.
+    given : {"image", "series", "table"} or None
+        What they are; None lets the number of axes tell.
+    file : Path or None
+        The ``.npy`` file that X is mapped from, as a whole.
+    stamp : tuple of int or None
+        By which it is seen that the file has changed.
     """
 
-    name: str
-    source: str
-    modality: Modality
-    n_samples: int
-    shape: str
-    classes: tuple[str, ...]
-    fingerprint: str
-    task: Task = "classes"
-    n_rows: int = 0
-    notes: tuple[str, ...] = ()
+    X: NDArray[Any]
+    given: Modality | None = None
+    file: Path | None = None
+    stamp: Stamp | None = None
 
+    @property
+    def modality(self) -> Modality:  # type: ignore[override]
+        """What was given, or else what is most often meant by so many axes."""
+        if self.given is not None:
+            return self.given
+        # (n, height, width) is far more common than (n, variables, length) in array files.
+        return "image" if self.X.ndim >= 3 else "table"
 
-_PLURAL: dict[Modality, str] = {
-    "image": "image files",
-    "series": "series",
-    "table": "tables",
-    "text": "texts",
-    "audio": "sounds",
-}
+    @property
+    def shape(self) -> str:
+        """Shape of one sample."""
+        return str(tuple(self.X.shape[1:])).replace(",)", ")")
 
+    def __len__(self) -> int:
+        return len(self.X)
 
-def rows_of(starts: NDArray[np.int64], samples: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rows of some samples that give several each.
+    def __getstate__(self) -> dict[str, Any]:
+        # Pickling a memory map would copy the file.
+        X = None if self.file is not None else np.asarray(self.X)
+        return {**self.__dict__, "X": X}
 
-    Examples
-    --------
-    >>> rows_of(np.array([0, 2, 5]), np.array([1, 0]))
-    array([2, 3, 4, 0, 1])
-    """
-    counts = starts[samples + 1] - starts[samples]
-    # Of every row, its number within its sample, and where that sample begins.
-    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    rows: NDArray[np.int64] = np.repeat(starts[samples], counts) + within
-    return rows
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if state["file"] is not None:
+            state = {**state, "X": np.load(state["file"], mmap_mode="r", allow_pickle=False)}
+        self.__dict__.update(state)
 
+    def take(self, rows: Rows) -> Sequence[Sample]:
+        """Some samples; views where they follow each other."""
+        wanted = slice(rows.start, rows.stop) if isinstance(rows, range) else rows
+        taken: Sequence[Sample] = self.X[wanted]  # type: ignore[assignment]
+        return taken
 
-def fingerprint(samples: Samples, labels: NDArray[Any]) -> str:
-    """Hash the content: values, shapes and types, or the bytes and names of files; labels."""
-    digest = hashlib.sha256()
-    samples.hash_into(digest)
-    digest.update("\0".join(map(str, labels.tolist())).encode(errors="surrogateescape"))
-    return digest.hexdigest()
+    def subset(self, rows: NDArray[np.int64]) -> Arrays:
+        """A copy of some samples."""
+        return Arrays(self.X[rows], self.given)
+
+    def hash_into(self, digest: Digest) -> None:
+        """Feed type, shape and values to a digest."""
+        digest.update(f"{self.X.dtype.str}{self.X.shape}\0".encode())
+        for block in self.blocks():
+            digest.update(np.ascontiguousarray(block).data)
+
+    def blocks(self) -> Iterator[NDArray[Any]]:
+        """Row blocks of about 32 MB, so that a file is not read at once."""
+        rows = max(1, _BLOCK_BYTES // max(1, self.X[:1].nbytes))
+        for start in range(0, len(self.X), rows):
+            yield self.X[start : start + rows]
+
+    def baseline(self) -> NDArray[np.floating[Any]]:
+        """The numbers themselves, a row a sample; images shrunk."""
+        wide = np.result_type(self.X.dtype, np.float32) == np.float64
+        dtype = np.float64 if wide else np.float32
+        size = (THUMBNAIL, THUMBNAIL)
+        if self.modality == "image" and self.X[0].size > 3 * THUMBNAIL**2 and is_image(self.X[0]):
+            small = [resize(channels_last(image), size, "area").ravel() for image in self.X]
+            return np.stack(small).astype(dtype)
+        return np.ascontiguousarray(self.X.reshape(len(self.X), -1), dtype=dtype)
+
+    def spilled(self, path: Path) -> Arrays:
+        """The same, mapped from ``path.npy``, which is written once."""
+        if self.file is not None:
+            return self
+        file = spill(self.X, path)
+        X = np.load(file, mmap_mode="r", allow_pickle=False)
+        return Arrays(X, self.given, file, stamp_of(file))
+
+    def changed(self) -> str | None:
+        """Name of the file that X is mapped from, if it is not any more as it was."""
+        same = self.file is None or stamp_of(self.file) == self.stamp
+        return None if same else inert(self.file)
+
+    def read_as(self, modality: Modality) -> Arrays:
+        """The same array taken for images, series or a table."""
+        if modality not in ("image", "series", "table"):
+            raise DataError(f"an array of numbers is no {modality}; allowed: image, series, table")
+        return replace(self, given=modality)
+
+    def survey(self, name: str) -> Survey:
+        """Refuse arrays of other than finite real numbers."""
+        X = self.X
+        if X.ndim < 2:
+            raise DataError(f"{name}: X has shape {X.shape}; (n_samples, ...) is allowed")
+        if 0 in X.shape:
+            raise DataError(f"{name}: X has shape {X.shape}, which holds no numbers")
+        if X.dtype.kind not in "iubf":
+            raise DataError(f"{name}: X of type {X.dtype}; integers and real numbers are allowed")
+        start = 0
+        for block in self.blocks() if X.dtype.kind == "f" else ():
+            if not np.isfinite(block).all():
+                row, what = bad_row(block)
+                raise DataError(f"{name}: row {start + row} holds {what}")
+            start += len(block)
+        return Survey(self)

@@ -14,9 +14,10 @@ import numpy as np
 from zoorank.errors import DataError
 from zoorank.messages import inert
 from zoorank.targets import audio, images
-from zoorank.targets.base import Digest, Form, Modality, Rows, Survey
+from zoorank.targets.base import Modality, Rows
 from zoorank.targets.opening import Stamp, read_bytes, stamp_of
 from zoorank.targets.packed import Packed
+from zoorank.targets.samples import Digest, Form, Survey
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

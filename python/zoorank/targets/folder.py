@@ -14,8 +14,7 @@ import numpy as np
 from zoorank.errors import DataError
 from zoorank.messages import inert, listing
 from zoorank.targets import audio, images
-from zoorank.targets.arrays import Arrays
-from zoorank.targets.base import Modality, Samples
+from zoorank.targets.base import Arrays, Modality
 from zoorank.targets.conll import SUFFIXES as TAGGED
 from zoorank.targets.conll import read_conll
 from zoorank.targets.files import Files, Paths
@@ -24,6 +23,7 @@ from zoorank.targets.numpy_files import idx_files, read_idx, read_npy
 from zoorank.targets.opening import is_hidden, read_text, reading, stem_of, suffix_of, walk
 from zoorank.targets.record_files import SUFFIXES as RECORDS
 from zoorank.targets.record_files import is_saved, read_records, read_saved
+from zoorank.targets.samples import Samples
 from zoorank.targets.series import read_ts, read_ucr
 from zoorank.targets.texts import Texts
 

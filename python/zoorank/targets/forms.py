@@ -13,12 +13,12 @@ import numpy as np
 from zoorank.errors import DataError
 from zoorank.messages import inert, one_line
 from zoorank.targets import audio, images
-from zoorank.targets.arrays import Arrays
-from zoorank.targets.base import Modality, Samples
+from zoorank.targets.base import Arrays, Modality
 from zoorank.targets.files import Files, Paths
 from zoorank.targets.opening import exists
 from zoorank.targets.packed import Packed
 from zoorank.targets.ragged import Ragged
+from zoorank.targets.samples import Samples
 from zoorank.targets.sparse import from_sparse
 from zoorank.targets.texts import Texts, sentences
 

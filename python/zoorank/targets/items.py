@@ -12,11 +12,12 @@ import numpy as np
 
 from zoorank.errors import DataError
 from zoorank.messages import bad_row, one_line
-from zoorank.targets.base import Digest, Form, Modality, Rows, Samples, Survey
+from zoorank.targets.base import Modality, Rows
 from zoorank.targets.forms import Given, plain, samples_of
 from zoorank.targets.images import THUMBNAIL, channels_last, is_image, resize
 from zoorank.targets.packed import spill_pieces
 from zoorank.targets.ragged import Ragged
+from zoorank.targets.samples import Digest, Form, Samples, Survey
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

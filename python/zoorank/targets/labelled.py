@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zoorank.errors import DataError
 from zoorank.messages import inert
-from zoorank.targets.base import Modality, Samples, Task
+from zoorank.targets.base import Modality, Task
+from zoorank.targets.samples import Samples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

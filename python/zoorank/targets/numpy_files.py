@@ -12,11 +12,11 @@ import numpy as np
 
 from zoorank.errors import DataError
 from zoorank.messages import inert, listing
-from zoorank.targets.arrays import Arrays
-from zoorank.targets.base import Samples
+from zoorank.targets.base import Arrays
 from zoorank.targets.forms import Given, samples_of
 from zoorank.targets.labelled import SPLIT_NAMES, Labelled, Reading
 from zoorank.targets.opening import reading, regular, stamp_of
+from zoorank.targets.samples import Samples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,9 +12,10 @@ import numpy as np
 from zoorank.errors import DataError
 from zoorank.messages import bad_row
 from zoorank.targets import audio
-from zoorank.targets.base import Digest, Form, Modality, Rows, Sample, Survey
+from zoorank.targets.base import Modality, Rows, Sample
 from zoorank.targets.images import THUMBNAIL, channels_last, is_image, resize
 from zoorank.targets.packed import Packed
+from zoorank.targets.samples import Digest, Form, Survey
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

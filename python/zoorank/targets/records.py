@@ -9,8 +9,7 @@ import numpy as np
 
 from zoorank.errors import DataError, UsageError
 from zoorank.messages import hint, inert, listing
-from zoorank.targets.arrays import Arrays
-from zoorank.targets.base import Samples
+from zoorank.targets.base import Arrays
 from zoorank.targets.columns import (
     SOUNDS,
     Choice,
@@ -24,6 +23,7 @@ from zoorank.targets.columns import (
 from zoorank.targets.forms import Given, samples_of
 from zoorank.targets.labelled import Labelled, Reading, left_out
 from zoorank.targets.labels import is_missing, parse
+from zoorank.targets.samples import Samples
 from zoorank.targets.texts import Texts
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoorank.errors import DataError
-from zoorank.targets.base import Digest, Form, Modality, Rows, Sample, Survey
+from zoorank.targets.base import Modality, Rows, Sample
+from zoorank.targets.samples import Digest, Form, Survey
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

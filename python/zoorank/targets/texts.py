@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from zoorank.errors import DataError
-from zoorank.targets.base import Digest, Form, Modality, Rows, Survey
+from zoorank.targets.base import Modality, Rows
 from zoorank.targets.packed import Packed
+from zoorank.targets.samples import Digest, Form, Survey
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
