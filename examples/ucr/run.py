@@ -21,8 +21,7 @@ import zoorank
 from zoorank.errors import ZoorankError
 from zoorank.report.progress import progress
 from zoorank.report.table import RankingTable
-from zoorank.sources.manifest import load_zoo
-from zoorank.sources.specs import Zoo
+from zoorank.sources.manifest import Zoo, load_zoo
 
 HERE = Path(__file__).resolve().parent
 

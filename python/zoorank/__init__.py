@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from zoorank.ranking.rank import rank
     from zoorank.ranking.ranking import Ranking
     from zoorank.ranking.rows import RankRow
-    from zoorank.sources.manifest import load_zoo
-    from zoorank.sources.specs import Zoo
+    from zoorank.sources.manifest import Zoo, load_zoo
     from zoorank.targets import load_target
 
 __all__ = [
@@ -77,7 +76,7 @@ _LAZY = {
     "evaluate": "zoorank.evaluation.evaluate",
     "cuts": "zoorank.encoding.cuts",
     "encode": "zoorank.encoding.own",
-    "Zoo": "zoorank.sources.specs",
+    "Zoo": "zoorank.sources.manifest",
     "load_target": "zoorank.targets",
     "load_zoo": "zoorank.sources.manifest",
 }

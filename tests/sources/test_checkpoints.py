@@ -22,9 +22,9 @@ from torch.nn.utils import parametrizations
 
 from zoorank.errors import SourceError
 from zoorank.sources.files import SourceFile
-from zoorank.sources.specs import StateDict
 from zoorank.sources.torch.checkpoint import read_checkpoint
 from zoorank.sources.torch.match import Filled, fill
+from zoorank.sources.torch.source import StateDict
 
 State = dict[str, Tensor]
 

@@ -17,9 +17,8 @@ from tests.sources.opened import batch_of
 
 from zoorank.errors import SourceError
 from zoorank.sources.base import OpenOptions, Refusal
-from zoorank.sources.torch.source import TorchSource, load
+from zoorank.sources.torch.source import RandomWeights, TorchSource, load
 from zoorank.sources.trust import find_module
-from zoorank.sources.weights import RandomWeights
 from zoorank.transforms.specs import TablePreprocessing
 
 

@@ -17,7 +17,8 @@ from zoorank.errors import ManifestError, SourceError
 from zoorank.sources.base import Trust
 from zoorank.sources.files import SourceFile
 from zoorank.sources.manifest import load_zoo
-from zoorank.sources.weights import FileWeights, PackageWeights, RandomWeights
+from zoorank.sources.torch.source import RandomWeights
+from zoorank.sources.weights import FileWeights, PackageWeights
 
 MODEL = """
 [[model]]
@@ -165,6 +166,13 @@ def test_a_family_is_a_model_for_each_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["allow_packages", "trust"])
 def test_a_manifest_cannot_allow_a_package(tmp_path: Path, key: str) -> None:
     assert f"unknown key '{key}'" in _error(tmp_path, MODEL + f'{key} = ["."]\n')
+
+
+@pytest.mark.parametrize("key", ["trust", "pinned"])
+def test_nor_does_one_that_names_its_factory_by_a_reference(tmp_path: Path, key: str) -> None:
+    named = MODEL.replace('factory = "', 'source = "torch:')
+    _load(tmp_path, named)
+    assert f"unknown key '{key}'" in _error(tmp_path, named + f"{key} = {{}}\n")
 
 
 def test_a_manifest_cannot_allow_code(tmp_path: Path) -> None:

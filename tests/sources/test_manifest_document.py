@@ -11,8 +11,8 @@ import pytest
 from zoorank.sources import keras, vectors
 from zoorank.sources.manifest import _Manifest, load_zoo
 from zoorank.sources.programs import ProgramSettings
-from zoorank.sources.specs import FamilyEntry, ModelEntry, SourceEntry, StateDict
-from zoorank.sources.weights import SOURCES
+from zoorank.sources.specs import SourceEntry
+from zoorank.sources.torch.source import SOURCES, FamilyEntry, ModelEntry, StateDict
 from zoorank.targets import _SETS
 from zoorank.transforms.specs import (
     AudioPreprocessing,

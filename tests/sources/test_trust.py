@@ -17,9 +17,8 @@ from zoorank.sources import trust as trust_module
 from zoorank.sources.base import Trust
 from zoorank.sources.manifest import load_zoo
 from zoorank.sources.torch.factory import build, code_fingerprint, find_factory
-from zoorank.sources.torch.source import TorchSource
+from zoorank.sources.torch.source import RandomWeights, TorchSource
 from zoorank.sources.trust import trusted
-from zoorank.sources.weights import RandomWeights
 from zoorank.transforms.specs import TablePreprocessing
 
 NOTHING = Trust()

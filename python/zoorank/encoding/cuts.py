@@ -18,9 +18,8 @@ from zoorank.frozen import explain
 from zoorank.sources.base import ALL, Cut, OpenOptions, Source, Trust
 from zoorank.sources.manifest import zoo_of
 from zoorank.sources.references import is_known_kind
-from zoorank.sources.torch.source import TorchSource
+from zoorank.sources.torch.source import RandomWeights, TorchSource
 from zoorank.sources.trust import trusted
-from zoorank.sources.weights import RandomWeights
 from zoorank.targets import load_target
 from zoorank.targets.base import Modality, Target
 from zoorank.transforms.specs import (

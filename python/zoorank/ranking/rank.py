@@ -29,7 +29,7 @@ from zoorank.targets import load_target
 
 if TYPE_CHECKING:
     from zoorank.scores import Score
-    from zoorank.sources.specs import Zoo
+    from zoorank.sources.manifest import Zoo
     from zoorank.targets.base import Modality, Target, Task
     from zoorank.targets.labelled import Split
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar
 
@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from zoorank.errors import ManifestError, UsageError
 from zoorank.frozen import Fault, Faults, Frozen, Key, custom, find_faults, join
 from zoorank.messages import brief, guess, hint
-from zoorank.sources.base import Entry, EntryError, Source, Trust
+from zoorank.sources.base import PENULTIMATE, Entry, EntryError, Source, Trust
 from zoorank.sources.files import SourceFile
 from zoorank.sources.references import (
     build,
@@ -23,16 +23,9 @@ from zoorank.sources.references import (
     parse_reference,
     sources_of,
 )
-from zoorank.sources.specs import (
-    Cuts,
-    FactoryName,
-    FamilyEntry,
-    ModelEntry,
-    SourceEntry,
-    Zoo,
-)
+from zoorank.sources.specs import Cuts, SourceEntry
 from zoorank.sources.toml import NotTomlError, find_line, parse
-from zoorank.sources.torch.source import TorchSource
+from zoorank.sources.torch.source import FactoryName, FamilyEntry, ModelEntry, TorchSource
 from zoorank.sources.trust import trusted
 from zoorank.targets import expand_data
 from zoorank.targets.paths import expand
@@ -43,6 +36,43 @@ P = TypeVar("P", str, Path)
 
 _INHERITED = ("factory", "preprocessing")
 _LARGEST = 4 * 2**20  # bytes; ten thousand models take a third of it
+
+
+@dataclass(frozen=True)
+class Zoo:
+    """Sources to rank, in the order of their manifest.
+
+    Attributes
+    ----------
+    models : tuple of Source
+        Each with a name of its own.
+    path : Path or None
+        The manifest.
+    data : str or None
+        Target to rank for when none is given; a path is absolute.
+    cuts : tuple of str or None
+        Cuts of the sources that name none.
+    batch_size : int or None
+        None leaves it to each source.
+    """
+
+    models: tuple[Source, ...]
+    path: Path | None = None
+    data: str | None = None
+    cuts: tuple[str, ...] | None = None
+    batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.models:
+            raise UsageError("there is no model to rank; name one or more")
+        names = [model.name for model in self.models]
+        for position, name in enumerate(names):
+            if name in names[:position]:
+                raise UsageError(f"two models are called {brief(name)}; give one another name")
+
+    def cuts_of(self, model: Source) -> Sequence[str]:
+        """Cuts to rank a model at: its own, else the zoo's, else the penultimate one."""
+        return model.cuts or self.cuts or (PENULTIMATE,)
 
 
 _Tables = Annotated[tuple[dict[str, Any], ...], Field(fail_fast=True)]
@@ -288,8 +318,7 @@ class _Reader:
         else:
             models = iter((self.check(ModelEntry, values, entry),))
         for model in models:
-            fields = {name: getattr(model, name) for name in ModelEntry.model_fields}
-            yield TorchSource.model_construct(**fields, trust=trust)
+            yield TorchSource.model_construct(**dict(model), trust=trust)
 
     def _family(self, entry: _Entry, values: dict[str, Any]) -> Iterator[ModelEntry]:
         family = self.check(FamilyEntry, values, entry)

@@ -18,7 +18,7 @@ from zoorank.frozen import Frozen, custom, explain
 from zoorank.messages import brief, failed_import, missing_package
 from zoorank.sources.base import Entry, EntryError, Json, Known, OpenOptions
 from zoorank.sources.files import Pin, SourceFile, size_of
-from zoorank.sources.weights import SOURCES, WeightsSource
+from zoorank.sources.weights import FILES, WeightsSource
 from zoorank.targets.base import Modality
 from zoorank.targets.paths import expand
 from zoorank.transforms.specs import ImagePreprocessing, TextPreprocessing
@@ -167,7 +167,7 @@ class OwnWeights(Frozen):
             raise custom("needs exactly one of file, package")
         ((kind, said),) = value.items()
         try:
-            return SOURCES[kind].model_validate(said, context=info.context)
+            return FILES[kind].model_validate(said, context=info.context)
         except ValidationError as error:
             key, message = explain(error)
             raise custom(f"{'.'.join(map(str, (kind, *key)))}: {message}") from None

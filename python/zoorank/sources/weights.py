@@ -1,4 +1,4 @@
-"""Where the weights of one model come from: a file, a package, or nowhere."""
+"""Where the weights of one model come from: a file, or a package."""
 
 from __future__ import annotations
 
@@ -102,36 +102,6 @@ class PackageWeights(WeightsSource):
         raise SourceError(f"installed package {self.package!r} holds no file {self.file!r}")
 
 
-class RandomWeights(WeightsSource):
-    """``weights.random = {seed = 0}``: what the architecture alone is worth.
-
-    Attributes
-    ----------
-    seed : int
-    calibrate : bool
-        Measure the statistics of batch normalization on the target. As a network is
-        built they are 0 and 1, with which the signal of a deep one dies on its way: a
-        control that compares nothing.
-    """
-
-    seed: int = 0
-    calibrate: bool = False
-
-    def locate(self) -> None:
-        """Return None: there is no file."""
-        return
-
-    @property
-    def init_seed(self) -> int:
-        """The seed the manifest asks for."""
-        return self.seed
-
-    @property
-    def calibrates(self) -> bool:
-        """Whether the manifest asks for it."""
-        return self.calibrate
-
-
-SOURCES: MappingProxyType[str, type[WeightsSource]] = MappingProxyType(
-    {"file": FileWeights, "package": PackageWeights, "random": RandomWeights}
+FILES: MappingProxyType[str, type[WeightsSource]] = MappingProxyType(
+    {"file": FileWeights, "package": PackageWeights}
 )

@@ -5,16 +5,26 @@ Nothing here imports torch before a source is opened, or asked what it depends o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+)
 
 from zoorank.errors import SourceError
-from zoorank.messages import hint
+from zoorank.frozen import Frozen, custom, explain
+from zoorank.messages import brief, hint
 from zoorank.sources.base import (
     Encoder,
-    Entry,
-    EntryError,
     Events,
     Json,
     Known,
@@ -23,7 +33,8 @@ from zoorank.sources.base import (
     lacking,
 )
 from zoorank.sources.files import Pin, size_of
-from zoorank.sources.specs import ModelEntry
+from zoorank.sources.specs import Cuts, DataName, Name, Sha256
+from zoorank.sources.weights import FILES, WeightsSource
 from zoorank.targets.base import Modality
 from zoorank.transforms import transform_of
 from zoorank.transforms.specs import Preprocessing
@@ -33,6 +44,148 @@ if TYPE_CHECKING:
 
     from zoorank.sources.torch.checkpoint import Checkpoint
     from zoorank.sources.torch.cuts import AxisPooling
+
+
+class StateDict(Frozen):
+    """Where in a checkpoint the weights are.
+
+    Attributes
+    ----------
+    key : str or None
+        Entry of the checkpoint that holds them, dots for nested ones ("ema.model").
+    prefix : str
+        Taken off every name that has it ("module."); the others are left out.
+    """
+
+    key: str | None = None
+    prefix: str = ""
+
+
+def _module_and_name(factory: str) -> str:
+    if not re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*|\w+(\.\w+)+", factory):
+        raise custom("must read 'module:function' or 'module.Class'")
+    return factory
+
+
+FactoryName = Annotated[str, AfterValidator(_module_and_name)]
+
+
+class RandomWeights(WeightsSource):
+    """``weights.random = {seed = 0}``: what the architecture alone is worth.
+
+    Attributes
+    ----------
+    seed : int
+    calibrate : bool
+        Measure the statistics of batch normalization on the target. As a network is
+        built they are 0 and 1, with which the signal of a deep one dies on its way: a
+        control that compares nothing.
+    """
+
+    seed: int = 0
+    calibrate: bool = False
+
+    def locate(self) -> None:
+        """Return None: there is no file."""
+        return
+
+    @property
+    def init_seed(self) -> int:
+        """The seed the manifest asks for."""
+        return self.seed
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether the manifest asks for it."""
+        return self.calibrate
+
+
+SOURCES: MappingProxyType[str, type[WeightsSource]] = MappingProxyType(
+    {**FILES, "random": RandomWeights}
+)
+
+
+def _exactly_one(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(value, WeightsSource):
+        return value
+    kinds = list(value) if isinstance(value, dict) else []
+    for kind in kinds:
+        if kind not in SOURCES:
+            raise custom(f"unknown source of weights {brief(kind)}; {hint(str(kind), SOURCES)}")
+    if len(kinds) != 1:
+        raise custom(f"needs exactly one of {', '.join(SOURCES)}")
+    try:
+        return SOURCES[kinds[0]].model_validate(value[kinds[0]], context=info.context)
+    except ValidationError as error:
+        inner, message = explain(error)
+        raise custom(f"{'.'.join(map(str, (kinds[0], *inner)))}: {message}") from None
+
+
+Weights = Annotated[SerializeAsAny[WeightsSource], BeforeValidator(_exactly_one)]
+
+
+class NetworkEntry(Frozen):
+    """Keys that a network of torch and a family of them have in common."""
+
+    factory: FactoryName
+    arguments: Mapping[str, Any] = Field(default_factory=dict)
+    arguments_from_weights: Mapping[str, str] = Field(default_factory=dict)
+    state_dict: StateDict = StateDict()
+    preprocessing: Preprocessing
+    cuts: Cuts | None = None
+    trained_on: DataName | None = None
+    licence: Name | None = None
+
+
+class ModelEntry(NetworkEntry):
+    """One ``[[model]]`` of a manifest that names a factory of torch.
+
+    Attributes
+    ----------
+    name : str
+        Unique in its zoo.
+    factory : str
+        ``module:function`` or ``module.Class`` that builds the network.
+    arguments : dict
+        Keyword arguments of the factory.
+    arguments_from_weights : dict of str to str
+        More of them, each the length of a tensor in the weights file: where the files of
+        a family differ in their number of classes, ``{n_classes = "head.bias"}``.
+    weights : WeightsSource
+        Exactly one of ``file``, ``package`` and ``random``.
+    sha256 : str or None
+        Expected digest of the weights file, checked before it is read.
+    state_dict : StateDict
+        Where in the checkpoint the weights are.
+    preprocessing : Preprocessing
+        What to do to the target before the network sees it.
+    cuts : tuple of str or None
+        Where to cut; None leaves it to the zoo or the command.
+    trained_on : str or None
+        The labelled data that the weights were trained on, a path or a name as for the
+        target; some scores compare the target with them.
+    licence : str or None
+        Of the weights, by its SPDX name where there is one.
+    """
+
+    name: Name
+    weights: Weights
+    sha256: Sha256 | None = None
+
+
+class FamilyEntry(NetworkEntry):
+    """One ``[[family]]`` of a manifest: the same network with many weights files.
+
+    Attributes
+    ----------
+    files : str
+        Pattern of the weights files, relative to the manifest; each is a model.
+    name : str
+        The model's name; ``{stem}`` stands for the file's, here and in ``trained_on``.
+    """
+
+    files: Name
+    name: Annotated[str, Field(pattern=r"\{stem\}")] = "{stem}"
 
 
 @dataclass(frozen=True)
@@ -210,31 +363,3 @@ def axis_pooling(preprocessing: Preprocessing) -> AxisPooling:
         getattr(preprocessing, "batch_first", None),
         getattr(preprocessing, "layout", ""),
     )
-
-
-def sources(identifier: str, _revision: str | None, entry: Entry) -> tuple[TorchSource, ...]:
-    """Name a network by its factory, ``module:function`` or ``module.Class``.
-
-    Raises
-    ------
-    EntryError, ValidationError
-        When the entry lacks weights or preprocessing, or has other keys.
-    """
-    if entry.preprocessing is None:
-        why = "is missing; say in a manifest how the network wants its input"
-        raise EntryError(why, "preprocessing")
-    said = {
-        **entry.settings,
-        "name": entry.name or f"torch:{identifier}",
-        "factory": identifier,
-        "preprocessing": entry.preprocessing,
-        "cuts": entry.cuts,
-        "trained_on": entry.trained_on,
-        "licence": entry.licence,
-        "sha256": entry.sha256,
-    }
-    found = TorchSource.model_validate(
-        {key: value for key, value in said.items() if value is not None},
-        context={"folder": entry.folder},
-    )
-    return (found.model_copy(update={"trust": entry.trust}),)
