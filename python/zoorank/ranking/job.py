@@ -74,6 +74,7 @@ class _Work:
         self._tell("opening")
         self._source = job.source.resolve(self._opening)
         self._identity = self._source.identity()
+        self._published = self._source.known()
         self._page = Page.of(run, self._identity, job)
         self._clock = Clock()
         self._known: dict[str, ScoreValue] = {}  # values that no cut changes
@@ -92,7 +93,7 @@ class _Work:
         run, job = self._run, self._job
         # Who ends this process is known by this digest to the one that survives it.
         self._tell("opening", source=self._page.source)
-        known = self._source.known()
+        known = self._published
         if run.filters is not None and (reason := run.filters.licence_reason(known)):
             return Outcome(job.source.name, known=known, filtered=(Filtered(reason),))
         if not run.retry and (failure := self._page.fatal) is not None:
@@ -165,7 +166,7 @@ class _Work:
             refused=refused,
             note="; ".join(filter(None, [*notes, lacking])),
             weights_sha256=weights if isinstance(weights, str) else None,
-            known=self._source.known(),
+            known=self._published,
             saw_target=self._saw_target(),
             stages=self._clock.stages,
             filtered=filtered,
