@@ -11,7 +11,7 @@ from pathlib import Path
 from _limits import device_rates
 
 import zoorank
-from zoorank.engine import cuda
+from zoorank.engine import environment
 
 FIELDS = (
     "card", "question", "n", "d", "classes", "kernel", "seconds", "bound_seconds", "share_of_bound",
@@ -37,7 +37,7 @@ class Bench:
         self.sizes = QUICK_SIZES if quick else SIZES
         self.shrink = 50 if quick else 1
         self.effort = 1e-3 if quick else 1.0
-        self.card = cuda.device_names()[0]
+        self.card = environment.device_names()[0]
         self.wrong = 0
         self.broken = []
         self._limits = None

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from _timing import fastest_seconds
 
 from zoorank import _core, build_info
-from zoorank.engine import cuda
+from zoorank.engine import cuda, environment
 
 GEMM_ROWS = 4096  # enough for a rate that a larger product would not better
 READ_BYTES = 1 << 28  # several times the last cache of most processors
@@ -203,7 +203,7 @@ def measure_device_limits(effort: float = 1.0) -> DeviceLimits:
     """
     rates = device_rates(effort)
     read = rates.pop("copy")
-    return DeviceLimits(cuda.device_names()[0], rates, read)
+    return DeviceLimits(environment.device_names()[0], rates, read)
 
 
 def device_rates(effort: float = 1.0) -> dict[str, float]:
@@ -220,6 +220,6 @@ def device_rates(effort: float = 1.0) -> dict[str, float]:
         ``bfloat16`` of tensor cores, ``float32`` and ``float64`` of ordinary ones, in flop/s;
         ``copy`` in bytes a second, those read and those written.
     """
-    cuda.require()
+    environment.require()
     backend = importlib.import_module("zoorank._cuda")
     return dict(backend.measure_limits(cuda.first_device(), effort))

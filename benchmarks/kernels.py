@@ -25,7 +25,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zoorank import build_info
-from zoorank.engine.options import check_choice
+from zoorank.engine.environment import check_choice
 
 QUICK_SIZES = "500", "64", "10"
 QUICK_EFFORT = 1e-3

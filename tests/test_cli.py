@@ -264,7 +264,9 @@ class TestEnvironment:
 
     def test_device_that_is_not_there(self, call, monkeypatch, zoo):
         monkeypatch.setenv("ZOORANK_DEVICE", "cuda")
-        monkeypatch.setattr("zoorank.engine.cuda.unavailable_reason", lambda: "there is none")
+        monkeypatch.setattr(
+            "zoorank.engine.environment.unavailable_reason", lambda: "there is none"
+        )
         code, out, error = call("score target.npz")
         assert (code, out) == (2, "")
         assert one_line(error) == "ZOORANK_DEVICE is 'cuda', but there is none"

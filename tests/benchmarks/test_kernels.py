@@ -89,13 +89,13 @@ def test_a_place_that_cannot_be_written_is_known_before_the_work(tmp_path, monke
 @pytest.fixture
 def device(monkeypatch):
     """A device that is the host."""
-    from zoorank.engine import cuda
+    from zoorank.engine import cuda, environment
 
     rates = {"bfloat16": 4e12, "float32": 1e12, "float64": 5e11, "copy": 1e12}
     info = {**zoorank.build_info(), "cuda_unavailable_reason": ""}
     monkeypatch.setattr(kernels, "build_info", lambda: info)
     monkeypatch.setattr(_limits, "device_rates", lambda effort: dict(rates))
-    monkeypatch.setattr(cuda, "device_names", lambda: ["NVIDIA Abacus (9.0)"])
+    monkeypatch.setattr(environment, "device_names", lambda: ["NVIDIA Abacus (9.0)"])
     monkeypatch.setattr(cuda, "to_device", lambda X: X)
 
 

@@ -270,10 +270,10 @@ def device(monkeypatch):
     import gpu_speed
     import gpu_torch
 
-    from zoorank.engine import cuda
+    from zoorank.engine import cuda, environment
 
     rates = {"bfloat16": 1e12, "float32": 1e11, "float64": 5e10, "copy": 1e11}
-    monkeypatch.setattr(cuda, "device_names", lambda: ["NVIDIA Abacus (9.0)"])
+    monkeypatch.setattr(environment, "device_names", lambda: ["NVIDIA Abacus (9.0)"])
     monkeypatch.setattr(_gpu, "device_rates", lambda effort: dict(rates))
     monkeypatch.setattr(cuda, "to_device", lambda X: X)
     monkeypatch.setattr(gpu_speed, "kernels", lambda: ["wgmma", "mma", "simt"])

@@ -10,7 +10,7 @@ from tests.engine.problems import make, overlapping
 
 import zoorank
 from zoorank import _core
-from zoorank.engine import cost, cuda
+from zoorank.engine import cost, cuda, environment
 
 INFO = zoorank.build_info()
 on_a_device = pytest.mark.skipif(not INFO["cuda_available"], reason=INFO["cuda_unavailable_reason"])
@@ -87,8 +87,8 @@ class Stand:
 @pytest.fixture
 def stand(monkeypatch):
     stand = Stand()
-    monkeypatch.setattr(cuda, "_module", lambda: stand)
-    monkeypatch.setattr(cuda, "unavailable_reason", lambda: "")
+    monkeypatch.setattr(cuda, "cuda_module", lambda: stand)
+    monkeypatch.setattr(environment, "unavailable_reason", lambda: "")
     return stand
 
 

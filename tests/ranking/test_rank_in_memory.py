@@ -8,7 +8,7 @@ import pytest
 
 import zoorank
 from zoorank import scores
-from zoorank.engine import cuda
+from zoorank.engine import environment
 from zoorank.ranking import job, outcomes
 from zoorank.ranking.rank import rank
 from zoorank.scores import facts as facts_of_scores
@@ -203,10 +203,10 @@ def test_the_ranking_says_what_was_asked_for(zoo, tmp_path):
     ],
 )
 def test_where_encodings_are_kept(monkeypatch, save, names, device, keep):
-    monkeypatch.setattr(cuda, "unavailable_reason", lambda: "")
+    monkeypatch.setattr(environment, "unavailable_reason", lambda: "")
     shared = outcomes.Run(None, scores.find_scores(names), None, None, 1, device, save)
     assert job.keep_on(device, shared) == keep
-    monkeypatch.setattr(cuda, "unavailable_reason", lambda: "no driver")
+    monkeypatch.setattr(environment, "unavailable_reason", lambda: "no driver")
     assert job.keep_on(device, shared) == ("memory" if save is False else "store")
 
 

@@ -158,7 +158,7 @@ class OnDevice:
 
 
 def test_an_encoding_on_a_device_is_copied_once_for_those_that_cannot_go_there(monkeypatch):
-    monkeypatch.setattr("zoorank.engine.cuda.unavailable_reason", lambda: "no device")
+    monkeypatch.setattr("zoorank.engine.environment.unavailable_reason", lambda: "no device")
     device = OnDevice(X)
     computed = compute(find_scores("logme,knn,silhouette"), Facts(LABELS, device))
     assert device.copies == 1
@@ -167,7 +167,7 @@ def test_an_encoding_on_a_device_is_copied_once_for_those_that_cannot_go_there(m
 
 
 def test_scores_that_can_go_to_a_device_get_what_lies_there(monkeypatch):
-    monkeypatch.setattr("zoorank.engine.cuda.unavailable_reason", lambda: None)
+    monkeypatch.setattr("zoorank.engine.environment.unavailable_reason", lambda: None)
     device = OnDevice(X)
     seen = []
     there = own(lambda encoding, labels: seen.append(encoding) or ScoreValue(1.0), on_device=True)

@@ -18,8 +18,7 @@ from zoorank.engine.arrays import (
     check_number_of_classes,
     number_classes,
 )
-from zoorank.engine.environment import uses_cuda
-from zoorank.engine.options import check_metric, check_threads
+from zoorank.engine.environment import check_metric, check_threads, uses_cuda
 from zoorank.engine.result import SilhouetteResult, exact_result
 from zoorank.engine.silhouette import silhouette
 

@@ -1,50 +1,27 @@
 """The engine on a CUDA device: which device, which stream, and arrays that live there.
 
-The compiled module is loaded when the first question about a device is asked, so a
-machine without a GPU, or a build without CUDA, pays nothing for it. Rows that stay on a device
-have the methods of the classes of :mod:`zoorank._core` that they stand in for, so that
-:mod:`zoorank.engine.estimate` need not know where rows are.
+The compiled module is loaded when the first question about a device is asked
+(``environment.py``), so a machine without a GPU, or a build without CUDA, pays nothing for it.
+Rows that stay on a device have the methods of the classes of :mod:`zoorank._core` that they
+stand in for, so that :mod:`zoorank.engine.estimate` need not know where rows are.
 """
 # ruff: noqa: ARG002  the signatures are those of what is stood in for
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from zoorank.engine.arrays import Matrix, as_matrix, is_torch, on_device, to_host
+from zoorank.engine.environment import cuda_module, require
 from zoorank.engine.rows import Floats, Integers, Progress, is_streamed, open_rows
 
 _LEGACY_STREAM = 1  # the default stream, by the name that CUDA and DLPack both know
-
-
-def is_built() -> bool:
-    """Whether this installation has the module at all; asks no device."""
-    return importlib.util.find_spec("zoorank._cuda") is not None
-
-
-@cache
-def unavailable_reason() -> str:
-    """Why no device can be used, in one line; empty when one can."""
-    if not is_built():
-        return "this build of zoorank has no CUDA kernels; build it where nvcc works"
-    reason: str = _module().unavailable_reason()
-    return reason
-
-
-def device_names() -> list[str]:
-    """Every device with its compute capability, where one can be used."""
-    return [
-        "{} ({}.{})".format(device["name"], *device["compute_capability"])
-        for device in _module().devices()
-    ]
 
 
 @dataclass(frozen=True)
@@ -111,14 +88,14 @@ def as_device_matrix(X: Any, name: str = "X") -> DeviceMatrix:
         array = _borrowed(interface, X, name)
         stream = _stream_of(X, interface)
     else:
-        array = _module().from_dlpack(X.__dlpack__(stream=_LEGACY_STREAM), name)
+        array = cuda_module().from_dlpack(X.__dlpack__(stream=_LEGACY_STREAM), name)
         _check_shape((array.rows, array.cols), name)
         stream = _LEGACY_STREAM
     return DeviceMatrix(
         array=array,
         shape=(array.rows, array.cols),
         dtype=np.dtype(np.float64 if array.is_double else np.float32),
-        device=_module().device_of(array.address),
+        device=cuda_module().device_of(array.address),
         stream=stream,
     )
 
@@ -139,7 +116,7 @@ def to_device(X: Any, name: str = "X") -> DeviceMatrix:
     matrix = open_rows(X).load() if is_streamed(X) else as_matrix(X, name)
     device = first_device()
     return DeviceMatrix(
-        array=_module().upload(matrix, device),
+        array=cuda_module().upload(matrix, device),
         shape=matrix.shape,
         dtype=matrix.dtype,
         device=device,
@@ -150,13 +127,7 @@ def to_device(X: Any, name: str = "X") -> DeviceMatrix:
 @cache
 def first_device() -> int:
     """The device that host arrays are computed on."""
-    return int(_module().devices()[0]["index"])
-
-
-def require() -> None:
-    """Raise a RuntimeError with the reason where no device can be used."""
-    if reason := unavailable_reason():
-        raise RuntimeError(f"device='cuda': {reason}")
+    return int(cuda_module().devices()[0]["index"])
 
 
 class DeviceRows:
@@ -187,7 +158,7 @@ class DeviceRows:
     def silhouettes(self, codes: Integers, metric: str) -> Floats:
         """Exact silhouettes of all rows."""
         device, stream, array = _place(self._given)
-        found: Floats = _module().silhouette_samples(array, codes, metric, device, stream)
+        found: Floats = cuda_module().silhouette_samples(array, codes, metric, device, stream)
         return found
 
     def silhouettes_by_references(
@@ -210,7 +181,7 @@ class DeviceRows:
             References and rows of each stratum, as the references come.
         """
         X = self.matrix
-        found: tuple[Floats, Floats] = _module().reference_samples(
+        found: tuple[Floats, Floats] = cuda_module().reference_samples(
             X.array, codes, indices.ravel(), bounds, drawn, sizes, X.device, X.stream, None
         )
         return found
@@ -239,7 +210,7 @@ class DeviceStatistics:
         self, block: DeviceMatrix, first_row: int, threads: int, progress: Progress | None
     ) -> Floats:
         """Compute the surrogate of every row."""
-        found: Floats = _module().surrogate_samples(
+        found: Floats = cuda_module().surrogate_samples(
             block.array, self.codes, block.device, block.stream, progress
         )
         return found
@@ -248,7 +219,9 @@ class DeviceStatistics:
         self, block: DeviceMatrix, first_row: int, threads: int, progress: Progress | None
     ) -> Floats:
         """Compute the distance of every row to the mean of its class, up to a factor."""
-        found: Floats = _module().class_radii(block.array, self.codes, block.device, block.stream)
+        found: Floats = cuda_module().class_radii(
+            block.array, self.codes, block.device, block.stream
+        )
         return found
 
 
@@ -263,7 +236,7 @@ class DeviceExactRows:
         self, block: DeviceMatrix, first_row: int, threads: int, progress: Progress | None
     ) -> None:
         """Compare the rows with all."""
-        self._samples = _module().silhouette_samples_of(
+        self._samples = cuda_module().silhouette_samples_of(
             block.array,
             self._codes,
             self._indices,
@@ -290,8 +263,8 @@ def pairwise_distances(X: Any, Y: Any | None, metric: str) -> Matrix:
     elif isinstance(y, DeviceMatrix) and device != device_y:
         raise ValueError(f"X lives on CUDA device {device} and Y on {device_y}: move one of them")
     elif isinstance(y, DeviceMatrix) and stream != stream_y:
-        _module().wait_for(device_y, stream_y)
-    distances: Matrix = _module().pairwise_distances(left, right, metric, device, stream)
+        cuda_module().wait_for(device_y, stream_y)
+    distances: Matrix = cuda_module().pairwise_distances(left, right, metric, device, stream)
     return distances
 
 
@@ -303,11 +276,6 @@ def _place(X: Matrix | DeviceMatrix) -> tuple[int, int, Any]:
     if isinstance(X, DeviceMatrix):
         return X.device, X.stream, X.array
     return first_device(), _LEGACY_STREAM, X
-
-
-@cache
-def _module() -> ModuleType:
-    return importlib.import_module("zoorank._cuda")
 
 
 def _check_shape(shape: tuple[int, ...], name: str) -> None:
@@ -379,7 +347,7 @@ def _borrowed(interface: dict[str, Any], owner: Any, name: str) -> Any:
     if cols > 1 and strides[1] != itemsize:
         raise ValueError(f"{name} must have adjacent features")
     stride = strides[0] // itemsize if rows > 1 else cols
-    return _module().DeviceArray(
+    return cuda_module().DeviceArray(
         interface["data"][0], rows, cols, stride, itemsize == np.dtype(np.float64).itemsize, owner
     )
 

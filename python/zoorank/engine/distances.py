@@ -8,8 +8,7 @@ import numpy.typing as npt
 from zoorank import _core
 from zoorank.engine import cuda
 from zoorank.engine.arrays import Matrix, as_matrix, as_pair
-from zoorank.engine.environment import uses_cuda
-from zoorank.engine.options import check_metric, check_precision, check_threads
+from zoorank.engine.environment import check_metric, check_precision, check_threads, uses_cuda
 
 
 def pairwise_distances(

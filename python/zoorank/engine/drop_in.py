@@ -17,7 +17,7 @@ from zoorank.engine.arrays import (
     number_classes,
     to_host,
 )
-from zoorank.engine.options import check_choice, check_metric
+from zoorank.engine.environment import check_choice, check_metric
 from zoorank.engine.rows import Floats, Integers, Progress, open_rows
 
 # Metrics of scikit-learn that are computed by it.

@@ -1,16 +1,33 @@
-"""What this build can do on this machine, where a call computes, and the variables that decide."""
+"""What a call may ask for, and what this build can do for it on this machine."""
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
+import importlib.util
+import math
+import numbers
+import operator
 import os
-from typing import TypedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+from typing import SupportsIndex, TypedDict
+
+import numpy as np
 
 from zoorank import _core
-from zoorank.engine import cuda
 from zoorank.engine.arrays import on_device
-from zoorank.engine.options import check_choice
 from zoorank.errors import UsageError
+from zoorank.messages import hint
+
+METRICS = _core.METRICS
+METHODS = ("auto", "exact", "estimate")
+PRECISIONS = ("auto", "float32", "bf16x3")
+
+# What scikit-learn calls some of the metrics too.
+_SYNONYMS = {"l2": "euclidean", "l1": "manhattan", "cityblock": "manhattan"}
 
 
 class BuildInfo(TypedDict):
@@ -48,17 +65,17 @@ def build_info() -> BuildInfo:
     >>> info["instruction_set"] in info["supported_instruction_sets"]
     True
     """
-    core, reason = _core.build_info(), cuda.unavailable_reason()
+    core, reason = _core.build_info(), unavailable_reason()
     return {
         "version": core["version"],
         "compiler": core["compiler"],
         "instruction_set": core["instruction_set"],
         "supported_instruction_sets": core["supported_instruction_sets"],
         "threads": core["threads"],
-        "cuda_built": cuda.is_built(),
+        "cuda_built": is_built(),
         "cuda_available": not reason,
         "cuda_unavailable_reason": reason,
-        "cuda_devices": [] if reason else cuda.device_names(),
+        "cuda_devices": [] if reason else device_names(),
         "faiss": _faiss_distribution(),
     }
 
@@ -85,8 +102,131 @@ def check_environment(*, computes: bool = True) -> None:
         wish = device_wish()
     except ValueError as error:
         raise UsageError(str(error)) from None
-    if computes and wish == "cuda" and (reason := cuda.unavailable_reason()):
+    if computes and wish == "cuda" and (reason := unavailable_reason()):
         raise UsageError(f"ZOORANK_DEVICE is {wish!r}, but {reason}")
+
+
+@dataclass(frozen=True)
+class MeanSettings:
+    """What a call of :func:`zoorank.silhouette` asks for, checked."""
+
+    metric: str
+    method: str
+    precision: str
+    on_cuda: bool
+    tol: float
+    confidence: float
+    generator: np.random.Generator
+    threads: int
+
+    @classmethod
+    def checked(
+        cls,
+        X: object,
+        *,
+        metric: str,
+        method: str,
+        precision: str,
+        device: str,
+        tol: float,
+        confidence: float,
+        random_state: int | np.random.Generator | None,
+        n_threads: int | None,
+    ) -> MeanSettings:
+        """Check every argument beside the data, whose place decides where to compute.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For what is not allowed, with what is.
+        RuntimeError
+            Where a CUDA device is asked for and none can be used, with the reason.
+        """
+        metric = check_metric(metric)
+        return cls(
+            metric=metric,
+            method=check_choice(method, METHODS, "method"),
+            precision=check_precision(precision),
+            on_cuda=uses_cuda(device, X, metric),
+            tol=check_between(tol, "tol", 0, math.inf),
+            confidence=check_between(confidence, "confidence", 0, 1),
+            generator=check_random_state(random_state),
+            threads=check_threads(n_threads),
+        )
+
+
+def check_choice(value: object, valid: Sequence[str], what: str) -> str:
+    """`value` if it is one of `valid`; a ValueError with the nearest of them otherwise."""
+    if isinstance(value, str) and value in valid:
+        return value
+    raise ValueError(f"unknown {what} {value!r}; {hint(str(value), valid)}")
+
+
+def check_metric(metric: object) -> str:
+    """The name of a metric, which may go by another one of scikit-learn's."""
+    if isinstance(metric, str):
+        metric = _SYNONYMS.get(metric, metric)
+    return check_choice(metric, METRICS, "metric")
+
+
+def check_precision(precision: object) -> str:
+    """How Euclidean distances between float32 rows are to be computed, if that can be done here.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, and for ``"bf16x3"`` where the instruction set in use has none.
+    """
+    chosen = check_choice(precision, PRECISIONS, "precision")
+    in_use = _core.build_info()["instruction_set"] if chosen == "bf16x3" else ""
+    if chosen == "bf16x3" and in_use != "amx":
+        raise ValueError(
+            f"precision 'bf16x3' needs the instruction set amx; in use is {in_use}: "
+            "use 'auto' or 'float32'"
+        )
+    return chosen
+
+
+def check_integer(value: SupportsIndex, what: str, allowed: str = "an integer") -> int:
+    """`value` as an int of Python's, whichever kind of integer it is."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{what} must be {allowed}, got {value!r}") from None
+
+
+def check_between(value: object, what: str, low: float, high: float) -> float:
+    """`value` as a float above `low` and below `high`."""
+    bounds = f"lie between {low:g} and {high:g}" if math.isfinite(high) else f"be above {low:g}"
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{what} must be a number, got {value!r}; it must {bounds}")
+    number = float(value)
+    if not (low < number and (number < high or high == math.inf)):
+        raise ValueError(f"{what} must {bounds}, got {value!r}")
+    return number
+
+
+def check_random_state(
+    random_state: int | np.random.Generator | None,
+) -> np.random.Generator:
+    """What all draws of a call come from; the same one where it is given one."""
+    try:
+        return np.random.default_rng(random_state)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            "random_state must be None, an integer of at least 0 or a numpy.random.Generator, "
+            f"got {random_state!r}"
+        ) from None
+
+
+def check_threads(n_threads: SupportsIndex | None) -> int:
+    """The number for the library, in which 0 is automatic."""
+    if n_threads is None:
+        return 0
+    threads = check_integer(n_threads, "n_threads", "an integer or None")
+    if threads < 1:
+        raise ValueError(f"n_threads must be at least 1 or None (automatic), got {threads}")
+    return min(threads, 2**31 - 1)  # the library takes no more than it has processors for
 
 
 def device_wish() -> str:
@@ -112,8 +252,42 @@ def uses_cuda(device: object, X: object, metric: str) -> bool:
         device = "cuda" if on_device(X) else device_wish()
     if device == "cpu":
         return False
-    cuda.require()
+    require()
     return metric != "precomputed"
+
+
+def is_built() -> bool:
+    """Whether this installation has the CUDA module at all; asks no device."""
+    return importlib.util.find_spec("zoorank._cuda") is not None
+
+
+@cache
+def unavailable_reason() -> str:
+    """Why no CUDA device can be used, in one line; empty when one can."""
+    if not is_built():
+        return "this build of zoorank has no CUDA kernels; build it where nvcc works"
+    reason: str = cuda_module().unavailable_reason()
+    return reason
+
+
+def require() -> None:
+    """Raise a RuntimeError with the reason where no CUDA device can be used."""
+    if reason := unavailable_reason():
+        raise RuntimeError(f"device='cuda': {reason}")
+
+
+def device_names() -> list[str]:
+    """Every CUDA device with its compute capability, where one can be used."""
+    return [
+        "{} ({}.{})".format(device["name"], *device["compute_capability"])
+        for device in cuda_module().devices()
+    ]
+
+
+@cache
+def cuda_module() -> ModuleType:
+    """The compiled CUDA code, loaded when the first question about a device is asked."""
+    return importlib.import_module("zoorank._cuda")
 
 
 def _faiss_distribution() -> str | None:

@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from zoorank.engine.arrays import Matrix, as_matrix, on_device
-from zoorank.engine.environment import device_wish
+from zoorank.engine.environment import check_choice, check_integer, check_threads, device_wish
 from zoorank.engine.index import BLOCK, brute_force, load_faiss, raised, row_cells, search
-from zoorank.engine.options import check_choice, check_integer, check_threads
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,17 +21,16 @@ from zoorank.engine.arrays import (
 )
 from zoorank.engine.cuda import DeviceRows
 from zoorank.engine.drop_in import SparseRows, hand_over, is_handed_over
-from zoorank.engine.environment import uses_cuda
-from zoorank.engine.estimate import estimate_mean, predicted_rows
-from zoorank.engine.options import (
-    check_between,
+from zoorank.engine.environment import (
+    MeanSettings,
     check_choice,
     check_integer,
     check_metric,
-    check_precision,
     check_random_state,
     check_threads,
+    uses_cuda,
 )
+from zoorank.engine.estimate import estimate_mean, predicted_rows
 from zoorank.engine.result import SilhouetteResult, estimated_result, exact_result
 from zoorank.engine.rows import (
     AnyPath,
@@ -46,8 +44,6 @@ from zoorank.engine.rows import (
 )
 from zoorank.engine.samples import LEAST_REFERENCES, estimate_samples
 from zoorank.engine.surrogate import silhouettes_by_means
-
-METHODS = ("auto", "exact", "estimate")
 
 __all__ = ["silhouette", "silhouette_samples"]
 
@@ -292,38 +288,42 @@ def silhouette(
     >>> result.method, result.half_width <= 1e-3
     ('estimate', True)
     """
-    metric = check_metric(metric)
-    check_choice(method, METHODS, "method")
-    check_precision(precision)
-    on_cuda = uses_cuda(device, X, metric)
-    tol = check_between(tol, "tol", 0, math.inf)
-    confidence = check_between(confidence, "confidence", 0, 1)
-    generator = check_random_state(random_state)
+    asked = MeanSettings.checked(
+        X,
+        metric=metric,
+        method=method,
+        precision=precision,
+        device=device,
+        tol=tol,
+        confidence=confidence,
+        random_state=random_state,
+        n_threads=n_threads,
+    )
     begin = time.perf_counter()
-    problem = _open(X, labels, metric, check_threads(n_threads), on_cuda=on_cuda)
+    problem = _open(X, labels, asked.metric, asked.threads, on_cuda=asked.on_cuda)
     estimated = problem.can_be_estimated and method != "exact"
     if method == "auto":
-        estimated = estimated and not on_cuda and not problem.prefers_exact(tol, confidence)
+        estimated = estimated and not asked.on_cuda and not problem.prefers_exact(asked)
     found = None
     if estimated:
         found = estimate_mean(
             cast("Rows", problem.rows),
             problem.codes,
             len(problem.classes),
-            tol=tol,
-            confidence=confidence,
-            random_state=generator,
-            threads=problem.threads,
+            tol=asked.tol,
+            confidence=asked.confidence,
+            random_state=asked.generator,
+            threads=asked.threads,
             progress=progress,
         )
     if found is None:
         # Of an estimate that was given up, progress has been reported already.
-        samples, pairs = problem.exact(None if estimated else progress, precision)
+        samples, pairs = problem.exact(None if estimated else progress, asked.precision)
     if progress is not None:
         progress(1.0)
     seconds = time.perf_counter() - begin
     if found is None:
-        return exact_result(samples, problem.classes, problem.codes, metric, seconds, pairs)
+        return exact_result(samples, problem.classes, problem.codes, asked.metric, seconds, pairs)
     return estimated_result(found, problem.classes, len(problem.codes), seconds)
 
 
@@ -343,10 +343,10 @@ class _Problem:
         """Whether an estimate could be cheaper, and there is something to estimate."""
         return self.metric == "euclidean" and not isinstance(self.rows, SparseRows)
 
-    def prefers_exact(self, tol: float, confidence: float) -> bool:
+    def prefers_exact(self, asked: MeanSettings) -> bool:
         """Whether an exact mean is cheap, or cheaper than an estimate."""
         n, d = self.rows.shape
-        drawn = predicted_rows(n, len(self.classes), tol, confidence)
+        drawn = predicted_rows(n, len(self.classes), asked.tol, asked.confidence)
         return cost.prefers_exact(n, d, len(self.classes), drawn)
 
     def exact(

@@ -19,7 +19,7 @@ from zoorank.encoding.costs import Clock
 from zoorank.encoding.encode import Keep, encode_source
 from zoorank.encoding.feed import to_host
 from zoorank.encoding.records import EncodedSource, Encoding, Filtered
-from zoorank.engine import cuda
+from zoorank.engine import environment
 from zoorank.errors import DataError, SourceError, UsageError
 from zoorank.executors.base import Emit, Event, Failure, Stage
 from zoorank.messages import one_line
@@ -310,7 +310,7 @@ def keep_on(device: str, run: Run) -> Keep:
     """
     if run.save_encodings is False:
         return "memory"
-    if not device.startswith("cuda") or cuda.unavailable_reason():
+    if not device.startswith("cuda") or environment.unavailable_reason():
         return "store"
     if run.save_encodings is None and all(score.on_device for score in run.scores):
         return "memory"

@@ -21,9 +21,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from zoorank import _core
-from zoorank.engine import cuda
+from zoorank.engine import environment
 from zoorank.engine.arrays import on_device, to_host
-from zoorank.engine.options import check_threads
+from zoorank.engine.environment import check_threads
 from zoorank.messages import one_line
 from zoorank.scores.base import Array, Score, ScoreValue, Task
 from zoorank.scores.shared import Shared
@@ -158,7 +158,7 @@ def compute(scores: Sequence[Score], facts: Facts, *, n_threads: int | None = No
     able = [score for score in scores if score.key not in lacking]
     team = Team(check_threads(n_threads) or _core.build_info()["threads"])
     there = on_device(facts.encoding)
-    stays = {s.key for s in able if there and s.on_device and not cuda.unavailable_reason()}
+    stays = {s.key for s in able if there and s.on_device and not environment.unavailable_reason()}
     moved = [s for s in able if s.varies_with_cut and s.key not in stays]
     results: dict[str, ScoreValue | Refused] = {key: Refused(why) for key, why in lacking.items()}
     with one_blas_thread():
