@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from zoorank.encoding.costs import Filters
@@ -20,9 +21,8 @@ from zoorank.ranking.ranking import Ranking, write
 from zoorank.ranking.record import Trained, read_record
 from zoorank.ranking.settings import Settings
 from zoorank.ranking.work import Progress, Silent, Strategy
-from zoorank.sources.base import Guarded, Precision, Source
+from zoorank.sources.base import Guarded, Precision
 from zoorank.sources.manifest import zoo_of
-from zoorank.sources.trust import path_list
 from zoorank.store.encodings import EncodingStore, store_directory
 from zoorank.store.ledger import Ledger
 from zoorank.targets import load_target
@@ -268,15 +268,20 @@ def rank(
         modality=modality,
         task=task,
         strict=strict,
-        allow_code=tuple(map(os.fspath, path_list(allow_code))),
+        allow_code=_paths(allow_code),
         allow_packages=names(allow_packages),
         race=race,
         confidence=confidence,
         first_rows=first_rows,
         random_state=random_state,
-        record=tuple(map(os.fspath, path_list(record))),
+        record=_paths(record),
     )
     return _ranked(zoo, data, asked, out, store, progress or Silent(), command)
+
+
+def _paths(given: PathName | Sequence[PathName]) -> tuple[str, ...]:
+    named = (given,) if isinstance(given, str | os.PathLike) else given
+    return tuple(str(Path(path)) for path in named)
 
 
 def _ranked(
@@ -346,8 +351,16 @@ def _ranked(
 def _zoo(given: Any, asked: Settings, scores: Sequence[Score]) -> Zoo:
     """The sources, refused here where none of them could be run."""
     zoo = zoo_of(given, allow_code=asked.allow_code, allow_packages=asked.allow_packages)
-    _check_source_data(scores, zoo)
-    _check_code(zoo.models)
+    asking = [score.name for score in scores if score.needs_source_data]
+    if asking and all(source.trained_on is None for source in zoo.models):
+        raise UsageError(
+            f"score {asking[0]!r} compares the target with the data of each source, and "
+            f"{zoo.path or 'the zoo'} names none; add `trained_on` to its models"
+        )
+    # What would refuse every source for one reason does so at once; nothing is imported.
+    reasons = {each.refusal() if isinstance(each, Guarded) else "" for each in zoo.models}
+    if len(reasons) == 1 and (reason := reasons.pop()):
+        raise UsageError(f"no model of the zoo can be built: {reason}")
     return zoo
 
 
@@ -377,26 +390,8 @@ def _settings(
 
 
 def _recorded(paths: Sequence[str], deciding: Score | Consensus) -> tuple[Trained, ...]:
-    if not paths:
-        return ()
-    if not (isinstance(deciding, Consensus) and deciding.takes_known):
+    if paths and not (isinstance(deciding, Consensus) and deciding.takes_known):
         raise UsageError(
             f"a record counts where {INFORMED!r} decides, and {deciding.name!r} was asked to"
         )
-    return read_record(paths)
-
-
-def _check_source_data(scores: Sequence[Score], zoo: Zoo) -> None:
-    asking = [score.name for score in scores if score.needs_source_data]
-    if asking and all(spec.trained_on is None for spec in zoo.models):
-        raise UsageError(
-            f"score {asking[0]!r} compares the target with the data of each source, and "
-            f"{zoo.path or 'the zoo'} names none; add `trained_on` to its models"
-        )
-
-
-def _check_code(sources: Sequence[Source]) -> None:
-    """Refuse at once what would refuse every source for one reason; nothing is imported."""
-    reasons = {source.refusal() if isinstance(source, Guarded) else "" for source in sources}
-    if len(reasons) == 1 and (reason := reasons.pop()):
-        raise UsageError(f"no model of the zoo can be built: {reason}")
+    return read_record(paths) if paths else ()

@@ -120,7 +120,8 @@ def trusted(
     ManifestError
         For a directory that does not exist, or a name that no package can have.
     """
-    folders = tuple(Path(os.path.expanduser(each)).resolve() for each in path_list(allow_code))
+    named = (allow_code,) if isinstance(allow_code, str | os.PathLike) else allow_code
+    folders = tuple(Path(os.path.expanduser(folder)).resolve() for folder in named)
     for folder in folders:
         if not folder.is_dir():
             raise ManifestError(f"no directory {folder} to allow code from")
@@ -132,17 +133,6 @@ def trusted(
                 "such as torchvision"
             )
     return Trust(folders, packages)
-
-
-def path_list(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> tuple[Path, ...]:
-    """One path or several, which a string otherwise is letter by letter.
-
-    Examples
-    --------
-    >>> [path.name for path in path_list("code")], len(path_list(["code", Path("more")]))
-    (['code'], 2)
-    """
-    return (Path(paths),) if isinstance(paths, str | os.PathLike) else tuple(map(Path, paths))
 
 
 def admit(factory: str, trust: Trust) -> Admitted:
