@@ -168,7 +168,7 @@ def replay(
     import numpy as np
     from picks import PARTS, first, only, rank_average
 
-    from zoorank.ranking.planner import Plan, Prospect, Spent, sample_size
+    from zoorank.ranking.planner import Prospect, Schedule, Spent, sample_size
 
     def regret(names: Sequence[str]) -> float:
         kept = only(target, [name in names for name, _ in target.names])
@@ -186,7 +186,7 @@ def replay(
     left = share * sum(takes.values()) * (1 + 1e-9)
     shuffled = np.random.default_rng(order).permutation(networks).tolist()
     prospects = [Prospect(name, "fcn", record.get(name)) for name in shuffled]
-    plan = Plan(prospects, rows, sample_size(rows, 2))
+    plan = Schedule(prospects, rows, sample_size(rows, 2))
     run: list[str] = []
     while (step := plan.next(left)) is not None:
         left -= takes[step.name]

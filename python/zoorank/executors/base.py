@@ -22,7 +22,7 @@ from zoorank.errors import StoreError, ZoorankError
 from zoorank.messages import one_line
 
 Stage = Literal["opening", "encoding", "scoring"]
-Kind = Literal["error", "crash", "timeout", "memory", "stopped"]
+FailureKind = Literal["error", "crash", "timeout", "memory", "stopped"]
 
 _LONGEST_TRACEBACK = 20_000
 
@@ -105,7 +105,7 @@ class Failure:
     """
 
     reason: str
-    kind: Kind
+    kind: FailureKind
     traceback: str = ""
 
     @classmethod
@@ -123,7 +123,7 @@ class Failure:
         if len(text) > _LONGEST_TRACEBACK:
             half = _LONGEST_TRACEBACK // 2
             text = f"{text[:half]}\n[...]\n{text[-half:]}"
-        kind: Kind = "memory" if isinstance(error, MemoryError) else "error"
+        kind: FailureKind = "memory" if isinstance(error, MemoryError) else "error"
         return cls(_reason(error), kind, text)
 
 

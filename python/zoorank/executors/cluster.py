@@ -13,7 +13,7 @@ from typing import Any
 
 import zoorank
 from zoorank.errors import UsageError, ZoorankError
-from zoorank.executors.base import Failure, Kind
+from zoorank.executors.base import Failure, FailureKind
 from zoorank.messages import one_line
 
 _REACH = 10.0  # seconds in which a cluster has to answer
@@ -44,7 +44,7 @@ def machines(ray: Any) -> list[Machine]:
     return [Machine(each.get("CPU", 0.0), each.get("GPU", 0.0)) for each in there]
 
 
-class Head:
+class HeadNode:
     """Tells whether the head of the cluster still answers.
 
     Where it does not for a minute, Ray ends the process of the caller with words of its own.
@@ -132,7 +132,7 @@ def lost(error: BaseException, tries: int) -> Failure:
         f"it was lost in each of {_counted(tries, 'try', 'tries')} (at last {why}; Ray's logs on "
         "the machines, /tmp/ray/session_latest/logs, say more)"
     )
-    kind: Kind = "memory" if name == "OutOfMemoryError" else "crash"
+    kind: FailureKind = "memory" if name == "OutOfMemoryError" else "crash"
     return Failure(reason, kind, str(error))
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, cast
 from zoorank.errors import StoreError, ZoorankError
 from zoorank.executors.base import Emit, Event, Failure, J, Limits, O, S, Thinned, driven
 from zoorank.executors.cluster import (
-    Head,
+    HeadNode,
     Machine,
     connected,
     lost,
@@ -41,7 +41,7 @@ _LOOK = 2.0  # seconds between two looks for machines that came or went
 
 
 @dataclass(frozen=True)
-class _Settings:
+class _WorkerOptions:
     """How the process on the other machine runs its jobs."""
 
     limits: Limits
@@ -95,7 +95,9 @@ class RayExecutor:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.threads, self.gpus, self.retries = threads, gpus, retries
-        self._settings = _Settings(limits or Limits(), threads, prepare, state, environment or {})
+        self._settings = _WorkerOptions(
+            limits or Limits(), threads, prepare, state, environment or {}
+        )
         self.ray, self._connected_here = connected(address)
 
     @property
@@ -177,7 +179,7 @@ class _Run(Generic[J, O]):
             scheduling_strategy="SPREAD",
         )
         self._running: dict[Any, _Sent[J]] = {}
-        self._head = Head(ray)
+        self._head = HeadNode(ray)
         self._places, self._looked = 0, -_LOOK
 
     @property
@@ -269,7 +271,7 @@ class _Kept:
     name: str
     function: Callable[[Any, Any, Emit], object]
     shared: object
-    settings: _Settings
+    settings: _WorkerOptions
     devices: str | None
     executor: WorkerExecutor
 
@@ -301,7 +303,7 @@ def _prepared(content: Any, name: str) -> _Kept:
     if before is not None and (before.name, before.devices) == (name, devices):
         _kept.append(before)
         return before
-    settings: _Settings
+    settings: _WorkerOptions
     settings, function, shared = pickle.loads(ray.get(content))  # noqa: S301
     if before is not None and (before.settings, before.devices) == (settings, devices):
         executor = before.executor

@@ -20,13 +20,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoorank.ranking.record import Trained
+from zoorank.ranking.record import SourceCut, Trained
 from zoorank.scores.base import Array
 
 VAGUE = 1e4  # variance of a level of which nothing is known
 SPREAD_COUNTS = 20  # how many recorded accuracies the spread of the study weighs as much as
-
-Place = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -54,11 +52,11 @@ class Effects:
     vote: float
     spread: float
 
-    def lasting(self, places: Sequence[Place]) -> Array:
+    def lasting(self, places: Sequence[SourceCut]) -> Array:
         """Covariance of what lasts."""
         return _covariance(places, self.source, self.cut, self.candidate)
 
-    def passing(self, places: Sequence[Place]) -> Array:
+    def passing(self, places: Sequence[SourceCut]) -> Array:
         """Covariance of what is of one target alone."""
         return _covariance(places, self.target_source, self.target_cut, self.rest)
 
@@ -119,7 +117,7 @@ class Belief:
 
 
 def from_record(
-    places: Sequence[Place], lines: Sequence[Trained], effects: Effects, spread: float
+    places: Sequence[SourceCut], lines: Sequence[Trained], effects: Effects, spread: float
 ) -> Belief:
     """What accuracies on other targets say of candidates on this one.
 
@@ -184,7 +182,7 @@ def groups(lines: Iterable[Trained]) -> list[list[Trained]]:
     return _grouped(lines, lambda line: (line.fingerprint or line.target, line.trained))
 
 
-def place_of(line: Trained) -> Place:
+def place_of(line: Trained) -> SourceCut:
     """Source and cut."""
     return line.source, line.cut
 
@@ -206,7 +204,7 @@ def _binomial(line: Trained) -> float:
     return share * (1 - share) / line.samples
 
 
-def _covariance(places: Sequence[Place], source: float, cut: float, own: float) -> Array:
+def _covariance(places: Sequence[SourceCut], source: float, cut: float, own: float) -> Array:
     sources, cuts = (np.array([place[i] for place in places]) for i in (0, 1))
     found: Array = source * (sources[:, None] == sources) + cut * (cuts[:, None] == cuts)
     return found + own * np.eye(len(places))

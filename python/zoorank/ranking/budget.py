@@ -16,8 +16,8 @@ from zoorank.ranking.consensus import Consensus
 from zoorank.ranking.outcomes import Job, known_of
 from zoorank.ranking.page import Memory, remembered, taken
 from zoorank.ranking.planner import (
-    Plan,
     Prospect,
+    Schedule,
     Spent,
     Step,
     recorded,
@@ -83,11 +83,11 @@ class Budget:
         self._sources = {source.name: source for source in work.sources}
         memories = self._memories()
         prospects = [self._prospect(name, *memories[name], expected) for name in self._sources]
-        self._plan = Plan(prospects, target.n_rows, len(self._sample), work.executor.places)
+        self._schedule = Schedule(prospects, target.n_rows, len(self._sample), work.executor.places)
         for name, (whole, sampled) in memories.items():
             memory = whole if whole is not None and not whole.failed else sampled
             if memory is not None and not memory.failed:
-                self._plan.ended(name, Spent(memory.opening, memory.a_row))
+                self._schedule.ended(name, Spent(memory.opening, memory.a_row))
         self._running: dict[str, Step] = {}
         self._whole: dict[str, SourceRows] = {}
         self._sampled: dict[str, SourceRows] = {}
@@ -106,7 +106,7 @@ class Budget:
     def _jobs(self) -> Iterator[Job | None]:
         """The jobs in turn; None while only others that run can tell what comes next."""
         while True:
-            step = self._plan.next(self._clock.left)
+            step = self._schedule.next(self._clock.left)
             if step is not None:
                 self._running[step.name] = step
                 self._started[step.name] = time.monotonic()
@@ -130,14 +130,14 @@ class Budget:
             self._stopped[name] = time.monotonic() - self._started[name]
             return
         if not any(each.reused for each in outcome.candidates) and outcome.candidates:
-            self._plan.ended(name, Spent(outcome.opening, outcome.a_row))
+            self._schedule.ended(name, Spent(outcome.opening, outcome.a_row))
         if step.whole or all(row.score is None for row in source.rows):
             self._whole[name] = source
-            self._plan.gone(name)
+            self._schedule.gone(name)
         else:
             rows = tuple(on_sample_alone(row, len(self._sample)) for row in source.rows)
             source = self._sampled[name] = replace(source, rows=rows)
-            self._plan.judged(best_of(self._sampled, self._deciding))
+            self._schedule.judged(best_of(self._sampled, self._deciding))
         self._work.watcher.finished(name, source.rows)
 
     def _rows(self, reason: Callable[[str], str]) -> list[SourceRows]:
@@ -161,7 +161,7 @@ class Budget:
         if name in self._stopped:
             return f"ended with {budget}, after {in_words(self._stopped[name], 1)} of its own"
         if left > 0:
-            needed = in_words(self._plan.seconds(name), 1)
+            needed = in_words(self._schedule.seconds(name), 1)
             return f"takes about {needed}, and {in_words(left, 2)} of {budget} were left"
         return f"{budget} was over before its turn"
 

@@ -16,7 +16,6 @@ import numpy as np
 from zoorank.ranking.belief import (
     Belief,
     Effects,
-    Place,
     chances,
     from_record,
     groups,
@@ -25,7 +24,7 @@ from zoorank.ranking.belief import (
 )
 from zoorank.ranking.consensus import INFORMED, Consensus
 from zoorank.ranking.guidance import evidence
-from zoorank.ranking.record import Trained
+from zoorank.ranking.record import SourceCut, Trained
 from zoorank.ranking.rows import CutFacts, Merit, RankRow, distinct
 from zoorank.scores.base import Array
 from zoorank.scores.threads import one_blas_thread
@@ -92,7 +91,7 @@ class Expectation:
         Standard deviation of the accuracies of a target's candidates.
     """
 
-    places: tuple[Place, ...]
+    places: tuple[SourceCut, ...]
     belief: Belief
     consensus: Array
     published: Array
@@ -128,7 +127,7 @@ def effects() -> Effects:
 
 
 def expect(
-    places: Sequence[Place],
+    places: Sequence[SourceCut],
     votes: Array,
     published: Mapping[str, float],
     knowledge: Knowledge,
@@ -304,7 +303,7 @@ def _vote(share: float, n: int) -> float:
     return (share - 0.5) * n / max(n - 1, 1)
 
 
-def _representatives(rows: Sequence[RankRow]) -> dict[Place, Place]:
+def _representatives(rows: Sequence[RankRow]) -> dict[SourceCut, SourceCut]:
     """The cut that stands for each, which is another where the encoding is the same."""
     kept = {(row.model, row.cut or "") for row in distinct([r for r in rows if r.status == "ok"])}
     found = {}

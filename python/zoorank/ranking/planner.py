@@ -6,7 +6,7 @@ normal scores: its place by what is published or recorded, and its place on a sa
 rows, each with the correlation that such knowledge has with quality. A sample of the rows comes
 first where it pays: it takes little, and only what promises something then is run on the rest.
 
-No source is run here, so that a benchmark can replay a plan with the times and the scores of a
+No source is run here, so that a benchmark can replay a schedule with the times and the scores of a
 study. docs/budget.md has the reasons and the figures.
 """
 
@@ -85,7 +85,7 @@ class Spent:
     a_row: float
 
 
-class Plan:
+class Schedule:
     """The steps of one run, in turn.
 
     Parameters
@@ -101,8 +101,8 @@ class Plan:
 
     Examples
     --------
-    >>> plan = Plan([Prospect("a"), Prospect("b", expected=0.9)], rows=100)
-    >>> plan.next(60.0)
+    >>> schedule = Schedule([Prospect("a"), Prospect("b", expected=0.9)], rows=100)
+    >>> schedule.next(60.0)
     Step(name='b', whole=True)
     """
 

@@ -18,6 +18,7 @@ from zoorank.messages import brief, hint
 from zoorank.targets.opening import no_pipe
 
 PathName = str | os.PathLike[str]
+SourceCut = tuple[str, str]  # names of a source and of a cut
 
 HEAD = "head"
 TUNED = "fine-tuned"

@@ -23,10 +23,9 @@ from zoorank.ranking.racing.facts import RaceFacts, RaceRound
 from zoorank.ranking.racing.options import BY_DEFAULT, RaceOptions
 from zoorank.ranking.racing.samples import Sample, samples
 from zoorank.ranking.ranking import Interrupted
+from zoorank.ranking.record import SourceCut
 from zoorank.ranking.rows import RankRow, on_sample_alone
 from zoorank.ranking.work import INTERRUPTED, SourceRows, Work, untried
-
-Key = tuple[str, str]
 
 # Sources that each round runs on all rows, so that the others can be judged by them.
 CONTROLS = 2
@@ -48,12 +47,12 @@ class Race:
         labels = work.run.target.labels
         self._samples = samples(labels, options.first_rows, options.random_state)
         self._errors = errors_by_round(options.confidence, len(self._samples))
-        self._entries: list[dict[Key, SampledCandidate]] = [{} for _ in self._samples]
+        self._entries: list[dict[SourceCut, SampledCandidate]] = [{} for _ in self._samples]
         self._failed: dict[tuple[str, str | None], RankRow] = {}
         self._sources: dict[str, SourceRows] = {}
-        self._in_race: list[Key] = []
-        self._on_all_rows: dict[Key, RankRow] = {}
-        self._left: dict[Key, int] = {}
+        self._in_race: list[SourceCut] = []
+        self._on_all_rows: dict[SourceCut, RankRow] = {}
+        self._left: dict[SourceCut, int] = {}
         self._rounds: list[RaceRound] = []
         self._ran: dict[str, int] = {}  # rows of each source, whatever became of the attempt
         self._without: dict[str, SourceRows] = {}  # what came of each without a race
@@ -124,11 +123,11 @@ class Race:
         self._rounds.append(RaceRound(len(sample.rows), len(_by_model(field)), len(field), left))
         return True
 
-    def _unknown(self) -> list[Key]:
+    def _unknown(self) -> list[SourceCut]:
         """Those in the race that were not run on all rows."""
         return [key for key in self._in_race if key not in self._on_all_rows]
 
-    def _judged(self) -> list[Key]:
+    def _judged(self) -> list[SourceCut]:
         """Those in the race, and all that tell of them."""
         return [*self._in_race, *(key for key in self._on_all_rows if key not in self._in_race)]
 
@@ -150,7 +149,11 @@ class Race:
         return len(self._failed) == failed
 
     def _keep_sample(
-        self, name: str, source: SourceRows, sample: Sample, entries: dict[Key, SampledCandidate]
+        self,
+        name: str,
+        source: SourceRows,
+        sample: Sample,
+        entries: dict[SourceCut, SampledCandidate],
     ) -> None:
         """Keep what a sample says of the cuts of one source."""
         self._sources[name] = source
@@ -184,7 +187,7 @@ class Race:
         self._left.update(dict.fromkeys((key for key in self._unknown() if key in out), number))
         self._in_race = [key for key in self._in_race if key not in out]
 
-    def _estimates(self, number: int, keys: Sequence[Key]) -> RoundEstimates:
+    def _estimates(self, number: int, keys: Sequence[SourceCut]) -> RoundEstimates:
         entries = [self._entries[number][key] for key in keys]
         sign = 1.0 if self._run.scores[0].higher_is_better else -1.0
         finals = [self._on_all_rows.get(key) for key in keys]
@@ -218,21 +221,21 @@ class Race:
             self._work.watcher.finished(job.name, found.rows)
         return len(self._failed) == failed
 
-    def _not_failed(self, keys: Iterable[Key]) -> list[Key]:
+    def _not_failed(self, keys: Iterable[SourceCut]) -> list[SourceCut]:
         return [
             key for key in keys if key not in self._failed and (key[0], None) not in self._failed
         ]
 
-    def _rows_of(self, model: str, left: Mapping[Key, RankRow]) -> SourceRows:
+    def _rows_of(self, model: str, left: Mapping[SourceCut, RankRow]) -> SourceRows:
         """The rows of a source: run on all rows, left before, or without a score."""
         rows = [row for key, row in self._on_all_rows.items() if key[0] == model]
         rows += [row for key, row in left.items() if key[0] == model]
         rows += [row for key, row in self._failed.items() if key[0] == model]
         return replace(self._sources[model], rows=tuple(rows))
 
-    def _rows_that_left(self) -> dict[Key, RankRow]:
+    def _rows_that_left(self) -> dict[SourceCut, RankRow]:
         """Correct what a sample says of them by all that is known at the end."""
-        rows: dict[Key, RankRow] = {}
+        rows: dict[SourceCut, RankRow] = {}
         for number, entries in enumerate(self._entries):
             left = [key for key, when in self._left.items() if when == number]
             if not left:
@@ -281,7 +284,7 @@ class Race:
         self._work.watcher.round(number + 1, len(self._samples) + 1, rows, list(cuts))
 
 
-def _by_model(field: Iterable[Key]) -> dict[str, tuple[str, ...]]:
+def _by_model(field: Iterable[SourceCut]) -> dict[str, tuple[str, ...]]:
     cuts: dict[str, tuple[str, ...]] = {}
     for model, cut in field:
         cuts[model] = (*cuts.get(model, ()), cut)
