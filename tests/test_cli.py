@@ -315,6 +315,7 @@ def test_ray_may_stand_alone(zoo, call, monkeypatch, given, address):
 
     def executor_of(settings):
         asked.append(settings.ray)
+        assert settings.workers is None
         return nullcontext(LocalExecutor())
 
     monkeypatch.setattr("zoorank.ranking.work._executor_of", executor_of)

@@ -316,6 +316,7 @@ def test_a_mistake_in_the_call_is_an_error(zoo, settings, error, message):
         ({"timeout": 0.0, "ray": "local"}, "timeout must be more than 0, not 0.0"),
         ({"memory_limit": -1, "workers": 1}, "memory_limit must be more than 0, not -1"),
         ({"timeout": 1.0}, "timeout needs workers"),
+        ({"workers": 2, "ray": "local"}, "workers are processes of this machine, and ray runs"),
         ({"workers": 0}, "workers must be at least 1 or 'auto', not 0"),
         ({"gpus": 1.5, "ray": "local"}, "gpus must be a whole number, or a part of one GPU"),
         ({"ray": "local"}, "--ray needs Ray, which is not installed"),

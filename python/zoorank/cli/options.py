@@ -132,10 +132,11 @@ Retry = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Precision = Annotated[str, typer.Option(help="float32, or bf16: faster where the hardware has it.")]
 Workers = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="N|auto",
-        help="Processes for the sources, each of which may crash alone. 0: none but this one.",
+        help="Processes for the sources, each of which may crash alone; 1 without this option. "
+        "0: none but this one.",
     ),
 ]
 Ray = Annotated[
@@ -317,8 +318,10 @@ def _amount(text: str | None, option: str, units: Mapping[str, int], examples: s
     return float(match[1]) * units[match[2]]
 
 
-def worker_count(text: str) -> int | Literal["auto"] | None:
-    """Read a number of processes; None for none but this one."""
+def worker_count(text: str | None, ray: str | None) -> int | Literal["auto"] | None:
+    """Read a number of processes; None for none but this one, or for those of a cluster."""
+    if text is None:
+        return None if ray is not None else 1
     if text == "auto":
         return "auto"
     if not text.isdecimal():

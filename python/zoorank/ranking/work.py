@@ -312,6 +312,8 @@ def _check_executor(asked: Settings) -> None:
             raise UsageError(f"{name} needs workers: this process cannot end itself")
     if workers is not None and workers != "auto" and workers < 1:
         raise UsageError(f"workers must be at least 1 or 'auto', not {workers}")
+    if workers is not None and asked.ray is not None:
+        raise UsageError("workers are processes of this machine, and ray runs sources elsewhere")
     if gpus is not None and asked.ray is None:
         raise UsageError("gpus says what a source takes of a Ray cluster, and none is named")
     # Ray says late or not at all what it does not deal out; 0.0001 is its precision.
