@@ -25,8 +25,8 @@ from _estimator_data import SETS
 
 import zoorank
 from zoorank.engine import intervals
+from zoorank.engine.arrays import MemoryRows
 from zoorank.engine.estimate import FIRST_DRAW, estimate_by_draws
-from zoorank.engine.rows import MemoryRows
 from zoorank.engine.surrogate import silhouettes_by_means
 
 CONFIDENCE, ROUNDING = 0.99, 5e-6  # of float32

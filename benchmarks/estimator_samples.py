@@ -22,7 +22,7 @@ from _estimator_data import SETS
 
 import zoorank
 from zoorank.engine import samples as samples_engine
-from zoorank.engine.rows import MemoryRows
+from zoorank.engine.arrays import MemoryRows
 from zoorank.engine.surrogate import silhouettes_by_means
 
 SEEDS = 5

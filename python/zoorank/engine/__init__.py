@@ -4,8 +4,8 @@ from zoorank.engine.batch import silhouette_batch
 from zoorank.engine.distances import pairwise_distances
 from zoorank.engine.environment import METRICS, BuildInfo, build_info
 from zoorank.engine.neighbors import nearest_neighbors
-from zoorank.engine.result import SilhouetteResult
-from zoorank.engine.silhouette import silhouette, silhouette_samples
+from zoorank.engine.samples import silhouette_samples
+from zoorank.engine.silhouette import SilhouetteResult, silhouette
 from zoorank.engine.subset import silhouette_score
 
 __all__ = [

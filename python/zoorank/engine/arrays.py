@@ -6,8 +6,11 @@ converted is converted here, by a rule that is written down, or refused.
 
 from __future__ import annotations
 
+import mmap
 import os
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +66,66 @@ def as_matrix(X: Any, name: str = "X") -> Matrix:
     if not (adjacent and array.strides[0] % itemsize == 0 and array.flags.aligned):
         array = np.ascontiguousarray(array)
     return array
+
+
+class MemoryRows:
+    """Rows of an array: one block."""
+
+    def __init__(self, matrix: Matrix) -> None:
+        self.matrix = matrix
+        self.shape: tuple[int, int] = (matrix.shape[0], matrix.shape[1])
+        self.dtype: np.dtype[Any] = matrix.dtype
+
+    def blocks(self) -> Iterator[tuple[int, Matrix]]:
+        """As of :class:`zoorank.engine.rows.Rows`."""
+        yield 0, self.matrix
+
+    def take(self, indices: npt.NDArray[np.int64]) -> Matrix:
+        """As of :class:`zoorank.engine.rows.Rows`."""
+        return self.matrix[indices]
+
+    def load(self) -> Matrix:
+        """Hand out the array."""
+        return self.matrix
+
+
+def memory_rows(X: Any) -> MemoryRows | None:
+    """Rows of an array in memory; None for a sparse matrix, files and what is mapped from one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`as_matrix`.
+    """
+    return None if is_sparse(X) or is_streamed(X) else MemoryRows(as_matrix(X))
+
+
+def is_streamed(X: Any) -> TypeGuard[Any]:
+    """Whether `X` names files, lies in one, or is a list of shards."""
+    if isinstance(X, (str, os.PathLike)):
+        return True
+    if isinstance(X, np.memmap):
+        return mapping_of(X) is not None
+    return (
+        isinstance(X, (list, tuple))
+        and len(X) > 0
+        and all(
+            isinstance(part, (str, os.PathLike))
+            or (isinstance(part, np.ndarray) and part.ndim == 2)
+            for part in X
+        )
+    )
+
+
+def mapping_of(array: npt.NDArray[Any]) -> np.memmap[Any, Any] | None:
+    """The map of which `array` is a view, unless it may differ from its file."""
+    root: Any = array
+    while isinstance(root.base, np.memmap):
+        root = root.base
+    mapped = isinstance(root, np.memmap) and isinstance(root.base, mmap.mmap)
+    if not mapped or root.mode == "c" or not root.filename:
+        return None
+    return root if Path(cast("str", root.filename)).is_file() else None
 
 
 def as_pair(X: Any, Y: Any) -> tuple[Matrix, Matrix]:
@@ -128,6 +191,26 @@ def number_classes(labels: Any, n_samples: int) -> tuple[npt.NDArray[Any], npt.N
     return classes, np.ascontiguousarray(codes, dtype=np.int64)
 
 
+def silhouette_classes(
+    labels: Any, n_samples: int
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """Number the classes as :func:`number_classes` does, and refuse those without silhouettes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`number_classes`; for fewer than two classes, or as many as samples, in words
+        that scikit-learn uses too.
+    """
+    classes, codes = number_classes(labels, n_samples)
+    if not 2 <= len(classes) < len(codes):
+        raise ValueError(
+            f"Number of labels is {len(classes)}. Valid values are 2 to n_samples - 1 (inclusive), "
+            f"and n_samples is {len(codes)}"
+        )
+    return classes, codes
+
+
 def on_device(X: Any) -> bool:
     """Whether an array lives on a CUDA device; loads nothing."""
     if isinstance(X, np.ndarray):
@@ -166,15 +249,6 @@ def is_sparse(X: Any) -> bool:
     return hasattr(X, "tocsr") and any(
         kind.__module__.startswith("scipy.sparse") for kind in type(X).__mro__
     )
-
-
-def check_number_of_classes(classes: npt.NDArray[Any], codes: npt.NDArray[np.int64]) -> None:
-    """Refuse labels on which no silhouette is defined, in words that scikit-learn uses too."""
-    if not 2 <= len(classes) < len(codes):
-        raise ValueError(
-            f"Number of labels is {len(classes)}. Valid values are 2 to n_samples - 1 (inclusive), "
-            f"and n_samples is {len(codes)}"
-        )
 
 
 def check_distance_matrix(matrix: Any) -> None:

@@ -15,12 +15,10 @@ from zoorank.engine import cuda
 from zoorank.engine.arrays import (
     as_matrix,
     check_distance_matrix,
-    check_number_of_classes,
-    number_classes,
+    silhouette_classes,
 )
 from zoorank.engine.environment import check_metric, check_threads, uses_cuda
-from zoorank.engine.result import SilhouetteResult, exact_result
-from zoorank.engine.silhouette import silhouette
+from zoorank.engine.silhouette import SilhouetteResult, exact_result, silhouette
 
 __all__ = ["silhouette_batch"]
 
@@ -104,8 +102,7 @@ def _batch(
     for i, matrix in enumerate(matrices):
         if len(matrix) != len(matrices[0]):
             raise ValueError(f"Xs[{i}] has {len(matrix)} rows and Xs[0] has {len(matrices[0])}")
-    classes, codes = number_classes(labels, len(matrices[0]))
-    check_number_of_classes(classes, codes)
+    classes, codes = silhouette_classes(labels, len(matrices[0]))
     if "precomputed" in metrics:
         for matrix in matrices:
             check_distance_matrix(matrix)

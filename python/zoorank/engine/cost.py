@@ -103,7 +103,12 @@ def samples_cost(n: int, d: int, classes: int, references: int) -> float:
     return moments_cost(n, d) + packed + radii + references_cost(n, d, classes, references)
 
 
+def is_cheap(n: int, d: int, classes: int) -> bool:
+    """Whether an exact result costs so little that no estimate is worth its error bar."""
+    return exact_cost(n, d, classes) <= WORTHWHILE
+
+
 def prefers_exact(n: int, d: int, classes: int, drawn: int) -> bool:
     """Whether an exact result is cheap, or cheaper than the estimate from `drawn` rows."""
-    exact = exact_cost(n, d, classes)
-    return exact <= WORTHWHILE or exact <= surrogate_cost(n, d, classes) + rows_cost(n, d, drawn)
+    estimated = surrogate_cost(n, d, classes) + rows_cost(n, d, drawn)
+    return is_cheap(n, d, classes) or exact_cost(n, d, classes) <= estimated

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from zoorank.engine.arrays import Matrix, as_matrix, is_torch, on_device, to_host
+from zoorank.engine.arrays import Matrix, as_matrix, is_streamed, is_torch, on_device, to_host
 from zoorank.engine.environment import cuda_module, require
-from zoorank.engine.rows import Floats, Integers, Progress, is_streamed, open_rows
+from zoorank.engine.rows import Floats, Integers, Progress, open_rows
 
 _LEGACY_STREAM = 1  # the default stream, by the name that CUDA and DLPack both know
 

@@ -11,10 +11,9 @@ import numpy.typing as npt
 from zoorank import _core
 from zoorank.engine.arrays import (
     check_distance_matrix,
-    check_number_of_classes,
     convert_dtype,
     is_sparse,
-    number_classes,
+    silhouette_classes,
     to_host,
 )
 from zoorank.engine.environment import check_choice, check_metric
@@ -97,8 +96,7 @@ def hand_over(X: Any, labels: Any, metric: Any, parameters: Mapping[str, object]
     # Booleans stay what they are: some metrics are defined on them alone.
     as_given = is_sparse(X) or (isinstance(X, np.ndarray) and not isinstance(X, np.memmap))
     given = X if as_given else open_rows(to_host(X)).load()
-    classes, codes = number_classes(labels, given.shape[0])
-    check_number_of_classes(classes, codes)
+    _, codes = silhouette_classes(labels, given.shape[0])
     found: Floats = silhouette_samples(given, codes, metric=metric, **parameters)
     return found.astype(np.float64, copy=False)
 

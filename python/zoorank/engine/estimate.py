@@ -17,8 +17,9 @@ import numpy as np
 
 from zoorank import _core
 from zoorank.engine import cost, intervals
+from zoorank.engine.arrays import MemoryRows
 from zoorank.engine.cuda import DeviceExactRows, DeviceRows
-from zoorank.engine.rows import Floats, Integers, MemoryRows, Progress, Rows
+from zoorank.engine.rows import Floats, Integers, Progress, Rows
 from zoorank.engine.surrogate import Report, statistics_of, surrogate_of
 
 # Rows are drawn in whole blocks of the kernel. The first draw holds two: enough that the

@@ -1,4 +1,4 @@
-"""Rows to be read block by block: from memory, or from files larger than memory.
+"""Rows to be read block by block from files, which may be larger than memory.
 
 Files are read into buffers of this module's own instead of being mapped: neither
 address space nor resident memory grows with the file.
@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import itertools
 import json
-import mmap
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from math import prod
 from pathlib import Path
-from typing import IO, Any, Protocol, TypeGuard, cast
+from typing import IO, Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from zoorank.engine.arrays import Matrix, as_matrix
+from zoorank.engine.arrays import Matrix, MemoryRows, as_matrix, is_streamed, mapping_of
 
 Progress = Callable[[float], object]
 Integers = npt.NDArray[np.int64]
@@ -60,27 +59,6 @@ class Rows(Protocol):
 
     def take(self, indices: npt.NDArray[np.int64]) -> Matrix:
         """Copy a few rows."""
-
-
-class MemoryRows:
-    """Rows of an array: one block."""
-
-    def __init__(self, matrix: Matrix) -> None:
-        self.matrix = matrix
-        self.shape: tuple[int, int] = (matrix.shape[0], matrix.shape[1])
-        self.dtype: np.dtype[Any] = matrix.dtype
-
-    def blocks(self) -> Iterator[tuple[int, Matrix]]:
-        """As of :class:`Rows`."""
-        yield 0, self.matrix
-
-    def take(self, indices: npt.NDArray[np.int64]) -> Matrix:
-        """As of :class:`Rows`."""
-        return self.matrix[indices]
-
-    def load(self) -> Matrix:
-        """Hand out the array."""
-        return self.matrix
 
 
 class StreamedRows:
@@ -206,23 +184,6 @@ def _computed_in(shard: _Shard) -> np.dtype[Any]:
     return as_matrix(np.zeros((1, 1), shard.dtype), shard.name).dtype
 
 
-def is_streamed(X: Any) -> TypeGuard[Any]:
-    """Whether `X` names files, lies in one, or is a list of shards."""
-    if isinstance(X, (str, os.PathLike)):
-        return True
-    if isinstance(X, np.memmap):
-        return _mapping(X) is not None
-    return (
-        isinstance(X, (list, tuple))
-        and len(X) > 0
-        and all(
-            isinstance(part, (str, os.PathLike))
-            or (isinstance(part, np.ndarray) and part.ndim == 2)
-            for part in X
-        )
-    )
-
-
 def open_rows(X: Any) -> MemoryRows | StreamedRows:
     """Rows of whatever a user brings; those of files and of mapped arrays stay where they are.
 
@@ -253,19 +214,8 @@ def open_rows(X: Any) -> MemoryRows | StreamedRows:
     return StreamedRows(shards)
 
 
-def _mapping(array: npt.NDArray[Any]) -> np.memmap[Any, Any] | None:
-    """The map of which `array` is a view, unless it may differ from its file."""
-    root: Any = array
-    while isinstance(root.base, np.memmap):
-        root = root.base
-    mapped = isinstance(root, np.memmap) and isinstance(root.base, mmap.mmap)
-    if not mapped or root.mode == "c" or not root.filename:
-        return None
-    return root if Path(cast("str", root.filename)).is_file() else None
-
-
 def _mapped_shard(array: npt.NDArray[Any]) -> _Shard | None:
-    root = _mapping(array) if isinstance(array, np.memmap) else None
+    root = mapping_of(array) if isinstance(array, np.memmap) else None
     if root is None or array.ndim != 2 or not array.flags.c_contiguous:
         return None
     if root.flags.writeable:

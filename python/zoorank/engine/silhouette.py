@@ -1,11 +1,11 @@
-"""Silhouettes: of each sample, their mean, and their mean within an interval."""
+"""The mean silhouette, exact or within an interval, and what is known about it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast, overload
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,188 +13,80 @@ import numpy.typing as npt
 from zoorank import _core
 from zoorank.engine import cost
 from zoorank.engine.arrays import (
+    MemoryRows,
     as_matrix,
     check_distance_matrix,
-    check_number_of_classes,
     is_sparse,
-    number_classes,
+    memory_rows,
+    silhouette_classes,
 )
 from zoorank.engine.cuda import DeviceRows
-from zoorank.engine.drop_in import SparseRows, hand_over, is_handed_over
-from zoorank.engine.environment import (
-    MeanSettings,
-    check_choice,
-    check_integer,
-    check_metric,
-    check_random_state,
-    check_threads,
-    uses_cuda,
-)
-from zoorank.engine.estimate import estimate_mean, predicted_rows
-from zoorank.engine.result import SilhouetteResult, estimated_result, exact_result
+from zoorank.engine.drop_in import SparseRows
+from zoorank.engine.environment import MeanSettings
+from zoorank.engine.estimate import Estimate, estimate_mean, predicted_rows
 from zoorank.engine.rows import (
     AnyPath,
     Floats,
     Integers,
-    MemoryRows,
     Progress,
     Rows,
     StreamedRows,
     open_rows,
 )
-from zoorank.engine.samples import LEAST_REFERENCES, estimate_samples
 from zoorank.engine.surrogate import silhouettes_by_means
 
-__all__ = ["silhouette", "silhouette_samples"]
+__all__ = ["Problem", "SilhouetteResult", "exact_result", "opened", "silhouette"]
 
 
-@overload
-def silhouette_samples(
-    X: npt.ArrayLike | AnyPath | Sequence[AnyPath],
-    labels: npt.ArrayLike,
-    *,
-    metric: str | Callable[..., float] = ...,
-    method: str = ...,
-    references: int = ...,
-    return_error: Literal[False] = ...,
-    random_state: int | np.random.Generator | None = ...,
-    n_threads: int | None = ...,
-    **kwds: Any,
-) -> npt.NDArray[np.float64]: ...
+@dataclass(frozen=True, eq=False)
+class SilhouetteResult:
+    """A mean silhouette coefficient and what is known about it.
 
-
-@overload
-def silhouette_samples(
-    X: npt.ArrayLike | AnyPath | Sequence[AnyPath],
-    labels: npt.ArrayLike,
-    *,
-    metric: str | Callable[..., float] = ...,
-    method: str = ...,
-    references: int = ...,
-    return_error: Literal[True],
-    random_state: int | np.random.Generator | None = ...,
-    n_threads: int | None = ...,
-    **kwds: Any,
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]: ...
-
-
-def silhouette_samples(
-    X: npt.ArrayLike | AnyPath | Sequence[AnyPath],
-    labels: npt.ArrayLike,
-    *,
-    metric: str | Callable[..., float] = "euclidean",
-    method: str = "exact",
-    references: int = 64,
-    return_error: bool = False,
-    random_state: int | np.random.Generator | None = None,
-    n_threads: int | None = None,
-    **kwds: Any,
-) -> npt.NDArray[np.float64] | tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    r"""Silhouette coefficient of each sample.
-
-    With :math:`a_i` the mean distance of sample i to the others of its class and
-    :math:`b_i` the smallest mean distance to another class,
-    :math:`s_i = (b_i - a_i) / \max(a_i, b_i)` [1]_. A class of one scores 0, and
-    so does 0/0. A drop-in for :func:`sklearn.metrics.silhouette_samples`: what the
-    engine does not compute itself it hands over to scikit-learn.
-
-    Parameters
+    Attributes
     ----------
-    X : array_like or sparse, of shape (n, d), or (n, n) for ``metric="precomputed"``
-        Encodings, or distances between them. float32 is computed in float32, to
-        within 5e-6 of the float64 answer; all else in float64. An array that lives on
-        a CUDA device is computed there, without a copy. SciPy's sparse matrices are computed
-        on the CPU, those whose dense copy is large without one, and then in float64;
-        precomputed distances that are not stored are 0.
-    labels : array_like of shape (n,)
-        Integers or strings.
-    metric : {"euclidean", "sqeuclidean", "cosine", "manhattan", "precomputed"} or another
-        ``cosine`` and ``sqeuclidean`` take O(nKd) time, ``manhattan`` of many rows
-        O(nd(log n + K)), and ``euclidean`` O(n²d), or several times less where bounds rule
-        out most classes (``docs/pruning.md``). ``l2`` is ``euclidean``; ``l1`` and
-        ``cityblock`` are ``manhattan``. Other metrics of scikit-learn, and functions of two
-        rows, are computed by scikit-learn where it is installed.
-    method : {"exact", "estimate"}
-        ``"estimate"`` takes O(nKd) time for ``euclidean`` too: mean distances from
-        `references` random rows of the sample's class and of the five nearest others,
-        with the known mean squared distance as control variate. It makes every mean
-        distance unbiased, and the root mean square error of s at 64 references 0.003 on
-        encodings of images, four times that on encodings of series with long tails
-        (``docs/estimator.md``). Exact where that costs no more, and for other metrics.
-    references : int, default=64
-        Rows of each class that others are compared with, at least 8, for
-        ``method="estimate"``. The error falls with their square root, and is 0 for
-        classes that have no more rows.
-    return_error : bool, default=False
-        Whether to return the standard error of each sample too.
-    random_state : int or numpy.random.Generator, optional
-        Seed of the draw.
-    n_threads : int, optional
-        The result has the same bits for any number. By default the environment
-        variable ``ZOORANK_NUM_THREADS``, or every available processor.
-    **kwds
-        Parameters of the distance, as scikit-learn takes them, such as ``p=3`` for
-        ``minkowski``. With any, scikit-learn computes.
-
-    Returns
-    -------
-    samples : ndarray of shape (n,), float64
-    errors : ndarray of shape (n,), float64
-        Standard error of each, 0 where exact; only with ``return_error=True``.
-
-    Raises
-    ------
-    ValueError
-        For NaN, infinity or a negative distance (naming the first bad row), labels of
-        another length, fewer than 2 or more than n - 1 classes, an unknown metric, and
-        for references of all classes that take more than a gigabyte. For values so large
-        that distances between other rows vanish beside them, where these are not computed
-        again: estimates, ``sqeuclidean`` in float64, CUDA devices.
-    TypeError
-        For input that is complex or on a device that is not CUDA's, and for
-        counts that are no integers.
-    RuntimeError
-        For an array on a CUDA device where none can be used, with the reason.
-    ModuleNotFoundError
-        For what scikit-learn is to compute where it is not installed.
-
-    References
-    ----------
-    .. [1] P. J. Rousseeuw, "Silhouettes: a graphical aid to the interpretation and
-       validation of cluster analysis", J. Comput. Appl. Math. 20, 53-65, 1987.
-
-    Examples
-    --------
-    >>> import zoorank
-    >>> X = [[0.0], [1.0], [10.0], [12.0]]
-    >>> zoorank.silhouette_samples(X, ["a", "a", "b", "b"]).round(3)
-    array([0.909, 0.9  , 0.789, 0.826])
+    score : float
+        The mean silhouette coefficient over all samples, in [-1, 1].
+    half_width : float
+        Half the width of the confidence interval around `score`; 0.0 when exact.
+    method : str
+        How it was computed: ``"exact"`` or ``"estimate"``.
+    metric : str
+        The distance between samples.
+    per_class : ndarray of shape (K,)
+        The mean over the samples of each class, in the order of `classes`.
+    classes : ndarray of shape (K,)
+        The distinct labels, ascending.
+    n_samples : int
+        How many samples `score` is the mean of.
+    seconds : float
+        Wall time of the computation; in a batch, its share by number of encodings.
+    rows_evaluated : int
+        Of how many samples the silhouette was computed exactly; all when exact.
+    per_class_half_width : ndarray of shape (K,)
+        Half the width of an approximate interval around each mean of `per_class`,
+        0.0 when exact. A class from which few rows were drawn is taken to err like
+        the others.
+    pairs_evaluated : int or None
+        How many distances between samples were computed. Of all n (n - 1) / 2 pairs, exact
+        Euclidean silhouettes need only those that bounds cannot rule out, and take no others
+        where that is faster (``docs/pruning.md``). 0 for metrics that follow from class means.
+        None where it is not counted: in a batch, and on a CUDA device.
     """
-    handed_over = is_handed_over(metric, kwds)
-    check_choice(method, ("exact", "estimate"), "method")
-    threads = check_threads(n_threads)
-    references = check_integer(references, "references")
-    if references < LEAST_REFERENCES:
-        raise ValueError(f"references must be at least {LEAST_REFERENCES}, got {references}")
-    generator = check_random_state(random_state)
-    if handed_over:
-        samples = hand_over(X, labels, metric, kwds)
-        return (samples, np.zeros(len(samples))) if return_error else samples
-    metric = check_metric(metric)
-    problem = _open(X, labels, metric, threads, on_cuda=uses_cuda("auto", X, metric))
-    found = None
-    if method == "estimate" and problem.can_be_estimated:
-        found = estimate_samples(
-            cast("Rows", problem.rows),
-            problem.codes,
-            len(problem.classes),
-            references=references,
-            random_state=generator,
-            threads=threads,
-        )
-    if found is None:
-        found = problem.exact()[0], np.zeros(len(problem.codes))
-    return found if return_error else found[0]
+
+    score: float
+    half_width: float
+    method: str
+    metric: str
+    per_class: npt.NDArray[np.float64]
+    classes: npt.NDArray[Any]
+    n_samples: int
+    seconds: float
+    rows_evaluated: int
+    per_class_half_width: npt.NDArray[np.float64]
+    pairs_evaluated: int | None
+
+    def __float__(self) -> float:
+        return self.score
 
 
 def silhouette(
@@ -300,7 +192,7 @@ def silhouette(
         n_threads=n_threads,
     )
     begin = time.perf_counter()
-    problem = _open(X, labels, asked.metric, asked.threads, on_cuda=asked.on_cuda)
+    problem = opened(X, labels, asked.metric, asked.threads, on_cuda=asked.on_cuda)
     estimated = problem.can_be_estimated and method != "exact"
     if method == "auto":
         estimated = estimated and not asked.on_cuda and not problem.prefers_exact(asked)
@@ -327,8 +219,53 @@ def silhouette(
     return estimated_result(found, problem.classes, len(problem.codes), seconds)
 
 
+def exact_result(
+    samples: npt.NDArray[np.float64],
+    classes: npt.NDArray[Any],
+    codes: npt.NDArray[np.int64],
+    metric: str,
+    seconds: float,
+    pairs_evaluated: int | None = None,
+) -> SilhouetteResult:
+    """Sum up the silhouettes of all samples."""
+    sums = np.bincount(codes, weights=samples, minlength=len(classes))
+    return SilhouetteResult(
+        # What mean() does, in a third of its time: that counts in a batch of small problems.
+        score=float(np.add.reduce(samples)) / len(samples),
+        half_width=0.0,
+        method="exact",
+        metric=metric,
+        per_class=sums / np.bincount(codes, minlength=len(classes)),
+        classes=classes,
+        n_samples=len(samples),
+        seconds=seconds,
+        rows_evaluated=len(samples),
+        per_class_half_width=np.zeros(len(classes)),
+        pairs_evaluated=pairs_evaluated,
+    )
+
+
+def estimated_result(
+    found: Estimate, classes: npt.NDArray[Any], n: int, seconds: float
+) -> SilhouetteResult:
+    """Put together what an estimate of Euclidean silhouettes found."""
+    return SilhouetteResult(
+        score=found.score,
+        half_width=found.half_width,
+        method="exact" if found.rows_evaluated == n else "estimate",
+        metric="euclidean",
+        per_class=found.per_class,
+        classes=classes,
+        n_samples=n,
+        seconds=seconds,
+        rows_evaluated=found.rows_evaluated,
+        per_class_half_width=found.per_class_half_width,
+        pairs_evaluated=found.rows_evaluated * n,
+    )
+
+
 @dataclass(frozen=True)
-class _Problem:
+class Problem:
     """Rows with their classes, where they are to be computed."""
 
     given: Any  # X as it came
@@ -346,8 +283,11 @@ class _Problem:
     def prefers_exact(self, asked: MeanSettings) -> bool:
         """Whether an exact mean is cheap, or cheaper than an estimate."""
         n, d = self.rows.shape
-        drawn = predicted_rows(n, len(self.classes), asked.tol, asked.confidence)
-        return cost.prefers_exact(n, d, len(self.classes), drawn)
+        classes = len(self.classes)
+        if cost.is_cheap(n, d, classes):
+            return True
+        drawn = predicted_rows(n, classes, asked.tol, asked.confidence)
+        return cost.prefers_exact(n, d, classes, drawn)
 
     def exact(
         self, progress: Progress | None = None, precision: str = "auto"
@@ -363,21 +303,26 @@ class _Problem:
             return rows.silhouettes(codes, metric, threads, progress), None
         if isinstance(rows, StreamedRows) and metric in _core.METRICS_FROM_MEANS:
             return silhouettes_by_means(rows, codes, metric, threads, progress), 0
-        # What lies in a mapped file is borrowed there; other files are read.
-        mapped = isinstance(rows, StreamedRows) and isinstance(self.given, np.ndarray)
-        matrix = as_matrix(self.given) if mapped else rows.load()
+        if isinstance(rows, MemoryRows):
+            matrix = rows.matrix
+        else:  # what lies in a mapped file is borrowed there; other files are read
+            matrix = as_matrix(self.given) if isinstance(self.given, np.ndarray) else rows.load()
         if metric == "precomputed":
             check_distance_matrix(matrix)
         return _core.exact_silhouettes(matrix, codes, metric, threads, progress, precision)
 
 
-def _open(X: Any, labels: Any, metric: str, threads: int, *, on_cuda: bool) -> _Problem:
+def opened(X: Any, labels: Any, metric: str, threads: int, *, on_cuda: bool) -> Problem:
+    """Rows of whatever a user brings, on the device that is to compute, and their classes."""
     rows: MemoryRows | StreamedRows | DeviceRows | SparseRows
+    rows = (None if on_cuda else memory_rows(X)) or _rows_elsewhere(X, on_cuda)
+    classes, codes = silhouette_classes(labels, rows.shape[0])
+    return Problem(X, rows, classes, codes, metric, threads)
+
+
+def _rows_elsewhere(X: Any, on_cuda: bool) -> MemoryRows | StreamedRows | DeviceRows | SparseRows:
+    """Rows of a sparse matrix, on a device or of files."""
     if is_sparse(X):
         sparse = SparseRows(X)
-        rows = MemoryRows(sparse.matrix.toarray()) if sparse.is_small else sparse
-    else:
-        rows = DeviceRows(X) if on_cuda else open_rows(X)
-    classes, codes = number_classes(labels, rows.shape[0])
-    check_number_of_classes(classes, codes)
-    return _Problem(X, rows, classes, codes, metric, threads)
+        return MemoryRows(sparse.matrix.toarray()) if sparse.is_small else sparse
+    return DeviceRows(X) if on_cuda else open_rows(X)

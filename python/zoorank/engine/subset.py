@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from zoorank.engine import cuda
-from zoorank.engine.arrays import Matrix, is_sparse, number_classes, to_host
+from zoorank.engine.arrays import Matrix, MemoryRows, is_sparse, number_classes, to_host
 from zoorank.engine.drop_in import SparseRows, is_handed_over
 from zoorank.engine.environment import check_integer, check_metric, check_threads, uses_cuda
-from zoorank.engine.rows import AnyPath, MemoryRows, open_rows
-from zoorank.engine.silhouette import silhouette_samples
+from zoorank.engine.rows import AnyPath, open_rows
+from zoorank.engine.samples import silhouette_samples
 from zoorank.messages import bad_row
 
 RandomState = int | np.random.RandomState | np.random.Generator | None
