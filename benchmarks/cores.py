@@ -24,7 +24,7 @@ from _common import arguments, finish, in_own_process
 from _given import photos
 from end_to_end import network, zoo_of
 
-from zoorank.encoding.passes import MEMORY_KEPT
+from zoorank.encoding.costs import MEMORY_KEPT
 
 MOST = 1e-3  # of the spread of encodings: sums are in another order
 BATCH = 5  # what a ranking takes at 224 pixels

@@ -39,7 +39,9 @@ def measured(weights, size, images, rounds):
     import torch
     from efficientnet_lite_pytorch import EfficientNet
 
-    from zoorank.encoding.passes import Feed, batch_sizes, memory_kept
+    from zoorank.encoding.costs import memory_kept
+    from zoorank.encoding.passes import Feed
+    from zoorank.encoding.trial import batch_sizes
     from zoorank.sources.base import OpenOptions
     from zoorank.sources.torch.encoder import TorchEncoder
     from zoorank.targets import load_target

@@ -108,7 +108,7 @@ def curves(batch):
 def measured(model, inputs, precision, rounds):
     import torch
 
-    from zoorank.encoding.passes import memory_kept
+    from zoorank.encoding.costs import memory_kept
     from zoorank.sources.torch.hooks import FlopCounter
 
     model.requires_grad_(False)

@@ -82,10 +82,13 @@ class Partial:
         self.temporary.replace(self.path)
         self.stream.close()
 
+    def publish_sealed(self, record: Mapping[str, Any]) -> None:
+        """Let the file appear, and then, sealed, what is to be known of it."""
+        self.publish()
+        write_whole(self.path.with_suffix(".json"), sealed(record).encode(), durable=False)
+
     def discard(self) -> None:
-        """Remove the file unless it was published."""
-        if self.stream.closed:
-            return
+        """Remove the file."""
         self.temporary.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # the disk may be full for what is still buffered
             self.stream.close()
@@ -94,7 +97,8 @@ class Partial:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.discard()
+        if not self.stream.closed:
+            self.discard()
 
 
 def write_whole(
@@ -125,13 +129,8 @@ def write_whole(
         partial.publish(durable=durable)
 
 
-def write_sealed(path: Path, record: Mapping[str, Any]) -> None:
-    """Write a record as JSON that tells later whether anything in it was changed."""
-    write_whole(path, sealed(record).encode(), durable=False)
-
-
 def sealed(record: Mapping[str, Any]) -> str:
-    """The JSON of a record, with its seal."""
+    """Write a record as JSON that tells later whether anything in it was changed."""
     plain = json.loads(json.dumps(record, default=str))
     return json.dumps({**plain, _SEAL: _seal_of(plain)}, sort_keys=True)
 
@@ -155,6 +154,13 @@ def _seal_of(content: Mapping[str, Any]) -> str:
     """Digest of a record, whatever the order of its keys."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def open_sealed(path: Path) -> Iterator[tuple[Any, dict[str, Any] | None]]:
+    """Open a file for reading, with the record that was published with it, if it is there."""
+    with open_regular(path) as stream:
+        yield stream, read_sealed(path.with_suffix(".json"))
 
 
 def open_regular(path: Path) -> Any:

@@ -17,8 +17,7 @@ from tests.sources import tiny_nets
 from tests.sources.opened import batch_of, opened, prepared
 
 from zoorank.encoding import encode
-from zoorank.encoding.encode import encode_source
-from zoorank.encoding.plan import Plan
+from zoorank.encoding.encode import Plan, encode_source
 from zoorank.errors import DataError, SourceError, StoreError, UsageError
 from zoorank.sources.base import Trust
 from zoorank.sources.manifest import load_zoo
@@ -323,8 +322,7 @@ def test_nothing_is_made_of_a_target_that_changes_meanwhile(
 KILLED = """
 import os, signal, sys
 import torch
-from zoorank.encoding.encode import encode_source
-from zoorank.encoding.plan import Plan
+from zoorank.encoding.encode import Plan, encode_source
 from zoorank.sources.base import Trust
 from zoorank.sources.manifest import load_zoo
 from zoorank.store.encodings import EncodingStore

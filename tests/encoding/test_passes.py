@@ -15,7 +15,8 @@ from torch import nn
 from zoorank import rank
 from zoorank.encoding.costs import Clock, Stages
 from zoorank.encoding.encode import encode_source
-from zoorank.encoding.passes import BatchSize, Feed, batch_sizes
+from zoorank.encoding.passes import BatchSize, Feed
+from zoorank.encoding.trial import batch_sizes
 from zoorank.errors import SourceError, UsageError
 from zoorank.sources.base import ModelFacts, OpenOptions
 from zoorank.sources.torch.encoder import TorchEncoder
@@ -98,7 +99,7 @@ import resource
 
 import numpy as np
 
-from zoorank.encoding.passes import memory_kept
+from zoorank.encoding.costs import memory_kept
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from zoorank.encoding.feed import PreparedSamples
+from zoorank.encoding.passes import PreparedSamples
 from zoorank.targets import load_target
 from zoorank.transforms.base import Prepared
 

@@ -10,7 +10,7 @@ import torch
 from tests.ranking.tiny_zoo import tiny_zoo
 
 from zoorank.encoding.encode import encode_source
-from zoorank.encoding.feed import same_numbers
+from zoorank.encoding.in_memory import same_numbers
 from zoorank.ranking import Ranking, RankRow
 from zoorank.ranking.answer import ranked, verdict, with_consensus
 from zoorank.ranking.consensus import DEFAULT

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from zoorank.encoding.feed import Feed, blamed, opened
+from zoorank.encoding.passes import Feed, blamed
 from zoorank.errors import SourceError, UsageError
 from zoorank.frozen import explain
 from zoorank.sources.base import ALL, Cut, OpenOptions, Source, Trust
@@ -200,10 +200,11 @@ def _preprocessing(target: Target) -> Preprocessing:
 
 def _cuts(source: Source, target: Target) -> SourceCuts:
     try:
-        with opened(source, OpenOptions(target.modality)) as encoder:
+        with blamed():
+            encoder = source.open(OpenOptions(target.modality))
+        with encoder:
             feed = Feed(encoder, encoder.transform.fitted(target), target)
-            pair = feed.prepared(range(2))[: encoder.facts.batch_size or 2]
-            found = feed.cuts(feed.collated(pair), (ALL,))
+            _, found = feed.cuts(range(2), (ALL,))
     except SourceError as error:
         return SourceCuts(source.name, (), str(error))
     return SourceCuts(source.name, tuple(cut for cut in found if isinstance(cut, Cut)))

@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from zoorank.encoding.costs import Clock, Filters, PeakMemory
-from zoorank.encoding.feed import SHARED, Feed, blamed, opened
-from zoorank.encoding.passes import BatchSize, OnBatch, Pass, batch_sizes, memory_kept
-from zoorank.encoding.plan import CutFiles, Plan, with_contents
-from zoorank.encoding.recheck import rechecked
-from zoorank.encoding.records import EncodedSource, Filtered, Held, Record
-from zoorank.encoding.trial import MIXED, RANDOM, Trial, calibrate, costly, tried
+import zoorank
+from zoorank.encoding.costly import within_limits
+from zoorank.encoding.costs import Clock, Filters, PeakMemory, memory_watched
+from zoorank.encoding.held import Held, copy_held, held_of, part_of
+from zoorank.encoding.in_memory import contents_of, room_for
+from zoorank.encoding.passes import SHARED, BatchSize, Feed, OnBatch, Pass, blamed, to_host
+from zoorank.encoding.records import EncodedSource, Encoding, Filtered, Record
+from zoorank.encoding.trial import MIXED, RANDOM, Recheck, Trial, tried
 from zoorank.errors import DataError, SourceError
 from zoorank.sources.base import (
     ALL,
     PENULTIMATE,
     Array,
+    Cut,
     Events,
+    Json,
     Metered,
+    ModelFacts,
     Noting,
     OpenOptions,
     Precision,
     Source,
 )
-from zoorank.store.encodings import EncodingStore
+from zoorank.store.encodings import CutFiles, EncodingStore, key_of
 from zoorank.targets.base import Target
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+FORMAT = 2  # raise it when the same inputs give other encodings than before
 
 # Where encodings are kept: in files of the store, in memory and nowhere else, or both.
 Keep = Literal["store", "memory", "both"]
@@ -56,7 +64,6 @@ def encode_source(
     keep: Keep | Callable[[str], Keep] = "store",
     filters: Filters | None = None,
     exempt: Sequence[str] = (),
-    clock: Clock | None = None,
 ) -> EncodedSource:
     """Encode ``target`` with ``source``; what the store has is not done again.
 
@@ -97,8 +104,6 @@ def encode_source(
         Cuts that cost more are not run, as far as that is known before.
     exempt : sequence of str
         Cuts that no filter is for.
-    clock : Clock or None
-        Told how long each stage takes.
 
     Returns
     -------
@@ -125,10 +130,11 @@ def encode_source(
         if set(known) == set(wanted):
             return plan.result(known)
     options = OpenOptions(target.modality, device, precision, threads)
-    clock = clock or Clock()
-    with PeakMemory() as peak, memory_kept(), ExitStack() as stack:
+    clock = Clock()
+    with memory_watched() as peak, ExitStack() as stack:
         with clock.timing("opening"):
-            encoder = stack.enter_context(opened(source, options))
+            with blamed():
+                encoder = stack.enter_context(source.open(options))
             if encoder.facts.precision != precision:
                 raise SourceError(
                     f"computes in {encoder.facts.precision} alone, not in {precision}"
@@ -139,162 +145,256 @@ def encode_source(
                 encoder, transform, target, on_pass=lambda: events("two samples are encoded")
             )
             try:
-                calibrate(feed)
                 trial = tried(feed, wanted)
             except MemoryError as error:
                 raise SourceError(f"out of memory on {encoder.device} with two samples") from error
-            size = batch_sizes(trial.feed) if batch_size is None else BatchSize(batch_size)
+            size = trial.size if batch_size is None else BatchSize(batch_size)
             most = min(size.samples, target.n_samples)
             on_trial(trial.seconds * max(1.0, most / 2))
-            trial, filtered = _filtered(plan, trial, filters, exempt, size.samples)
+            filtered: tuple[Filtered, ...] = ()
+            if filters is not None:
+                trial, filtered = within_limits(plan, trial, filters, exempt, size.samples)
         place = keep(encoder.device) if callable(keep) else keep
-        run = _Run(plan, trial, place, peak, clock)
-        found = run.encoded(earlier, size, on_batch, precision)
-        return replace(found, filtered=filtered)
+        run = _Run(plan, trial, earlier, place, peak, clock)
+        return replace(run.encoded(size, on_batch), filtered=filtered, stages=clock.stages)
 
 
-def _filtered(
-    plan: Plan, trial: Trial, filters: Filters | None, exempt: Sequence[str], batch_size: int
-) -> tuple[Trial, tuple[Filtered, ...]]:
-    """Take those cuts out of a trial that are surely not allowed; what the store has is free."""
-    if filters is None:
-        return trial, ()
-    known = plan.known(cut.name for cut in trial.cuts)
-    asked = [cut for cut in trial.cuts if cut.name not in known and cut.name not in exempt]
-    reasons = costly(trial.feed, asked, filters, batch_size)
-    facts = trial.feed.encoder.facts
-    filtered = tuple(
-        Filtered(reasons[cut.name], plan.record(facts, cut, trial.dims[cut.name]))
-        for cut in asked
-        if cut.name in reasons
-    )
-    left = tuple(cut for cut in trial.cuts if cut.name not in reasons)
-    if filtered and all(cut.name in exempt for cut in left):
-        left = ()  # what is run for their sake alone
-    return replace(trial, cuts=left), filtered
+@dataclass(frozen=True)
+class Plan:
+    """One source, one target, some of its rows and one store."""
+
+    source: Source
+    target: Target
+    rows: NDArray[np.int64]
+    store: EncodingStore
+    identity: Mapping[str, Json]
+
+    @classmethod
+    def of(
+        cls,
+        source: Source,
+        target: Target,
+        store: EncodingStore,
+        rows: NDArray[np.int64] | None = None,
+        precision: Precision = "float32",
+    ) -> Plan:
+        """Look at the weights and the code; `rows` None stands for all."""
+        identity: dict[str, Json] = {"format": FORMAT, **source.identity()}
+        identity["data"] = target.fingerprint
+        if precision != "float32":
+            identity["precision"] = precision
+        wanted = np.arange(target.n_rows) if rows is None else np.asarray(rows, dtype=np.int64)
+        return cls(source, target, wanted, store, identity)
+
+    @cached_property
+    def is_whole(self) -> bool:
+        """Whether every row of the target is wanted."""
+        return len(self.rows) == self.target.n_rows
+
+    def key(self, cut: str, rows: NDArray[np.int64] | None = None) -> str:
+        """Name of the encoding; that of all rows has none of them in it."""
+        rows = self.rows if rows is None else rows
+        parts = {**self.identity, "cut": cut}
+        if len(rows) < self.target.n_rows:
+            parts["rows"] = hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()
+        return key_of(parts)
+
+    def known(self, cuts: Iterable[str]) -> dict[str, Record]:
+        """What the store has of these rows, or of all and so of these."""
+        found = {}
+        for cut in cuts:
+            there = self.store.metadata(self.key(cut))
+            record = None if there is None else Record.of(there)
+            if record is None and not self.is_whole:
+                record = part_of(self, cut)
+            if record is not None:
+                found[cut] = record
+        return found
+
+    def record(self, facts: ModelFacts, cut: Cut, dim: int) -> Record:
+        """What there is to record before the pass."""
+        size = facts.bytes / facts.parameters if facts.parameters else 0
+        return Record(
+            model=self.source.name,
+            cut=cut.name,
+            target=self.target.name,
+            dim=dim,
+            order=cut.order,
+            parameters=facts.parameters,
+            parameters_kept=cut.parameters_kept,
+            bytes_kept=round(size * cut.parameters_kept),
+            flops=None if facts.flops is None else round(facts.flops * cut.flops_share),
+            flops_share=cut.flops_share,
+            seconds=0.0,
+            samples=0,
+            framework=facts.framework,
+            device="",
+            precision="",
+            batch_size=0,
+            versions={"zoorank": zoorank.__version__, "numpy": np.__version__},
+            notes=(),
+            identity=self.identity,
+        )
+
+    def result(
+        self,
+        records: Mapping[str, Record],
+        fresh: Container[str] = (),
+        *,
+        arrays: Mapping[str, Array] | None = None,
+        refused: Mapping[str, str] | None = None,
+        unsaved: Container[str] = (),
+    ) -> EncodedSource:
+        """Put together what there is now of the source."""
+        arrays = dict(arrays or {})
+        if self.store.quota is not None:  # mapped at once: they may have to make room for others
+            arrays |= {cut: self.store.load(self.key(cut)) for cut in records if cut not in arrays}
+        ordered = sorted(records.values(), key=lambda record: record.order)
+        encodings = tuple(
+            Encoding(
+                record=record,
+                store=self.store,
+                key=self.key(record.cut),
+                reused=record.cut not in fresh,
+                array=arrays.get(record.cut),
+                is_only_copy=record.cut in unsaved,
+            )
+            for record in ordered
+        )
+        notes = dict.fromkeys(note for record in ordered for note in record.notes)
+        weights = self.identity.get("weights")
+        return EncodedSource(
+            model=self.source.name,
+            encodings=encodings,
+            refused=refused or {},
+            weights_sha256=weights if isinstance(weights, str) else None,
+            note="; ".join(notes),
+        )
 
 
+@dataclass(frozen=True)
 class _Run:
     """A source that was opened and tried, about to be run over what the store lacks."""
 
-    def __init__(
-        self, plan: Plan, trial: Trial, keep: Keep, peak: PeakMemory, clock: Clock
-    ) -> None:
-        self._plan, self._trial, self._keep, self._peak = plan, trial, keep, peak
-        self._clock = clock
-        self._known = plan.known(cut.name for cut in trial.cuts)
-        self._missing = tuple(cut for cut in trial.cuts if cut.name not in self._known)
+    plan: Plan
+    trial: Trial
+    earlier: NDArray[np.int64] | None
+    keep: Keep
+    peak: PeakMemory
+    clock: Clock
 
-    def encoded(
-        self,
-        earlier: NDArray[np.int64] | None,
-        batch_size: BatchSize,
-        on_batch: OnBatch | None,
-        precision: Precision,
-    ) -> EncodedSource:
+    @cached_property
+    def known(self) -> Mapping[str, Record]:
+        """What the store has."""
+        return self.plan.known(cut.name for cut in self.trial.cuts)
+
+    @cached_property
+    def missing(self) -> tuple[Cut, ...]:
+        """Cuts of which it has nothing."""
+        return tuple(cut for cut in self.trial.cuts if cut.name not in self.known)
+
+    @cached_property
+    def held(self) -> Mapping[str, Held]:
+        """Rows of these that need not be run, by cut."""
+        return {} if self.earlier is None else held_of(self.plan, self.missing, self.earlier)
+
+    def encoded(self, size: BatchSize, on_batch: OnBatch | None) -> EncodedSource:
         """Run what is missing, keep it, and give all."""
-        plan, trial = self._plan, self._trial
-        if not self._missing:
-            return plan.result(self._known, refused=trial.refused)
-        dims = {cut.name: trial.dims[cut.name] for cut in self._missing}
-        held = plan.held(list(dims), earlier)
+        plan, trial = self.plan, self.trial
+        if not self.missing:
+            return plan.result(self.known, refused=trial.refused)
+        dims = {cut.name: trial.dims[cut.name] for cut in self.missing}
         notes = list(trial.notes)
-        arrays = None if self._keep == "store" or held else self._room(dims, notes)
-        saved = self._keep != "memory" or arrays is None
-        new = _new_rows(plan.rows, next(iter(held.values()), None))
-        feed = replace(trial.feed, on_pass=lambda: None, clock=self._clock)
-        whole = Pass(feed, _samples_of(plan.target, new), self._missing)
-        with CutFiles(plan, dims if saved else {}, held) as files:
-            for samples, encoded in whole.run(batch_size, on_batch):
-                with self._clock.timing("writing"):
-                    places = np.searchsorted(plan.rows, plan.target.rows_of(samples))
-                    files.write(places, encoded)
-                    for name, array in (arrays or {}).items():
-                        array[places] = encoded[name]
-            if RANDOM not in notes and MIXED not in notes:
-                with self._clock.timing("network"):
-                    company = rechecked(feed, self._missing, whole.spots.found())
-                notes += [company] if company else []
-            notes += [whole.note] if whole.note else []
-            if whole.truncated:
-                cut_off = f"{whole.truncated:,} of {len(new):,} samples"
-                notes.append(f"{cut_off} are longer than the source takes and were cut off")
-            encoder = trial.feed.encoder
-            notes += [encoder.note] if isinstance(encoder, Noting) and encoder.note else []
-            fresh = self._records(whole, held, new, tuple(notes), precision)
-            self._check_target()
-            if saved:
-                with self._clock.timing("writing"):
-                    fresh = files.commit(fresh)
-            elif arrays is not None:
-                fresh = with_contents(plan, fresh, arrays)
+        stays = self.keep != "store" and not self.held
+        arrays = room_for(trial.feed.encoder, len(plan.rows), dims, notes) if stays else None
+        saved = self.keep != "memory" or arrays is None
+        keys = {name: plan.key(name) for name in dims} if saved else {}
+        with plan.store.writing(keys, len(plan.rows), dims) as files:
+            if self.held:
+                copy_held(self.held, plan.rows, files)
+            fresh = self._fresh(files, arrays, notes, size, on_batch)
         if plan.is_whole and saved:
             plan.store.save_labels(plan.target.fingerprint, plan.target.labels)
         return plan.result(
-            {**self._known, **fresh},
+            {**self.known, **fresh},
             fresh,
             arrays=arrays,
             refused=trial.refused,
             unsaved=() if saved else fresh,
         )
 
-    def _check_target(self) -> None:
-        """Keep nothing of a target that has changed, prepared samples included."""
-        try:
-            self._plan.target.check_unchanged()
-        except DataError:
-            SHARED.forget(self._plan.target)
-            raise
-
-    def _room(self, dims: Mapping[str, int], notes: list[str]) -> dict[str, Array] | None:
-        """Room for the encodings where the source runs; None, and a note, where there is none."""
-        encoder, rows = self._trial.feed.encoder, len(self._plan.rows)
-        try:
-            return {name: encoder.empty(rows, dim) for name, dim in dims.items()}
-        except MemoryError:
-            size = 4 * rows * sum(dims.values())
-            notes.append(
-                f"{size:,} bytes of encodings do not fit on {encoder.device}: they are in the store"
-            )
-            return None
-
-    def _records(
+    def _fresh(
         self,
-        whole: Pass,
-        held: Mapping[str, Held],
-        new: NDArray[np.int64],
-        notes: tuple[str, ...],
-        precision: Precision,
+        files: CutFiles,
+        arrays: Mapping[str, Array] | None,
+        notes: list[str],
+        size: BatchSize,
+        on_batch: OnBatch | None,
     ) -> dict[str, Record]:
+        """Run the samples that are left, and give the records of all as they are kept."""
+        plan, clock = self.plan, self.clock
+        rows = plan.rows
+        if self.held and self.earlier is not None:
+            rows = np.setdiff1d(rows, self.earlier)
+        starts = plan.target.samples.starts
+        # Rows are samples themselves, or the words of sentences.
+        samples = rows if starts is None else np.unique(np.searchsorted(starts, rows, "right") - 1)
+        feed = replace(self.trial.feed, on_pass=lambda: None)
+        recheck = Recheck(feed, self.missing)
+        whole = Pass(feed, samples, self.missing, clock, recheck.see)
+        for batch, encoded in whole.run(size, on_batch):
+            with clock.timing("writing"):
+                places = np.searchsorted(plan.rows, plan.target.rows_of(batch))
+                files.write(places, {name: to_host(encoded[name]) for name in files.writers})
+                for name, array in (arrays or {}).items():
+                    array[places] = encoded[name]
+        if RANDOM not in notes and MIXED not in notes:
+            with clock.timing("network"):
+                company = recheck.verdict()
+            notes += [company] if company else []
+        notes += self._notes(whole, len(rows))
+        records = self._records(whole, len(rows), tuple(notes))
+        try:
+            plan.target.check_unchanged()
+        except DataError:  # of which nothing is kept, no prepared sample either
+            SHARED.forget(plan.target)
+            raise
+        if files.writers:
+            with clock.timing("writing"):
+                contents = files.commit({name: asdict(each) for name, each in records.items()})
+        else:
+            contents = contents_of(arrays or {}, {name: plan.key(name) for name in records})
+        return {name: replace(each, content=contents[name]) for name, each in records.items()}
+
+    def _notes(self, whole: Pass, rows: int) -> list[str]:
+        """What the pass has found out about the source."""
+        encoder = self.trial.feed.encoder
+        notes = [whole.note] if whole.note else []
+        if whole.truncated:
+            cut_off = f"{whole.truncated:,} of {rows:,} samples"
+            notes.append(f"{cut_off} are longer than the source takes and were cut off")
+        return notes + ([encoder.note] if isinstance(encoder, Noting) and encoder.note else [])
+
+    def _records(self, whole: Pass, rows: int, notes: tuple[str, ...]) -> dict[str, Record]:
         """What to keep with each encoding; seconds are split by the operations of the cuts."""
-        plan, encoder = self._plan, self._trial.feed.encoder
-        deepest = self._missing[-1].flops_share or 1.0
-        memory = self._peak.bytes
+        plan, encoder = self.plan, self.trial.feed.encoder
+        deepest = self.missing[-1].flops_share or 1.0
+        memory = self.peak.bytes
         if isinstance(encoder, Metered) and memory is not None:
             memory += encoder.peak_memory
         records = {}
-        for cut in self._missing:
+        for cut in self.missing:
             seconds = whole.seconds * (cut.flops_share / deepest)
-            if cut.name in held:
-                seconds += held[cut.name].seconds(len(plan.rows) - len(new))
+            if cut.name in self.held:
+                seconds += self.held[cut.name].seconds(len(plan.rows) - rows)
             records[cut.name] = replace(
-                plan.record(encoder.facts, cut, self._trial.dims[cut.name]),
+                plan.record(encoder.facts, cut, self.trial.dims[cut.name]),
                 seconds=seconds,
                 samples=len(plan.rows),
                 device=encoder.device,
-                precision=precision,
+                precision=encoder.facts.precision,
                 batch_size=whole.batch_size,
                 notes=notes,
                 memory=memory,
             )
         return records
-
-
-def _new_rows(rows: NDArray[np.int64], held: Held | None) -> NDArray[np.int64]:
-    return rows if held is None else np.setdiff1d(rows, held.rows)
-
-
-def _samples_of(target: Target, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The samples that give some rows: these themselves, or the sentences of words."""
-    starts = target.samples.starts
-    return rows if starts is None else np.unique(np.searchsorted(starts, rows, "right") - 1)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoorank.encoding.encode import encode_source
-from zoorank.encoding.feed import blamed
-from zoorank.encoding.passes import OnBatch
+from zoorank.encoding.passes import OnBatch, blamed
 from zoorank.errors import SourceError, UsageError
 from zoorank.partial import Partial, reported
 from zoorank.sources.base import PENULTIMATE, Precision

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoorank.encoding.feed import to_host
+from zoorank.encoding.costs import Stages
+from zoorank.encoding.passes import to_host
 from zoorank.sources.base import Array, Json
 from zoorank.store.encodings import EncodingStore
 
@@ -84,7 +85,7 @@ class Record:
 
     @classmethod
     def of(cls, plain: object) -> Self | None:
-        """Read what :meth:`plain` gave; anything else is no record."""
+        """Read a record from JSON; anything else is none."""
         if not isinstance(plain, Mapping):
             return None
         known = {each.name: plain[each.name] for each in fields(cls) if each.name in plain}
@@ -102,10 +103,6 @@ class Record:
     def milliseconds(self) -> float | None:
         """For one sample up to the cut; None where none went through."""
         return 1000 * self.seconds / self.samples if self.samples else None
-
-    def plain(self) -> Mapping[str, Json]:
-        """The record as JSON holds it."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
 
 
 @dataclass(frozen=True)
@@ -183,6 +180,8 @@ class EncodedSource:
         What a reader of the table should know; often empty.
     filtered : tuple of Filtered
         Cuts that were not run, for what they cost.
+    stages : Stages
+        What the time went into.
     """
 
     model: str
@@ -191,25 +190,9 @@ class EncodedSource:
     weights_sha256: str | None
     note: str
     filtered: tuple[Filtered, ...] = ()
+    stages: Stages = field(default_factory=Stages)
 
     @property
     def parameters(self) -> int:
         """Of the whole source."""
         return self.encodings[0].record.parameters if self.encodings else 0
-
-
-@dataclass(frozen=True)
-class Held:
-    """Rows of one cut that an earlier call has encoded, ascending."""
-
-    rows: NDArray[np.int64]
-    record: Record
-    numbers: NDArray[np.float32]
-
-    def take(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Encodings of some of the rows."""
-        return self.numbers[np.searchsorted(self.rows, rows)]
-
-    def seconds(self, rows: int) -> float:
-        """What encoding so many of the rows cost."""
-        return self.record.seconds * rows / len(self.rows)

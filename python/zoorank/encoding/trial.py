@@ -4,6 +4,10 @@ A network may not fit the target at all; may mix samples up, where the first axi
 is not that of the samples; may look at the other samples of a batch, as one whose batch
 normalization was left in training mode does; or may draw numbers at random. The last two are
 marked, for their encodings say little; the first two cannot be used.
+
+A network may treat larger batches otherwise than two samples: take statistics of them, mix their
+samples up, leave rows unwritten, or drift from one batch to the next. So some samples of the
+first and of the last batch are encoded once more when the pass is over.
 """
 
 from __future__ import annotations
@@ -11,28 +15,39 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoorank.encoding.costs import Filters
-from zoorank.encoding.feed import Feed, RowsError, blamed, to_host
+from zoorank.encoding.passes import (
+    CACHED,
+    LARGEST,
+    USUAL,
+    BatchSize,
+    Encoded,
+    Feed,
+    RowsError,
+    blamed,
+    to_host,
+)
 from zoorank.errors import SourceError
 from zoorank.sources.base import Calibratable, Cut, Refusal
 from zoorank.targets.labels import members_of
+from zoorank.transforms.base import Prepared
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# A batch is over in a moment, and a busy machine may double that: only a source that takes so
-# many times what is allowed is not run at all. Of the others the whole pass tells.
-_SURELY = 1.5
+    Numbers = Mapping[str, NDArray[Any]]
 
 # Batches of other sizes are summed in another order; what differs by more, over the largest
 # number, is no rounding. Where samples differ by little, a hundredth of that is too much.
 _TOLERANCE = {"float32": 1e-3, "bf16": 3e-2}
 _LEAST, _OF_DIFFERENCE = 1e-4, 1e-2
 _REPEATED = 1e-5  # of the same batch a second time, on a CPU
+_LOOKED_AT = 16  # samples among which it is sought who was taken for whom
+_MOST = 256  # samples of a batch for a CPU: with more, nothing is left to be gained
 _CALIBRATED_ON, _CALIBRATED_AT_MOST = 64, 256  # the latter where there are as many classes
 
 RANDOM = "its encodings differ from call to call, as with dropout that stays on"
@@ -57,6 +72,8 @@ class Trial:
     notes : tuple of str
     seconds : float
         That two samples took at once, when all was warm.
+    size : BatchSize
+        Of batches, as large as pays.
     """
 
     feed: Feed
@@ -64,24 +81,12 @@ class Trial:
     dims: Mapping[str, int]
     refused: Mapping[str, str]
     notes: tuple[str, ...]
-    seconds: float = 0.0
-
-
-def calibrate(feed: Feed) -> None:
-    """Calibrate a source that asks for it on samples of all classes.
-
-    They are drawn by class, so that neither the names of the classes nor their order matter.
-    """
-    encoder = feed.encoder
-    if isinstance(encoder, Calibratable) and encoder.calibrates:
-        prepared = feed.prepared(_drawn(feed.target.labels, _CALIBRATED_ON))
-        batch = feed.collated(prepared)
-        with blamed("cannot be calibrated"):
-            encoder.calibrate(batch)
+    seconds: float
+    size: BatchSize
 
 
 def tried(feed: Feed, wanted: Sequence[str]) -> Trial:
-    """Encode two samples together, again, and each alone.
+    """Calibrate a source that asks for it; encode two samples together, again, and each alone.
 
     Parameters
     ----------
@@ -96,24 +101,25 @@ def tried(feed: Feed, wanted: Sequence[str]) -> Trial:
     UsageError
         For a cut that it does not have.
     """
-    pair = feed.prepared(_two(feed.target.n_samples))
-    size = feed.encoder.facts.batch_size or 2
-    batch = feed.collated([*pair, *[pair[-1]] * (size - 2)][: max(size, 1)])
-    found = feed.cuts(batch, wanted)
+    encoder = feed.encoder
+    if isinstance(encoder, Calibratable) and encoder.calibrates:
+        _calibrate(feed, encoder)
+    pair, found = feed.cuts(_two(feed.target.n_samples), wanted)
     refused = {each.name: each.reason for each in found if isinstance(each, Refusal)}
     cuts = tuple(each for each in found if isinstance(each, Cut))
     if not cuts:
         _refuse_all(refused)
-    if size == 1:
-        return _one_by_one(feed, pair, cuts, refused)
-    together = encoded_pair(feed, pair, cuts)
+    size = batch_sizes(feed, pair)
+    together = _encoded(feed, pair, cuts)
     dims = {name: array.shape[1] for name, array in together.items()}
     notes = []
     began = time.perf_counter()
-    again = encoded_pair(feed, pair, cuts)
+    again = _encoded(feed, pair, cuts)
     seconds = time.perf_counter() - began
     if _repeats_differ(together, again, feed):
         notes.append(RANDOM)
+    if encoder.facts.batch_size == 1:
+        return Trial(feed, cuts, dims, refused, tuple(notes), seconds, size)
     alone, least = _alone(feed, pair, cuts)
     if alone is None:
         notes.append(NEEDS_TWO)
@@ -122,79 +128,31 @@ def tried(feed: Feed, wanted: Sequence[str]) -> Trial:
         if not differ(together, swapped, feed):
             raise SourceError("it mixes up the samples of a batch: two come out in turned order")
         notes.append(MIXED)
-    return Trial(replace(feed, least=least), cuts, dims, refused, tuple(notes), seconds)
+    return Trial(replace(feed, least=least), cuts, dims, refused, tuple(notes), seconds, size)
 
 
-def costly(feed: Feed, cuts: Sequence[Cut], filters: Filters, batch_size: int) -> dict[str, str]:
-    """Why cuts need not be run: too large, or, by a batch, surely too slow.
+def _calibrate(feed: Feed, encoder: Calibratable) -> None:
+    """Calibrate on samples of all classes.
 
-    Parameters
-    ----------
-    feed : Feed
-        Whose source has just run, so that nothing has to warm up.
-    cuts : sequence of Cut
-    filters : Filters
-    batch_size : int
-
-    Returns
-    -------
-    dict of str to str
-        By name of the cut.
+    They are drawn by class, so that neither the names of the classes nor their order matter.
     """
-    reasons = {cut.name: filters.cost_reason(cut.parameters_kept, None) for cut in cuts}
-    left = [cut for cut in cuts if not reasons[cut.name]]
-    if left and filters.milliseconds is not None:
-        spent = _milliseconds(feed, left, batch_size)
-        deepest = left[-1].flops_share or 1.0
-        for cut in left:
-            own = spent * cut.flops_share / deepest
-            if own > _SURELY * filters.milliseconds:
-                reasons[cut.name] = filters.cost_reason(0, own)
-    return {name: reason for name, reason in reasons.items() if reason}
+    batch = feed.collated(feed.prepared(_drawn(feed.target.labels, _CALIBRATED_ON)))
+    with blamed("cannot be calibrated"):
+        encoder.calibrate(batch)
 
 
-def _one_by_one(
-    feed: Feed, pair: Sequence[Any], cuts: tuple[Cut, ...], refused: Mapping[str, str]
-) -> Trial:
-    first = encoded_pair(feed, pair[:1], cuts)
-    dims = {name: array.shape[1] for name, array in first.items()}
-    began = time.perf_counter()
-    again = encoded_pair(feed, pair[:1], cuts)
-    seconds = time.perf_counter() - began
-    notes = (RANDOM,) if _repeats_differ(first, again, feed) else ()
-    return Trial(feed, cuts, dims, refused, notes, seconds)
-
-
-def _alone(
-    feed: Feed, pair: Sequence[Any], cuts: Sequence[Cut]
-) -> tuple[dict[str, NDArray[Any]] | None, int]:
+def _alone(feed: Feed, pair: Sequence[Prepared], cuts: Sequence[Cut]) -> tuple[Numbers | None, int]:
     """Each of two samples encoded alone, or None, and the fewest samples at once."""
     if feed.encoder.facts.batch_size is not None:
-        filled = [encoded_pair(feed, [each], cuts) for each in pair]
+        filled = [_encoded(feed, [each], cuts) for each in pair]
     else:
         try:
-            filled = [encoded_pair(feed, [each], cuts) for each in pair]
+            filled = [_encoded(feed, [each], cuts) for each in pair]
         except RowsError:
             raise
         except SourceError:
             return None, 2
     return {name: np.concatenate([each[name] for each in filled]) for name in filled[0]}, 1
-
-
-def _milliseconds(feed: Feed, cuts: Sequence[Cut], batch_size: int) -> float:
-    """Milliseconds a sample that the network itself takes for a batch, the better of two."""
-    size = min(feed.encoder.facts.batch_size or batch_size, feed.target.n_samples)
-    prepared = feed.prepared(range(size))
-    best = float("inf")
-    for _ in range(2):
-        began = time.perf_counter()
-        try:
-            encoded = feed.encode(prepared, cuts)
-            to_host(encoded[cuts[-1].name])  # waits for the device
-        except MemoryError:  # the pass will halve its batches
-            return 0.0
-        best = min(best, time.perf_counter() - began)
-    return 1000 * best / size
 
 
 def _refuse_all(refused: Mapping[str, str]) -> None:
@@ -203,15 +161,13 @@ def _refuse_all(refused: Mapping[str, str]) -> None:
     raise SourceError(f"{first}{more}")
 
 
-def encoded_pair(
-    feed: Feed, prepared: Sequence[Any], cuts: Sequence[Cut]
-) -> dict[str, NDArray[Any]]:
+def _encoded(feed: Feed, prepared: Sequence[Prepared], cuts: Sequence[Cut]) -> Numbers:
     """What few samples give at once, copied to the host: a model may use its memory again."""
     encoded = feed.encode(prepared, cuts)
     return {name: np.array(to_host(array), dtype=np.float64) for name, array in encoded.items()}
 
 
-def differ(one: Mapping[str, NDArray[Any]], other: Mapping[str, NDArray[Any]], feed: Feed) -> bool:
+def differ(one: Numbers, other: Numbers, feed: Feed) -> bool:
     """Whether two encodings of the same samples differ by more than batches of other sizes do.
 
     Parameters
@@ -232,9 +188,7 @@ def differ(one: Mapping[str, NDArray[Any]], other: Mapping[str, NDArray[Any]], f
     return False
 
 
-def _repeats_differ(
-    one: Mapping[str, NDArray[Any]], other: Mapping[str, NDArray[Any]], feed: Feed
-) -> bool:
+def _repeats_differ(one: Numbers, other: Numbers, feed: Feed) -> bool:
     """Whether the same batch gives something else the second time."""
     if feed.encoder.device != "cpu":
         return differ(one, other, feed)
@@ -269,3 +223,143 @@ def _drawn(labels: NDArray[Any], size: int) -> NDArray[np.int64]:
     rows = np.sort(np.concatenate(drawn)).astype(np.int64)
     count = min(len(rows), _CALIBRATED_AT_MOST)
     return rows[np.arange(count) * len(rows) // count]
+
+
+def batch_sizes(feed: Feed, pair: Sequence[Prepared] = ()) -> BatchSize:
+    """As large as pays on the device of a source, by what a pair of samples took in it."""
+    encoder = feed.encoder
+    largest = encoder.facts.largest
+    if encoder.facts.batch_size is not None:
+        return BatchSize(encoder.facts.batch_size)
+    if largest is None or encoder.device != "cpu":
+        return BatchSize(USUAL)
+    pair = pair or feed.prepared(_two(feed.target.n_samples))
+    longest = max(each.length for each in pair)
+    if longest == 1:
+        usual, cached = min(USUAL, LARGEST // largest), min(_MOST, CACHED // largest)
+        return BatchSize(max(1, usual, cached))
+    return BatchSize(_MOST, max(1, LARGEST * longest // largest))
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Two samples of a batch, and what they gave in it.
+
+    Attributes
+    ----------
+    samples : tuple of int
+    prepared : tuple of Prepared
+    given : mapping of str to ndarray of float64
+        All rows of the two, by cut.
+    """
+
+    samples: tuple[int, int]
+    prepared: tuple[Prepared, Prepared]
+    given: Numbers
+
+
+@dataclass
+class Recheck:
+    """Whether samples give in the batches of a pass what they give two at a time.
+
+    Attributes
+    ----------
+    feed : Feed
+    cuts : sequence of Cut
+    first, last : Spot or None
+        Of the first and the last batch that were large enough to tell.
+    """
+
+    feed: Feed
+    cuts: Sequence[Cut]
+    first: Spot | None = None
+    last: Spot | None = None
+
+    def see(
+        self, samples: NDArray[np.int64], prepared: Sequence[Prepared], encoded: Encoded
+    ) -> None:
+        """Take in a batch; what it gave may be overwritten by the next one."""
+        count = len(samples)
+        if count < 3:  # the trial has seen as many
+            return
+        if self.first is None:
+            self.first = self._spot(samples, prepared, encoded, (0, count - 1))
+        self.last = self._spot(samples, prepared, encoded, (count // 2 - 1, count - 1))
+
+    def verdict(self) -> str:
+        """Encode two samples of the first batch and two of the last again, and compare.
+
+        Returns
+        -------
+        str
+            What is to be said of the source; empty where nothing differs.
+
+        Raises
+        ------
+        SourceError
+            When it mixes up samples or loses them.
+        """
+        if self.feed.encoder.facts.batch_size == 1:
+            return ""
+        for spot in (self.first, self.last):
+            if spot is None:
+                continue
+            alone = _encoded(self.feed, spot.prepared, self.cuts)
+            if differ(alone, spot.given, self.feed):
+                _refuse_lost(self.feed, spot, alone)
+                _refuse_mixed(self.feed, self.cuts, spot)
+                return MIXED
+        return ""
+
+    def _spot(
+        self,
+        samples: NDArray[np.int64],
+        prepared: Sequence[Prepared],
+        encoded: Encoded,
+        places: tuple[int, int],
+    ) -> Spot:
+        first, second = places
+        starts = self.feed.target.samples.starts
+        counts = np.ones(len(samples)) if starts is None else starts[samples + 1] - starts[samples]
+        ends = np.cumsum(counts).astype(np.int64)
+        rows = np.concatenate([np.arange(ends[p] - counts[p], ends[p]) for p in places])
+        return Spot(
+            (int(samples[first]), int(samples[second])),
+            (prepared[first], prepared[second]),
+            {
+                name: np.array(to_host(array[rows.astype(np.int64)]), dtype=np.float64)
+                for name, array in encoded.items()
+            },
+        )
+
+
+def _refuse_lost(feed: Feed, spot: Spot, alone: Numbers) -> None:
+    """Raise where a sample gives nothing but zeros in its batch, and something outside of it."""
+    rows = feed.target.rows_of(np.array(spot.samples, dtype=np.int64))
+    for name, given in spot.given.items():
+        for place, row in enumerate(rows):
+            if alone[name][place].any() and not given[place].any():
+                raise SourceError(
+                    f"cut {name!r} gives zeros for row {row} in its batch, and does not when two "
+                    "samples come alone: rows of a batch are lost"
+                )
+
+
+def _refuse_mixed(feed: Feed, cuts: Sequence[Cut], spot: Spot) -> None:
+    """Raise where one sample of a batch comes out as another one of it."""
+    if feed.target.samples.starts is not None or feed.encoder.facts.batch_size is not None:
+        return
+    start = min(spot.samples[0], max(0, len(feed.target) - _LOOKED_AT))
+    prepared = feed.prepared(range(start, min(start + _LOOKED_AT, len(feed.target))))
+    together = _encoded(feed, prepared, cuts)
+    pairs = [_encoded(feed, [each, each], cuts) for each in prepared]
+    for one, other in permutations(range(len(prepared)), 2):
+        given, own, others = (
+            {name: rows[place : place + 1] for name, rows in of.items()}
+            for of, place in ((together, one), (pairs[one], 0), (pairs[other], 0))
+        )
+        if differ(own, given, feed) and not differ(others, given, feed):
+            raise SourceError(
+                f"it mixes up the samples of a batch: of {len(prepared)}, row {start + one} comes "
+                f"out as row {start + other}"
+            )

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoorank.encoding.feed import Feed, blamed, opened, to_host
-from zoorank.encoding.trial import calibrate, tried
+from zoorank.encoding.passes import Feed, blamed, to_host
+from zoorank.encoding.trial import tried
 from zoorank.errors import SourceError, UsageError
 from zoorank.exporting.load import RECORD, Loaded, load
 from zoorank.exporting.record import (
@@ -101,13 +101,14 @@ def export(
         model = model.resolve(lambda _: None)
     # Files get the names that they had, or those of other exports: they must not meet.
     keep_inputs([folder], [path.parent for path in paths_of(model)])
-    with opened(model, OpenOptions(target.modality, device)) as encoder:
+    with blamed():
+        encoder = model.open(OpenOptions(target.modality, device))
+    with encoder:
         if not isinstance(encoder, Exportable):
             kind = type(encoder).__name__.removesuffix("Encoder").lower()
             raise SourceError(f"encoders of the kind {kind} cannot be exported")
         transform = encoder.transform.fitted(target)
         feed = Feed(encoder, transform, target)
-        calibrate(feed)
         trial = tried(feed, [wanted])
         if not trial.cuts:
             raise SourceError("; ".join(trial.refused.values()))

@@ -15,9 +15,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from zoorank.encoding.costs import Clock
 from zoorank.encoding.encode import Keep, encode_source
-from zoorank.encoding.feed import to_host
+from zoorank.encoding.passes import to_host
 from zoorank.encoding.records import EncodedSource, Encoding, Filtered
 from zoorank.engine import environment
 from zoorank.errors import DataError, SourceError, UsageError
@@ -76,7 +75,6 @@ class _Work:
         self._identity = self._source.identity()
         self._published = self._source.known()
         self._page = Page.of(run, self._identity, job)
-        self._clock = Clock()
         self._known: dict[str, ScoreValue] = {}  # values that no cut changes
         # Whether a score looks at what the source's own classifier says.
         self._needs_head = any(score.needs_head for score in run.scores)
@@ -110,11 +108,11 @@ class _Work:
         left, over = self._allowed(asked)
         filtered = (*encoded.filtered, *over)
         firsts = firsts_of(left)
-        with self._clock.timing("scoring"):
-            candidates = [
-                self._candidate(each, facts, firsts.get(each.record.cut)) for each in left
-            ]
+        began = time.perf_counter()
+        candidates = [self._candidate(each, facts, firsts.get(each.record.cut)) for each in left]
+        stages = replace(encoded.stages, scoring=time.perf_counter() - began)
         outcome = self._whole(candidates, encoded.refused, encoded.note, lacking, filtered)
+        outcome = replace(outcome, stages=stages)
         if not job.estimates:
             self._page.keep(run, job, outcome)
         return outcome
@@ -168,7 +166,6 @@ class _Work:
             weights_sha256=weights if isinstance(weights, str) else None,
             known=self._published,
             saw_target=self._saw_target(),
-            stages=self._clock.stages,
             filtered=filtered,
         )
 
@@ -195,7 +192,6 @@ class _Work:
             earlier=job.earlier,
             # Samples of a race are what its next draw goes on from.
             keep=partial(keep_on, run=run) if job.rows is None else "store",
-            clock=self._clock,
             filters=run.filters,
             exempt=() if LOGITS in job.cuts else (LOGITS,),
         )

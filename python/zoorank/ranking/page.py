@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import zoorank
-from zoorank.encoding.plan import FORMAT
+from zoorank.encoding.encode import FORMAT
 from zoorank.encoding.records import Record
 from zoorank.executors.base import Failure
 from zoorank.ranking.outcomes import Candidate, Job, Outcome, Run
@@ -91,7 +91,7 @@ class Page:
         kept = LedgerEntry(
             seconds=candidate.score_seconds,
             facts={
-                "record": candidate.record.plain(),
+                "record": asdict(candidate.record),
                 "key": candidate.key,
                 "same_as": candidate.same_as,
             },

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from zoorank.encoding.costs import Filters
 from zoorank.engine.environment import check_environment
 from zoorank.errors import UsageError
+from zoorank.partial import reported
 from zoorank.ranking.answer import Request
 from zoorank.ranking.consensus import INFORMED, Consensus, deciding_of_numbers, names
 from zoorank.ranking.files import prepare
@@ -316,7 +317,7 @@ def _ranked(
         prepare(out)
     encodings = EncodingStore(store_directory(out, store), asked.store_quota)
     if asked.workers is not None or asked.ray is not None:
-        with encodings.reported(target.labels.nbytes):
+        with reported(encodings.directory, target.labels.nbytes):
             target = target.spilled(encodings.directory)
     run = Run(
         target=target,

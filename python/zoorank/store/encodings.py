@@ -15,6 +15,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,10 +26,8 @@ from zoorank.errors import SourceError, StoreError
 from zoorank.partial import (
     Partial,
     make_directory,
-    open_regular,
-    read_sealed,
+    open_sealed,
     reported,
-    write_sealed,
     write_whole,
 )
 from zoorank.store.space import Space
@@ -108,7 +107,6 @@ class EncodingStore:
         """Return what was recorded with an encoding; None where there is none to rely on."""
         with contextlib.suppress(OSError), self._opened(key) as found:
             if found is not None:
-                self._used(key)
                 return found.record
         return None
 
@@ -127,27 +125,24 @@ class EncodingStore:
         SourceError
             When it has made room for others, as a small quota asks for.
         """
+        path = self.path(key)
         try:
             with self._opened(key) as found:
-                if found is None:
-                    self._refuse_removed(key)
-                    raise StoreError(f"{self.path(key)} was changed while it was in use; run again")
-                self._used(key)
-                # Of the file that was checked, whatever has its name by now.
-                mapped: NDArray[np.float32] = np.memmap(
-                    found.stream, dtype="<f4", mode="r", offset=found.offset, shape=found.shape
-                )
-                return mapped
+                if found is not None:
+                    # Of the file that was checked, whatever has its name by now.
+                    mapped: NDArray[np.float32] = np.memmap(
+                        found.stream, dtype="<f4", mode="r", offset=found.offset, shape=found.shape
+                    )
+                    return mapped
+            reason = f"{path} was changed while it was in use; run again"
         except OSError as error:
-            self._refuse_removed(key)
-            raise StoreError(f"cannot read {self.path(key)}: {error.strerror}") from None
-
-    def _refuse_removed(self, key: str) -> None:
-        if self.quota is not None and not (self.directory / f"{key}.json").exists():
+            reason = f"cannot read {path}: {error.strerror}"
+        if self.quota is not None and not path.with_suffix(".json").exists():
             raise SourceError(
                 f"its encodings made room for others before they were used: the store's quota of "
                 f"{self.quota:,} is too small for what runs at once"
             )
+        raise StoreError(reason)
 
     def writer(self, key: str, n_samples: int, dim: int) -> EncodingWriter:
         """Begin an encoding of ``n_samples`` rows; nothing shows before it is committed.
@@ -165,13 +160,14 @@ class EncodingStore:
     @contextlib.contextmanager
     def writing(
         self, keys: Mapping[str, str], n_samples: int, dims: Mapping[str, int]
-    ) -> Iterator[dict[str, EncodingWriter]]:
-        """Begin several encodings by name; those not committed in the end are not kept."""
+    ) -> Iterator[CutFiles]:
+        """Begin encodings of several cuts; those not committed in the end are not kept."""
         with contextlib.ExitStack() as opened:
-            yield {
+            writers = {
                 name: opened.enter_context(self.writer(key, n_samples, dims[name]))
                 for name, key in keys.items()
             }
+            yield CutFiles(self, writers)
 
     def save_labels(self, fingerprint: str, labels: NDArray[Any]) -> Path:
         """Keep the labels of a target beside its encodings."""
@@ -181,34 +177,14 @@ class EncodingStore:
         write_whole(path, content.getbuffer(), durable=False, anew=False)
         return path
 
-    def reported(self, needed: int) -> contextlib.AbstractContextManager[None]:
-        """Turn what the system says about the disk into a StoreError."""
-        return reported(self.directory, needed)
-
     @contextlib.contextmanager
     def _opened(self, key: str) -> Iterator[_Array | None]:
         """The array that was committed under a key, open; None for whatever else is there."""
-        with open_regular(self.path(key)) as stream:
-            yield self._checked(key, stream)
-
-    def _checked(self, key: str, stream: io.FileIO) -> _Array | None:
-        record = read_sealed(self.directory / f"{key}.json")
-        if record is None or record.get("key") != key:
-            return None
-        try:
-            shape = record["n_samples"], record["dim"]
-            offset = _offset(stream, shape)
-            size = offset + 4 * shape[0] * shape[1]
-            whole = os.fstat(stream.fileno()).st_size == size == record["bytes"]
-        except (LookupError, TypeError):
-            return None
-        if not whole or _digest(stream, offset) != record["sha256"]:
-            return None
-        return _Array(stream, record, shape, offset)
-
-    def _used(self, key: str) -> None:
-        if self._space is not None:
-            self._space.used(key)
+        with open_sealed(self.path(key)) as (stream, record):
+            found = _checked(key, stream, record)
+            if found is not None and self._space is not None:
+                self._space.used(key)
+            yield found
 
     def __reduce__(self) -> tuple[Any, ...]:
         return EncodingStore, (self.directory, self.quota)
@@ -315,8 +291,7 @@ class EncodingWriter:
                 "bytes": self._bytes,
                 "sha256": self._digest.hexdigest(),
             }
-            self._partial.publish()
-            write_sealed(self.path.with_suffix(".json"), record)
+            self._partial.publish_sealed(record)
         return record
 
     def _reported(self) -> contextlib.AbstractContextManager[None]:
@@ -326,7 +301,25 @@ class EncodingWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._partial.discard()
+        if not self._partial.stream.closed:
+            self._partial.discard()
+
+
+@dataclass(frozen=True)
+class CutFiles:
+    """Encodings that are being written, by name of their cuts."""
+
+    store: EncodingStore
+    writers: Mapping[str, EncodingWriter]
+
+    def write(self, rows: NDArray[np.int64], blocks: Mapping[str, NDArray[Any]]) -> None:
+        """Write rows of every cut by their place."""
+        for name, writer in self.writers.items():
+            writer.write(rows, blocks[name])
+
+    def commit(self, facts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+        """Make them appear, with what is to be known of each, and give their digests."""
+        return {name: writer.commit(facts[name])["sha256"] for name, writer in self.writers.items()}
 
 
 class _Array(NamedTuple):
@@ -334,6 +327,22 @@ class _Array(NamedTuple):
     record: dict[str, Any]
     shape: tuple[int, int]
     offset: int
+
+
+def _checked(key: str, stream: io.FileIO, record: dict[str, Any] | None) -> _Array | None:
+    """The array of an open file, if it is the one that was committed under the key."""
+    if record is None or record.get("key") != key:
+        return None
+    try:
+        shape = record["n_samples"], record["dim"]
+        offset = _offset(stream, shape)
+        size = offset + 4 * shape[0] * shape[1]
+        whole = os.fstat(stream.fileno()).st_size == size == record["bytes"]
+    except (LookupError, TypeError):
+        return None
+    if not whole or _digest(stream, offset) != record["sha256"]:
+        return None
+    return _Array(stream, record, shape, offset)
 
 
 def _offset(stream: io.FileIO, shape: tuple[int, int]) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoorank.encoding.encode import encode_source
-from zoorank.encoding.feed import opened
+from zoorank.encoding.passes import blamed
 from zoorank.errors import SourceError, UsageError
 from zoorank.messages import hint
 from zoorank.partial import read_sealed, sealed
@@ -312,7 +312,9 @@ class _Trainer:
     def train(self, row: Verified, seed: int, deadline: float) -> Training:
         """Fine-tune on one draw of the samples."""
         options = OpenOptions(self.target.modality, self.device)
-        with opened(self.sources[row.model], options) as encoder:
+        with blamed():
+            encoder = self.sources[row.model].open(options)
+        with encoder:
             if not isinstance(encoder, Trainable):
                 raise SourceError(f"zoorank trains no models of {encoder.facts.framework}")
             return encoder.train(
