@@ -27,7 +27,7 @@ from zoorank.targets.opening import exists, read_start, suffix_of
 from zoorank.targets.paths import expand
 from zoorank.targets.record_files import SUFFIXES as RECORDS
 from zoorank.targets.record_files import read_hub, read_records
-from zoorank.targets.samples import Samples, rows_of
+from zoorank.targets.samples import Digest, Samples, rows_of
 from zoorank.targets.series import is_ucr, read_ts, read_ucr
 
 if TYPE_CHECKING:
@@ -133,12 +133,14 @@ def load_target(
         found = replace(found, samples=found.samples.read_as(modality))
     if groups is not None:
         found = replace(found, groups=np.asarray(groups))
-    checked = _surveyed(_limited(_check(replace(found, name=name or found.name), task), limit), how)
+    plain = _limited(_check(replace(found, name=name or found.name), task), limit)
+    digest = hashlib.sha256()
+    checked = _surveyed(plain, how, digest)
     return Target(
         name=checked.name,
         samples=checked.samples,
         labels=checked.labels,
-        fingerprint=_fingerprint(checked.samples, checked.labels),
+        fingerprint=_fingerprint(digest, checked.labels),
         source=(place or "arrays") if limit is None else f"{place or 'arrays'} (limit {limit})",
         place=place,
         task=checked.task,
@@ -157,12 +159,14 @@ def _drawn(target: Target, limit: int | None) -> Target:
         ),
         limit,
     )
+    digest = hashlib.sha256()
+    some.samples.hash_into(digest)
     return replace(
         target,
         samples=some.samples,
         labels=some.labels,
         groups=some.groups,
-        fingerprint=_fingerprint(some.samples, some.labels),
+        fingerprint=_fingerprint(digest, some.labels),
         source=f"{target.source} (limit {limit})",
     )
 
@@ -242,9 +246,9 @@ def _limited(data: _Checked, limit: int | None) -> _Checked:
     return _subset(data, samples)
 
 
-def _surveyed(data: _Checked, how: Reading) -> _Checked:
-    """Look at every sample, and leave out what cannot be read."""
-    survey = data.samples.survey(data.name)
+def _surveyed(data: _Checked, how: Reading, digest: Digest) -> _Checked:
+    """Look at every sample, leave out what cannot be read, and feed all else to a digest."""
+    survey = data.samples.survey(data.name, digest)
     if survey.rows is None:
         return replace(data, samples=survey.samples, notes=(*data.notes, *survey.notes))
     notes = (*data.notes, *left_out(data.name, survey.noun, survey.skipped, how), *survey.notes)
@@ -259,10 +263,8 @@ def _surveyed(data: _Checked, how: Reading) -> _Checked:
     return kept
 
 
-def _fingerprint(samples: Samples, labels: NDArray[Any]) -> str:
-    """Hash the content: values, shapes and types, or the bytes and names of files; labels."""
-    digest = hashlib.sha256()
-    samples.hash_into(digest)
+def _fingerprint(digest: Digest, labels: NDArray[Any]) -> str:
+    """Hash of the content: values, shapes and types, or the bytes and names of files; labels."""
     digest.update("\0".join(map(str, labels.tolist())).encode(errors="surrogateescape"))
     return digest.hexdigest()
 

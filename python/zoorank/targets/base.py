@@ -297,9 +297,15 @@ class Arrays(Form):
 
     def hash_into(self, digest: Digest) -> None:
         """Feed type, shape and values to a digest."""
+        for _ in self._fed(digest):
+            pass
+
+    def _fed(self, digest: Digest) -> Iterator[NDArray[Any]]:
+        """Row blocks that a digest has been fed, so that a file is read once for both."""
         digest.update(f"{self.X.dtype.str}{self.X.shape}\0".encode())
         for block in self.blocks():
             digest.update(np.ascontiguousarray(block).data)
+            yield block
 
     def blocks(self) -> Iterator[NDArray[Any]]:
         """Row blocks of about 32 MB, so that a file is not read at once."""
@@ -336,7 +342,7 @@ class Arrays(Form):
             raise DataError(f"an array of numbers is no {modality}; allowed: image, series, table")
         return replace(self, given=modality)
 
-    def survey(self, name: str) -> Survey:
+    def survey(self, name: str, digest: Digest) -> Survey:
         """Refuse arrays of other than finite real numbers."""
         X = self.X
         if X.ndim < 2:
@@ -346,8 +352,8 @@ class Arrays(Form):
         if X.dtype.kind not in "iubf":
             raise DataError(f"{name}: X of type {X.dtype}; integers and real numbers are allowed")
         start = 0
-        for block in self.blocks() if X.dtype.kind == "f" else ():
-            if not np.isfinite(block).all():
+        for block in self._fed(digest):
+            if X.dtype.kind == "f" and not np.isfinite(block).all():
                 row, what = bad_row(block)
                 raise DataError(f"{name}: row {start + row} holds {what}")
             start += len(block)

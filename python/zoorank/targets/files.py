@@ -136,7 +136,7 @@ class Files(Form):
         """The same with bytes that lie in memory moved to one file."""
         return replace(self, contents=self.contents.spilled(path))
 
-    def survey(self, name: str) -> Survey:
+    def survey(self, name: str, digest: Digest) -> Survey:
         """Decode every file once and leave out what cannot be read."""
         rows: list[int] = []
         skipped: list[tuple[str, str]] = []
@@ -171,6 +171,7 @@ class Files(Form):
             stamps=tuple(stamps) if isinstance(self.contents, Paths) else (),
             vectors=np.stack(vectors),
         )
+        found.hash_into(digest)
         return Survey(found, kept if skipped else None, tuple(skipped), notes)
 
     def changed(self) -> str | None:

@@ -109,7 +109,7 @@ class Ragged(Form):
         """Name of the file that the values are in, if it is not any more as it was."""
         return self.packed.changed()
 
-    def survey(self, name: str) -> Survey:
+    def survey(self, name: str, digest: Digest) -> Survey:
         """Refuse what is no image or sound, or holds other than finite numbers."""
         for row, shape in enumerate(self.shapes):
             values = self.array(row)
@@ -120,4 +120,5 @@ class Ragged(Form):
                 raise DataError(f"{name}: values of type {values.dtype}; real numbers are allowed")
             if values.dtype.kind == "f" and not np.isfinite(values).all():
                 raise DataError(f"{name}: row {row} holds {bad_row(values[None])[1]}")
+        self.hash_into(digest)
         return Survey(self)

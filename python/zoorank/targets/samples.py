@@ -32,6 +32,9 @@ class Digest(Protocol):
     def update(self, data: Any, /) -> None:
         """Take in more bytes."""
 
+    def hexdigest(self) -> str:
+        """What came of all that was taken in."""
+
 
 class Samples(Protocol):
     """The samples of a target in one form, such as arrays, files or texts; picklable."""
@@ -74,8 +77,10 @@ class Samples(Protocol):
     def read_as(self, modality: Modality) -> Samples:
         """The same taken for another modality; DataError where that makes no sense."""
 
-    def survey(self, name: str) -> Survey:
+    def survey(self, name: str, digest: Digest) -> Survey:
         """Look at every sample once, before hours of work are spent on the others.
+
+        The content of all that can be used goes into the digest, as `hash_into` feeds it.
 
         Raises
         ------

@@ -68,7 +68,7 @@ class Sparse(Form):
         dense: NDArray[np.float32] = self.matrix.astype(np.float32).toarray()
         return dense
 
-    def survey(self, name: str) -> Survey:
+    def survey(self, name: str, digest: Digest) -> Survey:
         """Refuse other than finite real numbers."""
         if self.matrix.dtype.kind not in "iubf":
             raise DataError(f"{name}: X of type {self.matrix.dtype}; real numbers are allowed")
@@ -79,6 +79,7 @@ class Sparse(Form):
             row = int(np.searchsorted(self.matrix.indptr, bad[0], side="right")) - 1
             what = "NaN" if np.isnan(self.matrix.data[bad[0]]) else "infinity"
             raise DataError(f"{name}: row {row} holds {what}")
+        self.hash_into(digest)
         return Survey(self)
 
 

@@ -110,16 +110,19 @@ class Texts(Form, Sequence[Text]):
         """Name of the file that the texts are in, if it is not any more as it was."""
         return self.content.changed() if isinstance(self.content, Packed) else None
 
-    def survey(self, name: str) -> Survey:
+    def survey(self, name: str, digest: Digest) -> Survey:
         """Leave out texts that hold nothing, and refuse those of which none is left."""
         full = [any(part.strip() for part in _parts(text)) for text in self]
         if not any(full):
             raise DataError(f"{name}: all its texts are empty")
         if self.counts is not None or all(full):
+            self.hash_into(digest)
             return Survey(self)
         skipped = tuple((f"row {row}", "an empty text") for row, has in enumerate(full) if not has)
         rows = np.flatnonzero(full)
-        return Survey(self.subset(rows), rows, skipped, noun="row")
+        kept = self.subset(rows)
+        kept.hash_into(digest)
+        return Survey(kept, rows, skipped, noun="row")
 
 
 def sentences(words: Iterable[Sequence[str]]) -> Texts:
