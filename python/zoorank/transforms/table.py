@@ -32,10 +32,7 @@ class TableTransform:
     offset: NDArray[np.float64] | None = None
     width: NDArray[np.float64] | None = None
 
-    @property
-    def key(self) -> str:
-        """All tables are prepared alike; scaling comes with the batch."""
-        return "table"
+    key = "table"  # all are prepared alike; scaling comes with the batch
 
     def fitted(self, target: Target) -> TableTransform:
         """The same with range or mean and deviation of the target's columns, where needed."""
