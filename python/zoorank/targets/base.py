@@ -136,9 +136,14 @@ class Target:
         return np.unique(self.labels)
 
     @cached_property
+    def sample_shape(self) -> tuple[int, ...] | str:
+        """Shape of one sample; words where they are no arrays, or not all of one shape."""
+        return self.samples.shape
+
+    @cached_property
     def shape(self) -> str:
         """Shape of one sample, for messages."""
-        return self.samples.shape
+        return str(self.sample_shape).replace(",)", ")")
 
     def baseline(self) -> Matrix | None:
         """Return the input itself, one vector a row, as a baseline without any network.
@@ -268,9 +273,9 @@ class Arrays(Form):
         return "image" if self.X.ndim >= 3 else "table"
 
     @property
-    def shape(self) -> str:
+    def shape(self) -> tuple[int, ...]:
         """Shape of one sample."""
-        return str(tuple(self.X.shape[1:])).replace(",)", ")")
+        return self.X.shape[1:]
 
     def __len__(self) -> int:
         return len(self.X)

@@ -44,8 +44,8 @@ class Samples(Protocol):
         """What they are."""
 
     @property
-    def shape(self) -> str:
-        """Shape of one sample, for messages."""
+    def shape(self) -> tuple[int, ...] | str:
+        """Shape of one sample; words where they are no arrays, or not all of one shape."""
 
     @property
     def starts(self) -> NDArray[np.int64] | None:

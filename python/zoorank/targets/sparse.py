@@ -32,9 +32,9 @@ class Sparse(Form):
     modality: Modality = "table"
 
     @property
-    def shape(self) -> str:
-        """Shape of one sample, for messages."""
-        return f"({self.matrix.shape[1]})"
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return (int(self.matrix.shape[1]),)
 
     def __len__(self) -> int:
         return int(self.matrix.shape[0])

@@ -36,10 +36,8 @@ class TableTransform:
 
     def fitted(self, target: Target) -> TableTransform:
         """The same with range or mean and deviation of the target's columns, where needed."""
-        is_table = target.modality in ("table", "series", "image") and (
-            np.ndim(target.take(range(1))[0]) == 1
-        )
-        if not is_table:
+        shape = target.sample_shape
+        if isinstance(shape, str) or len(shape) != 1:
             raise SourceError(f"needs a table; the target's samples have shape {target.shape}")
         if self.spec.scaling == "none":
             return self
