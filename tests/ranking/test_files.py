@@ -59,6 +59,14 @@ def test_a_file_size_limit_leaves_the_earlier_file_and_no_other(tmp_path):
     assert (tmp_path / "ranking.json").read_text() == "earlier"
 
 
+def test_what_a_killed_run_was_writing_is_removed(tmp_path):
+    left = tmp_path / ".ranking.json.zoorank-0123456789abcdef.partial"
+    for path in (left, tmp_path / "mine.partial"):
+        path.write_text("{")
+    prepare(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.partial"]
+
+
 def test_a_directory_that_cannot_be_is_an_error_in_one_line(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"cannot write results to .*file"):

@@ -12,6 +12,7 @@ from typing import Any
 
 from zoorank.errors import StoreError
 from zoorank.messages import csv_cell
+from zoorank.partial import Partial, make_directory
 
 
 def prepare(directory: str | os.PathLike[str]) -> Path:
@@ -28,34 +29,24 @@ def prepare(directory: str | os.PathLike[str]) -> Path:
         tempfile.TemporaryFile(dir=path).close()
     except OSError as error:
         raise StoreError(f"cannot write results to {path}: {error.strerror}") from error
+    make_directory(path)  # which it is: what killed runs were writing there goes
     return path
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file under a temporary name beside it, then rename it into place."""
-    temporary = None
+    """Write a file that is there whole or not at all.
+
+    Raises
+    ------
+    StoreError
+        If the disk is full or not writable; an earlier file is then untouched.
+    """
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        with Partial(path) as partial:
+            partial.stream.write(text.encode())
+            partial.publish()
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    """The process's mask, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def csv_text(records: Sequence[Mapping[str, Any]]) -> str:
