@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="the zoo needs torch: pip install 'z
 from tests.ranking.tiny_zoo import TinyZoo, tiny_zoo  # noqa: E402
 
 from zoorank.ranking.rank import rank  # noqa: E402
-from zoorank.scores import facts  # noqa: E402
+from zoorank.scores import computing  # noqa: E402
 
 CODE = '''
 import asyncio
@@ -172,7 +172,7 @@ def test_in_every_place(zoo: TinyZoo, tmp_path: Path, error: str) -> None:
 def test_in_a_score(zoo: TinyZoo, tmp_path: Path, monkeypatch, error: str) -> None:
     names: dict[str, object] = {}
     exec(CODE, names)
-    value = facts._value
+    value = computing._value
 
     def failing(score, given, shared):
         if shared.X.shape[1] == 9:
@@ -180,7 +180,7 @@ def test_in_a_score(zoo: TinyZoo, tmp_path: Path, monkeypatch, error: str) -> No
         return value(score, given, shared)
 
     two = tiny_zoo(tmp_path / "zoo", models=2)  # of 8 and of 9 features
-    monkeypatch.setattr(facts, "_value", failing)
+    monkeypatch.setattr(computing, "_value", failing)
     found = rank(two.manifest, allow_code=two.code, store=tmp_path, score="silhouette,logme")
     assert {row.model for row in found if row.status == "ok"} == {"net0"}
     assert {row.model for row in found.failures} == {"net1"}

@@ -11,7 +11,7 @@ from zoorank import scores
 from zoorank.engine import environment
 from zoorank.ranking import job, outcomes
 from zoorank.ranking.rank import rank
-from zoorank.scores import facts as facts_of_scores
+from zoorank.scores import computing
 
 torch = pytest.importorskip("torch", reason="the zoo needs torch: pip install 'zoorank[zoo]'")
 
@@ -52,7 +52,7 @@ def test_results_are_those_of_a_run_that_saves(zoo, tmp_path):
 
 def test_the_networks_output_is_what_is_scored(zoo, tmp_path, monkeypatch):
     made, seen = [], []
-    empty, value = TorchEncoder.empty, facts_of_scores._value
+    empty, value = TorchEncoder.empty, computing._value
 
     def room(self, rows, features):
         made.append(empty(self, rows, features))
@@ -63,7 +63,7 @@ def test_the_networks_output_is_what_is_scored(zoo, tmp_path, monkeypatch):
         return value(score, facts, shared)
 
     monkeypatch.setattr(TorchEncoder, "empty", room)
-    monkeypatch.setattr(facts_of_scores, "_value", looking)
+    monkeypatch.setattr(computing, "_value", looking)
     table = scores.find_scores("silhouette:cosine,silhouette:euclidean")
     one = load_zoo(zoo.manifest, allow_code=[zoo.code])
     store, ledger = EncodingStore(tmp_path), Ledger(tmp_path)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from tests.reference.scores import distances_to_others
 
+from zoorank.scores.computing import Team
 from zoorank.scores.knn import nearest
-from zoorank.scores.spectrum import CentredRows
-from zoorank.scores.threads import Team
+from zoorank.scores.shared import CentredRows
 
 rng = np.random.default_rng(0)
 

@@ -11,6 +11,7 @@ from tests.reference import scores as reference
 from tests.reference import silhouettes
 
 from zoorank.scores import TABLE, Facts, compute, find_score
+from zoorank.scores.computing import Team
 from zoorank.scores.ridge import folds
 from zoorank.scores.shared import Shared
 
@@ -380,7 +381,7 @@ class TestHScoreOfEveryRank:
             "equal rows and more features": make(60, 90, 3, seed=5)[0][np.arange(60) // 2],
             "low rank": X[:, :5] @ rng.standard_normal((5, 30)).astype(np.float64),
         }[kind]
-        assert Shared(X, y).spectra.centred.rank == rank
+        assert Shared(X, y, Team()).spectra.centred.rank == rank
         for name in ("hscore", "regularised_hscore"):
             direct, _ = ON_ENCODINGS[name]
             assert find_score(name).compute(X, y).value == pytest.approx(direct(X, y), rel=1e-6)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.linalg import toeplitz
 
-from zoorank.scores.spectrum import CentredRows, Spectra
-from zoorank.scores.threads import Team
+from zoorank.scores.computing import Team
+from zoorank.scores.shared import CentredRows
+from zoorank.scores.spectrum import Spectra
 from zoorank.scores.tridiagonal import FEW, Tridiagonal
 
 rng = np.random.default_rng(0)

@@ -27,7 +27,7 @@ from zoorank.ranking.guidance import evidence
 from zoorank.ranking.record import SourceCut, Trained
 from zoorank.ranking.rows import CutFacts, Merit, RankRow, distinct
 from zoorank.scores.base import Array
-from zoorank.scores.threads import one_blas_thread
+from zoorank.scores.computing import one_blas_thread
 
 FEWEST = 3  # sources with a published accuracy, below which it has no vote
 ROUNDING = 1e-9

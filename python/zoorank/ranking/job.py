@@ -235,14 +235,14 @@ class _Work:
         there = {**self._page.values.get(encoding.record.cut, {}), **self._known}
         lacking = [score for score in self._run.scores if score.key not in there]
         given = replace(facts, encoding=encoding.values)
-        computed = compute(lacking, given, n_threads=self._run.threads)
-        values = computed.needed()
+        computed = compute(lacking, given, n_threads=self._run.threads, raises=True)
+        values = computed.values
         for score in lacking:
             if score.key in values and not score.varies_with_cut:
                 self._known[score.key] = values[score.key]
         labels = {score.key: score.label for score in lacking}
         copied = computed.copied if encoding.is_only_copy else ()
-        return there | values, tuple(labels[key] for key in copied)
+        return {**there, **values}, tuple(labels[key] for key in copied)
 
     def _estimated(self, encoding: Encoding, rows: Array) -> dict[str, SampleScore]:
         X, labels = encoding.load(), self._run.target.labels

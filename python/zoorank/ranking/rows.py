@@ -225,12 +225,12 @@ def baseline_rows(run: Run) -> list[RankRow]:
     if raw is None:
         return []
     start = time.perf_counter()
-    values: dict[str, ScoreValue] = {}
+    values: Mapping[str, ScoreValue] = {}
     note = ""
     try:
         target = run.target
         facts = Facts(target.labels, raw, task=target.task, groups=target.groups)
-        values = compute(run.scores, facts, n_threads=run.threads).needed()
+        values = compute(run.scores, facts, n_threads=run.threads, raises=True).values
     except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
         note = one_line(error)
     row = replace(

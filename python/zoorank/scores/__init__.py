@@ -5,7 +5,7 @@ in ``TABLE``; nothing registers itself by being imported. Packages of others add
 theirs through entry points; see :mod:`zoorank.scores.plugins`.
 
 Scores of one encoding are computed together, from work that they share, by
-:func:`compute`; :mod:`zoorank.scores.facts` shows a call.
+:func:`compute`; :mod:`zoorank.scores.computing` shows a call.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from zoorank.scores import (
     silhouette,
     transrate,
 )
-from zoorank.scores.base import Score, ScoreValue
-from zoorank.scores.facts import Computed, Facts, Refused, compute
+from zoorank.scores.base import Computed, Facts, Refused, Score, ScoreValue
+from zoorank.scores.computing import compute
 from zoorank.scores.plugins import load_plugin, plugin_names
 
 __all__ = [

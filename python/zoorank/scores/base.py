@@ -1,17 +1,12 @@
-"""What a score is: one number for how well an encoding tells the labels."""
+"""What a score is, what it may look at, and what several make of one encoding."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import numpy.typing as npt
-
-from zoorank.engine.arrays import as_matrix, number_classes
-from zoorank.messages import bad_row
 
 if TYPE_CHECKING:
     from zoorank.scores.shared import Shared
@@ -132,6 +127,15 @@ class Score:
     draws_on : str
         The part of that which it takes longest to make, if any. Scores that draw on one part
         follow each other on one thread.
+    key : str
+        What its values are called in a row: unique among all scores. This and what follows is
+        made of the others.
+    needs_head : bool
+        Whether it looks at what the source's own classifier says.
+    needs_source_data : bool
+        Whether it looks at the data that the source was trained on.
+    varies_with_cut : bool
+        Whether the cuts of one source can differ in it.
     """
 
     name: str
@@ -148,75 +152,84 @@ class Score:
     of_shared: Callable[[Shared], ScoreValue] | None = None
     draws_on: str = ""
 
-    @cached_property
-    def key(self) -> str:
-        """What its values are called in a row: unique among all scores."""
-        return self.identity or "_".join(filter(None, (self.name, self.metric)))
+    key: str = field(init=False, repr=False, compare=False)
+    needs_head: bool = field(init=False, repr=False, compare=False)
+    needs_source_data: bool = field(init=False, repr=False, compare=False)
+    varies_with_cut: bool = field(init=False, repr=False, compare=False)
 
-    @cached_property
-    def needs_head(self) -> bool:
-        """Whether it looks at what the source's own classifier says."""
-        return not {"source_probabilities", "source_labels"}.isdisjoint(self.needs)
-
-    @cached_property
-    def needs_source_data(self) -> bool:
-        """Whether it looks at the data that the source was trained on."""
-        return "source_prototypes" in self.needs
-
-    @cached_property
-    def varies_with_cut(self) -> bool:
-        """Whether the cuts of one source can differ in it."""
-        return "encoding" in self.needs
+    def __post_init__(self) -> None:
+        heads = {"source_probabilities", "source_labels"}
+        derived = {
+            "key": self.identity or "_".join(filter(None, (self.name, self.metric))),
+            "needs_head": not heads.isdisjoint(self.needs),
+            "needs_source_data": "source_prototypes" in self.needs,
+            "varies_with_cut": "encoding" in self.needs,
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
 
 
-def checked(X: npt.ArrayLike, labels: npt.ArrayLike, name: str = "X") -> tuple[Array, Array, int]:
-    """An encoding and its labels, ready for arithmetic.
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """What is known of a source, cut somewhere, and of a target.
 
-    Parameters
+    Attributes
     ----------
-    X : array_like of shape (n_samples, n_features)
     labels : array_like of shape (n_samples,)
-    name : str
-        What messages call X.
-
-    Returns
-    -------
-    X : ndarray of float64
-    codes : ndarray of int64
-        Classes numbered from 0.
-    n_classes : int
-
-    Raises
-    ------
-    ValueError
-        If X holds NaN or infinity, naming the first bad row, or there are fewer
-        than 2 classes.
+        Of the target: classes, or the numbers to predict.
+    encoding : array_like of shape (n_samples, n_features), optional
+        In host memory or on a CUDA device. Scores that do not compute there get a copy in host
+        memory, one for all.
+    task : {"classes", "numbers"}
+        What the labels are.
+    groups : array_like of shape (n_samples,), optional
+        Samples that belong together, such as the pictures of one patient. Heads are tested on
+        groups that they were not trained on, and no neighbour is of the sample's own group. The
+        other scores do not look at them.
+    source_probabilities, source_labels, prototypes, source_prototypes : ndarray, optional
+        As under ``needs`` of a :class:`zoorank.scores.Score`.
     """
-    matrix = np.asarray(as_matrix(X, name), dtype=np.float64)
-    codes, n_classes = several_classes(labels, len(matrix))
-    refuse_bad_rows(matrix, name)
-    return matrix, codes, n_classes
+
+    labels: Any
+    encoding: Any = None
+    task: Task = "classes"
+    groups: Any = None
+    source_probabilities: Array | None = None
+    source_labels: Array | None = None
+    prototypes: Array | None = None
+    source_prototypes: Array | None = None
 
 
-def several_classes(labels: npt.ArrayLike, n_samples: int) -> tuple[Array, int]:
-    """Labels numbered from 0, and how many there are; ValueError for fewer than 2."""
-    classes, codes = number_classes(labels, n_samples)
-    if len(classes) < 2:
-        raise ValueError(f"labels have {len(classes)} class; a score needs at least 2")
-    return codes, len(classes)
+@dataclass(frozen=True)
+class Refused:
+    """Why a score has no value.
+
+    Attributes
+    ----------
+    reason : str
+        In one line.
+    traceback : str
+        Where it was raised; empty where the score was not computed at all.
+    """
+
+    reason: str
+    traceback: str = ""
 
 
-def refuse_bad_rows(X: Array, name: str = "X") -> None:
-    """Raise ValueError where X holds NaN or infinity, naming the first bad row."""
-    if not np.isfinite(X).all():
-        row, what = bad_row(X)
-        raise ValueError(f"row {row} of {name} holds {what}")
+@dataclass(frozen=True)
+class Computed:
+    """The scores of one encoding.
 
+    Attributes
+    ----------
+    values : mapping of str to ScoreValue
+        By :attr:`zoorank.scores.Score.key`, in the order of the scores, all finite.
+    refused : mapping of str to Refused
+        The others.
+    copied : tuple of str
+        Keys of those that got a copy of an encoding that lies on a device.
+    """
 
-def standardised(values: Array, axis: int) -> Array:
-    """Values of mean 0 and variance 1 along an axis; those that are all equal become 0."""
-    centred = values - values.mean(axis=axis, keepdims=True)
-    deviation = centred.std(axis=axis, keepdims=True)
-    flat = deviation <= 1e-12 * np.abs(values).max(axis=axis, keepdims=True)
-    scaled: Array = np.where(flat, 0.0, centred / np.where(flat, 1.0, deviation))
-    return scaled
+    values: Mapping[str, ScoreValue]
+    refused: Mapping[str, Refused] = field(default_factory=dict)
+    copied: tuple[str, ...] = ()

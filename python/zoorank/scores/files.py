@@ -14,8 +14,8 @@ import numpy as np
 from zoorank.engine.environment import check_environment
 from zoorank.errors import DataError, UsageError
 from zoorank.messages import inert, not_loaded
-from zoorank.scores.base import CLASSES, NUMBERS, Array, Score, Task
-from zoorank.scores.facts import Facts, compute
+from zoorank.scores.base import CLASSES, NUMBERS, Array, Facts, Score, Task
+from zoorank.scores.computing import compute
 
 X_NAMES = ("X", "encodings", "features", "X_train")
 LABEL_NAMES = ("y", "labels", "y_train")

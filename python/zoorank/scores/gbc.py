@@ -13,7 +13,8 @@ from __future__ import annotations
 import numpy as np
 
 from zoorank.scores.base import Array, Score, ScoreValue
-from zoorank.scores.shared import SPECTRA, Shared, alone
+from zoorank.scores.computing import alone
+from zoorank.scores.shared import SPECTRA, Shared
 
 COMPONENTS = 64
 

@@ -20,8 +20,9 @@ from types import ModuleType
 import numpy as np
 
 from zoorank.engine.arrays import number_classes
-from zoorank.scores.base import Array, Score, ScoreValue, refuse_bad_rows, standardised
-from zoorank.scores.threads import quiet
+from zoorank.scores.base import Array, Score, ScoreValue
+from zoorank.scores.computing import quiet
+from zoorank.scores.shared import refuse_bad_rows
 
 ROUNDS = 10
 # Of each class, drawn once and for all. The medoid needs all pairs of them; with 50, 100
@@ -61,7 +62,7 @@ def class_prototypes(X: Array, labels: Array) -> Array:
     array([[-0.5,  2. , -0.5, -0.5, -0.5],
            [-1.4, -0.7,  0. ,  0.7,  1.4]])
     """
-    series = standardised(_series(np.asarray(X)), axis=-1).transpose(0, 2, 1)
+    series = _standardised(_series(np.asarray(X)), axis=-1).transpose(0, 2, 1)
     _, codes = number_classes(labels, len(series))
     found = np.stack([_barycentre(series[rows]) for rows in _members(codes)])
     prototypes: Array = found.transpose(0, 2, 1)
@@ -162,6 +163,15 @@ def _tslearn() -> tuple[ModuleType, ModuleType]:
             "score 'ids' needs tslearn: pip install 'zoorank[ids]'", name="tslearn"
         ) from None
     return metrics, barycenters
+
+
+def _standardised(values: Array, axis: int) -> Array:
+    """Values of mean 0 and variance 1 along an axis; those that are all equal become 0."""
+    centred = values - values.mean(axis=axis, keepdims=True)
+    deviation = centred.std(axis=axis, keepdims=True)
+    flat = deviation <= 1e-12 * np.abs(values).max(axis=axis, keepdims=True)
+    scaled: Array = np.where(flat, 0.0, centred / np.where(flat, 1.0, deviation))
+    return scaled
 
 
 SCORES = (

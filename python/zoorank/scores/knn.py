@@ -19,9 +19,8 @@ import numpy as np
 
 from zoorank import engine
 from zoorank.scores.base import NUMBERS, Array, Score, ScoreValue
-from zoorank.scores.shared import Shared, alone
-from zoorank.scores.spectrum import CACHED_BYTES, CentredRows
-from zoorank.scores.threads import Team
+from zoorank.scores.computing import Team, alone
+from zoorank.scores.shared import CentredRows, Shared
 
 NEIGHBOURS = 5
 # Rows whose neighbours, among all rows, are looked for: of more, this many are drawn.
@@ -172,7 +171,9 @@ def nearest(
     n = len(rows.X)
     asked = np.arange(n) if asked is None else asked
     search = _Search(rows, k, groups)
-    step = n if n**2 <= WHOLE else max(1, BLOCK // n)
+    if n**2 <= WHOLE:
+        return search.of(asked)
+    step = max(1, BLOCK // n)
     blocks = [asked[start : start + step] for start in range(0, len(asked), step)]
     return np.concatenate(team.map(search.of, blocks))
 
@@ -180,10 +181,7 @@ def nearest(
 class _Search:
     def __init__(self, rows: CentredRows, k: int, groups: Array | None) -> None:
         self._rows, self._k, self._groups = rows, k, groups
-        self._scales = rows.scales()
-        self._points = np.empty(rows.X.shape, np.float32)
-        for block in rows.blocks(CACHED_BYTES):
-            self._points[block] = rows.take(block) * self._scales
+        self._points, self._scales = rows.standardised()
         self._squares = np.einsum("ij,ij->i", self._points, self._points)
         # |x|² + |y|² − 2xy is off by so much of |x|² + |y|² at most, x and y rounded included,
         # unless the roundings of d products conspire.

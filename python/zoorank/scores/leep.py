@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from zoorank.scores.base import Array, Score, ScoreValue, checked
+from zoorank.scores.base import Array, Score, ScoreValue
+from zoorank.scores.shared import checked
 
 
 def leep(probabilities: Array, labels: Array) -> ScoreValue:

@@ -26,7 +26,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from zoorank.scores.base import CLASSES, NUMBERS, Array, Score, ScoreValue, Task
-from zoorank.scores.shared import SPECTRA, Shared, alone
+from zoorank.scores.computing import alone
+from zoorank.scores.shared import SPECTRA, Shared
 from zoorank.scores.spectrum import Spectrum
 
 STEPS = 100

@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from zoorank.engine.arrays import number_classes
-from zoorank.scores.base import Array, Score, ScoreValue, several_classes
+from zoorank.scores.base import Array, Score, ScoreValue
+from zoorank.scores.shared import several_classes
 
 
 def nce(source_labels: Array, labels: Array) -> ScoreValue:

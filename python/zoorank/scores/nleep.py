@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from zoorank.scores.base import Array, Score, ScoreValue
+from zoorank.scores.computing import alone, quiet
 from zoorank.scores.leep import expected_log_likelihood
-from zoorank.scores.shared import SPECTRA, Shared, alone
-from zoorank.scores.threads import quiet
+from zoorank.scores.shared import SPECTRA, Shared
 
 VARIANCE_KEPT = 0.8
 COMPONENTS_A_CLASS = 5

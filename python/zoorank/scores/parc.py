@@ -12,7 +12,8 @@ import math
 import numpy as np
 
 from zoorank.scores.base import Array, Score, ScoreValue
-from zoorank.scores.shared import Shared, alone
+from zoorank.scores.computing import alone
+from zoorank.scores.shared import Shared
 
 MOST_SAMPLES = 5000
 BLOCK = 512

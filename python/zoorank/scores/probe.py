@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from zoorank.scores.base import Array, Score, ScoreValue
-from zoorank.scores.shared import Shared, alone
-from zoorank.scores.threads import quiet
+from zoorank.scores.computing import alone, quiet
+from zoorank.scores.shared import Shared
 
 FOLDS = 5
 STEPS = 200

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from zoorank.scores.base import NUMBERS, Array, Score, ScoreValue
+from zoorank.scores.computing import alone
 from zoorank.scores.logme import maximum_evidence
-from zoorank.scores.shared import Shared, alone
-from zoorank.scores.spectrum import CentredRows, Spectra
+from zoorank.scores.shared import CentredRows, Shared
+from zoorank.scores.spectrum import Spectra
 
 FOLDS = 5
 

@@ -1,21 +1,104 @@
-"""What the scores of one encoding share: its labels, and what has been computed from both."""
+"""What the scores of one encoding share: it and its labels, checked, and what is made of both."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from zoorank.engine.arrays import as_matrix, number_classes
-from zoorank.scores.base import Array, ScoreValue, Task, refuse_bad_rows, several_classes
-from zoorank.scores.spectrum import CentredRows, Spectra
-from zoorank.scores.threads import Team, one_blas_thread
+from zoorank.messages import bad_row
+from zoorank.scores.base import Array, Task
+from zoorank.scores.spectrum import ROUNDING, Spectra
+
+if TYPE_CHECKING:
+    from zoorank.scores.computing import Team
 
 SPECTRA = "spectra"
+BLOCK_BYTES = 64 * 2**20
+CACHED_BYTES = 2**20  # of blocks that are not multiplied
+MEAN_ROUNDING = 1e-12  # of a mean of many rows
 _LARGEST_EXPONENT = 200
+
+
+@dataclass(frozen=True)
+class CentredRows:
+    """Rows less their mean, in float64, some at a time.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        float32 or float64. Features that are 0 in all rows are left out: they have no say.
+    mean : ndarray of shape (n_features,)
+    n_given : int
+        The number of features before any were left out.
+    """
+
+    X: Array
+    mean: Array
+    n_given: int
+
+    @classmethod
+    def of(cls, X: Array) -> CentredRows:
+        """Centre the rows of a matrix."""
+        mean = X.mean(axis=0, dtype=np.float64)
+        alive = mean != 0
+        alive[~alive] = X[:, ~alive].any(axis=0)
+        if alive.all():
+            return cls(X, mean, X.shape[1])
+        kept = np.flatnonzero(alive) if alive.any() else np.zeros(1, int)
+        return cls(X.take(kept, axis=1), mean[kept], X.shape[1])
+
+    @property
+    def rounding(self) -> float:
+        """What the σ² of the rows may be off by, as a share of the largest."""
+        return max(len(self.X), self.n_given) * ROUNDING
+
+    @property
+    def noise(self) -> float:
+        """What the σ² of equal rows may come to by the rounding of their mean."""
+        return len(self.X) * MEAN_ROUNDING**2 * float(self.mean @ self.mean)
+
+    def take(self, rows: slice | Array) -> Array:
+        """Some of the rows."""
+        return np.subtract(self.X[rows], self.mean, dtype=np.float64)
+
+    def take_columns(self, features: slice) -> Array:
+        """Some of the features."""
+        return np.subtract(self.X[:, features], self.mean[features], dtype=np.float64)
+
+    def blocks(self, n_bytes: int = BLOCK_BYTES) -> list[slice]:
+        """All rows, in blocks of a size in float64."""
+        return _slices(len(self.X), self.X.shape[1], n_bytes)
+
+    def column_blocks(self) -> list[slice]:
+        """All features likewise."""
+        return _slices(self.X.shape[1], len(self.X), BLOCK_BYTES)
+
+    def scales(self) -> Array:
+        """What each centred feature is multiplied by to have variance 1; 0 where it is constant."""
+        squares = np.zeros(self.X.shape[1])
+        for block in map(self.take, self.blocks(CACHED_BYTES)):
+            squares += np.einsum("ij,ij->j", block, block)
+        deviations = np.sqrt(squares / len(self.X))
+        flat = deviations <= MEAN_ROUNDING * np.abs(self.mean)
+        return np.where(flat, 0.0, 1 / np.where(flat, 1.0, deviations))
+
+    def standardised(self) -> tuple[Array, Array]:
+        """All rows in float32, with features of variance 1, and the scales that made them so."""
+        scales = self.scales()
+        points = np.empty(self.X.shape, np.float32)
+        for block in self.blocks(CACHED_BYTES):
+            points[block] = self.take(block) * scales
+        return points, scales
+
+    def squares(self) -> Array:
+        """The squared length of every row."""
+        blocks = map(self.take, self.blocks(CACHED_BYTES))
+        return np.concatenate([np.einsum("ij,ij->i", block, block) for block in blocks])
 
 
 @dataclass(frozen=True)
@@ -31,20 +114,20 @@ class Shared:
         In host memory or on a CUDA device.
     labels : array_like of shape (n_samples,)
         Classes, or numbers to predict.
+    team : Team
+        The threads to compute with.
     task : {"classes", "numbers"}
         Which of the two they are.
     groups : array_like of shape (n_samples,) or None
         Samples of one group, such as the pictures of one patient, say nothing of each other:
         no neighbour and no training sample is of the group of the sample that it judges.
-    team : Team
-        The threads to compute with.
     """
 
     X: Any
     labels: Any
+    team: Team
     task: Task = "classes"
     groups: Any = None
-    team: Team = field(default_factory=Team)
 
     def prepare(self) -> None:
         """Check the encoding and its labels, and make what all scores on the host look at.
@@ -82,18 +165,14 @@ class Shared:
         return np.asarray(self.matrix, dtype=np.float64)
 
     @cached_property
-    def _classes(self) -> tuple[Array, int]:
-        return several_classes(self.labels, self.n_samples)
-
-    @property
     def codes(self) -> Array:
-        """Classes of the rows, numbered from 0 in the order of the sorted labels."""
-        return self._classes[0]
+        """Classes of the rows, numbered from 0 in the order of the sorted labels; 2 at least."""
+        return several_classes(self.labels, self.n_samples)[0]
 
     @property
     def n_classes(self) -> int:
-        """How many classes there are: 2 at least."""
-        return self._classes[1]
+        """How many classes there are."""
+        return len(self.target_lengths)
 
     @cached_property
     def numbers(self) -> Array:
@@ -169,22 +248,50 @@ class Shared:
         return Spectra.of(self.rows, self.targets, self.team)
 
 
-def alone(
-    of_shared: Callable[[Shared], ScoreValue],
-    X: Any,
-    labels: Any,
-    *,
-    task: Task = "classes",
-    groups: Any = None,
-) -> ScoreValue:
-    """Compute one score, with what is else made for all.
+def _slices(count: int, width: int, n_bytes: int) -> list[slice]:
+    step = max(1, n_bytes // (8 * width))
+    return [slice(start, min(start + step, count)) for start in range(0, count, step)]
+
+
+def checked(X: npt.ArrayLike, labels: npt.ArrayLike, name: str = "X") -> tuple[Array, Array, int]:
+    """An encoding and its labels, ready for arithmetic.
 
     Parameters
     ----------
-    of_shared : callable
-        As of a :class:`zoorank.scores.Score`.
-    X, labels, task, groups
-        As of :class:`Shared`.
+    X : array_like of shape (n_samples, n_features)
+    labels : array_like of shape (n_samples,)
+    name : str
+        What messages call X.
+
+    Returns
+    -------
+    X : ndarray of float64
+    codes : ndarray of int64
+        Classes numbered from 0.
+    n_classes : int
+
+    Raises
+    ------
+    ValueError
+        If X holds NaN or infinity, naming the first bad row, or there are fewer
+        than 2 classes.
     """
-    with one_blas_thread():
-        return of_shared(Shared(X, labels, task, groups))
+    matrix = np.asarray(as_matrix(X, name), dtype=np.float64)
+    codes, n_classes = several_classes(labels, len(matrix))
+    refuse_bad_rows(matrix, name)
+    return matrix, codes, n_classes
+
+
+def several_classes(labels: npt.ArrayLike, n_samples: int) -> tuple[Array, int]:
+    """Labels numbered from 0, and how many there are; ValueError for fewer than 2."""
+    classes, codes = number_classes(labels, n_samples)
+    if len(classes) < 2:
+        raise ValueError(f"labels have {len(classes)} class; a score needs at least 2")
+    return codes, len(classes)
+
+
+def refuse_bad_rows(X: Array, name: str = "X") -> None:
+    """Raise ValueError where X holds NaN or infinity, naming the first bad row."""
+    if not np.isfinite(X).all():
+        row, what = bad_row(X)
+        raise ValueError(f"row {row} of {name} holds {what}")

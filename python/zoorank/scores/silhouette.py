@@ -7,6 +7,7 @@ from functools import partial
 
 from zoorank import engine
 from zoorank.scores.base import Array, Score, ScoreValue
+from zoorank.scores.computing import Team
 from zoorank.scores.sampled import sampled_silhouette
 from zoorank.scores.shared import Shared
 
@@ -49,7 +50,7 @@ def mean_silhouette(X: Array, labels: Array, *, metric: str) -> ScoreValue:
     >>> mean_silhouette(X, np.array(["a", "a", "b", "b"]), metric="cosine").value
     1.0
     """
-    return _mean_silhouette(Shared(X, labels), metric=metric)
+    return _mean_silhouette(Shared(X, labels, Team()), metric=metric)
 
 
 def _mean_silhouette(shared: Shared, *, metric: str) -> ScoreValue:
@@ -88,7 +89,7 @@ def macro_silhouette(X: Array, labels: Array, *, metric: str) -> ScoreValue:
     >>> macro_silhouette(X, np.array(["a", "a", "b", "b"]), metric="cosine").value
     1.0
     """
-    return _macro_silhouette(Shared(X, labels), metric=metric)
+    return _macro_silhouette(Shared(X, labels, Team()), metric=metric)
 
 
 def _macro_silhouette(shared: Shared, *, metric: str) -> ScoreValue:

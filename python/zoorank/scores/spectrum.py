@@ -13,91 +13,23 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zoorank.scores.base import Array
-from zoorank.scores.threads import Team
 from zoorank.scores.tridiagonal import Tridiagonal
 
-BLOCK_BYTES = 64 * 2**20
-CACHED_BYTES = 2**20  # of blocks that are not multiplied
+if TYPE_CHECKING:
+    from zoorank.scores.computing import Team
+    from zoorank.scores.shared import CentredRows
+
 HELD = 8  # Gram matrices of blocks at a time, before they are added up
 REFINEMENTS = 4
 ROUNDING = float(np.finfo(np.float64).eps)
-MEAN_ROUNDING = 1e-12  # of a mean of many rows
 
 Targets = Callable[[slice], Array]
 """What is to be explained, for some rows: float64 of shape ``(rows, k)``."""
-
-
-@dataclass(frozen=True)
-class CentredRows:
-    """Rows less their mean, in float64, some at a time.
-
-    Attributes
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        float32 or float64. Features that are 0 in all rows are left out: they have no say.
-    mean : ndarray of shape (n_features,)
-    n_given : int
-        The number of features before any were left out.
-    """
-
-    X: Array
-    mean: Array
-    n_given: int
-
-    @classmethod
-    def of(cls, X: Array) -> CentredRows:
-        """Centre the rows of a matrix."""
-        mean = X.mean(axis=0, dtype=np.float64)
-        alive = mean != 0
-        alive[~alive] = X[:, ~alive].any(axis=0)
-        if alive.all():
-            return cls(X, mean, X.shape[1])
-        kept = np.flatnonzero(alive) if alive.any() else np.zeros(1, int)
-        return cls(X.take(kept, axis=1), mean[kept], X.shape[1])
-
-    @property
-    def rounding(self) -> float:
-        """What the σ² of the rows may be off by, as a share of the largest."""
-        return max(len(self.X), self.n_given) * ROUNDING
-
-    @property
-    def noise(self) -> float:
-        """What the σ² of equal rows may come to by the rounding of their mean."""
-        return len(self.X) * MEAN_ROUNDING**2 * float(self.mean @ self.mean)
-
-    def take(self, rows: slice | Array) -> Array:
-        """Some of the rows."""
-        return np.subtract(self.X[rows], self.mean, dtype=np.float64)
-
-    def take_columns(self, features: slice) -> Array:
-        """Some of the features."""
-        return np.subtract(self.X[:, features], self.mean[features], dtype=np.float64)
-
-    def blocks(self, n_bytes: int = BLOCK_BYTES) -> list[slice]:
-        """All rows, in blocks of a size in float64."""
-        return _slices(len(self.X), self.X.shape[1], n_bytes)
-
-    def column_blocks(self) -> list[slice]:
-        """All features likewise."""
-        return _slices(self.X.shape[1], len(self.X), BLOCK_BYTES)
-
-    def scales(self) -> Array:
-        """What each centred feature is multiplied by to have variance 1; 0 where it is constant."""
-        squares = np.zeros(self.X.shape[1])
-        for block in map(self.take, self.blocks(CACHED_BYTES)):
-            squares += np.einsum("ij,ij->j", block, block)
-        deviations = np.sqrt(squares / len(self.X))
-        flat = deviations <= MEAN_ROUNDING * np.abs(self.mean)
-        return np.where(flat, 0.0, 1 / np.where(flat, 1.0, deviations))
-
-    def squares(self) -> Array:
-        """The squared length of every row."""
-        blocks = map(self.take, self.blocks(CACHED_BYTES))
-        return np.concatenate([np.einsum("ij,ij->i", block, block) for block in blocks])
 
 
 @dataclass(frozen=True)
@@ -266,11 +198,6 @@ class Spectra:
             return found[: self.rows.X.shape[1]]
         blocks = map(self.rows.take_columns, self.rows.column_blocks())
         return np.concatenate([block.T @ found for block in blocks])
-
-
-def _slices(count: int, width: int, n_bytes: int) -> list[slice]:
-    step = max(1, n_bytes // (8 * width))
-    return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
 
 def _of_features(rows: CentredRows, targets: Targets, team: Team) -> Spectra:

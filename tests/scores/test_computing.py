@@ -9,7 +9,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from zoorank.scores import TABLE, Facts, Score, ScoreValue, compute, find_score, find_scores
-from zoorank.scores.threads import Team, one_blas_thread, quiet
+from zoorank.scores.computing import Team, one_blas_thread, quiet
 
 rng = np.random.default_rng(0)
 LABELS = np.array(["b", "a", "c"] * 20)
@@ -42,7 +42,7 @@ def test_values_are_those_of_each_alone_to_the_last_bit(n_threads):
 
 @pytest.mark.parametrize("shape", [(700, 40), (90, 900)])
 def test_blocks_and_threads_do_not_change_a_bit(shape, monkeypatch):
-    monkeypatch.setattr("zoorank.scores.spectrum.BLOCK_BYTES", 8 * 40 * 90)
+    monkeypatch.setattr("zoorank.scores.shared.BLOCK_BYTES", 8 * 40 * 90)
     monkeypatch.setattr("zoorank.scores.knn.WHOLE", 0)
     monkeypatch.setattr("zoorank.scores.knn.BLOCK", 5000)
     encoding = rng.normal(size=shape)
@@ -56,7 +56,7 @@ def test_blocks_give_what_all_rows_at_once_give(monkeypatch):
     encoding, labels = rng.normal(size=(700, 40)), np.arange(700) % 4
     scores = find_scores("logme,hscore,regularised_hscore,knn,gbc,transrate")
     whole = compute(scores, Facts(labels, encoding)).values
-    monkeypatch.setattr("zoorank.scores.spectrum.BLOCK_BYTES", 8 * 40 * 90)
+    monkeypatch.setattr("zoorank.scores.shared.BLOCK_BYTES", 8 * 40 * 90)
     monkeypatch.setattr("zoorank.scores.knn.WHOLE", 0)
     monkeypatch.setattr("zoorank.scores.knn.BLOCK", 5000)
     for key, value in compute(scores, Facts(labels, encoding)).values.items():
