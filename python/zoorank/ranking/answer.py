@@ -55,11 +55,7 @@ class Request:
     @cached_property
     def baseline(self) -> list[RankRow]:
         """The raw input, scored; a DataError where the target has changed meanwhile."""
-        if not self.with_baseline:
-            return []
-        found = baseline_rows(self.run)
-        self.run.target.check_unchanged()
-        return found
+        return baseline_rows(self.run) if self.with_baseline else []
 
     def answered(
         self,
@@ -130,7 +126,7 @@ def with_consensus(consensus: Consensus, rows: Sequence[RankRow]) -> list[RankRo
         for row in rows
         if row.status != "sampled" and all(part.key in row.scores for part in consensus.parts)
     ]
-    sources = distinct([row for row in judged if row.status == "ok"])
+    sources = _counted(judged)
     values: dict[int, float] = {}
     if sources:
         signs = np.array([1.0 if part.higher_is_better else -1.0 for part in consensus.parts])
@@ -138,6 +134,11 @@ def with_consensus(consensus: Consensus, rows: Sequence[RankRow]) -> list[RankRo
         for row, mine in zip(judged, signs * _table(judged, consensus.parts), strict=True):
             values[id(row)] = share_beaten(table, mine)
     return [_judged(row, consensus.key, values.get(id(row))) for row in rows]
+
+
+def _counted(rows: Iterable[RankRow]) -> list[RankRow]:
+    """The rows of sources, one for each encoding."""
+    return distinct([row for row in rows if row.status == "ok"])
 
 
 def share_beaten(table: Array, mine: Array) -> float:
@@ -259,7 +260,7 @@ def verdict(rows: Iterable[RankRow], score: Score | Consensus, own: Collection[s
 def _of_the_best(sources: Sequence[RankRow], raw: float | None, score: Score | Consensus) -> str:
     best = sources[0]
     place = _place(best)
-    sources = distinct(sources)
+    sources = _counted(sources)
     equals = [
         row for row in sources if row.score == best.score and not _have_one_encoding(row, best)
     ]
