@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,15 +34,9 @@ class Partial:
 
     A context that discards what was not published. The file is locked for as long as
     its owner lives, so that whoever can take the lock may remove it.
-
-    Parameters
-    ----------
-    path : Path
-    size : int
-        Bytes that the disk is to keep room for, where it can.
     """
 
-    def __init__(self, path: Path, size: int = 0) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         while True:
             name = f".{path.name}.zoorank-{secrets.token_hex(8)}.partial"
@@ -51,11 +45,6 @@ class Partial:
             if not CAN_LOCK or self._lock():
                 break
             self.stream.close()
-        try:
-            self._reserve(size)
-        except BaseException:
-            self.discard()
-            raise
 
     def _lock(self) -> bool:
         import fcntl
@@ -64,16 +53,6 @@ class Partial:
         # Somebody may have taken it for a leftover between its creation and its lock.
         return self.temporary.exists()
 
-    def _reserve(self, size: int) -> None:
-        if size == 0 or not hasattr(os, "posix_fallocate"):
-            return
-        try:
-            os.posix_fallocate(self.stream.fileno(), 0, size)
-        except OSError as error:
-            if error.errno in FULL:
-                raise
-            # Some file systems cannot reserve; a full disk then shows while writing.
-
     def publish(self, *, durable: bool = True) -> None:
         """Let the file appear, once it is on the disk if it has to be ``durable``."""
         self.stream.flush()
@@ -81,11 +60,6 @@ class Partial:
             os.fsync(self.stream.fileno())
         self.temporary.replace(self.path)
         self.stream.close()
-
-    def publish_sealed(self, record: Mapping[str, Any]) -> None:
-        """Let the file appear, and then, sealed, what is to be known of it."""
-        self.publish()
-        write_whole(self.path.with_suffix(".json"), sealed(record).encode(), durable=False)
 
     def discard(self) -> None:
         """Remove the file."""
@@ -99,6 +73,65 @@ class Partial:
     def __exit__(self, *_: object) -> None:
         if not self.stream.closed:
             self.discard()
+
+
+class SizedPartial(Partial):
+    """A file whose size is known before it is written, by place, and that is sealed in the end.
+
+    Space for all of it is reserved at the start, so that a full disk shows before the
+    hours of work and not after them.
+
+    Parameters
+    ----------
+    path : Path
+    head : bytes
+        What it begins with.
+    size : int
+        Bytes that follow.
+
+    Raises
+    ------
+    StoreError
+        By every method, when the disk is full or cannot be written to.
+    """
+
+    def __init__(self, path: Path, head: bytes, size: int) -> None:
+        self._head, self._size = len(head), size
+        with reported(path.parent, size):
+            super().__init__(path)
+            try:
+                self._reserve()
+                self._write(memoryview(head), 0)
+            except BaseException:
+                self.discard()
+                raise
+
+    def _reserve(self) -> None:
+        if not hasattr(os, "posix_fallocate"):
+            return
+        try:
+            os.posix_fallocate(self.stream.fileno(), 0, self._head + self._size)
+        except OSError as error:
+            if error.errno in FULL:
+                raise
+            # Some file systems cannot reserve; a full disk then shows while writing.
+
+    def write_at(self, parts: Iterable[tuple[int, memoryview]]) -> None:
+        """Write all of some bytes at their places behind the head."""
+        with reported(self.path.parent, self._size):
+            for place, data in parts:
+                self._write(data, self._head + place)
+
+    def _write(self, data: memoryview, offset: int) -> None:
+        while data:
+            written = os.pwrite(self.stream.fileno(), data, offset)
+            data, offset = data[written:], offset + written
+
+    def publish_sealed(self, record: Mapping[str, Any]) -> None:
+        """Let the file appear, and then, sealed, what is to be known of it."""
+        with reported(self.path.parent, self._size):
+            self.publish()
+        write_whole(self.path.with_suffix(".json"), sealed(record).encode(), durable=False)
 
 
 def write_whole(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -13,7 +14,7 @@ import numpy as np
 
 import zoorank
 from zoorank.encoding.costly import within_limits
-from zoorank.encoding.costs import Clock, Filters, PeakMemory, memory_watched
+from zoorank.encoding.costs import Clock, Filters, PeakMemory, Stages, memory_watched
 from zoorank.encoding.held import Held, copy_held, held_of, part_of
 from zoorank.encoding.in_memory import contents_of, room_for
 from zoorank.encoding.passes import SHARED, BatchSize, Feed, OnBatch, Pass, blamed, to_host
@@ -130,30 +131,26 @@ def encode_source(
         if set(known) == set(wanted):
             return plan.result(known)
     options = OpenOptions(target.modality, device, precision, threads)
-    clock = Clock()
+    began = time.perf_counter()
     with memory_watched() as peak, ExitStack() as stack:
-        with clock.timing("opening"):
-            with blamed():
-                encoder = stack.enter_context(source.open(options))
-            if encoder.facts.precision != precision:
-                raise SourceError(
-                    f"computes in {encoder.facts.precision} alone, not in {precision}"
-                )
-            events("the source is loaded")
-            transform = encoder.transform.fitted(target)
-            feed = Feed(
-                encoder, transform, target, on_pass=lambda: events("two samples are encoded")
-            )
-            try:
-                trial = tried(feed, wanted)
-            except MemoryError as error:
-                raise SourceError(f"out of memory on {encoder.device} with two samples") from error
-            size = trial.size if batch_size is None else BatchSize(batch_size)
-            most = min(size.samples, target.n_samples)
-            on_trial(trial.seconds * max(1.0, most / 2))
-            filtered: tuple[Filtered, ...] = ()
-            if filters is not None:
-                trial, filtered = within_limits(plan, trial, filters, exempt, size.samples)
+        with blamed():
+            encoder = stack.enter_context(source.open(options))
+        if encoder.facts.precision != precision:
+            raise SourceError(f"computes in {encoder.facts.precision} alone, not in {precision}")
+        events("the source is loaded")
+        transform = encoder.transform.fitted(target)
+        feed = Feed(encoder, transform, target, on_pass=lambda: events("two samples are encoded"))
+        try:
+            trial = tried(feed, wanted)
+        except MemoryError as error:
+            raise SourceError(f"out of memory on {encoder.device} with two samples") from error
+        size = trial.size if batch_size is None else BatchSize(batch_size)
+        most = min(size.samples, target.n_samples)
+        on_trial(trial.seconds * max(1.0, most / 2))
+        filtered: tuple[Filtered, ...] = ()
+        if filters is not None:
+            trial, filtered = within_limits(plan, trial, filters, exempt, size.samples)
+        clock = Clock(Stages(opening=time.perf_counter() - began))
         place = keep(encoder.device) if callable(keep) else keep
         run = _Run(plan, trial, earlier, place, peak, clock)
         return replace(run.encoded(size, on_batch), filtered=filtered, stages=clock.stages)
@@ -313,8 +310,6 @@ class _Run:
             if self.held:
                 copy_held(self.held, plan.rows, files)
             fresh = self._fresh(files, arrays, notes, size, on_batch)
-        if plan.is_whole and saved:
-            plan.store.save_labels(plan.target.fingerprint, plan.target.labels)
         return plan.result(
             {**self.known, **fresh},
             fresh,
@@ -360,8 +355,10 @@ class _Run:
             SHARED.forget(plan.target)
             raise
         if files.writers:
+            facts = {name: asdict(each) for name, each in records.items()}
+            labels = {plan.target.fingerprint: plan.target.labels} if plan.is_whole else {}
             with clock.timing("writing"):
-                contents = files.commit({name: asdict(each) for name, each in records.items()})
+                contents = files.commit(facts, labels)
         else:
             contents = contents_of(arrays or {}, {name: plan.key(name) for name in records})
         return {name: replace(each, content=contents[name]) for name, each in records.items()}

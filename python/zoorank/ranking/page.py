@@ -58,13 +58,15 @@ class Page:
         source = key_of({"format": FORMAT, "precision": run.precision, **identity})
         target = taken(run.target, None if job.estimates else job.rows)
         found = run.ledger.outcomes(source, target)
+        fingerprint = run.target.fingerprint
+        whole = found if target == fingerprint else run.ledger.outcomes(source, fingerprint)
         values = _values(found, run.scores)
         kept = found.get(Key(source, target, "", _request_name(job.cuts)))
         refused = {} if kept is None else kept.facts.get("refused")
         return cls(
             source=source,
             target=target,
-            fatal=_fatal(run.ledger.outcome(Key(source, run.target.fingerprint))),
+            fatal=_fatal(whole.get(Key(source, fingerprint))),
             values=values,
             candidates=None if kept is None else _candidates(run, kept, found, values),
             refused={cut: str(reason) for cut, reason in refused.items()}

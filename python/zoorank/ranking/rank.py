@@ -24,7 +24,7 @@ from zoorank.ranking.settings import Settings
 from zoorank.ranking.work import Progress, Silent, Strategy
 from zoorank.sources.base import Guarded, Precision
 from zoorank.sources.manifest import zoo_of
-from zoorank.store.encodings import EncodingStore, store_directory
+from zoorank.store.encodings import EncodingStore
 from zoorank.store.ledger import Ledger
 from zoorank.targets import load_target
 
@@ -300,7 +300,8 @@ def _ranked(
     strategy = Strategy.of(asked)
     deciding, scores = strategy.deciding, strategy.scores
     lines = _recorded(asked.record, deciding)
-    filters = Filters(asked.max_parameters, asked.max_milliseconds, asked.licence)
+    limits = asked.max_parameters, asked.max_milliseconds, asked.licence
+    filters = None if limits == (None, None, ()) else Filters(*limits)
     zoo = _zoo(zoo, asked, scores)
     if data is None and zoo.data is None:
         raise UsageError(
@@ -315,7 +316,7 @@ def _ranked(
             raise UsageError("a record holds accuracies, and the target has numbers to predict")
     if out is not None:
         prepare(out)
-    encodings = EncodingStore(store_directory(out, store), asked.store_quota)
+    encodings = EncodingStore.of(out, store, asked.store_quota)
     if asked.workers is not None or asked.ray is not None:
         with reported(encodings.directory, target.labels.nbytes):
             target = target.spilled(encodings.directory)
@@ -330,7 +331,7 @@ def _ranked(
         save_encodings=asked.save_encodings,
         precision=asked.precision,
         retry=asked.retry,
-        filters=None if filters == Filters() else filters,
+        filters=filters,
     )
     settings = _settings(asked, strategy, target, encodings)
     request = Request(

@@ -24,7 +24,7 @@ import numpy as np
 
 from zoorank.errors import SourceError, StoreError
 from zoorank.partial import (
-    Partial,
+    SizedPartial,
     make_directory,
     open_sealed,
     reported,
@@ -157,6 +157,16 @@ class EncodingStore:
         make_room = None if self._space is None else self._space.make
         return EncodingWriter(self.path(key), n_samples, dim, make_room)
 
+    @classmethod
+    def of(
+        cls,
+        out: str | os.PathLike[str] | None,
+        store: str | os.PathLike[str] | None,
+        quota: int | None,
+    ) -> Self:
+        """Make the store of a run that was asked for in these words."""
+        return cls(store_directory(out, store), quota)
+
     @contextlib.contextmanager
     def writing(
         self, keys: Mapping[str, str], n_samples: int, dims: Mapping[str, int]
@@ -193,9 +203,6 @@ class EncodingStore:
 class EncodingWriter:
     """Writes one encoding block by block, as float32; a context that discards on failure.
 
-    Space for all of it is reserved at the start, so that a full disk shows before the
-    hours of work and not after them.
-
     Parameters
     ----------
     path : Path
@@ -225,14 +232,7 @@ class EncodingWriter:
         self._bytes = self._offset + 4 * n_samples * dim
         if make_room is not None:
             make_room(self._bytes)
-        with self._reported():
-            self._partial = Partial(path, self._bytes)
-            try:
-                self._file = self._partial.stream.fileno()
-                _write_at(self._file, header.getbuffer(), 0)
-            except BaseException:
-                self._partial.discard()
-                raise
+        self._partial = SizedPartial(path, header.getvalue(), 4 * n_samples * dim)
 
     def append(self, block: NDArray[np.floating[Any]]) -> None:
         """Write the rows that follow the last ones that were appended."""
@@ -267,10 +267,10 @@ class EncodingWriter:
         data = np.ascontiguousarray(block if _ascends(order) else block[order], dtype="<f4")
         starts = [0, *(np.flatnonzero(np.diff(rows) != 1) + 1), len(rows)]
         width = 4 * self.shape[1]
-        with self._reported():
-            for start, stop in pairwise(starts):
-                place = self._offset + width * int(rows[start])
-                _write_at(self._file, data[start:stop].data.cast("B"), place)
+        self._partial.write_at(
+            (width * int(rows[start]), data[start:stop].data.cast("B"))
+            for start, stop in pairwise(starts)
+        )
         self._written[rows] = True
         if rows[0] == self._next and len(starts) == 2:
             self._digest.update(data.data)
@@ -280,22 +280,20 @@ class EncodingWriter:
         """Make the encoding appear, with what is to be known about it."""
         if not self._written.all():
             raise ValueError(f"{self._written.sum()} of {len(self._written)} rows were written")
-        with self._reported():
-            if self._next < self.shape[0]:
-                _hash_from(self._digest, self._file, self._offset + 4 * self.shape[1] * self._next)
-            record = {
-                **metadata,
-                "key": self.path.stem,
-                "n_samples": self.shape[0],
-                "dim": self.shape[1],
-                "bytes": self._bytes,
-                "sha256": self._digest.hexdigest(),
-            }
-            self._partial.publish_sealed(record)
+        if self._next < self.shape[0]:
+            place = self._offset + 4 * self.shape[1] * self._next
+            with reported(self.path.parent, self._bytes - self._offset):
+                _hash_from(self._digest, self._partial.stream.fileno(), place)
+        record = {
+            **metadata,
+            "key": self.path.stem,
+            "n_samples": self.shape[0],
+            "dim": self.shape[1],
+            "bytes": self._bytes,
+            "sha256": self._digest.hexdigest(),
+        }
+        self._partial.publish_sealed(record)
         return record
-
-    def _reported(self) -> contextlib.AbstractContextManager[None]:
-        return reported(self.path.parent, 4 * self.shape[0] * self.shape[1])
 
     def __enter__(self) -> Self:
         return self
@@ -317,9 +315,17 @@ class CutFiles:
         for name, writer in self.writers.items():
             writer.write(rows, blocks[name])
 
-    def commit(self, facts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-        """Make them appear, with what is to be known of each, and give their digests."""
-        return {name: writer.commit(facts[name])["sha256"] for name, writer in self.writers.items()}
+    def commit(
+        self, facts: Mapping[str, Mapping[str, Any]], labels: Mapping[str, NDArray[Any]]
+    ) -> dict[str, str]:
+        """Make them appear, with what is to be known of each, and give their digests.
+
+        Labels are kept beside them by the fingerprint of their target.
+        """
+        found = {name: writer.commit(facts[name]) for name, writer in self.writers.items()}
+        for fingerprint, values in labels.items():
+            self.store.save_labels(fingerprint, values)
+        return {name: str(record["sha256"]) for name, record in found.items()}
 
 
 class _Array(NamedTuple):
@@ -388,13 +394,6 @@ def _hash_from(digest: hashlib._Hash, file: int, offset: int) -> None:
     while count := os.preadv(file, [buffer], offset):
         digest.update(buffer[:count])
         offset += count
-
-
-def _write_at(descriptor: int, data: memoryview, offset: int) -> None:
-    """Write all of some bytes at a place of a file."""
-    while data:
-        written = os.pwrite(descriptor, data, offset)
-        data, offset = data[written:], offset + written
 
 
 def _ascends(order: NDArray[np.intp]) -> bool:

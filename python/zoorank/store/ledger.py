@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, Union
 from urllib.parse import quote
@@ -96,13 +97,14 @@ class LedgerEntry:
     facts: Mapping[str, Json] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
 class Ledger:
     """The outcomes of all runs that share a store; any number of processes may use it at once.
 
     What is recorded survives the end of the process at any moment. What was changed by
     another hand is not there; a database that cannot be read is set aside.
 
-    Parameters
+    Attributes
     ----------
     directory : path-like
         Of the store, which exists.
@@ -124,17 +126,21 @@ class Ledger:
     (0.5, None)
     """
 
-    def __init__(
-        self, directory: str | os.PathLike[str], say: Callable[[str], None] | None = None
-    ) -> None:
-        self.path = Path(directory) / _NAME
-        self._database = _Database(self.path, say)
+    directory: str | os.PathLike[str]
+    say: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
+
+    @cached_property
+    def path(self) -> Path:
+        """The file of the database."""
+        return Path(self.directory) / _NAME
+
+    @cached_property
+    def _database(self) -> _Database:
+        return _Database(self.path, self.say)
 
     def outcome(self, key: Key) -> LedgerEntry | None:
         """Return what is known; None where nothing is."""
-        sql = "SELECT content, seal FROM outcomes WHERE job = ? AND part = ?"
-        wanted = _job(key), _part(key)
-        return dict(_read(key.source, key.target, self._database.ask(sql, wanted))).get(key)
+        return self.outcomes(key.source, key.target).get(key)
 
     def outcomes(self, source: str, target: str) -> dict[Key, LedgerEntry]:
         """Return all that is known of a source on a target."""
@@ -174,7 +180,7 @@ class Ledger:
         self._database.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Ledger, (self.path.parent,)
+        return Ledger, (self.directory,)
 
     def __enter__(self) -> Self:
         """Open the database, if there is one, so that it is known to be whole."""
