@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from zoorank.errors import UsageError
 from zoorank.messages import listing
-from zoorank.sources.base import Known
+from zoorank.sources.base import Encoder, Known, Metered
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -194,6 +194,13 @@ class PeakMemory:
         """Beyond what was held at the start; None where the system does not tell."""
         most = _most_held()
         return None if most is None or self._start is None else max(0, most - self._start)
+
+    def with_device(self, encoder: Encoder) -> int | None:
+        """The same, and what an encoder took of the memory that its device has of its own."""
+        most = self.bytes
+        if most is None or encoder.device == "cpu" or not isinstance(encoder, Metered):
+            return most
+        return most + encoder.peak_memory
 
 
 def _most_held() -> int | None:

@@ -28,7 +28,6 @@ from zoorank.sources.base import (
     Cut,
     Events,
     Json,
-    Metered,
     ModelFacts,
     Noting,
     OpenOptions,
@@ -65,6 +64,7 @@ def encode_source(
     keep: Keep | Callable[[str], Keep] = "store",
     filters: Filters | None = None,
     exempt: Sequence[str] = (),
+    identity: Mapping[str, Json] | None = None,
 ) -> EncodedSource:
     """Encode ``target`` with ``source``; what the store has is not done again.
 
@@ -105,6 +105,8 @@ def encode_source(
         Cuts that cost more are not run, as far as that is known before.
     exempt : sequence of str
         Cuts that no filter is for.
+    identity : mapping or None
+        What a source that is resolved already depends on; None resolves it.
 
     Returns
     -------
@@ -124,12 +126,12 @@ def encode_source(
     """
     wanted = tuple(cuts or source.cuts or (PENULTIMATE,))
     with blamed():
-        source = source.resolve(events)
-        plan = Plan.of(source, target, store, rows, precision)
-    if ALL not in wanted:
-        known = plan.known(wanted)
-        if set(known) == set(wanted):
-            return plan.result(known)
+        if identity is None:
+            source = source.resolve(events)
+            identity = source.identity()
+        plan = Plan.of(source, identity, target, store, rows, precision)
+    if ALL not in wanted and set(known := plan.known(wanted)) == set(wanted):
+        return plan.result(known)
     options = OpenOptions(target.modality, device, precision, threads)
     began = time.perf_counter()
     with memory_watched() as peak, ExitStack() as stack:
@@ -145,8 +147,7 @@ def encode_source(
         except MemoryError as error:
             raise SourceError(f"out of memory on {encoder.device} with two samples") from error
         size = trial.size if batch_size is None else BatchSize(batch_size)
-        most = min(size.samples, target.n_samples)
-        on_trial(trial.seconds * max(1.0, most / 2))
+        on_trial(trial.seconds * max(1.0, min(size.samples, target.n_samples) / 2))
         filtered: tuple[Filtered, ...] = ()
         if filters is not None:
             trial, filtered = within_limits(plan, trial, filters, exempt, size.samples)
@@ -170,16 +171,16 @@ class Plan:
     def of(
         cls,
         source: Source,
+        identity: Mapping[str, Json],
         target: Target,
         store: EncodingStore,
-        rows: NDArray[np.int64] | None = None,
-        precision: Precision = "float32",
+        rows: NDArray[np.int64] | None,
+        precision: Precision,
     ) -> Plan:
-        """Look at the weights and the code; `rows` None stands for all."""
-        identity: dict[str, Json] = {"format": FORMAT, **source.identity()}
-        identity["data"] = target.fingerprint
+        """Name all that the encodings depend on; `rows` None stands for all."""
+        identity = {"format": FORMAT, **identity, "data": target.fingerprint}
         if precision != "float32":
-            identity["precision"] = precision
+            identity = {**identity, "precision": precision}
         wanted = np.arange(target.n_rows) if rows is None else np.asarray(rows, dtype=np.int64)
         return cls(source, target, wanted, store, identity)
 
@@ -376,9 +377,7 @@ class _Run:
         """What to keep with each encoding; seconds are split by the operations of the cuts."""
         plan, encoder = self.plan, self.trial.feed.encoder
         deepest = self.missing[-1].flops_share or 1.0
-        memory = self.peak.bytes
-        if isinstance(encoder, Metered) and memory is not None:
-            memory += encoder.peak_memory
+        memory = self.peak.with_device(encoder)
         records = {}
         for cut in self.missing:
             seconds = whole.seconds * (cut.flops_share / deepest)

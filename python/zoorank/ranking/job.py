@@ -194,6 +194,7 @@ class _Work:
             keep=partial(keep_on, run=run) if job.rows is None else "store",
             filters=run.filters,
             exempt=() if LOGITS in job.cuts else (LOGITS,),
+            identity=self._identity,
         )
 
     def _candidate(self, encoding: Encoding, facts: Facts, same_as: str | None) -> Candidate:
