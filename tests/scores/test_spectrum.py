@@ -5,9 +5,9 @@ import pytest
 from scipy.linalg import toeplitz
 
 from zoorank.scores.computing import Team
+from zoorank.scores.reduction import Spectra
 from zoorank.scores.shared import CentredRows
-from zoorank.scores.spectrum import Spectra
-from zoorank.scores.tridiagonal import FEW, Tridiagonal
+from zoorank.scores.spectrum import FEW, Tridiagonal
 
 rng = np.random.default_rng(0)
 

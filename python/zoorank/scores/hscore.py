@@ -18,7 +18,7 @@ import numpy as np
 from zoorank.scores.base import Array, Score, ScoreValue
 from zoorank.scores.computing import alone
 from zoorank.scores.shared import SPECTRA, Shared
-from zoorank.scores.tridiagonal import Tridiagonal
+from zoorank.scores.spectrum import Tridiagonal
 
 
 def hscore(X: Array, labels: Array) -> ScoreValue:

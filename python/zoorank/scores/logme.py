@@ -80,8 +80,9 @@ def logme(X: Array, labels: Array, *, task: Task = "classes") -> ScoreValue:
 
 
 def _logme(shared: Shared) -> ScoreValue:
-    evidence, _ = maximum_evidence(shared.spectra.raw, shared.target_lengths)
-    parts = evidence / shared.n_samples
+    raw = shared.spectra.raw
+    evidence, _ = maximum_evidence(raw, shared.target_lengths)
+    parts = evidence / raw.n_samples
     value = math.fsum(parts) / len(parts)
     per_class = tuple(parts.tolist()) if shared.task == "classes" else ()
     return ScoreValue(value, per_class=per_class)

@@ -14,8 +14,8 @@ import numpy as np
 from zoorank.scores.base import NUMBERS, Array, Score, ScoreValue
 from zoorank.scores.computing import alone
 from zoorank.scores.logme import maximum_evidence
+from zoorank.scores.reduction import Spectra
 from zoorank.scores.shared import CentredRows, Shared
-from zoorank.scores.spectrum import Spectra
 
 FOLDS = 5
 

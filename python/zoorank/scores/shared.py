@@ -12,7 +12,8 @@ import numpy.typing as npt
 from zoorank.engine.arrays import as_matrix, number_classes
 from zoorank.messages import bad_row
 from zoorank.scores.base import Array, Task
-from zoorank.scores.spectrum import ROUNDING, Spectra
+from zoorank.scores.reduction import Spectra
+from zoorank.scores.spectrum import ROUNDING
 
 if TYPE_CHECKING:
     from zoorank.scores.computing import Team

@@ -1,78 +1,183 @@
-"""The smaller Gram matrix of an encoding in tridiagonal form, with its mean and without.
+"""The spectrum of a Gram matrix in tridiagonal form: what scores ask of it, in O(m) each.
 
-LogME looks at an encoding F, the H-scores at C = F - 1μᵀ, which is centred. One reduction serves
-both. Of features, FᵀF = CᵀC + nμμᵀ: in a basis that begins with the direction of μ they differ in
-their first entry alone. Of samples, CCᵀ is FFᵀ without its first row and column where the basis
-begins with the direction of ones. LAPACK's reduction leaves the first direction as it is. Needs
-SciPy.
+To bring a Gram matrix of order m into this form costs 4/3 m³, all its eigenvectors four times
+as much. What the scores need are solutions, determinants and traces of T + tI, which the pivots
+of LDLᵀ give as well as eigenvectors would. Needs SciPy.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zoorank.scores.base import Array
-from zoorank.scores.tridiagonal import Tridiagonal
 
-if TYPE_CHECKING:
-    from zoorank.scores.computing import Team
-    from zoorank.scores.shared import CentredRows
-
-HELD = 8  # Gram matrices of blocks at a time, before they are added up
+# So many eigenvectors are found one by one, more of them together.
+FEW = 32
 REFINEMENTS = 4
 ROUNDING = float(np.finfo(np.float64).eps)
 
-Targets = Callable[[slice], Array]
-"""What is to be explained, for some rows: float64 of shape ``(rows, k)``."""
-
 
 @dataclass(frozen=True)
-class Basis:
-    """An orthogonal matrix B, as reflections: first one, then those of LAPACK's reduction.
+class Shifted:
+    """What is to be known of some matrices T + tI, and the solution of one system for each.
 
     Attributes
     ----------
-    normal : ndarray of shape (m,)
-        Of the first reflection; of length 1, or 0 where there is none.
-    below, factors : ndarray
-        As ``dsytrd`` leaves them, of shape (m, m - 1) and (m - 1,). They do not move the first
-        direction.
+    solutions : ndarray of shape (k, m)
+        (T + tI)⁻¹c for the k right sides c and shifts t.
+    logarithms : ndarray of shape (k,)
+        ln|T + tI|.
+    shares : ndarray of shape (k,)
+        tr T(T + tI)⁻¹, the number of directions in which t counts for little.
+    rests : ndarray of shape (k,)
+        tr t(T + tI)⁻¹, which is m less the share.
     """
 
-    normal: Array
-    below: Array
-    factors: Array
+    solutions: Array
+    logarithms: Array
+    shares: Array
+    rests: Array
 
-    def into(self, vectors: Array) -> Array:
-        """BᵀA for A of shape (m, p)."""
-        moved = self._reflected(vectors)
-        moved[1:] = self._others(moved[1:], "T")
-        return moved
 
-    def back(self, vectors: Array) -> Array:
-        """BA for A of shape (m, p)."""
-        moved = vectors.copy()
-        moved[1:] = self._others(vectors[1:], "N")
-        return self._reflected(moved)
+@dataclass(frozen=True)
+class Tridiagonal:
+    """A symmetric matrix T of order 2 at least, positive semidefinite but for rounding.
 
-    def _reflected(self, vectors: Array) -> Array:
-        reflected: Array = vectors - 2 * np.outer(self.normal, self.normal @ vectors)
-        return reflected
+    Attributes
+    ----------
+    diagonal : ndarray of shape (m,)
+    beside : ndarray of shape (m - 1,)
+        The diagonal above, and below.
+    """
 
-    def _others(self, vectors: Array, transposed: str) -> Array:
-        from scipy.linalg.lapack import dormqr
+    diagonal: Array
+    beside: Array
 
-        given = ("L", transposed, self.below, self.factors, np.asfortranarray(vectors))
-        _, work, _ = dormqr(*given, -1)
-        found, _, _ = dormqr(*given, int(work[0]))
-        moved: Array = found
-        return moved
+    @property
+    def order(self) -> int:
+        """The number m of rows."""
+        return len(self.diagonal)
+
+    @property
+    def trace(self) -> float:
+        """The sum of the eigenvalues."""
+        return float(self.diagonal.sum())
+
+    @property
+    def square(self) -> float:
+        """The sum of the squares of the eigenvalues."""
+        return math.fsum((self.diagonal @ self.diagonal, 2 * (self.beside @ self.beside)))
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest eigenvalue."""
+        from scipy.linalg import eigvalsh_tridiagonal
+
+        last = self.order - 1
+        found = eigvalsh_tridiagonal(
+            self.diagonal, self.beside, select="i", select_range=(last, last)
+        )
+        return float(found[0])
+
+    def eigenvalues(self) -> Array:
+        """All of them, ascending."""
+        from scipy.linalg import eigvalsh_tridiagonal
+
+        found: Array = eigvalsh_tridiagonal(self.diagonal, self.beside, lapack_driver="sterf")
+        return found
+
+    def count_up_to(self, bound: float) -> int:
+        """How many eigenvalues are at most ``bound``, which lies between both ends.
+
+        There are as many as pivots of T - bound I are negative (Sylvester); LAPACK counts those
+        when it is asked for eigenvalues so coarsely that it need not look for them.
+        """
+        from scipy.linalg.lapack import dstebz
+
+        reach = 2 * self.largest + abs(bound)
+        in_interval, of_all = 1, "E"
+        found, *_ = dstebz(
+            self.diagonal, self.beside, in_interval, -reach, bound, 0, 0, 4 * reach, of_all
+        )
+        return int(found)
+
+    def eigenvectors(self, first: int, last: int) -> tuple[Array, Array]:
+        """Eigenvalues number ``first`` to ``last - 1`` from below, and their vectors.
+
+        Returns
+        -------
+        values : ndarray of shape (last - first,)
+            Ascending.
+        vectors : ndarray of shape (m, last - first)
+        """
+        from scipy.linalg import eigh_tridiagonal
+
+        if first >= last:
+            return np.empty(0), np.empty((self.order, 0))
+        values, vectors = eigh_tridiagonal(
+            self.diagonal,
+            self.beside,
+            select="i",
+            select_range=(first, last - 1),
+            lapack_driver="stebz" if last - first <= FEW else "stemr",
+        )
+        return values, vectors
+
+    def shifted(self, right: Array, shifts: Array) -> Shifted:
+        """Solve with T + tI, each right side with a t of its own.
+
+        Parameters
+        ----------
+        right : ndarray of shape (k, m)
+        shifts : ndarray of shape (k,)
+
+        Returns
+        -------
+        Shifted
+
+        Raises
+        ------
+        ArithmeticError
+            If one of the matrices is not positive definite.
+        """
+        from scipy.linalg.lapack import dpttrf, dpttrs
+
+        # k matrices side by side are one of three diagonals, which takes one call.
+        k, m = right.shape
+        if not k:
+            none = np.empty(0)
+            return Shifted(right, none, none, none)
+        diagonal = (self.diagonal + shifts[:, None]).ravel()
+        beside = np.tile(np.append(self.beside, 0.0), k)[:-1]
+        pivots, factors, failed = dpttrf(diagonal, beside)
+        upward, _, failed_upward = dpttrf(diagonal[::-1], beside[::-1])
+        if failed or failed_upward:
+            raise ArithmeticError("a Gram matrix is not positive definite")
+        solutions, _ = dpttrs(pivots, factors, right.reshape(-1, 1))
+        # Eliminations from above and from below meet in a row: what they leave of its diagonal
+        # is 1 over the entry of the inverse. The entry beside it is less a factor times the next.
+        inverse = 1 / (pivots + upward[::-1] - diagonal)
+        across = np.append(factors * inverse[1:], 0.0).reshape(k, m)[:, :-1]
+        inverse = inverse.reshape(k, m)
+        rests = shifts * inverse.sum(axis=1)
+        shares = inverse @ self.diagonal - 2 * (across @ self.beside)
+        return Shifted(
+            solutions.reshape(k, m),
+            np.log(pivots).reshape(k, m).sum(axis=1),
+            np.where(rests < m / 2, m - rests, shares),  # whichever cancels less
+            rests,
+        )
+
+    def times(self, vectors: Array) -> Array:
+        """Tx for the rows x of an array of shape (k, m)."""
+        product: Array = vectors * self.diagonal
+        product[:, :-1] += vectors[:, 1:] * self.beside
+        product[:, 1:] += vectors[:, :-1] * self.beside
+        return product
 
 
 @dataclass(frozen=True)
@@ -142,166 +247,3 @@ class Spectrum:
             left -= (left @ vectors) @ vectors.T
             solution += T.shifted(left, shifts).solutions
         return np.asarray((c * solution).sum(axis=1))
-
-
-@dataclass(frozen=True)
-class Spectra:
-    """The spectra of an encoding.
-
-    Attributes
-    ----------
-    rows : CentredRows
-    raw, centred : Spectrum
-        Of the encoding, and of it less its mean.
-    basis : Basis
-        That of both.
-    """
-
-    rows: CentredRows
-    raw: Spectrum
-    centred: Spectrum
-    basis: Basis
-
-    @classmethod
-    def of(cls, rows: CentredRows, targets: Targets, team: Team) -> Spectra:
-        """Decompose in O(n d min(n, d)), in memory for a few Gram matrices and blocks of rows."""
-        n, d = rows.X.shape
-        return (_of_features if d < n else _of_samples)(rows, targets, team)
-
-    def components(self, most: int) -> Array:
-        """The first principal components U diag(σ), of shape (n_samples, most) or fewer."""
-        gram = self.centred.gram
-        first = gram.order - min(most, self.centred.rank)
-        values, vectors = gram.eigenvectors(first, gram.order)
-        found = self.basis.back(vectors[:, ::-1])
-        if not self.centred.of_features:
-            return found * np.sqrt(values[::-1])
-        across = found[: self.rows.X.shape[1]]
-        return np.concatenate([self.rows.take(block) @ across for block in self.rows.blocks()])
-
-    def weights(self, ratio: Array) -> Array:
-        """Ridge regression of every target on the centred rows, with a penalty of its own.
-
-        Parameters
-        ----------
-        ratio : ndarray of shape (k,)
-            The t of (CᵀC + tI)⁻¹CᵀY.
-
-        Returns
-        -------
-        ndarray of shape (n_features, k)
-        """
-        centred = self.centred
-        solved = centred.gram.shifted(centred.coordinates, ratio).solutions
-        found = self.basis.back(solved.T)
-        if centred.of_features:
-            return found[: self.rows.X.shape[1]]
-        blocks = map(self.rows.take_columns, self.rows.column_blocks())
-        return np.concatenate([block.T @ found for block in blocks])
-
-
-def _of_features(rows: CentredRows, targets: Targets, team: Team) -> Spectra:
-    def part(where: slice) -> tuple[Array, ...]:
-        block, Y = rows.take(where), targets(where)
-        return block.T @ block, block.T @ Y, Y.sum(axis=0)
-
-    n, d = rows.X.shape
-    gram, sums, totals = _summed(part, rows.blocks(), team)
-    mean = rows.mean
-    if d == 1:  # LAPACK's wrappers want two rows; one of zeros says nothing
-        gram, sums, mean = (
-            np.pad(gram, (0, 1)),
-            np.pad(sums, ((0, 1), (0, 0))),
-            np.pad(mean, (0, 1)),
-        )
-    first, normal = _reflection(mean)
-    T, basis = _reduced(_turned(gram, normal), normal)
-    coordinates = basis.into(sums).T.copy()
-    with_mean = Tridiagonal(T.diagonal.copy(), T.beside)
-    with_mean.diagonal[0] += n * first**2
-    moved = coordinates.copy()
-    moved[:, 0] += first * totals
-    return Spectra(
-        rows,
-        Spectrum(with_mean, moved, True, n, rows.rounding),
-        Spectrum(T, coordinates, True, n, rows.rounding, rows.noise),
-        basis,
-    )
-
-
-def _of_samples(rows: CentredRows, targets: Targets, team: Team) -> Spectra:
-    def part(features: slice) -> tuple[Array, ...]:
-        block = rows.take_columns(features)
-        return block @ block.T, block @ rows.mean[features]
-
-    n = len(rows.X)
-    gram, along_mean = _summed(part, rows.column_blocks(), team)
-    first, normal = _reflection(np.ones(n))
-    # FFᵀ = CCᵀ + Cμ1ᵀ + 1(Cμ)ᵀ + μᵀμ 11ᵀ, and C has nothing in the direction of 1.
-    turned = _turned(gram, normal)
-    along_mean = along_mean - 2 * normal * (normal @ along_mean)
-    turned[:, 0] = first * along_mean
-    turned[0, 0] = n * float(rows.mean @ rows.mean)
-    T, basis = _reduced(turned, normal)
-    coordinates = basis.into(targets(slice(None))).T.copy()
-    without = Tridiagonal(T.diagonal.copy(), T.beside.copy())
-    without.diagonal[0] = without.beside[0] = 0
-    moved = coordinates.copy()
-    moved[:, 0] = 0
-    return Spectra(
-        rows,
-        Spectrum(T, coordinates, False, n, rows.rounding),
-        Spectrum(without, moved, False, n, rows.rounding, rows.noise),
-        basis,
-    )
-
-
-def _summed(
-    part: Callable[[slice], tuple[Array, ...]], blocks: list[slice], team: Team
-) -> tuple[Array, ...]:
-    """The sums over blocks of each of several arrays, added up in the order of the blocks."""
-    totals: tuple[Array, ...] = ()
-    for start in range(0, len(blocks), HELD):
-        for found in team.map(part, blocks[start : start + HELD]):
-            if totals:
-                for total, added in zip(totals, found, strict=True):
-                    np.add(total, added, out=total)
-            else:
-                totals = found
-    return totals
-
-
-def _reflection(direction: Array) -> tuple[float, Array]:
-    """The first entry of a vector that is reflected on the first axis, and the mirror's normal."""
-    length = float(np.linalg.norm(direction))
-    if length == 0:
-        return 0.0, np.zeros_like(direction)
-    normal = direction / length
-    first = -math.copysign(1.0, normal[0])
-    normal[0] -= first
-    return first * length, normal / np.linalg.norm(normal)
-
-
-def _turned(gram: Array, normal: Array) -> Array:
-    """HGH for a reflection H, in the place of G; the lower triangle alone is right."""
-    from scipy.linalg.blas import dsyr2
-
-    across = 2 * (gram @ normal)
-    across -= (normal @ across) * normal
-    turned: Array = dsyr2(-1.0, normal, across, a=gram.T, lower=1, overwrite_a=1)
-    return turned
-
-
-def _reduced(matrix: Array, normal: Array) -> tuple[Tridiagonal, Basis]:
-    """The tridiagonal form of a matrix whose lower triangle is given; it takes its place."""
-    from scipy.linalg.lapack import dsytrd, dsytrd_lwork
-
-    m = len(matrix)
-    room, _ = dsytrd_lwork(m, lower=1)
-    reflections, diagonal, beside, factors, _ = dsytrd(
-        matrix, lower=1, lwork=int(room), overwrite_a=1
-    )
-    # The reflectors begin one row further down in each column. From there on, columns of m are
-    # again columns of m.
-    below = reflections.ravel(order="K")[1 : 1 + m * (m - 1)].reshape((m, m - 1), order="F")
-    return Tridiagonal(diagonal, beside), Basis(normal, below, factors)
