@@ -206,16 +206,10 @@ class TorchEncoder(AbstractContextManager["TorchEncoder"]):
     ) -> dict[str, Tensor]:
         """Do what `encode` does, in a mode of torch's, and raise what the network raises."""
         inputs = self.tensors(batch)
-        axes = {cut.name: cut.axes for cut in cuts if isinstance(cut, ModuleCut)}
-        places = {cut.name: cut.place for cut in cuts if isinstance(cut, ModuleCut)}
+        own = {cut.name: cut for cut in cuts if isinstance(cut, ModuleCut)}
+        run = partial(self.feed, self.module, inputs)
         with self._autocast():
-            return run_to(
-                self.module,
-                partial(self.feed, self.module, inputs),
-                places,
-                lambda name, output: self.pooler.pool(output, axes[name], batch, inputs),
-                mode,
-            )
+            return run_to(self.module, run, own, self.pooler, batch, inputs, mode)
 
     def empty(self, rows: int, features: int) -> Tensor:
         """Room for encodings where the network runs; MemoryError where there is none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,13 +91,15 @@ class Prefix(nn.Module):
 
     def forward(self, *values: Tensor) -> Tensor:
         """Encodings of some samples."""
-        (encoder,), cuts = self._encoder, self._cuts
+        (encoder,) = self._encoder
         inputs = dict(zip(self._names, values, strict=True))
         found = run_to(
             self.kept,
-            lambda: encoder.feed(self.kept, inputs),
-            {name: cut.place for name, cut in cuts.items()},
-            lambda name, output: encoder.pooler.pool(output, cuts[name].axes, _NO_BATCH, inputs),
+            partial(encoder.feed, self.kept, inputs),
+            self._cuts,
+            encoder.pooler,
+            _NO_BATCH,
+            inputs,
             nullcontext(),
             stops=False,
         )

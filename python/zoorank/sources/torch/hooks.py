@@ -22,7 +22,9 @@ from torch.utils.flop_counter import flop_registry
 
 from zoorank.errors import SourceError
 from zoorank.messages import listing
-from zoorank.sources.torch.traces import Call, Operation, Place, Seen, Side, Trace
+from zoorank.sources.torch.cuts import ModuleCut, Pooler
+from zoorank.sources.torch.traces import Call, Operation, Seen, Side, Trace
+from zoorank.transforms.base import Batch
 
 # In this order, of those that a mapping holds.
 _MEANT = ("last_hidden_state", "logits", "sentence_embedding", "token_embeddings")
@@ -270,24 +272,28 @@ class _Stop(BaseException):
 def run_to(
     model: nn.Module,
     run: Run,
-    places: Mapping[str, Place],
-    keep: Callable[[str, Tensor], Tensor],
+    cuts: Mapping[str, ModuleCut],
+    pooler: Pooler,
+    batch: Batch,
+    inputs: Inputs,
     mode: AbstractContextManager[Any] | None = None,
     *,
     stops: bool = True,
 ) -> dict[str, Tensor]:
-    """Run one batch as far as the deepest of some places.
+    """Run one batch as far as the deepest of some cuts, and pool what is there.
 
     Parameters
     ----------
     model : nn.Module
     run : callable
         Feeds it the batch.
-    places : mapping of str to Place
-        By the name of the cut.
-    keep : callable
-        Given the name of a cut and the tensor there, at once: a later layer may overwrite
-        it in place. It gives what to return.
+    cuts : mapping of str to ModuleCut
+        By name.
+    pooler : Pooler
+        Given the output at a cut at once: a later layer may overwrite it in place.
+    batch : Batch
+    inputs : mapping of str to Tensor
+        Those of the batch, where the model runs.
     mode : context manager, optional
         How torch runs it; inference mode unless something else is said.
     stops : bool
@@ -302,23 +308,23 @@ def run_to(
     Raises
     ------
     SourceError
-        When a place gives no tensor, or none that ``keep`` takes, or is not reached.
+        When there is no tensor at a cut, or none that can be pooled, or it is not reached.
     Exception
         Whatever the network raises.
     """
     found: dict[str, Tensor] = {}
-    wanted: dict[tuple[str, Side], list[tuple[str, int]]] = {}
-    for name, place in places.items():
-        wanted.setdefault((place.module, place.side), []).append((name, place.call))
+    wanted: dict[tuple[str, Side], list[tuple[str, ModuleCut]]] = {}
+    for name, cut in cuts.items():
+        wanted.setdefault((cut.place.module, cut.place.side), []).append((name, cut))
 
     def collect(key: tuple[str, Side], call: int, value: Any) -> None:
-        for name, number in wanted[key]:
-            if number == call:
+        for name, cut in wanted[key]:
+            if cut.place.call == call:
                 try:
-                    found[name] = keep(name, output_tensor(value))
+                    found[name] = pooler.pool(output_tensor(value), cut.axes, batch, inputs)
                 except ValueError as error:
                     raise SourceError(f"cut {name!r}: {error}") from error
-        if stops and len(found) == len(places):
+        if stops and len(found) == len(cuts):
             raise _Stop
 
     with contextlib.ExitStack() as stack:
@@ -329,7 +335,7 @@ def run_to(
         stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
         with contextlib.suppress(_Stop):
             run()
-    missed = [name for name in places if name not in found]
+    missed = [name for name in cuts if name not in found]
     if missed:
         raise SourceError(f"the forward pass does not reach cut {listing(missed)}")
     return found
