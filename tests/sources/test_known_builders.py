@@ -23,7 +23,8 @@ import pytest
 import torch
 
 from zoorank.errors import SourceError
-from zoorank.sources.torch.known import known, safe_arguments
+from zoorank.sources.torch.known import LISTS, known, safe_arguments
+from zoorank.sources.trust import KNOWN
 
 HOSTILE = (
     "__import__('os').system('touch ran')",
@@ -277,3 +278,7 @@ def test_a_backbone_is_not_fetched_by_default() -> None:
     assert safe_arguments(fcn_resnet50, {}) == {"weights_backbone": None}
     named = {"name": "fcn_resnet50"}
     assert safe_arguments(get_model, named) == {**named, "weights_backbone": None}
+
+
+def test_every_package_that_may_be_imported_has_its_list() -> None:
+    assert set(LISTS) == set(KNOWN)

@@ -34,7 +34,7 @@ from zoorank.sources.base import Trust
 ALLOW_CODE = "--allow-code DIR (in Python: allow_code=DIR)"
 
 # Of these packages zoorank knows which callables build networks and do nothing else: see
-# `zoorank.sources.torch.factory`. A module is imported only where its name matches.
+# `zoorank.sources.torch.known`. A module is imported only where its name matches.
 KNOWN = {
     "torch": re.compile(r"torch\.nn"),
     "torchvision": re.compile(r"torchvision\.models(\.[a-z]\w*)*"),

@@ -133,6 +133,7 @@ def find_factory(name: str, trust: Trust) -> Factory:
         return Factory(value, "known")
     if admitted.why == "directory" and _is_defined_in(value, owner, trust.code):
         return Factory(value, "directory")
+    # The lists stand on this file, and code in a directory of the user's needs none of them.
     from zoorank.sources.torch.known import builds_modules
 
     if builds_modules(value, owner) and _is_defined_in(value, owner, places):

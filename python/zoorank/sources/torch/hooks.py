@@ -1,4 +1,4 @@
-"""Hooks on a network: a pass that records what runs, and passes that stop at the deepest cut."""
+"""Hooks on a network: a pass that records what runs, and passes that end at the deepest cut."""
 
 from __future__ import annotations
 
