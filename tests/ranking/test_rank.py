@@ -16,7 +16,7 @@ from zoorank.ranking import Ranking
 from zoorank.ranking.page import score_name
 from zoorank.ranking.rank import rank
 from zoorank.ranking.work import Silent
-from zoorank.scores import TABLE, facts
+from zoorank.scores import TABLE, computing
 
 
 class Recorder:
@@ -122,14 +122,14 @@ def test_a_source_that_fails_is_a_row_with_its_reason(broken_zoo):
 
 
 def test_a_score_that_is_undefined_on_one_encoding_is_a_note(zoo, monkeypatch):
-    right = facts._value
+    right = computing._value
 
     def fails_once(score, given, shared):
         if shared.X.shape[1] == 9 and score.metric == "euclidean":
             raise ValueError("X is\nodd")
         return right(score, given, shared)
 
-    monkeypatch.setattr(facts, "_value", fails_once)
+    monkeypatch.setattr(computing, "_value", fails_once)
     ranking = ranked(zoo)
     assert [(row.model, row.note) for row in ranking.failures] == [("net1", "X is odd")] * 2
     assert ranking.best.model == "net0"
@@ -137,7 +137,7 @@ def test_a_score_that_is_undefined_on_one_encoding_is_a_note(zoo, monkeypatch):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_score_that_is_not_finite_is_no_score(zoo, monkeypatch, value):
-    right = facts._value
+    right = computing._value
 
     def spoiled(score, given, shared):
         if shared.X.shape[1] != 9:
@@ -147,7 +147,7 @@ def test_a_score_that_is_not_finite_is_no_score(zoo, monkeypatch, value):
         )
         return right(spoils, given, shared)
 
-    monkeypatch.setattr(facts, "_value", spoiled)
+    monkeypatch.setattr(computing, "_value", spoiled)
     ranking = ranked(zoo, metric="cosine")
     assert {row.model for row in ranking.failures} == {"net1"}
     assert ranking.failures[0].note == f"MSC cosine is {value}"
@@ -156,13 +156,13 @@ def test_a_score_that_is_not_finite_is_no_score(zoo, monkeypatch, value):
 
 def test_what_no_cut_changes_is_computed_once_for_each_source(zoo, monkeypatch):
     computed = []
-    right = facts._value
+    right = computing._value
 
     def counts(score, given, shared):
         computed.append(score.name)
         return right(score, given, shared)
 
-    monkeypatch.setattr(facts, "_value", counts)
+    monkeypatch.setattr(computing, "_value", counts)
     ranking = ranked(zoo, score="leep,knn")
     assert (computed.count("leep"), computed.count("knn")) == (2, 5)
     for model in ("net0", "net1"):
