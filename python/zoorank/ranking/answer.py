@@ -55,7 +55,11 @@ class Request:
     @cached_property
     def baseline(self) -> list[RankRow]:
         """The raw input, scored; a DataError where the target has changed meanwhile."""
-        return baseline_rows(self.run) if self.with_baseline else []
+        if not self.with_baseline:
+            return []
+        found = baseline_rows(self.run)
+        self.run.target.check_unchanged()  # an array in a file is read while it is scored
+        return found
 
     def answered(
         self,
