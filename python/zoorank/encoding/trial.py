@@ -231,7 +231,7 @@ def batch_sizes(feed: Feed, pair: Sequence[Prepared] = ()) -> BatchSize:
     largest = encoder.facts.largest
     if encoder.facts.batch_size is not None:
         return BatchSize(encoder.facts.batch_size)
-    if largest is None or encoder.device != "cpu":
+    if not largest or encoder.device != "cpu":
         return BatchSize(USUAL)
     pair = pair or feed.prepared(_two(feed.target.n_samples))
     longest = max(each.length for each in pair)
