@@ -2,9 +2,10 @@
 
     python tools/road.py [--list]
 
-One small network is ranked for iris in this process, from empty caches. Counted are the files of
-zoorank whose functions run, and the hops: different calls from a function of one file to a
-function of another, however often they happen. Fewer are easier to follow. `--list` prints each.
+One small network is ranked for iris in this process. Counted are the files of zoorank whose
+functions run in the thread that asks, and the hops: different calls from a function of one file
+to a function of another, however often they happen. Fewer are easier to follow. `--list` prints
+each. On one core that thread computes every score; elsewhere others take their part.
 """
 
 from __future__ import annotations

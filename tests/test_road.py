@@ -1,0 +1,25 @@
+"""One ranking can be followed: it travels through few files of the package, in few hops."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="the network is one of torch")
+
+ROAD = Path(__file__).parents[1] / "tools" / "road.py"
+MOST_FILES, MOST_HOPS = 45, 130
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one thread then computes every score")
+def test_a_ranking_takes_a_short_road() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROAD)], capture_output=True, text=True, check=True, timeout=180
+    )
+    files, _, hops, _ = done.stdout.split()
+    assert 20 < int(files) <= MOST_FILES  # fewer than twenty: nothing was counted
+    assert 50 < int(hops) <= MOST_HOPS
