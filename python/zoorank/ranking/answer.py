@@ -18,14 +18,13 @@ from zoorank.ranking.provenance import Provenance
 from zoorank.ranking.racing.facts import BudgetFacts, RaceFacts
 from zoorank.ranking.ranking import Ranking
 from zoorank.ranking.record import Trained
-from zoorank.ranking.rows import RankRow, baseline_rows, distinct
+from zoorank.ranking.rows import RankRow, SourceRows, baseline_rows, distinct
 from zoorank.scores import Score
 from zoorank.scores.base import Array
 from zoorank.targets.facts import TargetFacts
 
 if TYPE_CHECKING:
     from zoorank.ranking.outcomes import Run
-    from zoorank.ranking.work import SourceRows
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import rankdata
@@ -26,13 +27,15 @@ from zoorank.ranking.planner import (
 )
 from zoorank.ranking.racing.facts import BudgetFacts, in_words
 from zoorank.ranking.ranking import Interrupted
-from zoorank.ranking.rows import on_sample_alone
-from zoorank.ranking.work import SourceRows, Work, untried
+from zoorank.ranking.rows import SourceRows, on_sample_alone, untried
 from zoorank.scores import Score
 from zoorank.scores.base import Array
 from zoorank.sources.base import Sized, Source
 from zoorank.targets.base import Target
 from zoorank.targets.labels import drawn
+
+if TYPE_CHECKING:
+    from zoorank.ranking.work import Work
 
 _SEED = 0
 _NOT_YET = "not tried so far"

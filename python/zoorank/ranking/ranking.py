@@ -277,6 +277,9 @@ class Ranking:
             raise DataError(f"{name} is not a ranking written by zoorank: {error}") from error
 
 
+INTERRUPTED = "the run was interrupted before its end"
+
+
 class Interrupted(KeyboardInterrupt):
     """A run was interrupted.
 

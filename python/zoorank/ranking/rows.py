@@ -202,6 +202,20 @@ class RankRow:
         return max(self.per_class, default=None)
 
 
+@dataclass(frozen=True)
+class SourceRows:
+    """What became of one source, and its rows, which carry no rank yet."""
+
+    outcome: Outcome
+    rows: tuple[RankRow, ...]
+
+
+def untried(name: str, reason: str) -> SourceRows:
+    """Stand for a source that was not run, and why."""
+    row = RankRow(None, name, None, status="untried", note=reason)
+    return SourceRows(Outcome(name), (row,))
+
+
 def rows_of(outcome: Outcome, scores: Sequence[Score]) -> list[RankRow]:
     """Rows of one source: one for each cut, or a single one with the reason why there are none.
 

@@ -19,8 +19,8 @@ from zoorank.ranking.defaults import framework_state
 from zoorank.ranking.job import encode_and_score
 from zoorank.ranking.outcomes import Job, Outcome, Run
 from zoorank.ranking.page import record_fatal, remember
-from zoorank.ranking.ranking import Interrupted, Ranking
-from zoorank.ranking.rows import RankRow, rows_of
+from zoorank.ranking.ranking import INTERRUPTED, Interrupted, Ranking
+from zoorank.ranking.rows import RankRow, SourceRows, rows_of, untried
 from zoorank.ranking.settings import Settings
 from zoorank.sources.base import Source
 from zoorank.targets.facts import TargetFacts
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from zoorank.ranking.budget import Time
     from zoorank.ranking.racing.options import RaceOptions
     from zoorank.scores import Score
-
-INTERRUPTED = "the run was interrupted before its end"
 
 
 class Progress(Protocol):
@@ -81,20 +79,6 @@ class Silent:
 
     def finished(self, model: str, rows: Sequence[RankRow]) -> None:
         """Show nothing."""
-
-
-@dataclass(frozen=True)
-class SourceRows:
-    """What became of one source, and its rows, which carry no rank yet."""
-
-    outcome: Outcome
-    rows: tuple[RankRow, ...]
-
-
-def untried(name: str, reason: str) -> SourceRows:
-    """Stand for a source that was not run, and why."""
-    row = RankRow(None, name, None, status="untried", note=reason)
-    return SourceRows(Outcome(name), (row,))
 
 
 @dataclass(frozen=True)

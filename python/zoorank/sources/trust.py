@@ -208,6 +208,16 @@ def find_module(module: str, allow_code: Sequence[Path] = ()) -> Found:
     return found
 
 
+def lies_in(module: str, places: Sequence[Path]) -> bool:
+    """Tell whether an imported module's file, or folders, lie in one of some places."""
+    spec: ModuleSpec | None = getattr(sys.modules.get(module), "__spec__", None)
+    if spec is None:
+        return False
+    own = [spec.origin] if spec.has_location else spec.submodule_search_locations
+    files = [Path(each).resolve() for each in own or () if each]
+    return bool(files) and all(any(file.is_relative_to(p) for p in places) for file in files)
+
+
 def find_package(name: str) -> Found:
     """Locate an installed package for the files in it; no flag opens other places.
 

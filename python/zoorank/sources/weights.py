@@ -17,6 +17,21 @@ from zoorank.targets.opening import exists
 from zoorank.targets.paths import expand
 
 
+class StateDict(Frozen):
+    """Where in a checkpoint the weights are.
+
+    Attributes
+    ----------
+    key : str or None
+        Entry of the checkpoint that holds them, dots for nested ones ("ema.model").
+    prefix : str
+        Taken off every name that has it ("module."); the others are left out.
+    """
+
+    key: str | None = None
+    prefix: str = ""
+
+
 class WeightsSource(Frozen):
     """Where the weights of one model come from."""
 

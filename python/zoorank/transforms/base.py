@@ -10,14 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from zoorank.errors import SourceError
 from zoorank.targets.base import Sample, Target
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from zoorank.transforms.specs import Preprocessing
 
 ONLY = ""  # the name of an input where a model has only one
 
@@ -95,47 +93,3 @@ class Transform(Protocol):
 
     def collate(self, prepared: Sequence[Prepared]) -> Batch:
         """Put prepared samples into one batch."""
-
-
-def transform_of(preprocessing: Preprocessing) -> Transform:
-    """Build what does as a preprocessing says, for models that bring nothing of their own.
-
-    Parameters
-    ----------
-    preprocessing : Preprocessing
-
-    Returns
-    -------
-    Transform
-        Not yet fitted to a target.
-
-    Raises
-    ------
-    SourceError
-        For texts, which need the tokenizer of a model.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from zoorank.transforms.specs import ImagePreprocessing
-    >>> transform_of(ImagePreprocessing(size=8)).prepare(np.zeros((4, 4), np.uint8)).value.shape
-    (8, 8)
-    """
-    match preprocessing.input:
-        case "image":
-            from zoorank.transforms.image import ImageTransform
-
-            return ImageTransform(preprocessing)
-        case "series":
-            from zoorank.transforms.series import SeriesTransform
-
-            return SeriesTransform(preprocessing)
-        case "table":
-            from zoorank.transforms.table import TableTransform
-
-            return TableTransform(preprocessing)
-        case "audio":
-            from zoorank.transforms.audio import AudioTransform
-
-            return AudioTransform(preprocessing)
-    raise SourceError("texts need a tokenizer, which this kind of source does not bring")

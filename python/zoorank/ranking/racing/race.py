@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,10 +23,12 @@ from zoorank.ranking.racing.estimates import SampledCandidate, estimated_rows, s
 from zoorank.ranking.racing.facts import RaceFacts, RaceRound
 from zoorank.ranking.racing.options import BY_DEFAULT, RaceOptions
 from zoorank.ranking.racing.samples import Sample, samples
-from zoorank.ranking.ranking import Interrupted
+from zoorank.ranking.ranking import INTERRUPTED, Interrupted
 from zoorank.ranking.record import SourceCut
-from zoorank.ranking.rows import RankRow, on_sample_alone
-from zoorank.ranking.work import INTERRUPTED, SourceRows, Work, untried
+from zoorank.ranking.rows import RankRow, SourceRows, on_sample_alone, untried
+
+if TYPE_CHECKING:
+    from zoorank.ranking.work import Work
 
 # Sources that each round runs on all rows, so that the others can be judged by them.
 CONTROLS = 2

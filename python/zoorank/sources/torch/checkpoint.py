@@ -24,7 +24,7 @@ from torch import Tensor
 from zoorank.errors import SourceError
 from zoorank.messages import listing, one_line
 from zoorank.sources.files import Pin, SourceFile
-from zoorank.sources.torch.source import StateDict
+from zoorank.sources.weights import StateDict
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".tar", ".th")
 

@@ -192,6 +192,18 @@ class AxisPooling:
 
 
 @dataclass(frozen=True)
+class MeanCut(Cut):
+    """The mean of several cuts.
+
+    Attributes
+    ----------
+    parts : tuple of Cut
+    """
+
+    parts: tuple[Cut, ...]
+
+
+@dataclass(frozen=True)
 class ModuleCut(Cut):
     """A cut at one end of one call of a module.
 

@@ -16,8 +16,7 @@ from zoorank.errors import SourceError
 from zoorank.messages import one_line
 from zoorank.sources.base import Cut
 from zoorank.sources.tokens import MASK
-from zoorank.sources.torch.cuts import ModuleCut
-from zoorank.sources.torch.hidden_states import MeanCut
+from zoorank.sources.torch.cuts import MeanCut, ModuleCut
 from zoorank.sources.torch.hooks import run_to
 from zoorank.transforms.base import Batch
 

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import metadata
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -34,6 +33,7 @@ from zoorank.sources.trust import (
     admit,
     find_module,
     is_library,
+    lies_in,
     no_network,
 )
 
@@ -133,7 +133,7 @@ def find_factory(name: str, trust: Trust) -> Factory:
         return Factory(value, "known")
     if admitted.why == "directory" and _is_defined_in(value, owner, trust.code):
         return Factory(value, "directory")
-    # The lists stand on this file, and code in a directory of the user's needs none of them.
+    # Code in a directory of the user's needs none of the lists.
     from zoorank.sources.torch.known import builds_modules
 
     if builds_modules(value, owner) and _is_defined_in(value, owner, places):
@@ -207,16 +207,6 @@ def _places(trust: Trust) -> tuple[Path, ...]:
             place = find_module(package)
             found += place.folders or ([place.file] if place.file else [])
     return tuple(found)
-
-
-def lies_in(module: str, places: Sequence[Path]) -> bool:
-    """Tell whether an imported module's file, or folders, lie in one of some places."""
-    spec: ModuleSpec | None = getattr(sys.modules.get(module), "__spec__", None)
-    if spec is None:
-        return False
-    own = [spec.origin] if spec.has_location else spec.submodule_search_locations
-    files = [Path(each).resolve() for each in own or () if each]
-    return bool(files) and all(any(file.is_relative_to(p) for p in places) for file in files)
 
 
 def _is_defined_in(value: Any, owner: type | None, places: Sequence[Path]) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from zoorank.sources.base import ALL, LOGITS, PENULTIMATE, Cut, OpenOptions, Refusal
-from zoorank.sources.torch.cuts import Pooler
+from zoorank.sources.torch.cuts import MeanCut, Pooler
 from zoorank.sources.torch.encoder import TorchEncoder
 from zoorank.sources.torch.hooks import Caller
 from zoorank.sources.torch.traces import Place, Side
@@ -24,18 +24,6 @@ MEAN = f"{PREFIX}mean"
 _KEYS = ("hidden_states", "encoder_hidden_states")
 _OUTPUT = Place("", 1, "output")
 _NO_HEAD = "the model has no classifier"
-
-
-@dataclass(frozen=True)
-class MeanCut(Cut):
-    """The mean of several cuts.
-
-    Attributes
-    ----------
-    parts : tuple of Cut
-    """
-
-    parts: tuple[Cut, ...]
 
 
 class TransformerEncoder(TorchEncoder):

@@ -19,7 +19,7 @@ from torch import nn
 
 from zoorank.errors import SourceError
 from zoorank.messages import guess
-from zoorank.sources.torch.factory import lies_in
+from zoorank.sources.trust import lies_in
 
 Builders = Mapping[str, Callable[..., Any]]
 

@@ -34,7 +34,7 @@ from zoorank.sources.base import (
 )
 from zoorank.sources.files import Pin, size_of
 from zoorank.sources.specs import Cuts, DataName, Name, Sha256
-from zoorank.sources.weights import FILES, WeightsSource
+from zoorank.sources.weights import FILES, StateDict, WeightsSource
 from zoorank.targets.base import Modality
 from zoorank.transforms import transform_of
 from zoorank.transforms.specs import Preprocessing
@@ -44,21 +44,6 @@ if TYPE_CHECKING:
 
     from zoorank.sources.torch.checkpoint import Checkpoint
     from zoorank.sources.torch.cuts import AxisPooling
-
-
-class StateDict(Frozen):
-    """Where in a checkpoint the weights are.
-
-    Attributes
-    ----------
-    key : str or None
-        Entry of the checkpoint that holds them, dots for nested ones ("ema.model").
-    prefix : str
-        Taken off every name that has it ("module."); the others are left out.
-    """
-
-    key: str | None = None
-    prefix: str = ""
 
 
 def _module_and_name(factory: str) -> str:
