@@ -185,6 +185,11 @@ class Plan:
         return cls(source, target, wanted, store, identity)
 
     @cached_property
+    def samples(self) -> NDArray[np.int64]:
+        """Samples that the rows are of."""
+        return self.target.samples_of(self.rows)
+
+    @cached_property
     def is_whole(self) -> bool:
         """Whether every row of the target is wanted."""
         return len(self.rows) == self.target.n_rows
@@ -329,12 +334,10 @@ class _Run:
     ) -> dict[str, Record]:
         """Run the samples that are left, and give the records of all as they are kept."""
         plan, clock = self.plan, self.clock
-        rows = plan.rows
+        rows, samples = plan.rows, plan.samples
         if self.held and self.earlier is not None:
             rows = np.setdiff1d(rows, self.earlier)
-        starts = plan.target.samples.starts
-        # Rows are samples themselves, or the words of sentences.
-        samples = rows if starts is None else np.unique(np.searchsorted(starts, rows, "right") - 1)
+            samples = plan.target.samples_of(rows)
         feed = replace(self.trial.feed, on_pass=lambda: None)
         recheck = Recheck(feed, self.missing)
         whole = Pass(feed, samples, self.missing, clock, recheck.see)
@@ -348,7 +351,7 @@ class _Run:
             with clock.timing("network"):
                 company = recheck.verdict()
             notes += [company] if company else []
-        notes += self._notes(whole, len(rows))
+        notes += self._notes(whole, len(samples))
         records = self._records(whole, len(rows), tuple(notes))
         try:
             plan.target.check_unchanged()
@@ -364,12 +367,12 @@ class _Run:
             contents = contents_of(arrays or {}, {name: plan.key(name) for name in records})
         return {name: replace(each, content=contents[name]) for name, each in records.items()}
 
-    def _notes(self, whole: Pass, rows: int) -> list[str]:
+    def _notes(self, whole: Pass, samples: int) -> list[str]:
         """What the pass has found out about the source."""
         encoder = self.trial.feed.encoder
         notes = [whole.note] if whole.note else []
         if whole.truncated:
-            cut_off = f"{whole.truncated:,} of {rows:,} samples"
+            cut_off = f"{whole.truncated:,} of {samples:,} samples"
             notes.append(f"{cut_off} are longer than the source takes and were cut off")
         return notes + ([encoder.note] if isinstance(encoder, Noting) and encoder.note else [])
 
@@ -386,7 +389,7 @@ class _Run:
             records[cut.name] = replace(
                 plan.record(encoder.facts, cut, self.trial.dims[cut.name]),
                 seconds=seconds,
-                samples=len(plan.rows),
+                samples=len(plan.samples),
                 device=encoder.device,
                 precision=encoder.facts.precision,
                 batch_size=whole.batch_size,

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from zoorank.targets.base import Target
+
 
 def refuse_no_number(cut: str, encoded: NDArray[Any], rows: NDArray[np.int64]) -> None:
     """Raise for NaN or infinity in what a cut gives for some rows of a target."""
@@ -19,15 +21,16 @@ def refuse_no_number(cut: str, encoded: NDArray[Any], rows: NDArray[np.int64]) -
         raise SourceError(f"cut {cut!r} gives {what} for row {rows[place]}")
 
 
-def failed(samples: NDArray[np.int64], error: BaseException) -> SourceError:
-    """Why samples could not be prepared or encoded, with their names."""
+def failed(target: Target, samples: NDArray[np.int64], error: BaseException) -> SourceError:
+    """Why samples of a target could not be prepared or encoded, with their numbers."""
     said = one_line(error) if isinstance(error, SourceError) else reason(error)
-    return SourceError(f"failed on {_named(samples)}: {said}")
+    noun = "row" if target.samples.starts is None else "sentence"
+    return SourceError(f"failed on {_numbered(noun, samples)}: {said}")
 
 
-def _named(samples: NDArray[np.int64]) -> str:
+def _numbered(noun: str, samples: NDArray[np.int64]) -> str:
     if len(samples) == 1:
-        return f"row {samples[0]}"
+        return f"{noun} {samples[0]}"
     first, last = int(samples.min()), int(samples.max())
     part = "" if last - first + 1 == len(samples) else f"{len(samples)} of the "
-    return f"{part}rows {first} to {last}"
+    return f"{part}{noun}s {first} to {last}"

@@ -57,7 +57,7 @@ def part_of(plan: Plan, cut: str) -> Record | None:
     if record is None:
         return None
     whole = Held(every, record, plan.store.load(key))
-    part = replace(record, seconds=whole.seconds(len(plan.rows)))
+    part = replace(record, seconds=whole.seconds(len(plan.rows)), samples=len(plan.samples))
     with plan.store.writer(plan.key(cut), len(plan.rows), record.dim) as writer:
         writer.append(whole.take(plan.rows))
         return replace(part, content=writer.commit(asdict(part))["sha256"])

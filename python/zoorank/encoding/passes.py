@@ -362,7 +362,7 @@ class Pass:
         except (ZoorankError, MemoryError):
             raise
         except Exception as error:
-            raise failed(samples, error) from error
+            raise failed(self.feed.target, samples, error) from error
 
     def _encode(self, samples: NDArray[np.int64], prepared: list[Prepared]) -> Encoded | None:
         """Encode a batch; None where memory does not suffice."""
@@ -374,7 +374,7 @@ class Pass:
             except MemoryError:
                 return None
             except SourceError as error:
-                raise failed(samples, error) from (error.__cause__ or error)
+                raise failed(self.feed.target, samples, error) from (error.__cause__ or error)
             self._check(encoded, samples)  # waits for the device
         return encoded
 

@@ -45,7 +45,7 @@ class Record:
         What encoding at this cut alone would have cost: the time of the pass that all cuts of
         the source shared, times this cut's operations over those of the deepest.
     samples : int
-        That went through the source.
+        That its rows are of, or the words of its rows.
     framework, device, precision : str
     batch_size : int
         Samples of a batch, in which ``seconds`` and ``memory`` were measured.

@@ -105,10 +105,10 @@ def nearest_neighbors(
     if metric == "cosine" and not matrix.any(axis=1).all():
         zero = np.flatnonzero(~matrix.any(axis=1))[0]
         raise ValueError(f"a row of zeros has no cosine neighbours; the first one is {zero}")
-    faiss = None if metric == "manhattan" else load_faiss()
+    faiss = load_faiss() if metric in _OF_SQUARES else None
     if method == "approximate" and faiss is None:
-        if metric == "manhattan":
-            raise RuntimeError("method='approximate': metric 'manhattan' has no index; use 'exact'")
+        if metric not in _OF_SQUARES:
+            raise RuntimeError(f"method='approximate': metric {metric!r} has no index; use 'exact'")
         raise RuntimeError(
             "method='approximate': FAISS is missing; pip install 'zoorank[faiss-cpu]'"
         )
@@ -116,7 +116,7 @@ def nearest_neighbors(
     cells = row_cells(n) if approximate else None
     wanted = min(n, k + 1 + _SPARE)
     values, power = _in_range(matrix)
-    if metric == "manhattan":
+    if metric not in _OF_SQUARES:
         found = brute_force(values, values, wanted, metric, threads)
         order, indices, _ = _ranked(values, found, k, metric)
         return _lengths(order, metric, power), indices

@@ -284,7 +284,7 @@ def on_sample_alone(row: RankRow, rows: int, reason: str = "") -> RankRow:
 def _row(outcome: Outcome, candidate: Candidate, scores: Sequence[Score]) -> RankRow:
     record = candidate.record
     row = _scored(candidate.values, scores)
-    is_sample = bool(candidate.samples)
+    drawn = next(iter(candidate.samples.values()), None)
     return replace(
         row,
         model=outcome.model,
@@ -296,7 +296,7 @@ def _row(outcome: Outcome, candidate: Candidate, scores: Sequence[Score]) -> Ran
         reused=candidate.reused,
         status="ok" if row.score is not None else "failed",
         note="; ".join(_notes(outcome, candidate)),
-        rows=record.samples if is_sample else None,
+        rows=None if drawn is None else len(drawn.influence),
         same_as=candidate.same_as,
         facts=_facts(record, outcome.known),
         encoding=candidate.key,

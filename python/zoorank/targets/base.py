@@ -130,6 +130,11 @@ class Target:
         wanted = np.asarray(samples, dtype=np.int64)
         return wanted if self.samples.starts is None else rows_of(self.samples.starts, wanted)
 
+    def samples_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Samples that some rows, ascending, are of: these themselves, or sentences of words."""
+        starts = self.samples.starts
+        return rows if starts is None else np.unique(np.searchsorted(starts, rows, "right") - 1)
+
     @cached_property
     def classes(self) -> NDArray[Any]:
         """The distinct labels, sorted."""
