@@ -24,7 +24,6 @@ from zoorank.store.encodings import EncodingStore
 from zoorank.store.ledger import Key, Ledger, LedgerEntry
 
 CUTS, SCORES = ("layer1", "layer2", ""), ("silhouette", "logme", "hscore", "knn", "")
-VERSIONS = {"zoorank": "0.1.0", "numpy": "2.4.6", "torch": "2.13.0"}
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def ledger_cases(number):
         for i in range(number)
     ]
     outcomes = [
-        {key: LedgerEntry(i / 7, per_class=(i / 3,) * 10, versions=VERSIONS) for key in each}
+        {key: LedgerEntry(i / 7, per_class=(i / 3,) * 10) for key in each}
         for i, each in enumerate(keys)
     ]
     with tempfile.TemporaryDirectory() as folder, Ledger(folder) as ledger:

@@ -147,7 +147,7 @@ def test_a_disk_that_is_full_in_the_end_costs_no_table(zoo, call, monkeypatch, w
     def full(path, text):
         raise StoreError(f"cannot write {path}: No space left on device")
 
-    monkeypatch.setattr(f"zoorank.{what}.write_text", full)
+    monkeypatch.setattr(f"zoorank.{what}.write_whole", full)
     code, out, error = call("rank zoo.toml --allow-code code --out results --quiet")
     assert code == 1
     assert "net0" in out

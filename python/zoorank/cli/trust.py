@@ -181,8 +181,8 @@ def evaluate(
     Example: `zoorank evaluate scores.csv accuracies.csv --figure regret.png`
     """
     from zoorank.evaluation.evaluate import evaluate
+    from zoorank.partial import write_whole
     from zoorank.ranking.consensus import names
-    from zoorank.ranking.files import write_text
     from zoorank.report.evaluation import (
         comparison_table,
         evaluation_heading,
@@ -206,7 +206,7 @@ def evaluate(
         against=against,
     )
     if out is not None:
-        write_text(out, found.to_csv())
+        write_whole(out, found.to_csv().encode())
     if figure is not None:
         regret_figure(found, figure)
     if as_json:

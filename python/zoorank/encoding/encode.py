@@ -265,12 +265,10 @@ class Plan:
             for record in ordered
         )
         notes = dict.fromkeys(note for record in ordered for note in record.notes)
-        weights = self.identity.get("weights")
         return EncodedSource(
             model=self.source.name,
             encodings=encodings,
             refused=refused or {},
-            weights_sha256=weights if isinstance(weights, str) else None,
             note="; ".join(notes),
         )
 

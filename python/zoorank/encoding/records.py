@@ -174,8 +174,6 @@ class EncodedSource:
         In the order in which the cuts run.
     refused : mapping of str to str
         Cuts that could not be made, and why.
-    weights_sha256 : str or None
-        None where there is no file of weights.
     note : str
         What a reader of the table should know; often empty.
     filtered : tuple of Filtered
@@ -187,12 +185,6 @@ class EncodedSource:
     model: str
     encodings: tuple[Encoding, ...]
     refused: Mapping[str, str]
-    weights_sha256: str | None
     note: str
     filtered: tuple[Filtered, ...] = ()
     stages: Stages = field(default_factory=Stages)
-
-    @property
-    def parameters(self) -> int:
-        """Of the whole source."""
-        return self.encodings[0].record.parameters if self.encodings else 0

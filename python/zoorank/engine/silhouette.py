@@ -193,8 +193,8 @@ def silhouette(
     )
     begin = time.perf_counter()
     problem = opened(X, labels, asked.metric, asked.threads, on_cuda=asked.on_cuda)
-    estimated = problem.can_be_estimated and method != "exact"
-    if method == "auto":
+    estimated = problem.can_be_estimated and asked.method != "exact"
+    if asked.method == "auto":
         estimated = estimated and not asked.on_cuda and not problem.prefers_exact(asked)
     found = None
     if estimated:

@@ -21,7 +21,8 @@ from zoorank.exporting.record import (
     Vectors,
     write_transform,
 )
-from zoorank.ranking.files import prepare, write_text
+from zoorank.partial import write_whole
+from zoorank.ranking.files import prepare
 from zoorank.ranking.provenance import load_again
 from zoorank.ranking.ranking import Ranking
 from zoorank.sources.base import PENULTIMATE, Encoder, Exportable, OpenOptions, Source
@@ -142,7 +143,7 @@ def export(
     found = found.model_copy(update={"deviation": float(f"{max(deviations):.3g}")})
     if found.deviation > TOLERANCE:
         raise SourceError(f"the files give other encodings than the source, by {found.deviation}")
-    write_text(folder / RECORD, found.model_dump_json(indent=2) + "\n")
+    write_whole(folder / RECORD, f"{found.model_dump_json(indent=2)}\n".encode())
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from zoorank.errors import StoreError
 from zoorank.messages import csv_cell
-from zoorank.partial import Partial, make_directory
+from zoorank.partial import make_directory
 
 
 def prepare(directory: str | os.PathLike[str]) -> Path:
@@ -31,22 +31,6 @@ def prepare(directory: str | os.PathLike[str]) -> Path:
         raise StoreError(f"cannot write results to {path}: {error.strerror}") from error
     make_directory(path)  # which it is: what killed runs were writing there goes
     return path
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file that is there whole or not at all.
-
-    Raises
-    ------
-    StoreError
-        If the disk is full or not writable; an earlier file is then untouched.
-    """
-    try:
-        with Partial(path) as partial:
-            partial.stream.write(text.encode())
-            partial.publish()
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}") from error
 
 
 def csv_text(records: Sequence[Mapping[str, Any]]) -> str:

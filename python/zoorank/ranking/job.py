@@ -184,7 +184,6 @@ class _Work:
             batch_size=run.batch_size,
             device=run.device,
             precision=run.precision,
-            threads=run.threads,
             on_batch=lambda done, total: self._tell("encoding", done, total),
             on_trial=on_trial,
             events=self._opening,
@@ -236,7 +235,7 @@ class _Work:
         there = {**self._page.values.get(encoding.record.cut, {}), **self._known}
         lacking = [score for score in self._run.scores if score.key not in there]
         given = replace(facts, encoding=encoding.values)
-        computed = compute(lacking, given, n_threads=self._run.threads, raises=True)
+        computed = compute(lacking, given, raises=True)
         values = computed.values
         for score in lacking:
             if score.key in values and not score.varies_with_cut:

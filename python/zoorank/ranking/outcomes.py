@@ -34,8 +34,6 @@ class Run:
     save_encodings : bool or None
         Whether encodings are written to the store; None where a score needs them on the host.
     precision : {"float32", "bf16"}
-    threads : int or None
-        For each source and its scores; None takes all.
     retry : bool
         Whether sources that ended their process in an earlier run are tried again.
     filters : Filters or None
@@ -50,7 +48,6 @@ class Run:
     device: str
     save_encodings: bool | None = None
     precision: Precision = "float32"
-    threads: int | None = None
     retry: bool = False
     filters: Filters | None = None
 

@@ -13,8 +13,9 @@ import numpy as np
 
 from zoorank.encoding.costs import Stages
 from zoorank.errors import DataError, StoreError
+from zoorank.partial import write_whole
 from zoorank.ranking.columns import FACTS
-from zoorank.ranking.files import csv_text, prepare, write_text
+from zoorank.ranking.files import csv_text, prepare
 from zoorank.ranking.provenance import Provenance
 from zoorank.ranking.racing.facts import BudgetFacts, RaceFacts
 from zoorank.ranking.rows import CutFacts, Merit, RankRow
@@ -214,7 +215,7 @@ class Ranking:
         folder = prepare(directory)
         paths = folder / "ranking.json", folder / "ranking.csv"
         for path, text in zip(paths, (self.to_json(), self.to_csv()), strict=True):
-            write_text(path, text)
+            write_whole(path, text.encode())
         return paths
 
     @classmethod

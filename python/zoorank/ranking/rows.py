@@ -244,7 +244,7 @@ def baseline_rows(run: Run) -> list[RankRow]:
     try:
         target = run.target
         facts = Facts(target.labels, raw, task=target.task, groups=target.groups)
-        values = compute(run.scores, facts, n_threads=run.threads, raises=True).values
+        values = compute(run.scores, facts, raises=True).values
     except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
         note = one_line(error)
     row = replace(

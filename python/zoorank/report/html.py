@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoorank.messages import inert
+from zoorank.partial import write_whole
 from zoorank.ranking import Ranking, RankRow
 from zoorank.ranking.columns import FACTS
-from zoorank.ranking.files import prepare, write_text
+from zoorank.ranking.files import prepare
 from zoorank.report.closeups import Closeups
 from zoorank.report.contents import (
     PageColumn,
@@ -159,7 +160,7 @@ def write_page(
         Without Jinja2.
     """
     path = prepare(directory) / NAME
-    write_text(path, page(ranking, closeups))
+    write_whole(path, page(ranking, closeups).encode())
     return path
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -43,12 +43,6 @@ class ScoreValue:
     value: float
     half_width: float = 0.0
     per_class: tuple[float, ...] = ()
-
-    @classmethod
-    def of(cls, kept: Sequence[Any]) -> ScoreValue:
-        """Make the value of which ``kept`` is :func:`dataclasses.astuple`, or its JSON."""
-        value, half_width, per_class = kept
-        return cls(value, half_width, tuple(per_class))
 
 
 @dataclass(frozen=True, eq=False)

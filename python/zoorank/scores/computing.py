@@ -207,6 +207,9 @@ def alone(
         return of_shared(Shared(X, labels, Team(), task, groups))
 
 
+_MOST_OF_ENGINE = 64  # threads that a call of it is given
+
+
 class Team:
     """A number of threads to divide work among.
 
@@ -222,12 +225,12 @@ class Team:
         self._automatic = n_threads is None
 
     @contextmanager
-    def engine_threads(self, most: int = 64) -> Iterator[int | None]:
+    def engine_threads(self) -> Iterator[int | None]:
         """All threads that nobody uses, for a call of the engine: its ``n_threads``."""
         if self._automatic:
             yield None
             return
-        with self._helpers(most - 1) as helpers:
+        with self._helpers(_MOST_OF_ENGINE - 1) as helpers:
             yield 1 + helpers
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:

@@ -79,8 +79,6 @@ class LedgerEntry:
         That it took.
     at : float
         When it ended, in seconds since 1970.
-    versions : mapping of str to str
-        Of the packages that had a part in it.
     facts : mapping
         More to know of the source or the cut, such as its width.
     """
@@ -93,7 +91,6 @@ class LedgerEntry:
     traceback: str = ""
     seconds: float = 0.0
     at: float = field(default_factory=time.time)
-    versions: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Json] = field(default_factory=dict)
 
 
@@ -167,13 +164,6 @@ class Ledger:
                     raise sqlite3.DatabaseError("it does not keep what it is given")
 
         self._database.change(keep)
-
-    def forget(self, source: str, target: str) -> None:
-        """Remove all that is known of a source on a target."""
-        job = _job(Key(source, target))
-        self._database.change(
-            lambda database: database.execute("DELETE FROM outcomes WHERE job = ?", (job,))
-        )
 
     def close(self) -> None:
         """Close the database; it is opened again when it is asked."""

@@ -16,9 +16,9 @@ from zoorank.encoding.encode import encode_source
 from zoorank.encoding.passes import blamed
 from zoorank.errors import SourceError, UsageError
 from zoorank.messages import hint
-from zoorank.partial import read_sealed, sealed
+from zoorank.partial import read_sealed, sealed, write_whole
 from zoorank.ranking.consensus import takes_record
-from zoorank.ranking.files import prepare, write_text
+from zoorank.ranking.files import prepare
 from zoorank.ranking.rank import rank
 from zoorank.ranking.ranking import Ranking
 from zoorank.ranking.record import append_record, check_record
@@ -166,7 +166,7 @@ def verify(
         seconds=time.monotonic() - start,
     )
     if out is not None:
-        write_text(prepare(out) / "verification.json", found.to_json())
+        write_whole(prepare(out) / "verification.json", found.to_json().encode())
     if record is not None:
         append_record(record, [*heads, *tuned_of(rows, ranking, n_trained_on)])
     return found
@@ -297,7 +297,7 @@ class _Trainer:
             return replace(row, note=str(error))
         if training.complete:
             self.target.check_unchanged()
-            write_text(path, sealed(asdict(training)))
+            write_whole(path, sealed(asdict(training)).encode())
         else:
             epochs = len(training.curve) - 1
             ran = f"{epochs} epoch{'s' * (epochs != 1)}"

@@ -31,6 +31,7 @@ from zoorank.sources.trust import (
     Admitted,
     Found,
     admit,
+    allow_package,
     find_module,
     is_library,
     lies_in,
@@ -92,7 +93,7 @@ def build(spec: TorchSource, arguments: Mapping[str, Any], seed: int = 0) -> nn.
     return model
 
 
-def code_fingerprint(spec: TorchSource) -> str:
+def fingerprint_imported(spec: TorchSource) -> str:
     """SHA-256 of the code that the factory belongs to, so that edited code is another source.
 
     It is taken once for a package as imported: what is edited later does not run in this
@@ -156,8 +157,7 @@ def _why_not(admitted: Admitted) -> str:
             return (
                 f"is not in the list of models of {top} that zoorank knows"
                 if top == "torch"
-                else f"is not in {top}'s list of models; if you trust its code with any "
-                f"arguments, say --allow-package {top} (in Python: allow_packages={top!r})"
+                else f"is not in {top}'s list of models; {allow_package(top)}"
             )
 
 

@@ -248,14 +248,14 @@ class TorchSource(ModelEntry):
         try:
             import torch
 
-            from zoorank.sources.torch.factory import code_fingerprint
+            from zoorank.sources.torch.factory import fingerprint_imported
         except ModuleNotFoundError as error:
             raise lacking("zoo", error) from error
         file = self.pin()
         return {
             "factory": self.factory,
             "arguments": {**self.arguments, "from weights": dict(self.arguments_from_weights)},
-            "code": code_fingerprint(self),
+            "code": fingerprint_imported(self),
             # Of a type of torch's own, which would load torch in every process that reads it.
             "torch": str(torch.__version__),
             "weights": self.weights.model_dump(mode="json") if file is None else file.sha256,
