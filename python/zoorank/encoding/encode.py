@@ -1,4 +1,4 @@
-"""Encode a target with one source at several cuts, in one pass, into the store."""
+"""Encode a target with one source at several cuts, into the store or the memory of its device."""
 
 from __future__ import annotations
 

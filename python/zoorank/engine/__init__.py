@@ -1,4 +1,4 @@
-"""Numbers in, numbers out: silhouettes and distances, computed by the C++ library."""
+"""Numbers in, numbers out: silhouettes, distances and neighbours, computed by the C++ library."""
 
 from zoorank.engine.batch import silhouette_batch
 from zoorank.engine.distances import pairwise_distances

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """What a ranking was asked for, and so all of it but its sources.
+    """All of a ranking but what became of its sources.
 
     Attributes
     ----------

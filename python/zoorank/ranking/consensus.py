@@ -1,7 +1,7 @@
 """What decides: a score, or by default the consensus of several, each with one vote a pair.
 
-Scores of different kinds err on different targets, so the mean of their ranks loses
-less than most of them alone; docs/ucr-study.md has the figures.
+Scores of different kinds err on different targets, so the mean share of encodings that one beats
+loses less than most of them alone; docs/ucr-study.md has the figures.
 """
 
 from __future__ import annotations

@@ -32,7 +32,8 @@ class Run:
     batch_size : int or None
     device : str
     save_encodings : bool or None
-        Whether encodings are written to the store; None where a score needs them on the host.
+        Whether encodings are written to the store; None leaves out those that lie on a device
+        where all scores follow them.
     precision : {"float32", "bf16"}
     retry : bool
         Whether sources that ended their process in an earlier run are tried again.
@@ -93,7 +94,7 @@ class Candidate:
     reused : bool
         Whether the encoding was in the store already.
     values : mapping of str to ScoreValue
-        By key of the score; on a sample these are estimates.
+        By key of the score; estimates where the job asks for those.
     samples : mapping of str to SampleScore
         On a sample, what each estimate rests on.
     score_seconds : float

@@ -1,4 +1,4 @@
-"""What the ledger has of one source on one target."""
+"""What the ledger has of one source on one target, and of what a source of that name took."""
 
 from __future__ import annotations
 

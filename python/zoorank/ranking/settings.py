@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class Settings:
     """Arguments of :func:`zoorank.rank` but the zoo and the data, by their names there.
 
+    Where results and encodings go, who is told and the text of the command are not among them.
+
     Names that may be given one by one or comma separated are tuples here, paths are texts.
     """
 

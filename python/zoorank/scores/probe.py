@@ -1,7 +1,7 @@
 """Linear probe: cross-validated accuracy of a logistic head on the frozen encoding.
 
 The plainest estimate of what a source is worth (Alain and Bengio, "Understanding
-intermediate layers using linear classifier probes", 2016), and the costliest here.
+intermediate layers using linear classifier probes", 2016), and one of the costliest here.
 """
 
 from __future__ import annotations

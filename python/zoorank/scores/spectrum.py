@@ -1,8 +1,8 @@
-"""The spectrum of a Gram matrix in tridiagonal form: what scores ask of it, in O(m) each.
+"""The spectrum of a Gram matrix in tridiagonal form: what scores ask of it.
 
-To bring a Gram matrix of order m into this form costs 4/3 m³, all its eigenvectors four times
-as much. What the scores need are solutions, determinants and traces of T + tI, which the pivots
-of LDLᵀ give as well as eigenvectors would. Needs SciPy.
+To bring a Gram matrix of order m into this form costs 4/3 m³, all its eigenvectors nearly seven
+times as much. What the scores need are solutions, determinants and traces of T + tI, which the
+pivots of LDLᵀ give in O(m) as well as eigenvectors would. Needs SciPy.
 """
 
 from __future__ import annotations

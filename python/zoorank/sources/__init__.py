@@ -1,1 +1,1 @@
-"""What encodes: references, manifests, trust, and one file a kind."""
+"""What encodes: references, manifests, trust, and one file or folder a kind."""

@@ -1,4 +1,7 @@
-"""Read a zoo manifest (TOML) into frozen records, or say in one line why not."""
+"""Read a zoo manifest (TOML) into frozen records, or say in one line why not.
+
+`zoo_of` makes a zoo of whatever names sources: manifests, references, networks.
+"""
 
 from __future__ import annotations
 

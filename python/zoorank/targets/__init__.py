@@ -43,7 +43,7 @@ _READERS: dict[str, Callable[[Path, Reading], Labelled]] = {
     **dict.fromkeys(RECORDS, read_records),
     **dict.fromkeys(TAGGED, read_conll),
 }
-_TEXTS = {"", ".txt", *_READERS} - {".npz", ".npy", ".parquet"}
+_READ_PACKED = {"", ".txt", *_READERS} - {".npz", ".npy", ".parquet"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -315,7 +315,7 @@ def _read_path(path: Path, how: Reading) -> Labelled:
     if path.is_dir():
         return read_folder(path, how)
     suffix = suffix_of(path)
-    if suffix not in _TEXTS:  # which alone are read packed
+    if suffix not in _READ_PACKED:  # which alone are read packed
         suffix = path.suffix.lower()
     if suffix in (".txt", ".tsv", ""):
         text = read_start(path)

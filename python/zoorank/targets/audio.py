@@ -1,4 +1,4 @@
-"""Decoding of sounds by soundfile and resampling by soxr: one channel of real numbers."""
+"""Decoding of sounds by soundfile and resampling by soxr, to one channel; and its mel bands."""
 
 from __future__ import annotations
 

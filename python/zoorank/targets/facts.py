@@ -30,7 +30,7 @@ class TargetFacts:
     n_rows : int
         Labels, and so rows of an encoding: words of sentences, else samples.
     notes : tuple of str
-        What was left out of it.
+        What was left out of it or changed.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Paths as a manifest writes them."""
+"""Paths as a manifest writes them, and those that may not be written over."""
 
 from __future__ import annotations
 

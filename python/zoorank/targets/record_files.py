@@ -1,4 +1,4 @@
-"""Files of records: CSV, TSV, JSON, Parquet and data sets that `datasets` has saved."""
+"""Files of records: CSV, TSV, JSON, Parquet and data sets that `datasets` has saved or loads."""
 
 from __future__ import annotations
 

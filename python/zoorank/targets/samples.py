@@ -93,7 +93,7 @@ class Samples(Protocol):
 
 
 class Form:
-    """What most forms of samples have in common: they lie in memory, and each is one row."""
+    """What most forms of samples have in common: each is one row, and nothing has to be moved."""
 
     modality: Modality
     starts: NDArray[np.int64] | None = None

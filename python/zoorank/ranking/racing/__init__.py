@@ -1,1 +1,1 @@
-"""Races: which sources are worth running on all rows, found on samples of them."""
+"""Races: which sources are worth running on all rows; and what is said of one, or of a budget."""

@@ -1,9 +1,9 @@
-"""Weights as they are found in files: read without running code, and matched with a network.
+"""Weights as they are found in files, read without running code.
 
 Published checkpoints wrap the weights of a network in more ways than anybody would want to
 write into a manifest: under ``state_dict`` or ``model.ema``, with ``module.`` or
-``backbone.`` before every name, beside epochs, arguments and optimizers. They are found by
-the names and shapes that the network itself has.
+``backbone.`` before every name, beside epochs, arguments and optimizers. `match.py` tells by
+the names and shapes of the network which of them are its own.
 """
 
 from __future__ import annotations

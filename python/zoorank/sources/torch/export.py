@@ -1,4 +1,4 @@
-"""A network as far as a cut, written so that torch alone runs it."""
+"""A network as far as a cut, written so that torch alone runs it, and in ONNX where torch can."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Build the network that a manifest names, from code that is known or allowed."""
+"""Build the network that a manifest names, from known or allowed code, and hash that code."""
 
 from __future__ import annotations
 
