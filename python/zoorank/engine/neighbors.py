@@ -17,6 +17,7 @@ Floats = npt.NDArray[np.float64]
 # Of each of these the order and the length are known below.
 METRICS = ("euclidean", "sqeuclidean", "cosine", "manhattan")
 _OF_SQUARES = ("euclidean", "sqeuclidean", "cosine")  # of differences, or of those of directions
+_OF_ABSOLUTES = ("manhattan",)  # differences, for which there is no index
 NEIGHBOR_METHODS = ("auto", "exact", "approximate")
 
 # From this many rows on, "auto" is approximate.
@@ -92,6 +93,8 @@ def nearest_neighbors(
     ([1, 0, 1], [1.0, 1.0, 4.0])
     """
     check_choice(metric, METRICS, "metric")
+    if metric not in (*_OF_SQUARES, *_OF_ABSOLUTES):
+        raise ValueError(f"metric {metric!r} has no order of neighbours")
     check_choice(method, NEIGHBOR_METHODS, "method")
     threads = check_threads(n_threads)
     on_gpu = on_device(X) or device_wish() == "cuda"
@@ -107,7 +110,7 @@ def nearest_neighbors(
         raise ValueError(f"a row of zeros has no cosine neighbours; the first one is {zero}")
     faiss = load_faiss() if metric in _OF_SQUARES else None
     if method == "approximate" and faiss is None:
-        if metric not in _OF_SQUARES:
+        if metric in _OF_ABSOLUTES:
             raise RuntimeError(f"method='approximate': metric {metric!r} has no index; use 'exact'")
         raise RuntimeError(
             "method='approximate': FAISS is missing; pip install 'zoorank[faiss-cpu]'"
@@ -116,7 +119,7 @@ def nearest_neighbors(
     cells = row_cells(n) if approximate else None
     wanted = min(n, k + 1 + _SPARE)
     values, power = _in_range(matrix)
-    if metric not in _OF_SQUARES:
+    if metric in _OF_ABSOLUTES:
         found = brute_force(values, values, wanted, metric, threads)
         order, indices, _ = _ranked(values, found, k, metric)
         return _lengths(order, metric, power), indices
@@ -199,11 +202,9 @@ def _distances(values: Matrix, own: Integers, others: Integers, metric: str) -> 
     if metric == "cosine":
         x, y = _directions(x), _directions(y)
     difference = y - x
-    if metric == "manhattan":
+    if metric in _OF_ABSOLUTES:
         absolute: Floats = np.abs(difference).sum(axis=2)
         return absolute
-    if metric not in _OF_SQUARES:
-        raise ValueError(f"metric {metric!r} has no order of neighbours")
     squares: Floats = np.einsum("ijk,ijk->ij", difference, difference)
     return squares
 
