@@ -80,8 +80,12 @@ def test_manhattan_agrees_where_features_are_sorted(kind, dtype):
     np.testing.assert_array_equal(s, many)
 
 
+# Between equal rows scikit-learn's distances are rounding, and its silhouettes anything.
+DISTINCT = tuple(kind for kind in CALM if kind != "duplicates")
+
+
 @several_examples
-@given(problem=problems(kinds=CALM, dtypes=(np.float64,)), metric=METRICS)
+@given(problem=problems(kinds=DISTINCT, dtypes=(np.float64,)), metric=METRICS)
 def test_agrees_with_scikit_learn(problem, metric):
     if metric == "cosine" and problem.X.shape[1] < 7:
         return  # scikit-learn's 1 - x.y has lost all digits where few features make rows parallel
