@@ -14,12 +14,12 @@ from zoorank.engine.environment import check_environment
 from zoorank.errors import UsageError
 from zoorank.partial import reported
 from zoorank.ranking.answer import Request
-from zoorank.ranking.consensus import INFORMED, Consensus, deciding_of_numbers, names
+from zoorank.ranking.consensus import deciding_of_numbers, names
 from zoorank.ranking.files import prepare
 from zoorank.ranking.outcomes import Run
 from zoorank.ranking.provenance import Provenance, describe_call
 from zoorank.ranking.ranking import Ranking, write
-from zoorank.ranking.record import Trained, read_record
+from zoorank.ranking.record import read_record
 from zoorank.ranking.settings import Settings
 from zoorank.ranking.work import Progress, Silent, Strategy
 from zoorank.sources.base import Guarded, Precision
@@ -299,15 +299,11 @@ def _ranked(
     check_environment()
     strategy = Strategy.of(asked)
     deciding, scores = strategy.deciding, strategy.scores
-    lines = _recorded(asked.record, deciding)
+    lines = read_record(asked.record) if asked.record else ()
     limits = asked.max_parameters, asked.max_milliseconds, asked.licence
     filters = None if limits == (None, None, ()) else Filters(*limits)
     zoo = _zoo(zoo, asked, scores)
-    if data is None and zoo.data is None:
-        raise UsageError(
-            f"no target: give data (--data), or a `data` entry in {zoo.path or 'the zoo'}"
-        )
-    target = _target(zoo.data if data is None else data, asked)
+    target = _target(data, zoo, asked)
     if target.task == "numbers":
         if strategy.race is not None:
             raise UsageError("a race judges by silhouettes, which need classes, not numbers")
@@ -320,22 +316,21 @@ def _ranked(
     if asked.workers is not None or asked.ray is not None:
         with reported(encodings.directory, target.labels.nbytes):
             target = target.spilled(encodings.directory)
-    run = Run(
-        target=target,
-        scores=scores,
-        store=encodings,
-        # Looked up when it is needed: watchers of before it was asked for have none.
-        ledger=Ledger(encodings.directory, lambda text: watcher.remark(text)),  # noqa: PLW0108
-        batch_size=asked.batch_size or zoo.batch_size,
-        device=asked.device,
-        save_encodings=asked.save_encodings,
-        precision=asked.precision,
-        retry=asked.retry,
-        filters=filters,
-    )
     settings = _settings(asked, strategy, target, encodings)
     request = Request(
-        run=run,
+        run=Run(
+            target=target,
+            scores=scores,
+            store=encodings,
+            # Looked up when it is needed: watchers of before it was asked for have none.
+            ledger=Ledger(encodings.directory, lambda text: watcher.remark(text)),  # noqa: PLW0108
+            batch_size=asked.batch_size or zoo.batch_size,
+            device=asked.device,
+            save_encodings=asked.save_encodings,
+            precision=asked.precision,
+            retry=asked.retry,
+            filters=filters,
+        ),
         deciding=deciding,
         target=target.facts(),
         lines=lines,
@@ -366,9 +361,13 @@ def _zoo(given: Any, asked: Settings, scores: Sequence[Score]) -> Zoo:
     return zoo
 
 
-def _target(data: Any, asked: Settings) -> Target:
+def _target(data: Any, zoo: Zoo, asked: Settings) -> Target:
+    if data is None and zoo.data is None:
+        raise UsageError(
+            f"no target: give data (--data), or a `data` entry in {zoo.path or 'the zoo'}"
+        )
     return load_target(
-        data,
+        zoo.data if data is None else data,
         limit=asked.limit,
         input_column=asked.input_column,
         label_column=asked.label_column,
@@ -389,11 +388,3 @@ def _settings(
     race = None if strategy.race is None else asdict(strategy.race)
     store_at = store.directory.absolute()
     return {"data": target.source, **settings, "race": race, "store": store_at}
-
-
-def _recorded(paths: Sequence[str], deciding: Score | Consensus) -> tuple[Trained, ...]:
-    if paths and not (isinstance(deciding, Consensus) and deciding.takes_known):
-        raise UsageError(
-            f"a record counts where {INFORMED!r} decides, and {deciding.name!r} was asked to"
-        )
-    return read_record(paths) if paths else ()

@@ -14,7 +14,7 @@ from zoorank.encoding.costs import MEMORY_KEPT
 from zoorank.errors import UsageError
 from zoorank.executors.base import Event, Executor, Failure, Limits, LocalExecutor
 from zoorank.ranking.answer import Request
-from zoorank.ranking.consensus import Consensus, deciding_scores
+from zoorank.ranking.consensus import INFORMED, Consensus, deciding_scores
 from zoorank.ranking.defaults import framework_state
 from zoorank.ranking.job import encode_and_score
 from zoorank.ranking.outcomes import Job, Outcome, Run
@@ -209,6 +209,10 @@ class Strategy:
             from zoorank.ranking.racing.options import racing_scores
 
             deciding, scores = racing_scores(asked.score, asked.metric)
+        if asked.record and not (isinstance(deciding, Consensus) and deciding.takes_known):
+            raise UsageError(
+                f"a record counts where {INFORMED!r} decides, and {deciding.name!r} was asked to"
+            )
         _check_numbers(asked)
         _check_executor(asked)
         return cls(asked, deciding, scores, options, clock)
