@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zoorank.encoding.costs import Filters
-from zoorank.encoding.passes import Feed, to_host
+from zoorank.encoding.passes import Feed, as_ndarray
 from zoorank.encoding.records import Filtered
 from zoorank.encoding.trial import Trial
 from zoorank.sources.base import Cut
@@ -87,7 +87,7 @@ def _milliseconds(feed: Feed, cuts: Sequence[Cut], batch_size: int) -> float:
         began = time.perf_counter()
         try:
             encoded = feed.encode(prepared, cuts)
-            to_host(encoded[cuts[-1].name])  # waits for the device
+            as_ndarray(encoded[cuts[-1].name])  # waits for the device
         except MemoryError:  # the pass will halve its batches
             return 0.0
         best = min(best, time.perf_counter() - began)

@@ -17,7 +17,7 @@ from zoorank.encoding.costly import within_limits
 from zoorank.encoding.costs import Clock, Filters, PeakMemory, Stages, memory_watched
 from zoorank.encoding.held import Held, copy_held, held_of, part_of
 from zoorank.encoding.in_memory import contents_of, room_for
-from zoorank.encoding.passes import SHARED, BatchSize, Feed, OnBatch, Pass, blamed, to_host
+from zoorank.encoding.passes import SHARED, BatchSize, Feed, OnBatch, Pass, as_ndarray, blamed
 from zoorank.encoding.records import EncodedSource, Encoding, Filtered, Record
 from zoorank.encoding.trial import MIXED, RANDOM, Recheck, Trial, tried
 from zoorank.errors import DataError, SourceError
@@ -342,7 +342,7 @@ class _Run:
         for batch, encoded in whole.run(size, on_batch):
             with clock.timing("writing"):
                 places = np.searchsorted(plan.rows, plan.target.rows_of(batch))
-                files.write(places, {name: to_host(encoded[name]) for name in files.writers})
+                files.write(places, {name: as_ndarray(encoded[name]) for name in files.writers})
                 for name, array in (arrays or {}).items():
                     array[places] = encoded[name]
         if RANDOM not in notes and MIXED not in notes:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from zoorank.encoding.passes import to_host
+from zoorank.encoding.passes import as_ndarray
 from zoorank.sources.base import Array, Encoder
 
 
@@ -42,7 +42,7 @@ def contents_of(arrays: Mapping[str, Array], keys: Mapping[str, str]) -> dict[st
     found: dict[str, str] = {}
     for name, array in arrays.items():
         if isinstance(array, np.ndarray) or getattr(array, "is_cpu", False):
-            numbers = np.ascontiguousarray(to_host(array), dtype="<f4")
+            numbers = np.ascontiguousarray(as_ndarray(array), dtype="<f4")
             found[name] = hashlib.sha256(numbers.data).hexdigest()
         else:
             first = next((o for o in found if same_numbers(arrays[o], array)), name)

@@ -207,7 +207,7 @@ def size_of(value: Any) -> int:
 SHARED = PreparedSamples()
 
 
-def to_host(array: Array) -> NDArray[Any]:
+def as_ndarray(array: Array) -> NDArray[Any]:
     """The numbers in host memory, without a copy where they are there."""
     return np.asarray(array.cpu() if hasattr(array, "cpu") else array)
 
@@ -389,7 +389,7 @@ class Pass:
     def _check(self, encoded: Encoded, samples: NDArray[np.int64]) -> None:
         for name, array in encoded.items():
             if not bool((array - array == 0).all()):  # in the words of every array library
-                refuse_no_number(name, to_host(array), self.feed.target.rows_of(samples))
+                refuse_no_number(name, as_ndarray(array), self.feed.target.rows_of(samples))
 
 
 def _together(rows: NDArray[np.int64]) -> Rows:

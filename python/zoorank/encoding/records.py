@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoorank.encoding.costs import Stages
-from zoorank.encoding.passes import to_host
+from zoorank.encoding.passes import as_ndarray
 from zoorank.sources.base import Array, Json
 from zoorank.store.encodings import EncodingStore
 
@@ -144,7 +144,7 @@ class Encoding:
     def load(self) -> NDArray[np.float32]:
         """Map the encodings from their file, read-only, or copy them to the host."""
         if isinstance(self.array, np.memmap) or (self.is_only_copy and self.array is not None):
-            return to_host(self.array)
+            return as_ndarray(self.array)
         return self.store.load(self.key)
 
 

@@ -28,8 +28,8 @@ from zoorank.encoding.passes import (
     Encoded,
     Feed,
     RowsError,
+    as_ndarray,
     blamed,
-    to_host,
 )
 from zoorank.errors import SourceError
 from zoorank.sources.base import Calibratable, Cut, Refusal
@@ -164,7 +164,7 @@ def _refuse_all(refused: Mapping[str, str]) -> None:
 def _encoded(feed: Feed, prepared: Sequence[Prepared], cuts: Sequence[Cut]) -> Numbers:
     """What few samples give at once, copied to the host: a model may use its memory again."""
     encoded = feed.encode(prepared, cuts)
-    return {name: np.array(to_host(array), dtype=np.float64) for name, array in encoded.items()}
+    return {name: np.array(as_ndarray(array), dtype=np.float64) for name, array in encoded.items()}
 
 
 def differ(one: Numbers, other: Numbers, feed: Feed) -> bool:
@@ -327,7 +327,7 @@ class Recheck:
             (int(samples[first]), int(samples[second])),
             (prepared[first], prepared[second]),
             {
-                name: np.array(to_host(array[rows.astype(np.int64)]), dtype=np.float64)
+                name: np.array(as_ndarray(array[rows.astype(np.int64)]), dtype=np.float64)
                 for name, array in encoded.items()
             },
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoorank.encoding.passes import Feed, blamed, to_host
+from zoorank.encoding.passes import Feed, as_ndarray, blamed
 from zoorank.encoding.trial import tried
 from zoorank.errors import SourceError, UsageError
 from zoorank.exporting.load import RECORD, Loaded, load
@@ -118,7 +118,7 @@ def export(
         batch = transform.collate(feed.prepared(rows))
         if batch.words is not None:
             raise SourceError("it gives one row a word; encoders of whole texts are exported")
-        expected = to_host(encoder.encode(batch, [chosen])[chosen.name])
+        expected = as_ndarray(encoder.encode(batch, [chosen])[chosen.name])
         files = encoder.export(chosen, batch, folder)
         preprocessing, statistics = _transform(encoder, transform, folder)
     found = Exported(

@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 
 from zoorank.encoding.encode import Keep, encode_source
-from zoorank.encoding.passes import to_host
+from zoorank.encoding.passes import as_ndarray
 from zoorank.encoding.records import EncodedSource, Encoding, Filtered
 from zoorank.engine import environment
 from zoorank.errors import DataError, SourceError, UsageError
@@ -371,7 +371,7 @@ def sameness(X: Array) -> str:
 def _common_row(X: Array) -> int | None:
     """A row that others repeat, if any is repeated by most."""
     places = sorted({len(X) * k // _PICKED for k in range(_PICKED)})
-    rows = to_host(X[places]).astype("f8")
+    rows = as_ndarray(X[places]).astype("f8")
     largest = abs(rows).max()
     counts = [
         (abs(rows - row) <= _OWN * abs(row) + _LARGEST * largest).all(axis=1).sum() for row in rows
