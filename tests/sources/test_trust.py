@@ -16,7 +16,7 @@ from zoorank.errors import ManifestError, SourceError
 from zoorank.sources import trust as trust_module
 from zoorank.sources.base import Trust
 from zoorank.sources.manifest import load_zoo
-from zoorank.sources.torch.factory import build, code_fingerprint, find_factory
+from zoorank.sources.torch.factory import build, find_factory, fingerprint_imported
 from zoorank.sources.torch.source import RandomWeights, TorchSource
 from zoorank.sources.trust import trusted
 from zoorank.transforms.specs import TablePreprocessing
@@ -181,7 +181,7 @@ def test_the_manifest_that_ran_its_argument(tmp_path: Path, monkeypatch) -> None
     )
     zoo = load_zoo("zoo.toml")
     assert "of torch only the classes of torch.nn are called" in zoo.models[0].refusal()
-    for use in (lambda spec: build(spec, spec.arguments), code_fingerprint):
+    for use in (lambda spec: build(spec, spec.arguments), fingerprint_imported):
         with pytest.raises(SourceError, match="of torch only the classes of"):
             use(zoo.models[0])
     assert not (tmp_path / "ran").exists()
