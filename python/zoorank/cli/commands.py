@@ -274,9 +274,9 @@ def info(as_json: Json = False) -> int:
     """
     from zoorank.ranking.provenance import environment
 
-    found = asdict(environment())
+    found = environment()
     if as_json:
-        print_json(found)
+        print_json(asdict(found))
     else:
         from zoorank.report.listings import info_table
 

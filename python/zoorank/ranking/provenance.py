@@ -71,7 +71,7 @@ class Provenance:
     weights: Mapping[str, str | None]
     settings: Mapping[str, Any]
     versions: Mapping[str, str | None]
-    engine: Mapping[str, Any]
+    engine: Mapping[str, Json]
 
     @classmethod
     def of(
@@ -151,7 +151,7 @@ class Environment:
     """
 
     versions: Mapping[str, str | None]
-    engine: Mapping[str, Any]
+    engine: Mapping[str, Json]
     optional: Mapping[str, str | None]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -16,6 +17,7 @@ from zoorank.report.table import FAILED
 
 if TYPE_CHECKING:
     from zoorank.encoding.cuts import SourceCuts
+    from zoorank.ranking.provenance import Environment
     from zoorank.scores import Score
     from zoorank.scores.files import FileScore
 
@@ -61,19 +63,19 @@ def score_table(result: FileScore, score: Score) -> RenderableType:
     return Group(line, Text(), table)
 
 
-def info_table(found: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Draw groups of facts, what is missing last in its words."""
+def info_table(found: Environment) -> Table:
+    """Draw what an installation can do, what is missing last in its words."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    for group, facts in found.items():
+    for group, facts in asdict(found).items():
         table.add_row(Text(group, "bold not dim"), "")
         for name, value in facts.items():
             table.add_row(f"  {name.replace('_', ' ')}", Text(_shown(value)))
     return table
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if value is None:
         return "not installed"
     if isinstance(value, bool):
