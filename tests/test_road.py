@@ -16,9 +16,10 @@ MOST_FILES, MOST_HOPS = 45, 130
 
 
 def road() -> tuple[int, int]:
-    done = subprocess.run(
-        [sys.executable, str(ROAD)], capture_output=True, text=True, check=True, timeout=180
-    )
+    # Of one thread, as benchmarks ask for, other files are on the road.
+    free = {name: each for name, each in os.environ.items() if "NUM_THREADS" not in name}
+    call = [sys.executable, str(ROAD)]
+    done = subprocess.run(call, env=free, capture_output=True, text=True, check=True, timeout=180)
     files, _, hops, _ = done.stdout.split()
     return int(files), int(hops)
 

@@ -36,6 +36,9 @@ _WAIT = 30.0  # seconds, for another process to end its change
 _PAUSE = 0.02
 
 
+_OF_JOB = "SELECT content, seal FROM outcomes WHERE job = ?"
+
+
 @dataclass(frozen=True)
 class Key:
     """What an outcome is of.
@@ -141,8 +144,8 @@ class Ledger:
 
     def outcomes(self, source: str, target: str) -> dict[Key, LedgerEntry]:
         """Return all that is known of a source on a target."""
-        sql = "SELECT content, seal FROM outcomes WHERE job = ?"
-        return dict(_read(source, target, self._database.ask(sql, (_job(Key(source, target)),))))
+        rows = self._database.ask(_OF_JOB, (_job(Key(source, target)),))
+        return dict(_read(source, target, rows))
 
     def record(self, outcomes: Mapping[Key, LedgerEntry]) -> None:
         """Keep outcomes, all or none; one of the same key is replaced.
@@ -157,10 +160,10 @@ class Ledger:
 
         def keep(database: sqlite3.Connection) -> None:
             database.executemany(sql, rows)
-            # A damaged tree takes rows that it does not find again.
-            asked = "SELECT seal FROM outcomes WHERE job = ? AND part = ?"
-            for job, part, _, seal in rows:
-                if database.execute(asked, (job, part)).fetchone() != (seal,):
+            # A damaged tree takes rows that it does not find again, asked as they will be.
+            for job in {row[0] for row in rows}:
+                there = set(database.execute(_OF_JOB, (job,)))
+                if any(row[0] == job and row[2:] not in there for row in rows):
                     raise sqlite3.DatabaseError("it does not keep what it is given")
 
         self._database.change(keep)
