@@ -149,9 +149,9 @@ def silhouette_samples(
     Raises
     ------
     ValueError
-        For NaN, infinity or a negative distance (naming the first bad row), labels of
-        another length, fewer than 2 or more than n - 1 classes, an unknown metric, and
-        for references of all classes that take more than a gigabyte. For values so large
+        For NaN, infinity or a negative distance, naming the first bad row. For labels of
+        another length, fewer than 2 or more than n - 1 classes, and an unknown metric. For
+        references of all classes that take more than a gigabyte. For values so large
         that distances between other rows vanish beside them, where these are not computed
         again: estimates, ``sqeuclidean`` in float64, CUDA devices.
     TypeError
